@@ -1,0 +1,1 @@
+"""The project: settings and wiring, the operator console, the REST API's frame."""

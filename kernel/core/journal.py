@@ -1,0 +1,157 @@
+"""The journal's values: entries, their digests, and the check of a chain.
+
+Each entry's digest covers the digest before it, so that a changed, removed or reordered entry shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from kernel.core.actor import Actor
+from kernel.core.clock import to_rfc3339
+from kernel.core.ids import DomainId, EntryId
+
+GENESIS = b"\x00" * 32
+SEAL_PURPOSE = "kernel.journal.seal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What an entry is about: `kind` such as `devices.device`, its id, and a label for people."""
+
+    kind: str
+    id: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One recorded change. `seq` counts from 1 without a gap; before and after hold no secret."""
+
+    seq: int
+    id: EntryId
+    at: datetime
+    domain: DomainId | None
+    actor: Actor
+    action: str
+    subject: Subject
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    note: str
+    previous: bytes
+    digest: bytes
+
+
+class StepState(StrEnum):
+    """How far one consequence of an entry has come."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Queue(StrEnum):
+    """The Celery queues, so that a bulk job never delays a revocation."""
+
+    REVOCATION = "revocation"
+    POLICY = "policy"
+    PKI = "pki"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One consequence of an entry: a Celery task to wake, and what it acts on.
+
+    Steps with the same `order_key` run one after another in the order of their entries; an empty one waits for nobody.
+    """
+
+    task: str
+    target: str
+    queue: Queue
+    order_key: str = ""
+
+
+def entry_digest(
+    *,
+    seq: int,
+    id: EntryId,
+    at: datetime,
+    domain: DomainId | None,
+    actor: Actor,
+    action: str,
+    subject: Subject,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    note: str,
+    previous: bytes,
+) -> bytes:
+    """SHA-256 over the entry as canonical JSON (sorted keys, no blanks, UTF-8), 32 octets."""
+    document = {
+        "seq": seq,
+        "id": str(id),
+        "at": to_rfc3339(at),
+        "domain": str(domain) if domain else None,
+        "actor": [actor.kind, actor.id, actor.label, actor.address],
+        "action": action,
+        "subject": [subject.kind, subject.id, subject.label],
+        "before": before,
+        "after": after,
+        "note": note,
+        "previous": previous.hex(),
+    }
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def seal(key: bytes, *, seq: int, digest: bytes) -> bytes:
+    """The keyed mark of the chain's last entry: whoever rewrites the whole chain has to know the key."""
+    return hmac.digest(key, seq.to_bytes(8, "big") + digest, "sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """A place where the chain does not hold."""
+
+    seq: int
+    what: str
+
+
+def verify_chain(entries: Iterable[Entry]) -> Iterator[Break | Entry]:
+    """Every break of the chain in order, and last of all the last entry seen, if any. `entries` come by rising seq."""
+    expected_seq, previous = 1, GENESIS
+    last: Entry | None = None
+    for entry in entries:
+        if entry.seq != expected_seq:
+            yield Break(seq=expected_seq, what=f"entries {expected_seq} to {entry.seq - 1} are missing")
+        elif entry.previous != previous:
+            yield Break(seq=entry.seq, what="does not follow the entry before it: one was replaced or reordered")
+        if entry.digest != _digest_of(entry):
+            yield Break(seq=entry.seq, what="its content was changed after it was written")
+        expected_seq, previous, last = entry.seq + 1, entry.digest, entry
+    if last is not None:
+        yield last
+
+
+def _digest_of(entry: Entry) -> bytes:
+    return entry_digest(
+        seq=entry.seq,
+        id=entry.id,
+        at=entry.at,
+        domain=entry.domain,
+        actor=entry.actor,
+        action=entry.action,
+        subject=entry.subject,
+        before=entry.before,
+        after=entry.after,
+        note=entry.note,
+        previous=entry.previous,
+    )

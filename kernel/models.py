@@ -1,0 +1,125 @@
+"""Tables of the journal and of the wake-ups that follow from it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from kernel.core.actor import Actor, ActorKind
+from kernel.core.ids import DomainId, EntryId
+from kernel.core.journal import Entry, Queue, StepState, Subject
+
+
+class JournalHead(models.Model):
+    """The end of the chain: one row, locked by each writer, so that entries stand in the order of their commits."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    seq = models.BigIntegerField(default=0)
+    digest = models.BinaryField()
+    seal = models.BinaryField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="kernel_one_head")]
+
+
+class JournalEntry(models.Model):
+    """One entry; never updated, never deleted."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    id = models.UUIDField(unique=True)
+    at = models.DateTimeField(db_index=True)
+    domain_id = models.UUIDField(null=True)
+    actor_kind = models.CharField(max_length=16)
+    actor_id = models.CharField(max_length=64)
+    actor_label = models.CharField(max_length=255)
+    actor_address = models.CharField(max_length=45, blank=True)
+    action = models.CharField(max_length=64)
+    subject_kind = models.CharField(max_length=32)
+    subject_id = models.CharField(max_length=64)
+    subject_label = models.CharField(max_length=255, blank=True)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    note = models.TextField(blank=True)
+    previous = models.BinaryField()
+    digest = models.BinaryField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["subject_kind", "subject_id", "-seq"], name="kernel_entry_subject"),
+            models.Index(fields=["domain_id", "-seq"], name="kernel_entry_domain"),
+        ]
+
+    def as_value(self) -> Entry:
+        """The row as a value."""
+        return Entry(
+            seq=self.seq,
+            id=EntryId(self.id),
+            at=self.at,
+            domain=DomainId(self.domain_id) if self.domain_id else None,
+            actor=Actor(
+                kind=ActorKind(self.actor_kind), id=self.actor_id, label=self.actor_label, address=self.actor_address
+            ),
+            action=self.action,
+            subject=Subject(kind=self.subject_kind, id=self.subject_id, label=self.subject_label),
+            before=self.before,
+            after=self.after,
+            note=self.note,
+            previous=bytes(self.previous),
+            digest=bytes(self.digest),
+        )
+
+
+class WakeupQuerySet(models.QuerySet["Wakeup"]):
+    def open(self) -> Self:
+        """Those that are not finished."""
+        return self.filter(state__in=[StepState.PENDING, StepState.RUNNING])
+
+    def first_of_their_key(self) -> Self:
+        """Those with no open wake-up of the same order key before them."""
+        earlier = Wakeup.objects.open().filter(order_key=OuterRef("order_key"), id__lt=OuterRef("id"))
+        return self.filter(Q(order_key="") | ~Exists(earlier))
+
+    def claimable(self, *, now: datetime) -> Self:
+        """Pending ones, and running ones whose lease has run out, that no earlier one holds back."""
+        unheld = Q(state=StepState.PENDING) | Q(state=StepState.RUNNING, lease_until__lte=now)
+        return self.filter(unheld).first_of_their_key()
+
+    def due(self, *, now: datetime) -> Self:
+        """Claimable ones whose time to be sent (again) has come, oldest first."""
+        return self.claimable(now=now).filter(wake_at__lte=now).order_by("wake_at", "id")
+
+
+class Wakeup(models.Model):
+    """A consequence of an entry that has to happen: the row is the truth, the Celery message only a hint."""
+
+    entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="wakeups")
+    task = models.CharField(max_length=64)
+    target = models.CharField(max_length=128)
+    queue = models.CharField(max_length=16, choices=[(q.value, q.value) for q in Queue])
+    order_key = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=8, default=StepState.PENDING)
+    wake_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    lease = models.UUIDField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    detail = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = WakeupQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entry", "task", "target"], name="kernel_wakeup_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=[StepState.DONE, StepState.FAILED]) ^ Q(finished_at=None),
+                name="kernel_wakeup_finished_at",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["order_key", "id"], name="kernel_wakeup_order", condition=Q(finished_at=None)),
+            models.Index(fields=["wake_at"], name="kernel_wakeup_due", condition=Q(finished_at=None)),
+        ]
