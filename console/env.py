@@ -1,4 +1,4 @@
-"""Reading settings from the environment: pure parsers. Every secret may also come from the file that `<NAME>_FILE` names."""
+"""Reading settings from the environment: pure parsers. A secret may also come from the file in `<NAME>_FILE`."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def send(wakeup: Wakeup) -> None:
 
 
 def sweep(*, now: datetime, limit: int = 200) -> int:
-    """How many due wake-ups were sent (again): those whose message was lost, whose worker died, or that asked to wait."""
+    """How many due wake-ups were sent (again): their message was lost, their worker died, or they asked to wait."""
     rows = list(Wakeup.objects.due(now=now)[:limit])
     Wakeup.objects.filter(pk__in=[row.pk for row in rows]).update(wake_at=now + RESEND_AFTER)
     for row in rows:
@@ -134,7 +134,7 @@ def sweep(*, now: datetime, limit: int = 200) -> int:
     return len(rows)
 
 
-class Defer(Exception):  # noqa: N818 - a wish, not an error
+class Defer(Exception):
     """Raised by a wake-up's body that wants to be woken later; no attempt is counted."""
 
     def __init__(self, *, until: datetime, detail: str = "") -> None:

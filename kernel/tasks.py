@@ -15,7 +15,7 @@ LEASE = timedelta(seconds=20)
 
 
 def wakeup_task(name: str, *, lease: timedelta = LEASE) -> Callable[[services.Body], Any]:
-    """Makes `body` the Celery task `name`. `body` is idempotent: it may run twice, also at once, if a lease runs out."""
+    """Makes `body` the Celery task `name`. It is idempotent: it may run twice, also at once, if a lease runs out."""
 
     def decorate(body: services.Body) -> Any:
         @shared_task(name=name, acks_late=True, ignore_result=True)

@@ -77,7 +77,7 @@ class MasterKey:
             return AESGCM(self.derive(purpose)).decrypt(nonce, sealed, _VERSION + context.encode())
         except (InvalidTag, ValueError) as error:
             raise WrongKey(
-                "A stored secret does not open with this master key: start with the GATEHOUSE_MASTER_KEY it was made under."
+                "A stored secret does not open with this master key: start with the one it was made under."
             ) from error
 
     def keyed_hash(self, value: str, *, purpose: str) -> bytes:
