@@ -1,0 +1,33 @@
+"""One running installation for the whole run of end-to-end tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.house import Fleet, House
+from tests.e2e.user import Application
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    house = House(tmp_path_factory.mktemp("house") / "home")
+    house.facts = house.quickstart()
+    house.start()
+    yield house
+    house.stop()
+    assert house.leftovers() == []
+
+
+@pytest.fixture(scope="session")
+def fleet(house: House, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    credentials = house.facts["application"]
+    application = Application(house.url, credentials["client_id"], credentials["client_secret"])
+    return Fleet(house, application, tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
