@@ -1,0 +1,106 @@
+"""Why a verdict is what it is: every rule, what it came to for this principal, and which one decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from acl.core.evaluation import EffectiveRule, PrincipalPolicy, effective, why_not
+from acl.core.values import (
+    Action,
+    Allow,
+    BoundRule,
+    Deny,
+    DenyReason,
+    Effect,
+    Principal,
+    Publish,
+    Request,
+    Subscribe,
+    Verdict,
+)
+
+__all__ = ["Considered", "EffectiveRule", "Explanation", "effective", "explain"]
+
+_SUMMARIES = {
+    DenyReason.NO_RULE: "No rule allows it.",
+    DenyReason.DENY_RULE: "A deny rule forbids it, and a deny wins over every allow.",
+    DenyReason.ONLY_TOGETHER: (
+        "Several allow rules cover the filter only together; brokers judge one rule at a time. "
+        "Subscribe to each part, or write one rule that covers all."
+    ),
+    DenyReason.MALFORMED: "The topic is malformed (MQTT 5 4.7), so no rule can allow it.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """One rule that was looked at. `filter` is None if void; `matches` says that its conditions hold as well."""
+
+    rule: BoundRule
+    filter: str | None
+    matches: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A verdict, one sentence on it, and every rule of the policy in its order."""
+
+    verdict: Verdict
+    considered: tuple[Considered, ...]
+    summary: str
+
+
+def explain(policy: Sequence[BoundRule], principal: Principal, request: Request) -> Explanation:
+    """Why `evaluate` says what it says."""
+    ours = PrincipalPolicy.of(policy, principal)
+    verdict = ours.evaluate(request)
+    malformed = isinstance(verdict, Deny) and verdict.reason is DenyReason.MALFORMED
+    allows, denies = ([], []) if malformed else ours.touching(request)
+    touching = {*allows, *denies}
+    parts = set(ours.partly_covering(request)) if _only_together(verdict) and isinstance(request, Subscribe) else set()
+    considered = []
+    for number, rule in enumerate(ours.rules):
+        if number in touching:
+            considered.append(_touching(rule, request, verdict))
+        else:
+            why = "covers a part of the filter only" if number in parts else _why_untouched(rule, request)
+            considered.append(Considered(rule=rule.bound, filter=rule.filter, matches=False, why=why))
+    return Explanation(verdict=verdict, considered=tuple(considered), summary=_summary(verdict))
+
+
+def _only_together(verdict: Verdict) -> bool:
+    return isinstance(verdict, Deny) and verdict.reason is DenyReason.ONLY_TOGETHER
+
+
+def _summary(verdict: Verdict) -> str:
+    if isinstance(verdict, Allow):
+        return f"A rule of the role {verdict.rule.role_name} allows it, and no rule forbids it."
+    return _SUMMARIES[verdict.reason]
+
+
+def _touching(rule: EffectiveRule, request: Request, verdict: Verdict) -> Considered:
+    unmet = why_not(rule.bound.rule, request)
+    if unmet:
+        why = unmet
+    elif rule.bound is verdict.rule:
+        why = "decides: allows it" if isinstance(verdict, Allow) else "decides: forbids it"
+    elif rule.bound.rule.effect is Effect.DENY:
+        why = "forbids it as well" if isinstance(verdict, Deny) else "forbids some subscriptions to it, not all"
+    else:
+        why = "allows it as well" if isinstance(verdict, Allow) else "would allow it, but a deny rule wins"
+    if rule.void_reason:
+        why = f"{why}; widened, since {rule.void_reason}"
+    return Considered(rule=rule.bound, filter=rule.filter, matches=not unmet, why=why)
+
+
+def _why_untouched(rule: EffectiveRule, request: Request) -> str:
+    action = Action.PUBLISH if isinstance(request, Publish) else Action.SUBSCRIBE
+    if action not in rule.bound.rule.actions:
+        return f"is not about {action.value}"
+    if rule.filter is None:
+        return f"is void, since {rule.void_reason}"
+    if isinstance(request, Subscribe):
+        return "does not cover the filter" if rule.bound.rule.effect is Effect.ALLOW else "does not meet the filter"
+    return "does not match the topic name"

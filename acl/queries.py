@@ -1,0 +1,59 @@
+"""Reading roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from acl import models
+from acl.core.values import Role, RoleId
+from kernel.core.errors import NotFound
+from kernel.core.ids import DomainId
+
+
+class RoleNotFound(NotFound):
+    """There is no such role, or none that may be seen."""
+
+    code = "role-not-found"
+
+
+def get_role(*, id: RoleId, domains: Sequence[DomainId] | None = None) -> Role:
+    """The role of that id, in one of `domains` if they are given. Raises RoleNotFound."""
+    rows = models.Role.objects.filter(id=id).with_rules()
+    if domains is not None:
+        rows = rows.of_domains(domains)
+    row = rows.first()
+    if row is None:
+        raise RoleNotFound(f"There is no role with the id {id}: GET /api/v1/roles/ lists those there are.")
+    return row.as_value()
+
+
+def find_role(*, domain: DomainId, name: str) -> Role | None:
+    """The role of that name in the domain, or None."""
+    row = models.Role.objects.filter(domain_id=domain, name=name).with_rules().first()
+    return row.as_value() if row else None
+
+
+def roles_by_id(*, ids: Iterable[RoleId]) -> Mapping[RoleId, Role]:
+    """Those of the roles that exist, by id, in two queries."""
+    return {RoleId(row.id): row.as_value() for row in models.Role.objects.filter(id__in=set(ids)).with_rules()}
+
+
+def list_roles(
+    *,
+    domains: Sequence[DomainId],
+    name_begins: str = "",
+    after: tuple[str, RoleId] | None = None,
+    limit: int | None = None,
+) -> list[Role]:
+    """The roles of the domains by (name, id), those beyond `after` only, at most `limit`."""
+    rows = models.Role.objects.of_domains(domains).with_rules()
+    if name_begins:
+        rows = rows.filter(name__startswith=name_begins)
+    if after is not None:
+        rows = rows.after(name=after[0], id=after[1])
+    return [row.as_value() for row in rows[:limit]]
+
+
+def count_roles(*, domains: Sequence[DomainId]) -> int:
+    """How many roles the domains have."""
+    return models.Role.objects.of_domains(domains).count()

@@ -1,0 +1,190 @@
+"""Writing roles. Each change is one entry of the journal, from which brokers learn of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError, RestrictedError
+
+from acl import models, queries
+from acl.core.rules import RuleSpec, check_role
+from acl.core.values import Role, RoleId, RuleId
+from kernel.core.actor import Actor
+from kernel.core.errors import Conflict, FieldError
+from kernel.core.ids import DomainId, new_id
+from kernel.core.journal import Subject
+from kernel.services import record
+
+
+class RoleNameTaken(Conflict):
+    """Another role of the domain has that name."""
+
+    code = "role-name-taken"
+
+
+class RoleChanged(Conflict):
+    """Somebody changed the role since it was read."""
+
+    code = "version-mismatch"
+
+
+class RoleInUse(Conflict):
+    """The role is bound, or is the quarantine role of its domain."""
+
+    code = "role-in-use"
+
+
+def create_role(
+    *,
+    domain: DomainId,
+    name: str,
+    rules: Sequence[RuleSpec],
+    description: str = "",
+    actor: Actor,
+    now: datetime,
+) -> Role:
+    """The new role. Raises InvalidRole, RoleNameTaken."""
+    check_role(name=name, rules=rules)
+    with transaction.atomic():
+        row = models.Role(domain_id=domain, name=name, description=description, created_at=now, changed_at=now)
+        _save(row)
+        _write_rules(row, rules)
+        role = queries.get_role(id=RoleId(row.id))
+        record(
+            action="acl.role.created", subject=_subject(role), actor=actor, now=now, domain=domain, after=_told(role)
+        )
+    return role
+
+
+def change_role(
+    *,
+    role: RoleId,
+    rules: Sequence[RuleSpec],
+    name: str | None = None,
+    description: str | None = None,
+    expected_version: int | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Role:
+    """The role with these rules in place of its own; rules that say the same as before keep their ids.
+
+    What is None stays. A change that changes nothing is not recorded. Raises RoleNotFound, InvalidRole, RoleNameTaken,
+    and RoleChanged if the role is not at `expected_version` any more.
+    """
+    with transaction.atomic():
+        row = _locked(role, expected_version)
+        before = row.as_value()
+        row.name = before.name if name is None else name
+        row.description = before.description if description is None else description
+        check_role(name=row.name, rules=rules)
+        unchanged = (row.name, row.description, list(rules)) == (before.name, before.description, _specs(before))
+        if unchanged:
+            return before
+        row.version, row.changed_at = before.version + 1, now
+        _save(row)
+        _write_rules(row, rules, before=before)
+        after = queries.get_role(id=role)
+        record(
+            action="acl.role.changed",
+            subject=_subject(after),
+            actor=actor,
+            now=now,
+            domain=after.domain,
+            before=_told(before),
+            after=_told(after),
+        )
+    return after
+
+
+def delete_role(*, role: RoleId, expected_version: int | None = None, actor: Actor, now: datetime) -> None:
+    """Nothing; the role is gone. Raises RoleNotFound, RoleChanged, and RoleInUse while something refers to it."""
+    with transaction.atomic():
+        row = _locked(role, expected_version)
+        before = row.as_value()
+        try:
+            row.delete()
+        except (ProtectedError, RestrictedError) as error:
+            raise RoleInUse(
+                f"The role {before.name} is still bound or is a quarantine role: remove its bindings first."
+            ) from error
+        record(
+            action="acl.role.deleted",
+            subject=_subject(before),
+            actor=actor,
+            now=now,
+            domain=before.domain,
+            before=_told(before),
+        )
+
+
+def _locked(role: RoleId, expected_version: int | None) -> models.Role:
+    row = models.Role.objects.select_for_update().filter(id=role).first()
+    if row is None:
+        queries.get_role(id=role)  # raises
+        raise AssertionError
+    if expected_version is not None and row.version != expected_version:
+        raise RoleChanged(
+            f"The role {row.name} was changed meanwhile (it is at version {row.version}): read it again, then repeat."
+        )
+    return row
+
+
+def _save(row: models.Role) -> None:
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        fault = FieldError(pointer="/name", code="taken", detail="Another role of the domain has this name.")
+        raise RoleNameTaken(
+            f"The domain has a role {row.name} already: change that one, or choose another name.", errors=(fault,)
+        ) from error
+
+
+def _write_rules(row: models.Role, rules: Sequence[RuleSpec], *, before: Role | None = None) -> None:
+    kept: dict[RuleSpec, list[RuleId]] = defaultdict(list)
+    for rule in before.rules if before else ():
+        kept[RuleSpec.of(rule)].append(rule.id)
+    row.rules.all().delete()
+    models.Rule.objects.bulk_create(
+        models.Rule.of(
+            spec,
+            id=kept[spec].pop(0) if kept[spec] else RuleId(new_id()),
+            role=RoleId(row.id),
+            position=position,
+        )
+        for position, spec in enumerate(rules)
+    )
+
+
+def _specs(role: Role) -> list[RuleSpec]:
+    return [RuleSpec.of(rule) for rule in role.rules]
+
+
+def _subject(role: Role) -> Subject:
+    return Subject(kind="acl.role", id=str(role.id), label=role.name)
+
+
+def _told(role: Role) -> Mapping[str, Any]:
+    """What the journal keeps of a role: all of it, since a role is small and holds no secret."""
+    return {
+        "name": role.name,
+        "description": role.description,
+        "version": role.version,
+        "rules": [
+            {
+                "id": str(rule.id),
+                "effect": rule.effect.value,
+                "actions": sorted(action.value for action in rule.actions),
+                "topic": rule.topic,
+                "qos": sorted(rule.qos),
+                "retain": rule.retain.value,
+                "shared": rule.shared.value,
+                "shared_group": rule.shared_group,
+            }
+            for rule in role.rules
+        ],
+    }
