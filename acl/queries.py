@@ -23,8 +23,13 @@ def get_role(*, id: RoleId, domains: Sequence[DomainId] | None = None) -> Role:
         rows = rows.of_domains(domains)
     row = rows.first()
     if row is None:
-        raise RoleNotFound(f"There is no role with the id {id}: GET /api/v1/roles/ lists those there are.")
+        raise missing_role(id)
     return row.as_value()
+
+
+def missing_role(id: RoleId) -> RoleNotFound:
+    """The error that there is no role of that id."""
+    return RoleNotFound(f"There is no role with the id {id}: list the roles to see those there are.")
 
 
 def find_role(*, domain: DomainId, name: str) -> Role | None:
@@ -41,14 +46,14 @@ def roles_by_id(*, ids: Iterable[RoleId]) -> Mapping[RoleId, Role]:
 def list_roles(
     *,
     domains: Sequence[DomainId],
-    name_begins: str = "",
+    name: str | None = None,
     after: tuple[str, RoleId] | None = None,
     limit: int | None = None,
 ) -> list[Role]:
-    """The roles of the domains by (name, id), those beyond `after` only, at most `limit`."""
+    """The roles of the domains by (name, id), of that name and beyond `after` only, at most `limit`."""
     rows = models.Role.objects.of_domains(domains).with_rules()
-    if name_begins:
-        rows = rows.filter(name__startswith=name_begins)
+    if name is not None:
+        rows = rows.filter(name=name)
     if after is not None:
         rows = rows.after(name=after[0], id=after[1])
     return [row.as_value() for row in rows[:limit]]

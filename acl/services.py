@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, RestrictedError
 
 from acl import models, queries
+from acl.core.documents import rule_document
 from acl.core.rules import RuleSpec, check_role
 from acl.core.values import Role, RoleId, RuleId
 from kernel.core.actor import Actor
@@ -124,8 +125,7 @@ def delete_role(*, role: RoleId, expected_version: int | None = None, actor: Act
 def _locked(role: RoleId, expected_version: int | None) -> models.Role:
     row = models.Role.objects.select_for_update().filter(id=role).first()
     if row is None:
-        queries.get_role(id=role)  # raises
-        raise AssertionError
+        raise queries.missing_role(role)
     if expected_version is not None and row.version != expected_version:
         raise RoleChanged(
             f"The role {row.name} was changed meanwhile (it is at version {row.version}): read it again, then repeat."
@@ -174,17 +174,5 @@ def _told(role: Role) -> Mapping[str, Any]:
         "name": role.name,
         "description": role.description,
         "version": role.version,
-        "rules": [
-            {
-                "id": str(rule.id),
-                "effect": rule.effect.value,
-                "actions": sorted(action.value for action in rule.actions),
-                "topic": rule.topic,
-                "qos": sorted(rule.qos),
-                "retain": rule.retain.value,
-                "shared": rule.shared.value,
-                "shared_group": rule.shared_group,
-            }
-            for rule in role.rules
-        ],
+        "rules": [rule_document(rule) for rule in role.rules],
     }

@@ -1,0 +1,169 @@
+"""/api/v1/roles/"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from acl import queries, services
+from acl.api.serializers import (
+    NewRoleDocument,
+    RoleDocument,
+    RoleListDocument,
+    role_document,
+    rule_specs,
+)
+from acl.core.values import Role, RoleId
+from kernel.core import cursor
+from kernel.core.caller import Caller
+from kernel.core.clock import utc_now
+from kernel.core.errors import FieldError, Invalid
+from kernel.core.ids import DomainId
+
+_TAG = re.compile(r'"(\d{1,9})"')
+_IF_MATCH = OpenApiParameter(name="If-Match", location="header", description="The ETag of the role as it was read.")
+
+
+class RoleListView(APIView):
+    """The roles that the caller may see."""
+
+    scopes = {"GET": "roles:read", "POST": "roles:write"}
+
+    @extend_schema(
+        operation_id="listRoles",
+        parameters=[
+            OpenApiParameter(name="domain", description="Slug of a domain: its roles only."),
+            OpenApiParameter(name="name", description="The role of exactly this name."),
+            OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent."),
+            OpenApiParameter(name="cursor", description="`next` of the page before."),
+        ],
+        responses=RoleListDocument,
+    )
+    def get(self, request: Request) -> Response:
+        """A page of roles by name."""
+        caller = _caller(request)
+        wanted = request.query_params.get("domain")
+        domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
+        limit = _limit(request.query_params.get("limit", "100"))
+        roles = queries.list_roles(
+            domains=domains,
+            name=request.query_params.get("name"),
+            after=_place(request.query_params.get("cursor")),
+            limit=limit + 1,
+        )
+        following = cursor.encode([roles[limit - 1].name, str(roles[limit - 1].id)]) if len(roles) > limit else None
+        return Response(
+            {
+                "results": [_document(role, caller) for role in roles[:limit]],
+                "next": following,
+                "approximate_count": queries.count_roles(domains=domains),
+            }
+        )
+
+    @extend_schema(operation_id="createRole", request=NewRoleDocument, responses={201: RoleDocument})
+    def post(self, request: Request) -> Response:
+        """The new role."""
+        caller = _caller(request)
+        body = NewRoleDocument(data=request.data)
+        body.is_valid(raise_exception=True)
+        role = services.create_role(
+            domain=caller.domain(body.validated_data.get("domain")),
+            name=body.validated_data["name"],
+            description=body.validated_data["description"],
+            rules=rule_specs(body.validated_data["rules"]),
+            actor=caller.actor,
+            now=utc_now(),
+        )
+        return _answer(role, caller, status=201)
+
+
+class RoleView(APIView):
+    """One role."""
+
+    scopes = {"GET": "roles:read", "PUT": "roles:write", "DELETE": "roles:write"}
+
+    @extend_schema(operation_id="getRole", responses=RoleDocument)
+    def get(self, request: Request, role: UUID) -> Response:
+        """The role, with its ETag."""
+        caller = _caller(request)
+        return _answer(_seen(role, caller), caller)
+
+    @extend_schema(operation_id="changeRole", parameters=[_IF_MATCH], request=RoleDocument, responses=RoleDocument)
+    def put(self, request: Request, role: UUID) -> Response:
+        """The role as it is now."""
+        caller = _caller(request)
+        seen = _seen(role, caller)
+        body = RoleDocument(data=request.data)
+        body.is_valid(raise_exception=True)
+        changed = services.change_role(
+            role=seen.id,
+            name=body.validated_data["name"],
+            description=body.validated_data["description"],
+            rules=rule_specs(body.validated_data["rules"]),
+            expected_version=_expected_version(request),
+            actor=caller.actor,
+            now=utc_now(),
+        )
+        return _answer(changed, caller)
+
+    @extend_schema(operation_id="deleteRole", parameters=[_IF_MATCH], responses={204: None})
+    def delete(self, request: Request, role: UUID) -> Response:
+        """Nothing; the role is gone."""
+        caller = _caller(request)
+        seen = _seen(role, caller)
+        services.delete_role(
+            role=seen.id, expected_version=_expected_version(request), actor=caller.actor, now=utc_now()
+        )
+        return Response(status=204)
+
+
+def _caller(request: Request) -> Caller:
+    return cast("Caller", request.auth)
+
+
+def _seen(role: UUID, caller: Caller) -> Role:
+    return queries.get_role(id=RoleId(role), domains=list(caller.domain_ids))
+
+
+def _answer(role: Role, caller: Caller, *, status: int = 200) -> Response:
+    return Response(_document(role, caller), status=status, headers={"ETag": f'"{role.version}"'})
+
+
+def _document(role: Role, caller: Caller) -> dict[str, object]:
+    return role_document(role, domain_slug=_slug(role.domain, caller))
+
+
+def _slug(domain: DomainId, caller: Caller) -> str:
+    return next(known.slug for known in caller.domains if known.id == domain)
+
+
+def _expected_version(request: Request) -> int | None:
+    """The version that If-Match (RFC 9110 13.1.1) asks for; 0, which no role has, for a tag that is not ours."""
+    wanted = request.headers.get("If-Match", "*").strip()
+    if wanted == "*":
+        return None
+    tag = _TAG.fullmatch(wanted)
+    return int(tag[1]) if tag else 0
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1000:
+        return int(text)
+    fault = FieldError(pointer="/limit", code="invalid-limit", detail="Give a number from 1 to 1000.")
+    raise Invalid("The parameter limit is a number from 1 to 1000.", errors=(fault,))
+
+
+def _place(text: str | None) -> tuple[str, RoleId] | None:
+    if not text:
+        return None
+    try:
+        name, role = cursor.decode(text)
+        return str(name), RoleId(UUID(str(role)))
+    except (ValueError, TypeError) as error:
+        raise Invalid("The cursor is none of ours: begin again without one.", code="invalid-cursor") from error
