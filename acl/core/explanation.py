@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from acl.core.evaluation import EffectiveRule, PrincipalPolicy, effective, why_not
 from acl.core.values import (
@@ -58,20 +59,26 @@ def explain(policy: Sequence[BoundRule], principal: Principal, request: Request)
     verdict = ours.evaluate(request)
     malformed = isinstance(verdict, Deny) and verdict.reason is DenyReason.MALFORMED
     allows, denies = ([], []) if malformed else ours.touching(request)
-    touching = {*allows, *denies}
-    parts = set(ours.partly_covering(request)) if _only_together(verdict) and isinstance(request, Subscribe) else set()
-    considered = []
-    for number, rule in enumerate(ours.rules):
-        if number in touching:
-            considered.append(_touching(rule, request, verdict))
-        else:
-            why = "covers a part of the filter only" if number in parts else _why_untouched(rule, request)
-            considered.append(Considered(rule=rule.bound, filter=rule.filter, matches=False, why=why))
+    considered = list(_untouched(ours, type(request)))
+    for number in (*allows, *denies):
+        considered[number] = _touching(ours.rules[number], request, verdict)
+    if isinstance(request, Subscribe) and _only_together(verdict):
+        for number in ours.partly_covering(request):
+            considered[number] = replace(considered[number], why="covers a part of the filter only")
     return Explanation(verdict=verdict, considered=tuple(considered), summary=_summary(verdict))
 
 
 def _only_together(verdict: Verdict) -> bool:
     return isinstance(verdict, Deny) and verdict.reason is DenyReason.ONLY_TOGETHER
+
+
+@lru_cache(maxsize=1024)
+def _untouched(ours: PrincipalPolicy, kind: type[Request]) -> tuple[Considered, ...]:
+    """Every rule as one that a request of this kind does not touch."""
+    return tuple(
+        Considered(rule=rule.bound, filter=rule.filter, matches=False, why=_why_untouched(rule, kind))
+        for rule in ours.rules
+    )
 
 
 def _summary(verdict: Verdict) -> str:
@@ -95,12 +102,12 @@ def _touching(rule: EffectiveRule, request: Request, verdict: Verdict) -> Consid
     return Considered(rule=rule.bound, filter=rule.filter, matches=not unmet, why=why)
 
 
-def _why_untouched(rule: EffectiveRule, request: Request) -> str:
-    action = Action.PUBLISH if isinstance(request, Publish) else Action.SUBSCRIBE
+def _why_untouched(rule: EffectiveRule, kind: type[Request]) -> str:
+    action = Action.PUBLISH if kind is Publish else Action.SUBSCRIBE
     if action not in rule.bound.rule.actions:
         return f"is not about {action.value}"
     if rule.filter is None:
         return f"is void, since {rule.void_reason}"
-    if isinstance(request, Subscribe):
+    if kind is Subscribe:
         return "does not cover the filter" if rule.bound.rule.effect is Effect.ALLOW else "does not meet the filter"
     return "does not match the topic name"

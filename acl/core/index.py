@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from acl.core.topics import levels_of
+
 
 class _Node:
     __slots__ = ("below", "children", "here")
@@ -27,7 +29,7 @@ class FilterIndex:
 
     def add(self, filter: str, number: int) -> None:
         """Puts `filter` in under `number`."""
-        *levels, last = filter.split("/")
+        *levels, last = levels_of(filter)
         node = self._root
         for level in levels:
             node = node.children.setdefault(level, _Node())
@@ -40,8 +42,8 @@ class FilterIndex:
         """The filters that cover the filter or topic name `wanted`."""
         spelled = wanted.startswith("$")
         nodes = [self._root]
-        found = [] if spelled else list(self._root.below)
-        for level in ["+", "#"] if wanted == "#" else wanted.split("/"):
+        found: list[int] = []
+        for level in levels_of(wanted):
             if level == "#":
                 return sorted(found)
             following = []
@@ -62,10 +64,10 @@ class FilterIndex:
         """The filters under which some topic name falls that falls under `wanted` as well."""
         first = True
         nodes = [self._root]
-        found = [] if wanted.startswith("$") else list(self._root.below)
-        for level in wanted.split("/"):
+        found: list[int] = []
+        for level in levels_of(wanted):
             if level == "#":
-                found += [number for node in nodes for number in _beneath(node, first=first)]
+                found += [number for node in nodes for number in _beneath(node)]
                 return sorted(found)
             nodes = [child for node in nodes for child in _meeting(node, level, first=first)]
             first = False
@@ -87,10 +89,9 @@ def _meeting(node: _Node, level: str, *, first: bool) -> Iterator[_Node]:
             yield node.children[key]
 
 
-def _beneath(node: _Node, *, first: bool) -> Iterator[int]:
+def _beneath(node: _Node) -> Iterator[int]:
     """The numbers in the whole tree below `node`, but for `node.below`, which was found on the way to it."""
     yield from node.here
-    for text, child in node.children.items():
-        if not (first and text.startswith("$")):
-            yield from child.below
-            yield from _beneath(child, first=False)
+    for child in node.children.values():
+        yield from child.below
+        yield from _beneath(child)

@@ -53,6 +53,14 @@ def _check_string(text: str, *, what: str) -> None:
         raise InvalidTopic(f"A {what} has at most {MAX_OCTETS} octets; this one has {octets}.")
 
 
+def levels_of(filter: str) -> list[str]:
+    """The levels of a filter or name. `#` is `+/#` and `/#` is `/+/#`: their parent would be the empty name."""
+    levels = filter.split("/")
+    if levels[-1] == "#" and not any(levels[:-1]) and len(levels) < 3:
+        levels.insert(-1, "+")
+    return levels
+
+
 def matches(filter: str, name: str) -> bool:
     """Whether the topic name `name` falls under `filter`."""
     return covers(filter, name)  # a name is the filter of itself alone
@@ -62,7 +70,7 @@ def covers(wide: str, narrow: str) -> bool:
     """Whether `wide` matches every topic name that `narrow` matches."""
     if narrow.startswith("$") and wide[0] in WILDCARDS:
         return False
-    widely, narrowly = wide.split("/"), _at_least_one_level(narrow)
+    widely, narrowly = levels_of(wide), levels_of(narrow)
     for position, level in enumerate(widely):
         if level == "#":
             return True
@@ -77,7 +85,7 @@ def intersects(left: str, right: str) -> bool:
     """Whether some topic name falls under both filters."""
     if "$" in (left[0], right[0]) and (left[0] in WILDCARDS or right[0] in WILDCARDS):
         return False
-    ours, theirs = left.split("/"), right.split("/")
+    ours, theirs = levels_of(left), levels_of(right)
     for our, their in zip(ours, theirs, strict=False):
         if our == "#" or their == "#":
             return True
@@ -85,8 +93,3 @@ def intersects(left: str, right: str) -> bool:
             return False
     shorter, longer = sorted((ours, theirs), key=len)
     return longer[len(shorter) :] in ([], ["#"])
-
-
-def _at_least_one_level(filter: str) -> list[str]:
-    """The levels of `filter`; `#` alone is `+/#`, since it has no parent that it could match."""
-    return ["+", "#"] if filter == "#" else filter.split("/")

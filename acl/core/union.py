@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from acl.core.topics import levels_of
+
 _MOST_STEPS = 2_000
 
 Levels = tuple[str, ...]
@@ -14,9 +16,8 @@ def cover_together(filters: Sequence[str], wanted: str) -> bool:
 
     Exact, but for filters so entangled that it would take more than 2,000 steps: those count as not covering.
     """
-    states = frozenset(tuple(text.split("/")) for text in filters)
-    goal = ("+", "#") if wanted == "#" else tuple(wanted.split("/"))
-    return _Search().covered(states, goal, first=True)
+    states = frozenset(tuple(levels_of(text)) for text in filters)
+    return _Search().covered(states, tuple(levels_of(wanted)), first=True)
 
 
 class _Search:
@@ -27,7 +28,7 @@ class _Search:
         self._known: dict[tuple[frozenset[Levels], Levels], bool] = {}
 
     def covered(self, states: frozenset[Levels], goal: Levels, *, first: bool = False) -> bool:
-        if not first and ("#",) in states:
+        if ("#",) in states:
             return True
         self._steps += 1
         if not states or self._steps > _MOST_STEPS:
@@ -59,10 +60,8 @@ def _after(states: frozenset[Levels], level: str | None, *, first: bool) -> froz
     """What is left of the filters behind `level`; None is a level that no filter spells."""
     hidden = first and level is not None and level.startswith("$")
     left = set()
-    for state in states:
-        if not state:
-            continue
-        if state[0] == "#" and not hidden:
+    for state in filter(None, states):
+        if state[0] == "#":
             left.add(state)
         elif state[0] == level or (state[0] == "+" and not hidden):
             left.add(state[1:])
