@@ -1,0 +1,143 @@
+"""The values of the certificate authority, which has never heard of a device: a holder is an opaque text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+from kernel.core.ids import DomainId
+
+IssuerId = NewType("IssuerId", UUID)
+KeyId = NewType("KeyId", UUID)
+CertificateId = NewType("CertificateId", UUID)
+SerialNumber = NewType("SerialNumber", int)
+
+
+def serial_hex(serial: int) -> str:
+    """The serial number as lower-case hex with an even number of digits, as `openssl x509 -serial` spells it."""
+    text = f"{serial:x}"
+    return text.zfill(len(text) + len(text) % 2)
+
+
+class KeyAlgorithm(StrEnum):
+    """The sorts of key that an issuer may have."""
+
+    ECDSA_P256 = "ecdsa-p256"
+    ECDSA_P384 = "ecdsa-p384"
+    RSA_3072 = "rsa-3072"
+    RSA_4096 = "rsa-4096"
+    ED25519 = "ed25519"
+
+
+class ReasonCode(StrEnum):
+    """RFC 5280 5.3.1; value 7 is unused there."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "keyCompromise"
+    CA_COMPROMISE = "cACompromise"
+    AFFILIATION_CHANGED = "affiliationChanged"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessationOfOperation"
+    CERTIFICATE_HOLD = "certificateHold"
+    REMOVE_FROM_CRL = "removeFromCRL"
+    PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
+    AA_COMPROMISE = "aACompromise"
+
+    @property
+    def number(self) -> int:
+        """The CRLReason."""
+        return _REASON_NUMBERS[self]
+
+
+_REASON_NUMBERS = {
+    ReasonCode.UNSPECIFIED: 0,
+    ReasonCode.KEY_COMPROMISE: 1,
+    ReasonCode.CA_COMPROMISE: 2,
+    ReasonCode.AFFILIATION_CHANGED: 3,
+    ReasonCode.SUPERSEDED: 4,
+    ReasonCode.CESSATION_OF_OPERATION: 5,
+    ReasonCode.CERTIFICATE_HOLD: 6,
+    ReasonCode.REMOVE_FROM_CRL: 8,
+    ReasonCode.PRIVILEGE_WITHDRAWN: 9,
+    ReasonCode.AA_COMPROMISE: 10,
+}
+
+
+class CertificateState(StrEnum):
+    """How far a certificate has come. `requested` is written before it is signed."""
+
+    REQUESTED = "requested"
+    ISSUED = "issued"
+    HELD = "held"
+    REVOKED = "revoked"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """A CA that signs. `chain_pem` leads from it up to, and without, the root; both PEM texts end in a newline."""
+
+    id: IssuerId
+    domain: DomainId
+    slug: str
+    name: str
+    parent: IssuerId | None
+    key_algorithm: KeyAlgorithm
+    certificate_der: bytes
+    certificate_pem: str
+    chain_pem: str
+    not_before: datetime
+    not_after: datetime
+    serial: SerialNumber
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedCertificate:
+    """A certificate of ours. `fingerprint` and `public_key_sha256` are hex of SHA-256 over certificate and SPKI."""
+
+    id: CertificateId
+    domain: DomainId
+    issuer: IssuerId
+    issuer_slug: str
+    serial: SerialNumber
+    holder: str
+    profile: str
+    state: CertificateState
+    subject: str
+    pem: str
+    chain_pem: str
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    public_key_sha256: str
+    revoked_at: datetime | None
+    reason: ReasonCode | None
+
+    @property
+    def serial_hex(self) -> str:
+        """The serial number for people and APIs."""
+        return serial_hex(self.serial)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """That a certificate is revoked, since when and why."""
+
+    certificate: CertificateId
+    serial: SerialNumber
+    revoked_at: datetime
+    reason: ReasonCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedCrl:
+    """A stored CRL, as it is served."""
+
+    number: int
+    der: bytes
+    this_update: datetime
+    next_update: datetime
+    entries: int
