@@ -64,6 +64,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "console.request_id.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -211,5 +212,24 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
-REST_FRAMEWORK: dict[str, Any] = {}
+# The API
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "console.api.authentication.BearerAuthentication",
+        "console.api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["console.api.permissions.HasScope"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "console.api.problems.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
 SPECTACULAR_SETTINGS: dict[str, Any] = {"TITLE": "Gatehouse", "VERSION": "1", "OAS_VERSION": "3.1.0"}
+
+OAUTH2_PROVIDER_APPLICATION_MODEL = "console.Application"
+OAUTH2_PROVIDER: dict[str, Any] = {
+    "OAUTH2_VALIDATOR_CLASS": "console.oauth.validator.Validator",
+    "SCOPES_BACKEND_CLASS": "console.oauth.scopes.ApplicationScopes",
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 3_600,
+}
