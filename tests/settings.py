@@ -5,7 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 
-os.environ.setdefault("GATEHOUSE_HOME", tempfile.mkdtemp(prefix="gatehouse-tests-"))
+# Whatever the developer's own installation is set to is none of the tests' business.
+for _name in list(os.environ):
+    if _name in {"DATABASE_URL", "REDIS_URL"} or _name.startswith("GATEHOUSE_"):
+        if not _name.startswith("GATEHOUSE_TEST_"):
+            del os.environ[_name]
+
+if "GATEHOUSE_TEST_HOME" not in os.environ:  # the first process of a run; its workers share what it made
+    os.environ["GATEHOUSE_TEST_HOME"] = tempfile.mkdtemp(prefix="gatehouse-tests-")
+    os.environ["GATEHOUSE_TEST_HOME_OWNER"] = str(os.getpid())
+
+os.environ["GATEHOUSE_HOME"] = os.environ["GATEHOUSE_TEST_HOME"]
+if "GATEHOUSE_TEST_DATABASE_URL" in os.environ:
+    os.environ["DATABASE_URL"] = os.environ["GATEHOUSE_TEST_DATABASE_URL"]
 
 from console.settings import *  # noqa: E402, F403
 
