@@ -58,9 +58,9 @@ def parse_request(octets: bytes) -> OcspRequest:
 
 def _parse_tbs(tbs: Element) -> OcspRequest:
     fields = [*tbs.children()]
-    if fields and fields[0].tag == 0xA0:
-        if der.read_only(fields.pop(0).body).as_integer() != 0:
-            raise MalformedDerError("an unknown version")
+    version = der.read_only(fields.pop(0).body).as_integer() if fields and fields[0].tag == 0xA0 else 0
+    if version != 0:
+        raise MalformedDerError("an unknown version")
     if fields and fields[0].tag == 0xA1:
         fields.pop(0)
     if not fields:

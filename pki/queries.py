@@ -1,0 +1,175 @@
+"""Reading issuers, certificates and CRLs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from kernel.core.errors import Denied, NotFound
+from kernel.core.ids import DomainId
+from pki.core.values import (
+    CertificateId,
+    CertificateState,
+    IssuedCertificate,
+    Issuer,
+    IssuerId,
+    PublishedCrl,
+    SerialNumber,
+    serial_hex,
+)
+from pki.models import Certificate, Crl, OcspSigner, to_pem
+from pki.models import Issuer as IssuerRow
+
+
+class UnknownIssuer(NotFound):
+    """There is no such issuer."""
+
+    code = "issuer-unknown"
+
+
+class UnknownCertificate(NotFound):
+    """There is no such certificate."""
+
+    code = "certificate-unknown"
+
+
+class CertificateRefused(Denied):
+    """A presented certificate does not prove its holder."""
+
+
+_ISSUERS = IssuerRow.objects.select_related("key", "parent__parent")
+_CERTIFICATES = Certificate.objects.select_related("issuer__parent__parent")
+
+
+def find_issuer(*, slug: str = "", id: IssuerId | None = None) -> Issuer:
+    """The issuer of that slug or id. Raises UnknownIssuer."""
+    row = _ISSUERS.filter(id=id).first() if id else _ISSUERS.filter(slug=slug).first()
+    if row is None:
+        raise UnknownIssuer(f"There is no issuer {slug or id}.")
+    return row.as_value()
+
+
+def list_issuers(*, domains: Collection[DomainId] | None = None) -> list[Issuer]:
+    """Every issuer of the domains (of all, if None), those above before those below."""
+    rows = _ISSUERS.order_by("not_before", "slug")
+    return [row.as_value() for row in (rows if domains is None else rows.filter(domain_id__in=domains))]
+
+
+def get_certificate(*, id: CertificateId) -> IssuedCertificate:
+    """The certificate of that id. Raises UnknownCertificate."""
+    row = _CERTIFICATES.filter(id=id).first()
+    if row is None:
+        raise UnknownCertificate("There is no such certificate.")
+    return row.as_value()
+
+
+def find_certificate_by_fingerprint(*, sha256_hex: str) -> IssuedCertificate | None:
+    """The certificate whose DER has that SHA-256, or None."""
+    row = _CERTIFICATES.filter(fingerprint=sha256_hex).first()
+    return row.as_value() if row else None
+
+
+def find_certificate_by_serial(*, issuer: IssuerId, serial: SerialNumber) -> IssuedCertificate | None:
+    """The issuer's certificate with that serial number, or None."""
+    row = _CERTIFICATES.filter(issuer_id=issuer, serial=serial_hex(serial)).first()
+    return row.as_value() if row else None
+
+
+def certificates_of(*, holder: str) -> list[IssuedCertificate]:
+    """Every certificate of the holder, the newest first."""
+    return [row.as_value() for row in _CERTIFICATES.filter(holder=holder).order_by("-id")]
+
+
+def certificates_by_id(*, ids: Collection[CertificateId]) -> dict[CertificateId, IssuedCertificate]:
+    """The certificates of those ids that exist."""
+    return {CertificateId(row.id): row.as_value() for row in _CERTIFICATES.filter(id__in=ids)}
+
+
+def list_certificates(
+    *,
+    domains: Collection[DomainId],
+    holder: str = "",
+    issuer: str = "",
+    state: str = "",
+    serial: str = "",
+    profile: str = "",
+    before: UUID | None = None,
+    limit: int = 50,
+) -> list[IssuedCertificate]:
+    """The newest certificates first, at most `limit`, older than the id `before`; `issuer` is a slug, `serial` a prefix."""
+    rows = _CERTIFICATES.filter(domain_id__in=domains).order_by("-id")
+    exact = {"holder": holder, "issuer__slug": issuer, "state": state, "profile": profile}
+    rows = rows.filter(**{name: value for name, value in exact.items() if value})
+    if serial:
+        rows = rows.filter(serial__startswith=serial.lower())
+    if before is not None:
+        rows = rows.filter(id__lt=before)
+    return [row.as_value() for row in rows[:limit]]
+
+
+def trust_bundle(*, domain: DomainId) -> str:
+    """PEM of the domain's roots and of the CAs below them: what a device or broker trusts."""
+    rows = IssuerRow.objects.filter(domain_id=domain).order_by("not_before", "slug")
+    return "".join(to_pem(bytes(row.der)) for row in rows)
+
+
+def latest_crl(*, issuer: IssuerId) -> PublishedCrl | None:
+    """The issuer's newest CRL."""
+    row = Crl.objects.filter(issuer_id=issuer).order_by("-number").first()
+    if row is None:
+        return None
+    return PublishedCrl(
+        number=row.number,
+        der=bytes(row.der),
+        this_update=row.this_update,
+        next_update=row.next_update,
+        entries=row.entries,
+    )
+
+
+def crl_bundle(*, domain: DomainId) -> str:
+    """PEM of the newest CRL of each of the domain's issuers: what an OpenSSL-based broker reads."""
+    found = [latest_crl(issuer=issuer.id) for issuer in list_issuers(domains=[domain])]
+    return "".join(x509.load_der_x509_crl(crl.der).public_bytes(Encoding.PEM).decode() for crl in found if crl)
+
+
+def crl_is_due(*, issuer: IssuerId) -> bool:
+    """Whether there are revocations that the newest CRL lacks."""
+    newest = Crl.objects.filter(issuer_id=issuer).order_by("-number").values_list("revision", flat=True).first()
+    revision = IssuerRow.objects.values_list("revision", flat=True).get(id=issuer)
+    return newest is None or newest < revision
+
+
+def ocsp_signer_ends_at(*, issuer: IssuerId) -> datetime | None:
+    """When the newest OCSP signer's certificate ends."""
+    signer = OcspSigner.objects.filter(issuer_id=issuer).select_related("certificate").order_by("-pk").first()
+    return signer.certificate.not_after if signer else None
+
+
+def verify_presented(*, chain: Sequence[x509.Certificate], now: datetime) -> IssuedCertificate:
+    """Our record of the leaf `chain[0]`, if it proves its holder now.
+
+    It is one of ours octet by octet, for client authentication, in its time, and neither it nor an issuer above it is
+    revoked. Raises CertificateRefused with the code certificate-unknown, -expired, -revoked or -usage.
+    """
+    leaf = chain[0]
+    fingerprint = hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()
+    row = _CERTIFICATES.filter(fingerprint=fingerprint).first()
+    if row is None:
+        raise CertificateRefused("The certificate was not issued here: enrol first.", code="certificate-unknown")
+    if row.state != CertificateState.ISSUED:
+        raise CertificateRefused("The certificate is revoked or on hold: enrol again.", code="certificate-revoked")
+    if not row.not_before <= now < row.not_after or row.issuer.not_after <= now:
+        raise CertificateRefused(
+            "The certificate is not in its time: renew before it ends.", code="certificate-expired"
+        )
+    usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
+        raise CertificateRefused("The certificate is not for client authentication.", code="certificate-usage")
+    return row.as_value()

@@ -1,0 +1,33 @@
+"""Which custody keeps the keys, and an issuer's facts beside its key."""
+
+from __future__ import annotations
+
+from cryptography import x509
+
+from pki.adapters.encrypted import EncryptedCustody
+from pki.conf import issuer_url
+from pki.core.certificates import Authority
+from pki.core.keys import SigningKey, key_identifier
+from pki.core.ports import KeyCustody
+from pki.core.values import KeyId
+from pki.models import Issuer
+
+custody: KeyCustody = EncryptedCustody()
+
+
+def signing_key(issuer: Issuer) -> SigningKey:
+    """The issuer's key."""
+    return custody.open(KeyId(issuer.key_id))
+
+
+def authority_of(issuer: Issuer) -> Authority:
+    """The issuer as its certificates name it."""
+    certificate = x509.load_der_x509_certificate(bytes(issuer.der))
+    return Authority(
+        name=certificate.subject,
+        key_id=key_identifier(certificate.public_key()),
+        not_after=issuer.not_after,
+        ocsp_url=issuer_url(issuer.slug, "ocsp"),
+        certificate_url=issuer_url(issuer.slug, "cert"),
+        crl_url=issuer_url(issuer.slug, "crl"),
+    )

@@ -1,0 +1,45 @@
+"""Delegated OCSP signers: short-lived, with own keys, replaced while the old one has a third of its life left."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from kernel.core.actor import SYSTEM
+from pki.core.certificates import Names
+from pki.core.csr import CsrFacts, check_key, spki_sha256
+from pki.core.profiles import get_profile
+from pki.core.values import IssuerId, KeyAlgorithm
+from pki.models import Issuer, OcspSigner
+from pki.services.custody import custody
+from pki.services.issue_certificate import issue_for_key
+
+
+def ensure_ocsp_signer(*, issuer: IssuerId, now: datetime) -> None:
+    """Makes a new signer unless the newest has a third of its life before it. Not to be called in a transaction."""
+    newest = OcspSigner.objects.filter(issuer_id=issuer).select_related("certificate").order_by("-pk").first()
+    if newest:
+        life = newest.certificate.not_after - newest.certificate.not_before
+        if newest.certificate.not_after - now > life / 3:
+            return
+    row = Issuer.objects.select_related("key", "parent").get(id=issuer)
+    key_id, key = custody.generate(_algorithm(row))
+    public_key = check_key(key.public_key())
+    certificate = issue_for_key(
+        issuer=row,
+        profile=get_profile("ocsp-signer"),
+        facts=CsrFacts(public_key=public_key, public_key_sha256=spki_sha256(public_key), common_name=None),
+        names=Names(variables={"common_name": f"{row.name[:50]} OCSP"}),
+        holder=f"ocsp:{row.slug}"[:64],
+        actor=SYSTEM,
+        now=now,
+    )
+    with transaction.atomic():
+        OcspSigner.objects.create(issuer=row, key_id=key_id, certificate=certificate)
+
+
+def _algorithm(issuer: Issuer) -> KeyAlgorithm:
+    """The signer's algorithm follows the issuer's; RSA at its smallest, since each answer is signed."""
+    algorithm = KeyAlgorithm(issuer.key.algorithm)
+    return KeyAlgorithm.RSA_3072 if algorithm is KeyAlgorithm.RSA_4096 else algorithm
