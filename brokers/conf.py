@@ -1,0 +1,29 @@
+"""The settings of brokers, read through `django.conf`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from brokers.core.ports import AdapterKind, BrokerAdapter
+from brokers.core.values import BrokerLink
+
+
+def adapter_class(kind: AdapterKind) -> type[BrokerAdapter]:
+    """The class behind an adapter's name: `GATEHOUSE_ADAPTERS` names the registry, `console/wiring.py` has it."""
+    registry: Mapping[str, str] = import_string(settings.GATEHOUSE_ADAPTERS)
+    found: type[BrokerAdapter] = import_string(registry[kind.value])
+    return found
+
+
+def adapter_for(link: BrokerLink) -> BrokerAdapter:
+    """The adapter of a broker; nobody is contacted yet."""
+    return adapter_class(link.broker.kind)(link=link)
+
+
+def files_root() -> Path:
+    """The folder that holds one folder for each broker whose files we write."""
+    return Path(settings.GATEHOUSE_HOME) / "brokers"

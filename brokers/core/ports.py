@@ -1,0 +1,208 @@
+"""What Gatehouse asks of the adapter of a broker, and the values that pass between them.
+
+An adapter is made from a BrokerLink. Where a broker stores policy, its desired state is a rendered artifact and its
+applied state the same read back. Where a broker asks at each CONNECT instead (NATS), nothing is stored: the applied
+state is who is connected with which grant, and a plan is who has to be disconnected to ask anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from threading import Event
+from typing import ClassVar, Protocol
+
+from acl.core.values import BoundRule, Principal, Request
+from brokers.core.values import AdapterKind, BrokerEvent, BrokerLink
+from kernel.core.errors import FieldError, Unavailable
+
+__all__ = [
+    "AdapterKind",
+    "AppliedState",
+    "BrokerAdapter",
+    "BrokerUnreachable",
+    "Capabilities",
+    "DesiredState",
+    "Deviation",
+    "DeviationKind",
+    "Effect",
+    "EffectLine",
+    "RenderSubject",
+    "Rendering",
+    "Standing",
+    "Step",
+]
+
+
+class BrokerUnreachable(Unavailable):
+    """The broker does not answer, or not in time."""
+
+    code = "broker-unreachable"
+
+
+class Standing(StrEnum):
+    """What a principal is to a broker.
+
+    admitted: its policy holds (that of the quarantine role, if it is quarantined); barred: refused, its sessions
+    closed, and every permission denied explicitly; absent: the broker has no need to know it, and it gets nothing.
+    """
+
+    ADMITTED = "admitted"
+    BARRED = "barred"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderSubject:
+    """One principal with the policy that holds for it; () unless admitted."""
+
+    principal: Principal
+    policy: tuple[BoundRule, ...]
+    state: Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a broker can enforce. `version` is the broker's own, empty while unknown."""
+
+    stores_policy: bool
+    protocol_versions: tuple[str, ...]
+    placeholders: frozenset[str] = frozenset()
+    qos_conditions: bool = False
+    retain_conditions: bool = False
+    shared_subscriptions: bool = True
+    version: str = ""
+
+
+class DeviationKind(StrEnum):
+    """How a broker differs from the policy: less flow, more flow, or the same flow with another answer."""
+
+    NARROWER = "narrower"
+    WIDER = "wider"
+    SIGNALLING = "signalling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """What a broker can not express of a rule. `principals` are auth ids, bounded; `principal_count` counts all."""
+
+    rule: BoundRule
+    principals: tuple[str, ...]
+    kind: DeviationKind
+    why: str
+    principal_count: int = 0
+
+    @property
+    def id(self) -> str:
+        """16 hex digits that stay the same while rule, kind and reason do."""
+        rule = self.rule.rule
+        return hashlib.sha256(f"{rule.id}|{rule.topic}|{self.kind}|{self.why}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What a broker should hold, as canonical text (same input, same octets), and how it deviates from the policy."""
+
+    artifact: str
+    deviations: tuple[Deviation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredState:
+    """What should hold on a broker. With `only` (auth ids) it is about these principals and says nothing of others."""
+
+    subjects: tuple[RenderSubject, ...]
+    only: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedState:
+    """What a broker holds, in the grammar of Rendering.artifact; of the principals in `only` alone, if not None."""
+
+    artifact: str
+    version: str = ""
+    only: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One change to a broker: a kind such as `create-role`, what it acts on, a sentence, and the adapter's own order.
+
+    `payload` is never stored nor shown.
+    """
+
+    kind: str
+    target: str
+    summary: str
+    payload: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectLine:
+    """A topic filter that a principal gains or loses for an action (`publish` or `subscribe`)."""
+
+    auth_id: str
+    action: str
+    filter: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a plan changes for principals, sorted. `bounded` says that there is more than is listed."""
+
+    gain: tuple[EffectLine, ...] = ()
+    lose: tuple[EffectLine, ...] = ()
+    bounded: bool = False
+
+
+class BrokerAdapter(Protocol):
+    """Speaks to one broker. Whatever contacts it raises BrokerUnreachable if no answer comes within a bounded time."""
+
+    capabilities: ClassVar[Capabilities]
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        """Contacts nobody."""
+        ...
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection; pointers begin with /connection. Never quotes a secret."""
+        ...
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """What the broker should hold. Contacts nobody."""
+        ...
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """What the broker holds now, of all principals or of these auth ids alone."""
+        ...
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """The changes that turn `applied` into `desired`, those that take away first. Contacts nobody."""
+        ...
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses what by that, at most a few hundred lines. Contacts nobody."""
+        ...
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Makes the changes in small batches, and calls `between` before each: what it raises ends the work there."""
+        ...
+
+    def disconnect(self, principal: Principal) -> int:
+        """Closes every session of the principal; how many, or -1 if the broker does not say."""
+        ...
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether a broker that holds the rendering would allow the request (the adapter's emulator)."""
+        ...
+
+    def publish_crl(self, pem: str) -> str:
+        """Puts the CRLs (PEM, concatenated) in force; one sentence on how. Empty if the broker takes none from us."""
+        ...
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent]:
+        """What happens there, as it happens; blocks, ends soon after `stop` is set or when the connection is lost."""
+        ...

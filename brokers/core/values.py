@@ -1,0 +1,164 @@
+"""The values of brokers: what they are, how far they agree with the policy, who is connected, what happened there.
+
+It must not know how any make of broker is spoken to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+from uuid import UUID
+
+from devices.core.values import DeviceId
+from kernel.core.ids import DomainId
+
+BrokerId = NewType("BrokerId", UUID)
+PlanId = NewType("PlanId", UUID)
+
+
+class AdapterKind(StrEnum):
+    """The makes of broker, each with the way it is spoken to."""
+
+    NATS = "nats"
+    MOSQUITTO_DYNSEC = "mosquitto-dynsec"
+
+
+class Transport(StrEnum):
+    """How devices reach a listener; all of them are MQTT over TLS."""
+
+    MQTTS = "mqtts"
+    WSS = "wss"
+
+
+class SyncState(StrEnum):
+    """Whether a broker holds the policy that it should."""
+
+    IN_SYNC = "in-sync"
+    PENDING = "pending"
+    DRIFT = "drift"
+    UNREACHABLE = "unreachable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where devices connect."""
+
+    host: str
+    port: int
+    transport: Transport = Transport.MQTTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """A registered broker. `managed_since` is None until a plan was applied to it for the first time.
+
+    `checked_at` is when it was last compared with the policy (tried, if unreachable), `last_seen_at` when it answered.
+    `converged_seq` is the journal entry up to which everything is known to be on the broker.
+    """
+
+    id: BrokerId
+    domain: DomainId
+    domain_slug: str
+    name: str
+    kind: AdapterKind
+    listeners: tuple[Listener, ...]
+    sync: SyncState
+    detail: str
+    version: str
+    checked_at: datetime | None
+    last_seen_at: datetime | None
+    managed_since: datetime | None
+    converged_seq: int
+    created_at: datetime
+
+
+class Connection(Mapping[str, Any]):
+    """How a broker is spoken to: the members that its adapter asks for, secrets among them. Its `repr` hides them."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        self._members = dict(members)
+
+    def __repr__(self) -> str:
+        return f"Connection(hidden: {', '.join(sorted(self._members))})"
+
+    def __getitem__(self, name: str) -> Any:
+        return self._members[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerLink:
+    """What an adapter is made from: the broker, and how it is spoken to."""
+
+    broker: Broker
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Who is connected where, and since when. `device` is None for a name that no device has.
+
+    `connection_id` is the broker's own name of the connection, `grant_digest` says which policy it was granted;
+    both are empty where the broker has no such thing.
+    """
+
+    broker: BrokerId
+    broker_name: str
+    device: DeviceId | None
+    auth_id: str
+    client_id: str
+    address: str
+    connected_at: datetime
+    connection_id: str = ""
+    grant_digest: str = ""
+    expires_at: datetime | None = None
+
+
+class AccessKind(StrEnum):
+    """What happened at a broker's door."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    REFUSED = "refused"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerEvent:
+    """One thing that a broker told us. What it does not say is empty; names are as the broker gave them, unproved."""
+
+    at: datetime
+    kind: AccessKind
+    auth_id: str = ""
+    client_id: str = ""
+    address: str = ""
+    detail: str = ""
+    connection_id: str = ""
+    grant_digest: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessEvent:
+    """One line of the access log."""
+
+    id: int
+    at: datetime
+    broker_name: str
+    device: DeviceId | None
+    auth_id: str
+    client_id: str
+    kind: AccessKind
+    address: str
+    detail: str

@@ -1,0 +1,208 @@
+"""Tables of brokers, plans, sessions and the access log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from brokers.core import plans, values
+from brokers.core.values import AccessKind, AdapterKind, BrokerId, Listener, PlanId, SyncState, Transport
+from devices.core.values import DeviceId
+from kernel.core.ids import DomainId, new_id
+
+
+def _choices(*members: str) -> list[tuple[str, str]]:
+    return [(member, member) for member in members]
+
+
+class BrokerQuerySet(models.QuerySet["Broker"]):
+    def of_domains(self, domains: Iterable[DomainId]) -> Self:
+        """Those of the domains, by name."""
+        return self.filter(domain_id__in=list(domains)).order_by("name")
+
+    def with_domain(self) -> Self:
+        """With the slug of their domain, in the same query."""
+        return self.select_related("domain")
+
+    def unleased(self, *, now: datetime) -> Self:
+        """Those that nobody writes to."""
+        return self.filter(Q(lease=None) | Q(lease_until__lte=now))
+
+    def managed(self) -> Self:
+        """Those that a plan was applied to."""
+        return self.exclude(managed_since=None)
+
+
+class Broker(models.Model):
+    """A broker. `connection` is an envelope under the master key.
+
+    `lease` says who writes to it now, `yield_until` asks that one to give way to an eviction. `desired_digest` is of
+    the rendering that was last verified on the broker.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    domain = models.ForeignKey("devices.Domain", on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=63, unique=True)
+    kind = models.CharField(max_length=32, choices=_choices(*AdapterKind))
+    connection = models.BinaryField()
+    listeners = models.JSONField(default=list)
+    accepted_deviations = models.JSONField(default=list)
+    sync = models.CharField(max_length=16, choices=_choices(*SyncState), default=SyncState.UNKNOWN)
+    detail = models.TextField(blank=True)
+    version = models.CharField(max_length=64, blank=True)
+    checked_at = models.DateTimeField(null=True)
+    last_seen_at = models.DateTimeField(null=True)
+    drifted_at = models.DateTimeField(null=True)
+    managed_since = models.DateTimeField(null=True)
+    desired_digest = models.CharField(max_length=64, blank=True)
+    converged_seq = models.BigIntegerField(default=0)
+    lease = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    yield_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    objects = BrokerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=[*AdapterKind]), name="brokers_broker_kind"),
+            models.CheckConstraint(condition=Q(sync__in=[*SyncState]), name="brokers_broker_sync"),
+            models.CheckConstraint(condition=Q(name__regex=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"), name="brokers_name"),
+        ]
+
+    def as_value(self) -> values.Broker:
+        """The broker, without how it is spoken to."""
+        return values.Broker(
+            id=BrokerId(self.id),
+            domain=DomainId(self.domain_id),
+            domain_slug=self.domain.slug,
+            name=self.name,
+            kind=AdapterKind(self.kind),
+            listeners=tuple(
+                Listener(host=row["host"], port=row["port"], transport=Transport(row["transport"]))
+                for row in self.listeners
+            ),
+            sync=SyncState(self.sync),
+            detail=self.detail,
+            version=self.version,
+            checked_at=self.checked_at,
+            last_seen_at=self.last_seen_at,
+            managed_since=self.managed_since,
+            converged_seq=self.converged_seq,
+            created_at=self.created_at,
+        )
+
+
+class Plan(models.Model):
+    """A plan as it was shown. `desired_digest` is of the rendering that it was computed from."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="plans")
+    steps = models.JSONField()
+    deviations = models.JSONField()
+    effect = models.JSONField()
+    in_sync = models.BooleanField()
+    desired_digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+
+    def as_value(self) -> plans.Plan:
+        """The plan."""
+        return plans.Plan(
+            id=PlanId(self.id),
+            broker=BrokerId(self.broker_id),
+            steps=tuple(plans.PlannedStep(**row) for row in self.steps),
+            deviations=tuple(plans.PlannedDeviation(**row) for row in self.deviations),
+            gain=tuple(self.effect["gain"]),
+            lose=tuple(self.effect["lose"]),
+            effect_bounded=self.effect["bounded"],
+            in_sync=self.in_sync,
+            desired_digest=self.desired_digest,
+            created_at=self.created_at,
+        )
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def of_device(self, device: DeviceId) -> Self:
+        """Those of the device, oldest first."""
+        return self.filter(device_id=device).order_by("connected_at", "id").select_related("broker")
+
+
+class Session(models.Model):
+    """A connection that is open, as far as the broker told us."""
+
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="sessions")
+    device_id = models.UUIDField(null=True)
+    auth_id = models.CharField(max_length=255)
+    client_id = models.CharField(max_length=255)
+    address = models.CharField(max_length=64, blank=True)
+    connected_at = models.DateTimeField()
+    connection_id = models.CharField(max_length=64, blank=True)
+    grant_digest = models.CharField(max_length=64, blank=True)
+    expires_at = models.DateTimeField(null=True)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["broker", "client_id"], name="brokers_session_client")]
+        indexes = [
+            models.Index(fields=["device_id"], name="brokers_session_device"),
+            models.Index(fields=["broker", "auth_id"], name="brokers_session_auth_id"),
+        ]
+
+    def as_value(self) -> values.Session:
+        """The session."""
+        return values.Session(
+            broker=BrokerId(self.broker_id),
+            broker_name=self.broker.name,
+            device=DeviceId(self.device_id) if self.device_id else None,
+            auth_id=self.auth_id,
+            client_id=self.client_id,
+            address=self.address,
+            connected_at=self.connected_at,
+            connection_id=self.connection_id,
+            grant_digest=self.grant_digest,
+            expires_at=self.expires_at,
+        )
+
+
+class AccessEvent(models.Model):
+    """One line of the access log. It outlives the broker, whose name it keeps."""
+
+    at = models.DateTimeField()
+    broker = models.ForeignKey(Broker, on_delete=models.SET_NULL, null=True, related_name="+")
+    broker_name = models.CharField(max_length=63)
+    domain_id = models.UUIDField()
+    device_id = models.UUIDField(null=True)
+    auth_id = models.CharField(max_length=255, blank=True)
+    client_id = models.CharField(max_length=255, blank=True)
+    kind = models.CharField(max_length=16, choices=_choices(*AccessKind))
+    address = models.CharField(max_length=64, blank=True)
+    detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["device_id", "-id"], name="brokers_access_device"),
+            models.Index(fields=["domain_id", "-id"], name="brokers_access_domain"),
+        ]
+
+    def as_value(self) -> values.AccessEvent:
+        """The line."""
+        return values.AccessEvent(
+            id=self.pk,
+            at=self.at,
+            broker_name=self.broker_name,
+            device=DeviceId(self.device_id) if self.device_id else None,
+            auth_id=self.auth_id,
+            client_id=self.client_id,
+            kind=AccessKind(self.kind),
+            address=self.address,
+            detail=self.detail,
+        )

@@ -1,0 +1,104 @@
+"""Reading brokers, plans, sessions and the access log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from brokers import models
+from brokers.core.plans import Plan
+from brokers.core.values import AccessEvent, Broker, BrokerId, BrokerLink, Connection, PlanId, Session
+from devices.core.ports import BrokerEndpoint
+from devices.core.values import DeviceId
+from kernel.conf import master_key
+from kernel.core.errors import NotFound
+from kernel.core.ids import DomainId
+
+CONNECTION_PURPOSE = "brokers.connection"
+PROTOCOL_VERSIONS = {"nats": ("3.1.1",), "mosquitto-dynsec": ("3.1.1", "5")}
+
+
+class BrokerNotFound(NotFound):
+    """There is no such broker, or none that may be seen."""
+
+    code = "broker-not-found"
+
+
+class PlanNotFound(NotFound):
+    """There is no such plan of that broker."""
+
+    code = "plan-not-found"
+
+
+def list_brokers(*, domains: Sequence[DomainId]) -> list[Broker]:
+    """The brokers of the domains, by name."""
+    return [row.as_value() for row in models.Broker.objects.of_domains(domains).with_domain()]
+
+
+def get_broker(
+    *, name: str | None = None, id: BrokerId | None = None, domains: Sequence[DomainId] | None = None
+) -> Broker:
+    """The broker of that name or id, in one of `domains` if they are given. Raises BrokerNotFound."""
+    rows = models.Broker.objects.with_domain()
+    rows = rows.filter(id=id) if name is None else rows.filter(name=name)
+    if domains is not None:
+        rows = rows.of_domains(domains)
+    row = rows.first()
+    if row is None:
+        raise BrokerNotFound(f"There is no broker {str(name or id)[:64]!r}: list the brokers to see those there are.")
+    return row.as_value()
+
+
+def link_to(*, broker: BrokerId) -> BrokerLink:
+    """The broker and how it is spoken to. Raises BrokerNotFound."""
+    row = models.Broker.objects.with_domain().filter(id=broker).first()
+    if row is None:
+        raise BrokerNotFound("That broker is no longer registered.")
+    opened = master_key().unwrap(bytes(row.connection), purpose=CONNECTION_PURPOSE, context=str(row.id))
+    return BrokerLink(broker=row.as_value(), connection=Connection(json.loads(opened)))
+
+
+def get_plan(*, plan: PlanId, broker: BrokerId) -> Plan:
+    """The plan of that broker. Raises PlanNotFound."""
+    row = models.Plan.objects.filter(id=plan, broker_id=broker).first()
+    if row is None:
+        raise PlanNotFound("This broker has no such plan: make a new one.")
+    return row.as_value()
+
+
+def sessions_of(*, device: DeviceId) -> list[Session]:
+    """Where the device is connected now, oldest first."""
+    return [row.as_value() for row in models.Session.objects.of_device(device)]
+
+
+def sessions_on(*, broker: BrokerId, after: tuple[str, str] | None = None, limit: int = 100) -> list[Session]:
+    """Who is connected to the broker, by (auth id, client id), beyond `after`, at most `limit`."""
+    rows = models.Session.objects.filter(broker_id=broker).order_by("auth_id", "client_id").select_related("broker")
+    if after is not None:
+        rows = rows.filter(auth_id__gte=after[0]).exclude(auth_id=after[0], client_id__lte=after[1])
+    return [row.as_value() for row in rows[:limit]]
+
+
+def count_sessions(*, broker: BrokerId) -> int:
+    """How many sessions are open on the broker, as far as it told us."""
+    return models.Session.objects.filter(broker_id=broker).count()
+
+
+def events_of(*, device: DeviceId, limit: int = 50) -> list[AccessEvent]:
+    """The newest lines of the access log about the device, newest first."""
+    return [row.as_value() for row in models.AccessEvent.objects.filter(device_id=device).order_by("-id")[:limit]]
+
+
+def endpoints(domain: DomainId) -> list[BrokerEndpoint]:
+    """Where the devices of the domain connect: each listener of each of its brokers, by name."""
+    return [
+        BrokerEndpoint(
+            name=broker.name,
+            host=listener.host,
+            port=listener.port,
+            transport=listener.transport.value,
+            protocol_versions=PROTOCOL_VERSIONS[broker.kind],
+        )
+        for broker in list_brokers(domains=[domain])
+        for listener in broker.listeners
+    ]
