@@ -102,7 +102,7 @@ def list_certificates(
     before: UUID | None = None,
     limit: int = 50,
 ) -> list[IssuedCertificate]:
-    """The newest certificates first, at most `limit`, older than the id `before`; `issuer` is a slug, `serial` a prefix."""
+    """The newest first, at most `limit`, older than the id `before`; `issuer` is a slug, `serial` a prefix."""
     rows = _CERTIFICATES.filter(domain_id__in=domains).order_by("-id")
     exact = {"holder": holder, "issuer__slug": issuer, "state": state, "profile": profile}
     rows = rows.filter(**{name: value for name, value in exact.items() if value})

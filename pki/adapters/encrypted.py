@@ -16,10 +16,10 @@ class EncryptedCustody:
 
     def generate(self, algorithm: KeyAlgorithm) -> tuple[KeyId, SigningKey]:
         """A fresh key that is kept from now on."""
-        id, key = KeyId(new_id()), generate_key(algorithm)
-        envelope = master_key().wrap(key_to_der(key), purpose=_PURPOSE, context=str(id))
-        Key.objects.create(id=id, algorithm=algorithm, wrapped=envelope)
-        return id, key
+        key_id, key = KeyId(new_id()), generate_key(algorithm)
+        envelope = master_key().wrap(key_to_der(key), purpose=_PURPOSE, context=str(key_id))
+        Key.objects.create(id=key_id, algorithm=algorithm, wrapped=envelope)
+        return key_id, key
 
     def open(self, key: KeyId) -> SigningKey:
         """A kept key, to sign with. Raises WrongKey if it was made under another master key."""

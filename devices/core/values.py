@@ -1,0 +1,117 @@
+"""The values of the fleet. docs: product.md's words: a device has an immutable id, a name, an auth id and a client id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+from acl.core.values import BoundRule, Principal
+from kernel.core.ids import DomainId
+from pki.core.values import CertificateId
+
+DeviceId = NewType("DeviceId", UUID)
+DeviceTypeId = NewType("DeviceTypeId", UUID)
+GroupId = NewType("GroupId", UUID)
+BindingId = NewType("BindingId", UUID)
+CredentialId = NewType("CredentialId", UUID)
+EnrolmentProfileId = NewType("EnrolmentProfileId", UUID)
+EnrolmentTokenId = NewType("EnrolmentTokenId", UUID)
+EnrolmentRequestId = NewType("EnrolmentRequestId", UUID)
+
+AttributeValue = str | int | float | bool
+
+
+class DeviceState(StrEnum):
+    """The life of a device."""
+
+    PRE_REGISTERED = "pre-registered"
+    ENROLLING = "enrolling"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    QUARANTINED = "quarantined"
+    REVOKED = "revoked"
+    DECOMMISSIONED = "decommissioned"
+
+
+class CredentialState(StrEnum):
+    """The life of a credential."""
+
+    STAGED = "staged"
+    ACTIVE = "active"
+    RETIRING = "retiring"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+class RequestState(StrEnum):
+    """How far an enrolment request has come."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    ISSUED = "issued"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A protected partition of the fleet."""
+
+    id: DomainId
+    slug: str
+    name: str
+    quarantine_role: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A machine identity. `hardware_serial` is empty if it is not recorded."""
+
+    id: DeviceId
+    domain: DomainId
+    domain_slug: str
+    name: str
+    auth_id: str
+    client_id: str
+    state: DeviceState
+    device_type: str
+    hardware_serial: str
+    attributes: Mapping[str, AttributeValue]
+    groups: tuple[str, ...]
+    created_at: datetime
+    enrolled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A certificate that proves a device."""
+
+    id: CredentialId
+    device: DeviceId
+    certificate: CertificateId
+    state: CredentialState
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSubject:
+    """A device as brokers judge it: `policy` is empty unless it is active, or quarantined with its domain's role."""
+
+    device: Device
+    principal: Principal
+    policy: tuple[BoundRule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerEndpoint:
+    """Where a device connects."""
+
+    name: str
+    host: str
+    port: int
+    transport: str
+    protocol_versions: tuple[str, ...]
