@@ -1,0 +1,117 @@
+"""What templates write often: an icon, a moment, a state, a bar."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from console.views import bars
+from console.views.times import exact, relative
+from kernel.core.clock import to_rfc3339, utc_now
+
+register = template.Library()
+
+# state -> (tone, icon); the word stands beside it, so colour never says it alone.
+_STATES = {
+    "active": ("ok", "done"),
+    "pre-registered": ("idle", "pending"),
+    "enrolling": ("info", "pending"),
+    "suspended": ("warn", "suspend"),
+    "quarantined": ("warn", "quarantine"),
+    "revoked": ("bad", "revoke"),
+    "decommissioned": ("idle", "decommissioned"),
+    "issued": ("ok", "done"),
+    "requested": ("info", "pending"),
+    "held": ("warn", "suspend"),
+    "abandoned": ("idle", "failed"),
+    "staged": ("info", "pending"),
+    "retiring": ("warn", "pending"),
+    "expired": ("idle", "failed"),
+    "in-sync": ("ok", "done"),
+    "pending": ("info", "pending"),
+    "drift": ("bad", "alert"),
+    "unreachable": ("bad", "alert"),
+    "unknown": ("idle", "question"),
+    "done": ("ok", "done"),
+    "running": ("info", "running"),
+    "queued": ("info", "pending"),
+    "failed": ("bad", "failed"),
+    "connected": ("ok", "done"),
+    "disconnected": ("idle", "close"),
+    "refused": ("bad", "revoke"),
+    "denied": ("warn", "alert"),
+    "allow": ("ok", "done"),
+    "deny": ("bad", "revoke"),
+    "spent": ("idle", "done"),
+    "narrower": ("info", "info"),
+    "signalling": ("idle", "info"),
+    "wider": ("bad", "alert"),
+}
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """An icon of the sprite; for the eye only, since a word stands beside it."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
+        extra,
+        static("vendor/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def moment(context: dict[str, Any], at: datetime | None, otherwise: str = "never") -> SafeString:
+    """A moment seen from now, with the exact UTC beside it."""
+    if at is None:
+        return format_html('<span class="muted">{}</span>', otherwise)
+    now = context.get("now") or utc_now()
+    return format_html('<time datetime="{}" title="{}">{}</time>', to_rfc3339(at), exact(at), relative(at, now))
+
+
+@register.simple_tag
+def exactly(at: datetime) -> SafeString:
+    """A moment in full."""
+    return format_html('<time datetime="{}">{}</time>', to_rfc3339(at), exact(at))
+
+
+@register.simple_tag
+def state(value: str, word: str = "") -> SafeString:
+    """A state as a badge."""
+    tone, symbol = _STATES.get(str(value), ("idle", "info"))
+    return format_html('<span class="state tone-{}">{}{}</span>', tone, icon(symbol), word or str(value))
+
+
+@register.simple_tag(takes_context=True)
+def validity(context: dict[str, Any], begins: datetime, ends: datetime) -> SafeString:
+    """A validity as a bar, with the words beside it."""
+    return _bar(bars.validity(begins=begins, ends=ends, now=context.get("now") or utc_now()), title=exact(ends))
+
+
+@register.simple_tag
+def quota(used: int, of: int | None) -> SafeString:
+    """A quota as a bar, with the words beside it."""
+    return _bar(bars.quota(used=used, of=of))
+
+
+def _bar(bar: bars.Bar, title: str = "") -> SafeString:
+    return format_html(
+        '<span class="bar tone-{}" title="{}"><svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="track" width="100" height="6" rx="1"/><rect class="fill" width="{}" height="6" rx="1"/></svg>'
+        "<span>{}</span></span>",
+        bar.tone,
+        title,
+        bar.percent,
+        bar.label,
+    )
+
+
+@register.filter
+def spell(value: object) -> str:
+    """A kebab- or snake-case word for people: `in-sync` as `in sync`."""
+    return str(value).replace("-", " ").replace("_", " ")

@@ -1,0 +1,76 @@
+"""The navigation, by what people do. It lists only screens that exist and that the operator may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from kernel.core.caller import Caller
+from kernel.core.ids import DomainId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NavigationLink:
+    """One link. `here`: the page shown is this screen or one below it."""
+
+    label: str
+    icon: str
+    address: str
+    here: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NavigationGroup:
+    """Links that belong together; the first group has no label."""
+
+    label: str
+    links: tuple[NavigationLink, ...]
+
+
+# group -> (label, icon, name of the URL, scope)
+_SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
+    ("", (("Overview", "overview", "overview", "devices:read"),)),
+    (
+        "Fleet",
+        (
+            ("Devices", "device", "devices", "devices:read"),
+            ("Enrolment", "enrolment", "enrolment", "enrolment-tokens:read"),
+        ),
+    ),
+    (
+        "Trust",
+        (
+            ("Issuers", "issuer", "issuers", "issuers:read"),
+            ("Certificates", "certificate", "certificates", "certificates:read"),
+        ),
+    ),
+    ("Access", (("Roles", "role", "roles", "roles:read"),)),
+    (
+        "Brokers",
+        (
+            ("Brokers", "broker", "brokers", "brokers:read"),
+            ("Sessions", "session", "sessions", "brokers:read"),
+        ),
+    ),
+    ("Watch", (("Journal", "journal", "journal", "journal:read"),)),
+)
+
+
+def navigation(caller: Caller, *, domain: DomainId, path: str) -> tuple[NavigationGroup, ...]:
+    """The groups with the screens that the caller may see in the domain."""
+    groups = []
+    for label, screens in _SCREENS:
+        links = tuple(
+            _link(name, icon, reverse(url), path)
+            for name, icon, url, scope in screens
+            if caller.within(scope).may_see(domain)
+        )
+        if links:
+            groups.append(NavigationGroup(label=label, links=links))
+    return tuple(groups)
+
+
+def _link(label: str, icon: str, address: str, path: str) -> NavigationLink:
+    here = path == address if address == "/" else path.startswith(address)
+    return NavigationLink(label=label, icon=icon, address=address, here=here)
