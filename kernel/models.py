@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from kernel.core.actor import Actor, ActorKind
 from kernel.core.ids import DomainId, EntryId
-from kernel.core.journal import Entry, Queue, StepState, Subject
+from kernel.core.journal import LABEL_CHARACTERS, Entry, Queue, StepState, Subject
 
 
 class JournalHead(models.Model):
@@ -33,13 +33,13 @@ class JournalEntry(models.Model):
     at = models.DateTimeField(db_index=True)
     domain_id = models.UUIDField(null=True)
     actor_kind = models.CharField(max_length=16)
-    actor_id = models.CharField(max_length=64)
-    actor_label = models.CharField(max_length=255)
+    actor_id = models.CharField(max_length=128)
+    actor_label = models.CharField(max_length=LABEL_CHARACTERS)
     actor_address = models.CharField(max_length=45, blank=True)
     action = models.CharField(max_length=64)
     subject_kind = models.CharField(max_length=32)
-    subject_id = models.CharField(max_length=64)
-    subject_label = models.CharField(max_length=255, blank=True)
+    subject_id = models.CharField(max_length=128)
+    subject_label = models.CharField(max_length=LABEL_CHARACTERS, blank=True)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     note = models.TextField(blank=True)
@@ -75,7 +75,7 @@ class JournalEntry(models.Model):
 class WakeupQuerySet(models.QuerySet["Wakeup"]):
     def open(self) -> Self:
         """Those that are not finished."""
-        return self.filter(state__in=[StepState.PENDING, StepState.RUNNING])
+        return self.filter(finished_at=None)
 
     def first_of_their_key(self) -> Self:
         """Those with no open wake-up of the same order key before them."""
@@ -83,9 +83,10 @@ class WakeupQuerySet(models.QuerySet["Wakeup"]):
         return self.filter(Q(order_key="") | ~Exists(earlier))
 
     def claimable(self, *, now: datetime) -> Self:
-        """Pending ones, and running ones whose lease has run out, that no earlier one holds back."""
-        unheld = Q(state=StepState.PENDING) | Q(state=StepState.RUNNING, lease_until__lte=now)
-        return self.filter(unheld).first_of_their_key()
+        """Pending ones, and running ones whose lease has run out, that neither a wish nor an earlier one holds back."""
+        unheld = Q(held_until=None) | Q(held_until__lte=now)
+        free = Q(state=StepState.PENDING) & unheld | Q(state=StepState.RUNNING, lease_until__lte=now)
+        return self.open().filter(free).first_of_their_key()
 
     def due(self, *, now: datetime) -> Self:
         """Claimable ones whose time to be sent (again) has come, oldest first."""
@@ -101,10 +102,13 @@ class Wakeup(models.Model):
     queue = models.CharField(max_length=16, choices=[(q.value, q.value) for q in Queue])
     order_key = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=8, default=StepState.PENDING)
-    wake_at = models.DateTimeField()
+    wake_at = models.DateTimeField(help_text="When its message is sent (again).")
+    held_until = models.DateTimeField(null=True, help_text="Not to be run before.")
     lease_until = models.DateTimeField(null=True)
     lease = models.UUIDField(null=True)
     attempts = models.PositiveIntegerField(default=0)
+    faults = models.PositiveIntegerField(default=0, help_text="Attempts that ended in an error or with their worker.")
+    sends = models.PositiveIntegerField(default=0, help_text="Messages sent again since it was last run.")
     detail = models.TextField(blank=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -117,6 +121,11 @@ class Wakeup(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=[StepState.DONE, StepState.FAILED]) ^ Q(finished_at=None),
                 name="kernel_wakeup_finished_at",
+            ),
+            models.UniqueConstraint(
+                fields=["order_key"],
+                condition=Q(state=StepState.RUNNING) & ~Q(order_key=""),
+                name="kernel_wakeup_one_of_a_key_runs",
             ),
         ]
         indexes = [

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Subquery
+from django.db.models.functions import Coalesce
+
 from kernel.conf import master_key
 from kernel.core.ids import DomainId, EntryId
 from kernel.core.journal import SEAL_PURPOSE, Break, Entry, StepState, seal, verify_chain
@@ -94,30 +97,45 @@ def list_entries(
 
 
 def verify_journal() -> Iterator[Break | Entry]:
-    """Every break of the chain, the missing end included, and last of all the last entry, if any."""
+    """Every break of the chain, the missing end included, and last of all the last entry, if any.
+
+    Entries that are appended meanwhile are not looked at: the recorded end is read first.
+    """
     head = JournalHead.objects.filter(id=1).first()
+    end = head.seq if head else 0
     last: Entry | None = None
-    for found in verify_chain(row.as_value() for row in JournalEntry.objects.order_by("seq").iterator(2000)):
+    rows = JournalEntry.objects.filter(seq__lte=end).order_by("seq")
+    for found in verify_chain(row.as_value() for row in rows.iterator(2000)):
         if isinstance(found, Entry):
             last = found
         else:
             yield found
-    yield from _check_end(head, last)
+    if head is not None and head.seq:
+        yield from _check_end(head, last)
+    yield from _check_beyond()
     if last is not None:
         yield last
 
 
-def _check_end(head: JournalHead | None, last: Entry | None) -> Iterator[Break]:
-    if head is None or last is None:
-        if head is not None and head.seq:
-            yield Break(seq=1, what=f"entries 1 to {head.seq} are missing")
-        elif last is not None:
-            yield Break(seq=last.seq, what="the journal has entries and no recorded end")
-        return
-    if head.seq > last.seq:
-        yield Break(seq=last.seq + 1, what=f"entries {last.seq + 1} to {head.seq} are missing")
-    elif head.seq < last.seq or not same(bytes(head.digest), last.digest):
-        yield Break(seq=last.seq, what="is not the entry that was recorded as the last")
+def _check_end(head: JournalHead, last: Entry | None) -> Iterator[Break]:
+    reached = last.seq if last else 0
+    if reached < head.seq:
+        yield Break(seq=reached + 1, what=f"entries {reached + 1} to {head.seq} are missing")
+    elif last is not None and not same(bytes(head.digest), last.digest):
+        yield Break(seq=head.seq, what="is not the entry that was recorded as the last")
     expected = seal(master_key().derive(SEAL_PURPOSE), seq=head.seq, digest=bytes(head.digest))
     if not same(bytes(head.seal), expected):
         yield Break(seq=head.seq, what="the seal of the chain's end was not made with this installation's key")
+
+
+def _check_beyond() -> Iterator[Break]:
+    """What stands behind the recorded end, by one statement: an append changes both at once."""
+    end = Coalesce(Subquery(JournalHead.objects.filter(id=1).values("seq")), 0)
+    for row in JournalEntry.objects.filter(seq__gt=end).order_by("seq")[:1]:
+        yield Break(seq=row.seq, what="stands behind the recorded end of the journal")
+
+
+def iterate_entries(*, after_seq: int = 0) -> Iterator[Entry]:
+    """All entries behind `after_seq` by rising seq, read in pieces."""
+    for row in JournalEntry.objects.filter(seq__gt=after_seq).order_by("seq").iterator(2000):
+        yield row.as_value()

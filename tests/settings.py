@@ -7,9 +7,10 @@ import tempfile
 
 # Whatever the developer's own installation is set to is none of the tests' business.
 for _name in list(os.environ):
-    if _name in {"DATABASE_URL", "REDIS_URL"} or _name.startswith("GATEHOUSE_"):
-        if not _name.startswith("GATEHOUSE_TEST_"):
-            del os.environ[_name]
+    if _name in {"DATABASE_URL", "REDIS_URL"} or (
+        _name.startswith("GATEHOUSE_") and not _name.startswith("GATEHOUSE_TEST_")
+    ):
+        del os.environ[_name]
 
 if "GATEHOUSE_TEST_HOME" not in os.environ:  # the first process of a run; its workers share what it made
     os.environ["GATEHOUSE_TEST_HOME"] = tempfile.mkdtemp(prefix="gatehouse-tests-")

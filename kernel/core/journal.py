@@ -16,10 +16,18 @@ from typing import Any
 
 from kernel.core.actor import Actor
 from kernel.core.clock import to_rfc3339
+from kernel.core.errors import Invalid
 from kernel.core.ids import DomainId, EntryId
 
 GENESIS = b"\x00" * 32
 SEAL_PURPOSE = "kernel.journal.seal"
+LABEL_CHARACTERS = 255
+
+
+class Unstorable(Invalid):
+    """A text has a character that no database keeps."""
+
+    code = "unstorable-text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +111,36 @@ def entry_digest(
         "actor": [actor.kind, actor.id, actor.label, actor.address],
         "action": action,
         "subject": [subject.kind, subject.id, subject.label],
-        "before": before,
-        "after": after,
+        "before": _canonical(before),
+        "after": _canonical(after),
         "note": note,
         "previous": previous.hex(),
     }
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).digest()
+
+
+def _canonical(value: Any) -> Any:
+    """`value` with whole floats as integers: jsonb gives 1e20 back as an integer."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(inner) for inner in value]
+    return value
+
+
+def require_storable(value: Any) -> None:
+    """Refuses NUL and lone surrogates in any text of a JSON value. Raises Unstorable."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise Unstorable(f"Leave NUL and half characters out of {value[:40]!r}.")
+    elif isinstance(value, Mapping):
+        require_storable([*value.keys(), *value.values()])
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            require_storable(inner)
 
 
 def seal(key: bytes, *, seq: int, digest: bytes) -> bytes:

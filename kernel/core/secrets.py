@@ -6,7 +6,6 @@ AES-256-GCM (NIST SP 800-38D) with a fresh 96-bit nonce; HKDF-SHA256 (RFC 5869) 
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import os
 import secrets
@@ -51,7 +50,7 @@ class MasterKey:
         """The key that `text` (base64, with or without padding) spells. Raises Invalid."""
         try:
             return cls(base64.b64decode(text.strip() + "=" * (-len(text.strip()) % 4), validate=True))
-        except binascii.Error as error:
+        except ValueError as error:
             raise Invalid("The master key is not base64: make one with `openssl rand -base64 32`.") from error
 
     def to_base64(self) -> str:
