@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue as KombuQueue
 
-from console import env
+from console import env, logs
 from kernel.core.journal import Queue
 
 django_stubs_ext.monkeypatch()
@@ -30,6 +31,8 @@ GATEHOUSE_TRUSTED_PROXIES = env.networks(os.environ, "GATEHOUSE_TRUSTED_PROXIES"
 GATEHOUSE_LOG_FORMAT = env.choice(os.environ, "GATEHOUSE_LOG_FORMAT", "console", among=("console", "json"))
 GATEHOUSE_MASTER_KEY = env.master_key(os.environ, GATEHOUSE_HOME / "master.key")
 GATEHOUSE_ROUTER = "console.wiring.router"
+GATEHOUSE_ADAPTERS = "console.wiring.adapters"
+GATEHOUSE_BROKER_DIRECTORY = "console.wiring.broker_directory"
 SECRET_KEY = env.kept_secret(os.environ, "GATEHOUSE_SECRET_KEY", GATEHOUSE_HOME / "secret.key")
 
 _base = urlsplit(GATEHOUSE_BASE_URL)
@@ -64,7 +67,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "console.request_id.RequestIdMiddleware",
+    "console.request_log.RequestLog",
+    "console.api.faults.BodyLimit",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -75,7 +79,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -159,6 +162,13 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(GATEHOUSE_HOME / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "kernel.sweep", "schedule": 1.0, "options": {"queue": Queue.REVOCATION.value, "expires": 5}},
+    "pki": {"task": "pki.refresh", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
+    "drift": {"task": "brokers.check_drift", "schedule": 5.0, "options": {"queue": Queue.POLICY.value, "expires": 5}},
+    "clean-up": {
+        "task": "console.clean_up",
+        "schedule": 3600.0,
+        "options": {"queue": Queue.BULK.value, "expires": 600},
+    },
 }
 
 # Sign-in
@@ -212,6 +222,13 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
+# The log
+logs.configure()
+LOGGING = logs.logging_config(GATEHOUSE_LOG_FORMAT)
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # set by console/request_log.py, whatever the peer sends
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+
 # The API
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -221,15 +238,38 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ["console.api.permissions.HasScope"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "console.api.schema.Schema",
     "EXCEPTION_HANDLER": "console.api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-SPECTACULAR_SETTINGS: dict[str, Any] = {"TITLE": "Gatehouse", "VERSION": "1", "OAS_VERSION": "3.1.0"}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Gatehouse",
+    "DESCRIPTION": "The security control plane for MQTT fleets.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "console.api.schema.add_problems"],
+}
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "console.Application"
 OAUTH2_PROVIDER: dict[str, Any] = {
     "OAUTH2_VALIDATOR_CLASS": "console.oauth.validator.Validator",
     "SCOPES_BACKEND_CLASS": "console.oauth.scopes.ApplicationScopes",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3_600,
+    # Only client credentials are offered; all else of RFC 9700 is on as well, since nothing needs it off.
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
 }

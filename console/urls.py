@@ -1,7 +1,23 @@
-"""Where everything is mounted."""
+"""Where everything is mounted. What stands below /pki/ is answered before Django: console/wsgi.py."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from console import health
+from console.oauth.views import authorization_server
+
+urlpatterns = [
+    path("api/v1/", include("console.api.urls")),
+    path("oauth/", include("console.oauth.urls")),
+    path(".well-known/oauth-authorization-server", authorization_server, name="oauth-metadata"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("", include("console.views.urls")),
+]
+
+handler400 = "console.api.faults.bad_request"
+handler403 = "console.api.faults.denied"
+handler404 = "console.api.faults.not_found"
+handler500 = "console.api.faults.broken"

@@ -1,20 +1,155 @@
-"""The only registries: which tasks follow an event, and which class stands behind an adapter's name."""
+"""The only registries: which tasks follow an event, which class stands behind an adapter's name, who answers a port."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
 
-from kernel.core.journal import Entry, Step
+from brokers import queries as brokers
+from brokers.core.values import Broker
+from devices.core.ports import BrokerEndpoint
+from kernel.core.ids import DomainId
+from kernel.core.journal import Entry, Queue, Step
+from pki import queries as pki
 
-ROUTES: Mapping[str, Callable[[Entry], Sequence[Step]]] = {}
+Route = Callable[[Entry], Sequence[Step]]
+
+
+def evict(entry: Entry) -> list[Step]:
+    """Ends what the device has on each broker of its domain; waits for nothing but an earlier one at that broker."""
+    return [
+        Step(task="brokers.evict", target=_named(broker), queue=Queue.REVOCATION, order_key=f"evict:{broker.id}")
+        for broker in _brokers(entry)
+    ]
+
+
+def push(entry: Entry) -> list[Step]:
+    """Brings each broker of the domain to the policy."""
+    return [
+        Step(task="brokers.push", target=_named(broker), queue=Queue.POLICY, order_key=f"push:{broker.id}")
+        for broker in _brokers(entry)
+    ]
+
+
+def push_this_broker(entry: Entry) -> list[Step]:
+    """Brings the broker that the entry is about to the policy."""
+    return [_about_broker(entry, task="brokers.push")]
+
+
+def apply_plan(entry: Entry) -> list[Step]:
+    """Carries out a plan."""
+    return [_about_broker(entry, task="brokers.apply")]
+
+
+def push_crl(entry: Entry) -> list[Step]:
+    """Hands the CRL to each broker of the domain; not behind bulk, since a broker may know of a revocation only so."""
+    return [
+        Step(task="brokers.push_crl", target=_named(broker), queue=Queue.REVOCATION, order_key=f"crl:{broker.id}")
+        for broker in _brokers(entry)
+    ]
+
+
+def revoke_device(entry: Entry) -> list[Step]:
+    """Throws the device out: brokers first, then OCSP, then the CRL of each issuer of its certificates."""
+    certificates = pki.certificates_of(holder=f"device:{entry.subject.id}")
+    slugs = sorted({certificate.issuer_slug for certificate in certificates})
+    return [*evict(entry), _confirm(), *map(_crl, slugs)]
+
+
+def revoke_certificate(entry: Entry) -> list[Step]:
+    """Makes the revocation visible, and throws out the device that holds the certificate."""
+    held_by_device = str(entry.after.get("holder", "")).startswith("device:")
+    return [*(evict(entry) if held_by_device else ()), _confirm(), _crl(str(entry.after["issuer_slug"]))]
+
+
+def adopt_domain(entry: Entry) -> list[Step]:
+    """Lets whoever made the domain into it."""
+    return [Step(task="console.adopt_domain", target="operators", queue=Queue.POLICY)]
+
+
+ROUTES: Mapping[str, Route] = {
+    "devices.domain.created": adopt_domain,
+    "devices.domain.changed": push,
+    "devices.device.enrolled": push,
+    "devices.device.renewed": push,
+    "devices.device.resumed": push,
+    "devices.device.released": push,
+    "devices.device.changed": push,
+    "devices.device.suspended": evict,
+    "devices.device.quarantined": evict,
+    "devices.device.revoked": revoke_device,
+    "devices.device.decommissioned": revoke_device,
+    "devices.binding.created": push,
+    "devices.binding.removed": push,
+    "devices.group.changed": push,
+    "acl.role.changed": push,
+    "acl.role.deleted": push,
+    "pki.certificate.revoked": revoke_certificate,
+    "pki.certificate.held": revoke_certificate,
+    "pki.certificate.released": revoke_certificate,
+    "pki.crl.published": push_crl,
+    "brokers.broker.registered": push_this_broker,
+    "brokers.broker.changed": push_this_broker,
+    "brokers.plan.applied": apply_plan,
+}
+
+WITHOUT_CONSEQUENCE = frozenset(
+    {
+        "acl.role.created",  # nobody has it before it is bound
+        "console.application.created",
+        "console.operator.changed",
+        "console.operator.created",
+        "console.operator.role_granted",
+        "console.operator.set_up",
+        "console.operator.setup_link_made",
+        "console.operator.signed_in",
+        "console.operator.signed_out",
+    }
+)
+"""Recorded for people alone. Every action of the code base stands here or in ROUTES: a test compares."""
 
 
 class WiringRouter:
     """Hands each entry to the route of its action; an action without a route has no consequence."""
 
     def steps_for(self, entry: Entry) -> Sequence[Step]:
+        """The steps that this entry asks for."""
         route = ROUTES.get(entry.action)
         return route(entry) if route else ()
 
 
+class Endpoints:
+    """Tells `devices` where a device connects."""
+
+    def endpoints(self, domain: DomainId) -> Sequence[BrokerEndpoint]:
+        """Each listener of each broker of the domain."""
+        return brokers.endpoints(domain)
+
+
 router = WiringRouter()
+broker_directory = Endpoints()
+adapters: Mapping[str, str] = {
+    "nats": "brokers.adapters.nats.NatsAdapter",
+    "mosquitto-dynsec": "brokers.adapters.mosquitto_dynsec.MosquittoDynsecAdapter",
+}
+
+
+def _brokers(entry: Entry) -> Sequence[Broker]:
+    return brokers.list_brokers(domains=[entry.domain]) if entry.domain else ()
+
+
+def _named(broker: Broker) -> str:
+    return f"broker:{broker.name}"
+
+
+def _about_broker(entry: Entry, *, task: str) -> Step:
+    key = f"push:{UUID(entry.subject.id)}"
+    return Step(task=task, target=f"broker:{entry.subject.label}", queue=Queue.POLICY, order_key=key)
+
+
+def _confirm() -> Step:
+    return Step(task="pki.confirm_revocation", target="ocsp", queue=Queue.REVOCATION)
+
+
+def _crl(slug: str) -> Step:
+    return Step(task="pki.publish_crl", target=f"crl:{slug}", queue=Queue.REVOCATION, order_key=f"crl:{slug}")

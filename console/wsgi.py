@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from django.core.wsgi import get_wsgi_application
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from pki.api.wsgi import application as _pki  # noqa: E402 - its models need Django set up
+
+
+def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """What is below /pki/ goes to the responder, which knows no session, cookie or middleware; all else to Django."""
+    if environ.get("PATH_INFO", "").startswith("/pki/"):
+        return _pki(environ, start_response)
+    return _django(environ, start_response)

@@ -13,7 +13,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from console.request_id import request_id_of
+from console.request_log import request_id_of
 from kernel.core import errors
 
 log = logging.getLogger(__name__)

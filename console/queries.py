@@ -1,0 +1,30 @@
+"""Reads of the console's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from console.models import Application, Operator
+from kernel.core.ids import DomainId
+
+_CHUNK = 500
+
+
+def list_applications(*, domains: Collection[DomainId], after: int = 0, limit: int = 100) -> Sequence[Application]:
+    """Applications that reach no further than `domains`, by rising key, from beyond `after`; at most `limit`."""
+    own = {str(domain) for domain in domains}
+    found: list[Application] = []
+    while len(found) < limit:
+        rows = list(
+            Application.objects.filter(pk__gt=after, revoked_at=None, every_domain=False).order_by("pk")[:_CHUNK]
+        )
+        found += [row for row in rows if set(row.domain_ids) & own]
+        if len(rows) < _CHUNK:
+            break
+        after = rows[-1].pk
+    return found[:limit]
+
+
+def find_operator(*, username: str) -> Operator | None:
+    """The operator of that user name, or None."""
+    return Operator.objects.filter(username=username.strip().lower()).first()

@@ -1,0 +1,1 @@
+"""Writes of the console: operators, applications, the first run."""
