@@ -49,6 +49,17 @@ def get_broker(
     return row.as_value()
 
 
+def all_brokers() -> list[BrokerId]:
+    """The ids of the brokers of every domain, by name."""
+    return [BrokerId(id) for id in models.Broker.objects.order_by("name").values_list("id", flat=True)]
+
+
+def find_broker_id(*, name: str) -> BrokerId | None:
+    """The id of the broker of that name, or None."""
+    found = models.Broker.objects.filter(name=name).values_list("id", flat=True).first()
+    return BrokerId(found) if found else None
+
+
 def link_to(*, broker: BrokerId) -> BrokerLink:
     """The broker and how it is spoken to. Raises BrokerNotFound."""
     row = models.Broker.objects.with_domain().filter(id=broker).first()

@@ -1,0 +1,76 @@
+"""What a broker may be registered with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from brokers.core.values import Listener
+from kernel.core.errors import FieldError, Invalid
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,252}[A-Za-z0-9])?|::1?")
+_MAX_LISTENERS = 20
+
+
+class InvalidBroker(Invalid):
+    """The broker can not be registered like this; `errors` say why."""
+
+    code = "invalid-broker"
+
+
+def name_errors(name: str) -> list[FieldError]:
+    """What is wrong with a broker's name."""
+    if _NAME.fullmatch(name):
+        return []
+    detail = "Give 1 to 63 lower-case letters, digits and inner hyphens."
+    return [FieldError(pointer="/name", code="invalid-name", detail=detail)]
+
+
+def listener_errors(listeners: Sequence[Listener]) -> list[FieldError]:
+    """What is wrong with the listeners."""
+    errors = []
+    if len(listeners) > _MAX_LISTENERS:
+        detail = f"Give at most {_MAX_LISTENERS} listeners."
+        errors.append(FieldError(pointer="/listeners", code="too-many-listeners", detail=detail))
+    for number, listener in enumerate(listeners):
+        errors += host_errors(listener.host, pointer=f"/listeners/{number}/host")
+        errors += port_errors(listener.port, pointer=f"/listeners/{number}/port")
+    return errors
+
+
+def host_errors(host: object, *, pointer: str) -> list[FieldError]:
+    """What is wrong with a host: a DNS name or an IP address."""
+    if isinstance(host, str) and _HOST.fullmatch(host):
+        return []
+    return [FieldError(pointer=pointer, code="invalid-host", detail="Give a DNS name or an IP address.")]
+
+
+def port_errors(port: object, *, pointer: str) -> list[FieldError]:
+    """What is wrong with a TCP port."""
+    if isinstance(port, int) and not isinstance(port, bool) and 1 <= port <= 65_535:
+        return []
+    return [FieldError(pointer=pointer, code="invalid-port", detail="Give a TCP port from 1 to 65535.")]
+
+
+def unknown_member_errors(members: Mapping[str, object], known: Sequence[str], *, pointer: str) -> list[FieldError]:
+    """Members that nobody reads: a misspelt one would silently be missing."""
+    listed = ", ".join(known)
+    return [
+        FieldError(
+            pointer=f"{pointer}/{str(name)[:64]}",
+            code="unknown-member",
+            detail=f"There is no such member: the members are {listed}.",
+        )
+        for name in members
+        if name not in known
+    ]
+
+
+def refuse(errors: Sequence[FieldError]) -> None:
+    """Nothing, if there is no error. Raises InvalidBroker."""
+    if errors:
+        raise InvalidBroker(
+            f"The broker can not be registered like this: {errors[0].pointer} is wrong. {errors[0].detail}",
+            errors=tuple(errors),
+        )

@@ -1,0 +1,30 @@
+"""What a device's state means to a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brokers.core.ports import RenderSubject, Standing
+from devices.core.values import DeviceState, DeviceSubject
+
+# A barred name stays on the broker with its denies: where certificates prove identity, an unknown name may connect too,
+# and whatever else the broker's operator has configured (an ACL file) would hold for it.
+STANDINGS: Mapping[DeviceState, Standing] = {
+    DeviceState.PRE_REGISTERED: Standing.ABSENT,
+    DeviceState.ENROLLING: Standing.ABSENT,
+    DeviceState.ACTIVE: Standing.ADMITTED,
+    DeviceState.QUARANTINED: Standing.ADMITTED,
+    DeviceState.SUSPENDED: Standing.BARRED,
+    DeviceState.REVOKED: Standing.BARRED,
+    DeviceState.DECOMMISSIONED: Standing.BARRED,
+}
+
+
+def render_subject(subject: DeviceSubject) -> RenderSubject:
+    """The device as a broker sees it; no policy unless it is admitted."""
+    standing = STANDINGS[subject.device.state]
+    return RenderSubject(
+        principal=subject.principal,
+        policy=subject.policy if standing is Standing.ADMITTED else (),
+        state=standing,
+    )

@@ -1,0 +1,35 @@
+"""The use cases of brokers."""
+
+from brokers.services.checking import check_drift, compare_broker
+from brokers.services.converging import converge
+from brokers.services.evicting import evict
+from brokers.services.planning import apply_plan, plan_broker, render_broker
+from brokers.services.presence import (
+    note_connected,
+    note_disconnected,
+    note_event,
+    note_events,
+    note_refused,
+    replace_sessions,
+)
+from brokers.services.publishing_crl import push_crl
+from brokers.services.registering import register_broker, remove_broker
+
+__all__ = [
+    "apply_plan",
+    "check_drift",
+    "compare_broker",
+    "converge",
+    "evict",
+    "note_connected",
+    "note_disconnected",
+    "note_event",
+    "note_events",
+    "note_refused",
+    "plan_broker",
+    "push_crl",
+    "register_broker",
+    "remove_broker",
+    "render_broker",
+    "replace_sessions",
+]

@@ -1,0 +1,128 @@
+"""Comparing a broker with the policy, and putting right what nobody asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from brokers import models, queries
+from brokers.conf import adapter_for
+from brokers.core.outcomes import Comparison
+from brokers.core.plans import rendering_digest
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
+from brokers.core.values import BrokerId, SyncState
+from brokers.services import records
+from brokers.services.converging import UNMANAGED, converge_whole
+from brokers.services.desired import desired_state
+from brokers.services.lease import BrokerBusy, lease_on
+from kernel.core.ids import DomainId
+
+# Long enough for people to see what was changed by hand, and to ask who did it, before it is put right.
+DRIFT_STANDS = timedelta(minutes=2)
+_SHOWN = 200
+
+
+def compare_broker(*, broker: BrokerId, now: datetime) -> Comparison:
+    """How the broker differs from the policy now. Changes nothing there. Raises BrokerUnreachable."""
+    row = models.Broker.objects.get(id=broker)
+    adapter = adapter_for(queries.link_to(broker=broker))
+    applied, desired, steps = _compare(row, adapter, now=now)
+    return _note_comparison(row, adapter, applied, desired, steps, now=now)
+
+
+def check_drift(*, broker: BrokerId, now: datetime) -> Comparison:
+    """The same, and puts right what has to be: at once after an outage, a lost state or a missed change; a change made
+    by hand once it has stood for two minutes. A broker that does not answer is an outcome here, not an error.
+    """
+    row = models.Broker.objects.filter(id=broker).first()
+    if row is None:
+        return Comparison(sync=SyncState.UNKNOWN, differences=(), count=0, detail="It is no longer registered.")
+    try:
+        if row.managed_since is None:
+            return _greet(row, now=now)
+        return _compare_and_correct(row, now=now)
+    except BrokerUnreachable as error:
+        records.note_unreachable(broker=broker, now=now, detail=error.detail)
+        return Comparison(sync=SyncState.UNREACHABLE, differences=(), count=0, detail=error.detail)
+    except BrokerBusy as error:
+        return Comparison(sync=SyncState(row.sync), differences=(), count=0, detail=error.detail)
+
+
+def _greet(row: models.Broker, *, now: datetime) -> Comparison:
+    """Whether a broker answers that nothing was applied to yet."""
+    applied = adapter_for(queries.link_to(broker=BrokerId(row.id))).read(only=frozenset())
+    sync = SyncState.UNKNOWN if row.sync == SyncState.UNREACHABLE else SyncState(row.sync)
+    records.note_contact(broker=BrokerId(row.id), now=now, version=applied.version, sync=sync, detail="")
+    return Comparison(sync=sync, differences=(), count=0, detail=UNMANAGED)
+
+
+def _compare_and_correct(row: models.Broker, *, now: datetime) -> Comparison:
+    broker = BrokerId(row.id)
+    with lease_on(broker=broker, now=now) as lease:
+        row.refresh_from_db()
+        if row.sync in (SyncState.IN_SYNC, SyncState.DRIFT):
+            adapter = adapter_for(queries.link_to(broker=broker))
+            applied, desired, steps = _compare(row, adapter, now=now)
+            if not steps or (_asked_by_nobody(row, adapter, desired, steps) and not _has_stood(row, now)):
+                return _note_comparison(row, adapter, applied, desired, steps, now=now)
+        outcome = converge_whole(row, lease)
+    return Comparison(sync=outcome.sync, differences=(), count=outcome.steps, detail=outcome.detail)
+
+
+def _compare(
+    row: models.Broker, adapter: BrokerAdapter, *, now: datetime
+) -> tuple[AppliedState, DesiredState, tuple[Step, ...]]:
+    try:
+        applied = adapter.read()
+    except BrokerUnreachable as error:
+        records.note_unreachable(broker=BrokerId(row.id), now=now, detail=error.detail)
+        raise
+    desired = desired_state(domain=DomainId(row.domain_id))
+    return applied, desired, adapter.plan(desired, applied)
+
+
+def _asked_by_nobody(
+    row: models.Broker, adapter: BrokerAdapter, desired: DesiredState, steps: tuple[Step, ...]
+) -> bool:
+    """Whether the broker was changed, as against a policy change that is on its way or a state that is lost."""
+    if row.desired_digest != rendering_digest(adapter.render(desired)):
+        return False
+    from_nothing = adapter.plan(desired, AppliedState(artifact=""))
+    return len(steps) < len(from_nothing)
+
+
+def _has_stood(row: models.Broker, now: datetime) -> bool:
+    return row.drifted_at is not None and row.drifted_at + DRIFT_STANDS <= now
+
+
+def _note_comparison(
+    row: models.Broker,
+    adapter: BrokerAdapter,
+    applied: AppliedState,
+    desired: DesiredState,
+    steps: tuple[Step, ...],
+    *,
+    now: datetime,
+) -> Comparison:
+    """What was found, written down: in sync, drift, or a change that is still to come."""
+    digest = rendering_digest(adapter.render(desired))
+    sync, detail, drifted_at = SyncState.IN_SYNC, "", None
+    changes: dict[str, object] = {"desired_digest": digest}
+    if steps:
+        drifted = row.managed_since is not None and row.desired_digest in ("", digest)
+        sync = SyncState.DRIFT if drifted else SyncState.PENDING
+        drifted_at = (row.drifted_at or now) if drifted else None
+        detail = f"{len(steps)} differences; the first: {steps[0].summary}"
+        changes = {}
+    if row.managed_since is None:
+        sync = SyncState.UNKNOWN
+    records.note_contact(
+        broker=BrokerId(row.id),
+        now=now,
+        version=applied.version,
+        sync=sync,
+        detail=detail,
+        drifted_at=drifted_at,
+        **changes,
+    )
+    shown = tuple(step.summary for step in steps[:_SHOWN])
+    return Comparison(sync=sync, differences=shown, count=len(steps), detail=detail)

@@ -1,0 +1,112 @@
+"""Bringing a broker to the desired state: read, compare, write in small batches, read back.
+
+Everything that was missed while a broker was away is made good by one comparison of the whole, not by replay.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from brokers import models, queries
+from brokers.conf import adapter_for
+from brokers.core.outcomes import Convergence
+from brokers.core.plans import rendering_digest, require_acceptance
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState
+from brokers.core.values import BrokerId, SyncState
+from brokers.services import records
+from brokers.services.desired import desired_state, desired_state_of
+from brokers.services.lease import Lease, lease_on
+from devices.core.values import DeviceId
+from kernel import queries as journal
+from kernel.core.errors import Conflict, DomainError
+from kernel.core.ids import DomainId
+
+UNMANAGED = "Nothing is written to this broker before a plan was applied to it."
+
+
+class BrokerDidNotObey(Conflict):
+    """The broker took the changes without an error, and what it holds is still something else."""
+
+    code = "broker-did-not-obey"
+
+
+def converge(*, broker: BrokerId, device: DeviceId | None = None, now: datetime, seq: int = 0) -> Convergence:
+    """Where the broker stands after it was brought to what the device, or everything, should be.
+
+    `seq` is the journal entry that asks for it: if that was already done with the whole, nothing is.
+    Raises BrokerUnreachable, BrokerBusy, DeviationNotAccepted, BrokerDidNotObey.
+    """
+    row = models.Broker.objects.filter(id=broker).first()
+    if row is None or row.managed_since is None:
+        return Convergence(sync=SyncState.UNKNOWN, steps=0, detail=UNMANAGED)
+    with lease_on(broker=broker, now=now) as lease:
+        row.refresh_from_db()
+        if seq and row.sync == SyncState.IN_SYNC and row.converged_seq >= seq:
+            return Convergence(sync=SyncState.IN_SYNC, steps=0, detail="It was already done with the whole.")
+        if device is not None and row.sync in (SyncState.IN_SYNC, SyncState.DRIFT):
+            return converge_device(row, device, lease)
+        return converge_whole(row, lease)
+
+
+def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
+    """The same for everything, under a lease that is held."""
+    broker = BrokerId(row.id)
+    seq = _journal_end()
+    adapter = adapter_for(queries.link_to(broker=broker))
+    try:
+        adapter.read(only=frozenset())  # a broker that does not answer costs no rendering
+        desired = desired_state(domain=DomainId(row.domain_id), pause=lease.keep)
+        steps, version = _bring_to(adapter, desired, row, lease)
+    except DomainError as error:
+        _note_failure(broker, error, lease)
+        raise
+    digest = rendering_digest(adapter.render(desired))
+    records.note_in_sync(broker=broker, now=lease.now(), version=version, seq=seq, digest=digest)
+    return Convergence(sync=SyncState.IN_SYNC, steps=steps, detail=f"The whole was compared: {_counted(steps)}.")
+
+
+def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Convergence:
+    """The same for one device, under a lease that is held. The broker's state as a whole stays what it was."""
+    broker = BrokerId(row.id)
+    adapter = adapter_for(queries.link_to(broker=broker))
+    try:
+        steps, version = _bring_to(adapter, desired_state_of(device=device), row, lease)
+    except DomainError as error:
+        _note_failure(broker, error, lease)
+        raise
+    # The digest of the whole is no longer known; a check that finds a difference then brings it in order.
+    records.note_contact(broker=broker, now=lease.now(), version=version, **({"desired_digest": ""} if steps else {}))
+    return Convergence(sync=SyncState(row.sync), steps=steps, detail=f"{_counted(steps).capitalize()}.")
+
+
+def _bring_to(adapter: BrokerAdapter, desired: DesiredState, row: models.Broker, lease: Lease) -> tuple[int, str]:
+    """How many steps it took, and the broker's version."""
+    require_acceptance(adapter.render(desired).deviations, row.accepted_deviations)
+    applied = adapter.read(only=desired.only)
+    steps = adapter.plan(desired, applied)
+    if not steps:
+        return 0, applied.version
+    adapter.apply(steps, between=lease.keep)
+    left = adapter.plan(desired, adapter.read(only=desired.only))
+    if left:
+        raise BrokerDidNotObey(
+            f"The broker took {len(steps)} changes, and {len(left)} are still to be made; the first: {left[0].summary}"
+        )
+    return len(steps), applied.version
+
+
+def _note_failure(broker: BrokerId, error: DomainError, lease: Lease) -> None:
+    if isinstance(error, BrokerUnreachable):
+        records.note_unreachable(broker=broker, now=lease.now(), detail=error.detail)
+    else:
+        models.Broker.objects.filter(id=broker).update(sync=SyncState.PENDING, detail=error.detail[:1_000])
+
+
+def _journal_end() -> int:
+    """The number of the newest entry. Entries are committed in their order, so all before it are visible as well."""
+    newest = journal.list_entries(limit=1)
+    return newest[0].seq if newest else 0
+
+
+def _counted(steps: int) -> str:
+    return {0: "nothing to change", 1: "1 change made"}.get(steps, f"{steps} changes made")

@@ -1,0 +1,79 @@
+"""Shutting a device out of a broker, ahead of all other work there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from brokers import models, queries
+from brokers.conf import adapter_for
+from brokers.core.outcomes import Eviction
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState
+from brokers.core.values import AccessKind, BrokerId, SyncState
+from brokers.services import records
+from brokers.services.converging import UNMANAGED, BrokerDidNotObey
+from brokers.services.desired import desired_state_of
+from brokers.services.lease import lease_on
+from devices.core.values import DeviceId
+
+
+def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
+    """What was closed: the device's permissions become what its state allows, then its sessions there end.
+
+    Waits for nobody but a batch that is under way. Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey.
+    """
+    row = models.Broker.objects.filter(id=broker).first()
+    if row is None or row.managed_since is None:
+        return Eviction(closed=None, detail=UNMANAGED)
+    with lease_on(broker=broker, now=now, urgent=True) as lease:
+        adapter = adapter_for(queries.link_to(broker=broker))
+        try:
+            desired = desired_state_of(device=device)
+            version = _take_away(adapter, desired)
+            closed = adapter.disconnect(desired.subjects[0].principal)
+        except BrokerUnreachable as error:
+            records.note_unreachable(broker=broker, now=lease.now(), detail=error.detail)
+            raise
+        # After an outage the rest is still to be compared: the next push or check does that.
+        missed = {"sync": SyncState.PENDING} if row.sync == SyncState.UNREACHABLE else {}
+        records.note_contact(broker=broker, now=lease.now(), version=version, desired_digest="", **missed)
+        known = _forget_sessions(row, device, now=lease.now())
+    return Eviction(closed=known if closed < 0 else closed, detail=_sentence(closed, known))
+
+
+def _take_away(adapter: BrokerAdapter, desired: DesiredState) -> str:
+    """The broker's version, once it was read back that it holds the desired state."""
+    applied = adapter.read(only=desired.only)
+    steps = adapter.plan(desired, applied)
+    if steps:
+        adapter.apply(steps, between=lambda: None)
+        if adapter.plan(desired, adapter.read(only=desired.only)):
+            raise BrokerDidNotObey("The broker took the changes, and the device still has what was taken away.")
+    return applied.version
+
+
+def _forget_sessions(row: models.Broker, device: DeviceId, *, now: datetime) -> int:
+    sessions = list(models.Session.objects.filter(broker=row, device_id=device))
+    models.Session.objects.filter(pk__in=[session.pk for session in sessions]).delete()
+    models.AccessEvent.objects.bulk_create(
+        models.AccessEvent(
+            at=now,
+            broker=row,
+            broker_name=row.name,
+            domain_id=row.domain_id,
+            device_id=device,
+            auth_id=session.auth_id,
+            client_id=session.client_id,
+            kind=AccessKind.DISCONNECTED,
+            address=session.address,
+            detail="Gatehouse ended the session.",
+        )
+        for session in sessions
+    )
+    return len(sessions)
+
+
+def _sentence(closed: int, known: int) -> str:
+    count = known if closed < 0 else closed
+    if not count:
+        return "Its permissions are gone; no session of it was known, and any there was is closed."
+    return f"Its permissions are gone, and {count} session{'s' if count > 1 else ''} closed."

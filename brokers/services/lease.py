@@ -1,0 +1,95 @@
+"""The right to write to a broker: one writer at a time, and an eviction goes before all others.
+
+A bulk change asks between its batches whether it may go on; if an eviction waits it ends there, and is woken again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from brokers import models
+from brokers.core.values import BrokerId
+from kernel.core.errors import Unavailable
+
+LEASE = timedelta(seconds=20)
+_URGENT_WAIT_SECONDS = 8.0
+_URGENT_POLL_SECONDS = 0.02
+
+
+class BrokerBusy(Unavailable):
+    """Somebody else writes to the broker, or has to go first."""
+
+    code = "broker-busy"
+
+
+class Lease:
+    """The right to write to one broker, until it is given back or 20 s after it was kept last."""
+
+    __slots__ = ("_began", "_broker", "_now", "_token", "_urgent")
+
+    def __init__(self, *, broker: BrokerId, now: datetime, urgent: bool) -> None:
+        self._broker = broker
+        self._now = now
+        self._began = time.monotonic()
+        self._token: UUID = uuid4()
+        self._urgent = urgent
+
+    def now(self) -> datetime:
+        """The time: what the lease was given, and what has gone by since."""
+        return self._now + timedelta(seconds=time.monotonic() - self._began)
+
+    def take(self) -> bool:
+        """Whether it is ours now."""
+        rows = models.Broker.objects.filter(id=self._broker).unleased(now=self.now())
+        if not self._urgent:
+            rows = rows.exclude(yield_until__gt=self.now())
+        return bool(rows.update(lease=self._token, lease_until=self.now() + LEASE))
+
+    def ask_others_to_yield(self) -> None:
+        """Whoever has the lease gives it back after the batch it is in."""
+        until = self.now() + timedelta(seconds=_URGENT_WAIT_SECONDS)
+        models.Broker.objects.filter(id=self._broker).update(yield_until=until)
+
+    def keep(self) -> None:
+        """Prolongs the lease. Raises BrokerBusy if it was lost, or if an eviction waits for it."""
+        rows = models.Broker.objects.filter(id=self._broker, lease=self._token)
+        if not self._urgent:
+            rows = rows.exclude(yield_until__gt=self.now())
+        if not rows.update(lease_until=self.now() + LEASE):
+            raise BrokerBusy("An eviction goes first: the rest follows at once.")
+
+    def give_back(self) -> None:
+        """Ends it."""
+        changes: dict[str, None] = {"lease": None, "lease_until": None}
+        if self._urgent:
+            changes["yield_until"] = None
+        models.Broker.objects.filter(id=self._broker, lease=self._token).update(**changes)
+
+
+@contextmanager
+def lease_on(*, broker: BrokerId, now: datetime, urgent: bool = False) -> Iterator[Lease]:
+    """The lease. Raises BrokerBusy: at once, or if urgent after 8 s."""
+    lease = Lease(broker=broker, now=now, urgent=urgent)
+    taken = lease.take()
+    if not taken and urgent:
+        taken = _wait_for(lease)
+    if not taken:
+        raise BrokerBusy("Somebody else writes to this broker just now: it follows at once.")
+    try:
+        yield lease
+    finally:
+        lease.give_back()
+
+
+def _wait_for(lease: Lease) -> bool:
+    lease.ask_others_to_yield()
+    end = time.monotonic() + _URGENT_WAIT_SECONDS
+    while time.monotonic() < end:
+        time.sleep(_URGENT_POLL_SECONDS)
+        if lease.take():
+            return True
+    return False

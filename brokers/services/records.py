@@ -1,0 +1,42 @@
+"""What is written down about a broker after each contact with it, or each attempt."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from brokers import models
+from brokers.core.values import BrokerId, SyncState
+
+_DETAIL_CHARACTERS = 1_000
+
+
+def note_contact(*, broker: BrokerId, now: datetime, version: str, **changes: Any) -> None:
+    """The broker answered; `changes` are columns. Its version stays as it was if it did not say."""
+    if version:
+        changes["version"] = version[:64]
+    if "detail" in changes:
+        changes["detail"] = changes["detail"][:_DETAIL_CHARACTERS]
+    models.Broker.objects.filter(id=broker).update(last_seen_at=now, checked_at=now, **changes)
+
+
+def note_unreachable(*, broker: BrokerId, now: datetime, detail: str) -> None:
+    """The broker did not answer: at its return everything is compared."""
+    models.Broker.objects.filter(id=broker).update(
+        sync=SyncState.UNREACHABLE, checked_at=now, detail=detail[:_DETAIL_CHARACTERS]
+    )
+
+
+def note_in_sync(*, broker: BrokerId, now: datetime, version: str, seq: int, digest: str) -> None:
+    """Everything up to the journal entry `seq` was read back from the broker."""
+    rows = models.Broker.objects.filter(id=broker, converged_seq__lt=seq)
+    note_contact(
+        broker=broker,
+        now=now,
+        version=version,
+        sync=SyncState.IN_SYNC,
+        detail="",
+        drifted_at=None,
+        desired_digest=digest,
+    )
+    rows.update(converged_seq=seq)

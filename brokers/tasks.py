@@ -1,0 +1,77 @@
+"""Wake-ups of brokers. A target is `broker:<name>`; the entry says which device it is about, if it is about one."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from celery import shared_task
+
+from brokers import queries, services
+from brokers.core.values import BrokerId
+from devices.core.values import DeviceId
+from kernel.core.clock import utc_now
+from kernel.services import Wake
+from kernel.tasks import wakeup_task
+
+log = logging.getLogger(__name__)
+
+_GONE = "The broker is no longer registered."
+
+
+@wakeup_task("brokers.evict")
+def evict(wake: Wake) -> str | None:
+    """Shuts the entry's device out of the broker."""
+    broker, device = _broker(wake), _device(wake)
+    if broker is None or device is None:
+        return _GONE
+    return services.evict(broker=broker, device=device, now=utc_now()).detail
+
+
+@wakeup_task("brokers.push")
+def push(wake: Wake) -> str | None:
+    """Brings the broker to the desired state: of the entry's device, or of everything."""
+    broker = _broker(wake)
+    if broker is None:
+        return _GONE
+    return services.converge(broker=broker, device=_device(wake), now=utc_now(), seq=wake.entry.seq).detail
+
+
+@wakeup_task("brokers.apply")
+def apply(wake: Wake) -> str | None:
+    """Applies the policy to the broker as a whole."""
+    broker = _broker(wake)
+    if broker is None:
+        return _GONE
+    return services.converge(broker=broker, now=utc_now(), seq=wake.entry.seq).detail
+
+
+@wakeup_task("brokers.push_crl")
+def push_crl(wake: Wake) -> str | None:
+    """Gives the newest CRLs to the broker."""
+    broker = _broker(wake)
+    return services.push_crl(broker=broker, now=utc_now()) if broker else _GONE
+
+
+@shared_task(name="brokers.check_drift", ignore_result=True, expires=30)
+def check_drift() -> None:
+    """Asks for a check of each broker. Beat asks for it every 15 s."""
+    for broker in queries.all_brokers():
+        check_one.apply_async(kwargs={"broker": str(broker)})
+
+
+@shared_task(name="brokers.check_one", ignore_result=True, expires=30)
+def check_one(*, broker: str) -> None:
+    """Compares one broker with the policy, so that one that does not answer holds up nobody."""
+    outcome = services.check_drift(broker=BrokerId(UUID(broker)), now=utc_now())
+    if outcome.detail:
+        log.info("broker %s: %s: %s", broker, outcome.sync, outcome.detail)
+
+
+def _broker(wake: Wake) -> BrokerId | None:
+    return queries.find_broker_id(name=wake.target.removeprefix("broker:"))
+
+
+def _device(wake: Wake) -> DeviceId | None:
+    subject = wake.entry.subject
+    return DeviceId(UUID(subject.id)) if subject.kind == "devices.device" else None
