@@ -1,4 +1,4 @@
-"""The values of the fleet. docs: product.md's words: a device has an immutable id, a name, an auth id and a client id."""
+"""The values of the fleet: a device has an immutable id, and a name, an auth id and a client id beside it."""
 
 from __future__ import annotations
 
@@ -104,14 +104,3 @@ class DeviceSubject:
     device: Device
     principal: Principal
     policy: tuple[BoundRule, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerEndpoint:
-    """Where a device connects."""
-
-    name: str
-    host: str
-    port: int
-    transport: str
-    protocol_versions: tuple[str, ...]

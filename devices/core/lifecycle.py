@@ -1,0 +1,29 @@
+"""The life of a device: which state may follow which."""
+
+from __future__ import annotations
+
+from devices.core.values import DeviceState as S
+from kernel.core.errors import Conflict
+
+_FOLLOWS: dict[S, frozenset[S]] = {
+    S.PRE_REGISTERED: frozenset({S.ENROLLING, S.ACTIVE, S.REVOKED, S.DECOMMISSIONED}),
+    S.ENROLLING: frozenset({S.ACTIVE, S.REVOKED, S.DECOMMISSIONED}),
+    S.ACTIVE: frozenset({S.SUSPENDED, S.QUARANTINED, S.REVOKED, S.DECOMMISSIONED}),
+    S.SUSPENDED: frozenset({S.ACTIVE, S.QUARANTINED, S.REVOKED, S.DECOMMISSIONED}),
+    S.QUARANTINED: frozenset({S.ACTIVE, S.SUSPENDED, S.REVOKED, S.DECOMMISSIONED}),
+    S.REVOKED: frozenset({S.DECOMMISSIONED}),
+    S.DECOMMISSIONED: frozenset(),
+}
+
+
+class WrongState(Conflict):
+    """The device's state forbids it."""
+
+    code = "device-state"
+
+
+def check_transition(*, before: S, after: S) -> None:
+    """Raises WrongState unless `after` may follow `before`."""
+    if after not in _FOLLOWS[before]:
+        possible = ", ".join(sorted(_FOLLOWS[before])) or "nothing: it has ended"
+        raise WrongState(f"A device that is {before} can not become {after}; it can become {possible}.")

@@ -1,0 +1,28 @@
+"""What the fleet asks of those above it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kernel.core.ids import DomainId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerEndpoint:
+    """Where a device connects."""
+
+    name: str
+    host: str
+    port: int
+    transport: str
+    protocol_versions: tuple[str, ...]
+
+
+class BrokerDirectory(Protocol):
+    """Knows the brokers of a domain."""
+
+    def endpoints(self, domain: DomainId) -> Sequence[BrokerEndpoint]:
+        """Every listener that a device of the domain may use, in a stable order."""
+        ...

@@ -1,0 +1,95 @@
+"""Proof of the current key for a renewal: a compact JWS (RFC 7515) signed by it, with its certificate in `x5c`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from kernel.core.errors import Unauthenticated
+from kernel.core.secrets import same
+
+SKEW = timedelta(minutes=5)
+MAX_OCTETS = 32_768
+MAX_CHAIN = 5
+
+
+class BadProof(Unauthenticated):
+    """The proof does not prove possession of the certificate's key for this request."""
+
+    code = "bad-proof"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A proof whose signature, audience and time were checked. `jti` must not be seen twice within `replay_until`."""
+
+    chain: tuple[x509.Certificate, ...]
+    jti: str
+    replay_until: datetime
+
+
+def verify_proof(token: str, *, audience: str, csr: bytes, now: datetime) -> Proof:
+    """The proof for this URL, this request and this time. Whether the certificate is ours is not asked here.
+
+    Raises BadProof.
+    """
+    if len(token) > MAX_OCTETS:
+        raise BadProof("The proof is too large: send one certificate, or a short chain, in x5c.")
+    try:
+        found = jws.extract_compact(token.encode())
+        chain = _chain(found.headers().get("x5c"))
+        algorithm, key = _key(chain[0])
+        payload = jws.deserialize_compact(token, key, algorithms=[algorithm]).payload
+        claims = json.loads(payload)
+    except (JoseError, ValueError, KeyError, TypeError, binascii.Error) as error:
+        raise BadProof("The proof is no JWS by the key of the certificate in its x5c header: sign it anew.") from error
+    return _check_claims(claims, chain, audience=audience, csr=csr, now=now)
+
+
+def _chain(encoded: object) -> tuple[x509.Certificate, ...]:
+    if not isinstance(encoded, list) or not 1 <= len(encoded) <= MAX_CHAIN:
+        raise ValueError("x5c")
+    return tuple(x509.load_der_x509_certificate(base64.b64decode(each, validate=True)) for each in encoded)
+
+
+def _key(certificate: x509.Certificate) -> tuple[str, ECKey | RSAKey | OKPKey]:
+    """The one algorithm that goes with the certificate's key, and the key."""
+    public_key = certificate.public_key()
+    pem = public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        algorithms = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+        return algorithms[public_key.curve.name], ECKey.import_key(pem)
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return "RS256", RSAKey.import_key(pem)
+    if isinstance(public_key, ed25519.Ed25519PublicKey):
+        return "EdDSA", OKPKey.import_key(pem)
+    raise ValueError("key")
+
+
+def _check_claims(
+    claims: object, chain: tuple[x509.Certificate, ...], *, audience: str, csr: bytes, now: datetime
+) -> Proof:
+    if not isinstance(claims, dict):
+        raise BadProof("The proof's payload has to be a JSON object with aud, iat, jti and csr_sha256.")
+    if claims.get("aud") != audience:
+        raise BadProof(f"The proof is for another address: its aud has to be {audience}.")
+    digest = claims.get("csr_sha256")
+    if not isinstance(digest, str) or not same(digest.lower().encode(), hashlib.sha256(csr).hexdigest().encode()):
+        raise BadProof("The proof is for another request: csr_sha256 has to be the SHA-256 of the csr that is sent.")
+    issued, jti = claims.get("iat"), claims.get("jti")
+    if isinstance(issued, bool) or not isinstance(issued, int) or abs(now.timestamp() - issued) > SKEW.total_seconds():
+        raise BadProof("The proof's iat is not within five minutes of our time: set the clock, and sign it anew.")
+    if not isinstance(jti, str) or not 1 <= len(jti) <= 128:
+        raise BadProof("The proof needs a jti of 1 to 128 characters that was never used before.")
+    return Proof(chain=chain, jti=jti, replay_until=datetime.fromtimestamp(issued, UTC) + 2 * SKEW)

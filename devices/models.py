@@ -1,0 +1,235 @@
+"""Tables of the fleet."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from devices.core.values import (
+    Credential as CredentialValue,
+)
+from devices.core.values import (
+    CredentialId,
+    CredentialState,
+    DeviceId,
+    DeviceState,
+    RequestState,
+)
+from devices.core.values import Device as DeviceValue
+from devices.core.values import Domain as DomainValue
+from kernel.core.ids import DomainId
+from pki.core.values import CertificateId
+
+
+def _choices(values: type[DeviceState | CredentialState | RequestState]) -> list[tuple[str, str]]:
+    return [(each.value, each.value) for each in values]
+
+
+class Domain(models.Model):
+    """A protected partition of the fleet. `issuer_id` names the CA that its devices get certificates from."""
+
+    id = models.UUIDField(primary_key=True)
+    slug = models.CharField(max_length=63, unique=True)
+    name = models.CharField(max_length=128)
+    issuer = models.ForeignKey("pki.Issuer", on_delete=models.PROTECT, null=True)
+    quarantine_role = models.ForeignKey("acl.Role", on_delete=models.PROTECT, null=True)
+
+    def as_value(self) -> DomainValue:
+        """The row as a value."""
+        return DomainValue(
+            id=DomainId(self.id), slug=self.slug, name=self.name, quarantine_role=self.quarantine_role_id
+        )
+
+
+class DeviceType(models.Model):
+    """A kind of device and the attributes that it declares."""
+
+    id = models.UUIDField(primary_key=True)
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT)
+    name = models.CharField(max_length=64)
+    schema = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["domain", "name"], name="devices_type_name")]
+
+
+class Group(models.Model):
+    """A static set of devices."""
+
+    id = models.UUIDField(primary_key=True)
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT)
+    name = models.CharField(max_length=64)
+    members: models.ManyToManyField[Device, models.Model] = models.ManyToManyField("Device", related_name="groups")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["domain", "name"], name="devices_group_name")]
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    def whole(self) -> Self:
+        """With all that `as_value` needs, in three queries however many they are."""
+        return self.select_related("domain", "device_type").prefetch_related("groups")
+
+
+class Device(models.Model):
+    """A machine identity; its name and auth id are reserved for ever."""
+
+    id = models.UUIDField(primary_key=True)
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT)
+    name = models.CharField(max_length=64)
+    auth_id = models.CharField(max_length=64)
+    client_id = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=_choices(DeviceState))
+    device_type = models.ForeignKey(DeviceType, on_delete=models.PROTECT)
+    hardware_serial = models.CharField(max_length=128, blank=True)
+    attributes = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    enrolled_at = models.DateTimeField(null=True)
+
+    objects = DeviceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["domain", "name"], name="devices_device_name"),
+            models.UniqueConstraint(fields=["domain", "auth_id"], name="devices_device_auth_id"),
+            models.UniqueConstraint(fields=["domain", "client_id"], name="devices_device_client_id"),
+        ]
+        indexes = [models.Index(fields=["domain", "state", "name"], name="devices_device_state")]
+
+    def as_value(self) -> DeviceValue:
+        """The row as a value; load it with `whole()`."""
+        return DeviceValue(
+            id=DeviceId(self.id),
+            domain=DomainId(self.domain_id),
+            domain_slug=self.domain.slug,
+            name=self.name,
+            auth_id=self.auth_id,
+            client_id=self.client_id,
+            state=DeviceState(self.state),
+            device_type=self.device_type.name,
+            hardware_serial=self.hardware_serial,
+            attributes=self.attributes,
+            groups=tuple(sorted(group.name for group in self.groups.all())),
+            created_at=self.created_at,
+            enrolled_at=self.enrolled_at,
+        )
+
+
+class Credential(models.Model):
+    """A certificate that proves a device."""
+
+    id = models.UUIDField(primary_key=True)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="credentials")
+    certificate = models.OneToOneField("pki.Certificate", on_delete=models.PROTECT)
+    state = models.CharField(max_length=8, choices=_choices(CredentialState))
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+
+    def as_value(self) -> CredentialValue:
+        """The row as a value."""
+        return CredentialValue(
+            id=CredentialId(self.id),
+            device=DeviceId(self.device_id),
+            certificate=CertificateId(self.certificate_id),
+            state=CredentialState(self.state),
+            not_before=self.not_before,
+            not_after=self.not_after,
+        )
+
+
+class Binding(models.Model):
+    """A role given to exactly one of: a device, a group, a device type, a whole domain."""
+
+    id = models.UUIDField(primary_key=True)
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="+")
+    role = models.ForeignKey("acl.Role", on_delete=models.PROTECT)
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, null=True)
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True)
+    device_type = models.ForeignKey(DeviceType, on_delete=models.CASCADE, null=True)
+    whole_domain = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="devices_binding_one_target",
+                condition=(
+                    Q(device__isnull=False, group=None, device_type=None, whole_domain=False)
+                    | Q(device=None, group__isnull=False, device_type=None, whole_domain=False)
+                    | Q(device=None, group=None, device_type__isnull=False, whole_domain=False)
+                    | Q(device=None, group=None, device_type=None, whole_domain=True)
+                ),
+            ),
+            models.UniqueConstraint(
+                fields=["role", "device"], name="devices_bind_device", condition=Q(device__isnull=False)
+            ),
+            models.UniqueConstraint(
+                fields=["role", "group"], name="devices_bind_group", condition=Q(group__isnull=False)
+            ),
+            models.UniqueConstraint(
+                fields=["role", "device_type"], name="devices_bind_type", condition=Q(device_type__isnull=False)
+            ),
+            models.UniqueConstraint(
+                fields=["role", "domain"], name="devices_bind_domain", condition=Q(whole_domain=True)
+            ),
+        ]
+
+
+class EnrolmentProfile(models.Model):
+    """How devices of a kind become known."""
+
+    id = models.UUIDField(primary_key=True)
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT)
+    name = models.CharField(max_length=64)
+    device_type = models.ForeignKey(DeviceType, on_delete=models.PROTECT)
+    needs_approval = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["domain", "name"], name="devices_profile_name")]
+
+
+class EnrolmentToken(models.Model):
+    """A token of which only the keyed hash of its secret is kept."""
+
+    id = models.UUIDField(primary_key=True)
+    profile = models.ForeignKey(EnrolmentProfile, on_delete=models.PROTECT)
+    secret_hash = models.BinaryField()
+    max_uses = models.PositiveIntegerField()
+    uses = models.PositiveIntegerField(default=0)
+    expires_at = models.DateTimeField()
+    allowed_networks = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(uses__lte=models.F("max_uses")), name="devices_token_quota")]
+
+
+class EnrolmentRequest(models.Model):
+    """One wish to be enrolled; the same key under the same profile is the same wish, however often it is sent."""
+
+    id = models.UUIDField(primary_key=True)
+    profile = models.ForeignKey(EnrolmentProfile, on_delete=models.PROTECT)
+    token = models.ForeignKey(EnrolmentToken, on_delete=models.PROTECT)
+    public_key_sha256 = models.CharField(max_length=64)
+    device = models.ForeignKey(Device, on_delete=models.SET_NULL, null=True)
+    state = models.CharField(max_length=8, choices=_choices(RequestState))
+    csr = models.TextField()
+    name = models.CharField(max_length=64)
+    hardware_serial = models.CharField(max_length=128, blank=True)
+    attributes = models.JSONField(default=dict)
+    address = models.CharField(max_length=45, blank=True)
+    created_at = models.DateTimeField()
+    certificate = models.ForeignKey("pki.Certificate", on_delete=models.PROTECT, null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["profile", "public_key_sha256"], name="devices_request_once")]
+
+
+class UsedProof(models.Model):
+    """A proof that was shown; until it has ended it is not taken again."""
+
+    jti = models.CharField(max_length=200, primary_key=True)
+    until = models.DateTimeField(db_index=True)
