@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from console.core.roles import EVERY_SCOPE, ROLE_SCOPES, ConsoleRole
 from console.models import Application, Membership, Operator
-from devices import queries as fleet
 from kernel.core.actor import Actor, ActorKind
 from kernel.core.caller import Caller, DomainRef
 from kernel.core.ids import DomainId
@@ -35,7 +34,7 @@ def operator_caller(operator: Operator, *, address: str = "") -> Caller:
     }
     domains = tuple(
         DomainRef(id=domain.id, slug=domain.slug, scopes=held[domain.id])
-        for domain in fleet.list_domains()
+        for domain in _domains()
         if domain.id in held
     )
     scopes = frozenset().union(*(domain.scopes or frozenset() for domain in domains))
@@ -47,8 +46,14 @@ def application_caller(application: Application, *, scopes: Iterable[str], addre
     own = None if application.every_domain else set(application.domain_ids)
     domains = tuple(
         DomainRef(id=domain.id, slug=domain.slug)
-        for domain in fleet.list_domains()
+        for domain in _domains()
         if own is None or str(domain.id) in own
     )
     held = frozenset(scopes) & application.scope_set & EVERY_SCOPE
     return Caller(actor=application_actor(application, address=address), domains=domains, scopes=held)
+
+
+def _domains():  # type: ignore  # TEMPORARY until devices.queries is there
+    from devices import queries as fleet  # noqa: PLC0415
+
+    return fleet.list_domains()

@@ -62,7 +62,7 @@ def revoke_certificate(entry: Entry) -> list[Step]:
     return [*(evict(entry) if held_by_device else ()), _confirm(), _crl(str(entry.after["issuer_slug"]))]
 
 
-def adopt_domain(entry: Entry) -> list[Step]:
+def adopt_domain(_entry: Entry) -> list[Step]:
     """Lets whoever made the domain into it."""
     return [Step(task="console.adopt_domain", target="operators", queue=Queue.POLICY)]
 
