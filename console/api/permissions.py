@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from kernel.core.caller import Caller
 from kernel.core.errors import Denied
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # it reads the settings that name this module
 
 
 class InsufficientScope(Denied):
