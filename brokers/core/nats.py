@@ -1,0 +1,242 @@
+"""Policy as permissions of the NATS server's MQTT gateway (2.14.5 and newer), a set for each principal.
+
+MQTT filters become NATS subjects; deny wins; there are no conditions and no shared subscriptions. What was found by
+experiment with 2.15.1 and is closed here: an allow `a.*` admits the subscription `a.>`; publishing to `$MQTT.msgs.…`
+puts messages past every rule; a first token that is a wildcard meets `$JS` and `$SYS`; an empty list allows everything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from acl.core.evaluation import EffectiveRule, effective
+from acl.core.topics import covers, intersects
+from acl.core.values import Action, BoundRule, Effect
+from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
+from brokers.core.rendering import (
+    Deviations,
+    Limit,
+    begins_with_wildcard,
+    concerning,
+    needs_sharing,
+    publish_conditions,
+    qos_condition,
+)
+
+# First levels that the server, its JetStream or its clients give a meaning of their own.
+RESERVED = ("$JS", "$SYS", "$MQTT", "$KV", "$O", "$SRV", "$NRG", "$LDS", "$GR", "$share", "$queue", "$CONTROL")
+MOST_OCTETS = 262_144  # of one principal's lists; a grant travels as one message of at most 1 MB
+
+LIMITS = (
+    Limit(kind=DeviationKind.NARROWER, why="There are no shared subscriptions: $share/… is an ordinary topic."),
+    Limit(
+        kind=DeviationKind.NARROWER,
+        why="Blanks, control characters, and levels that are just * or > can not be used in topics.",
+    ),
+    Limit(kind=DeviationKind.SIGNALLING, why="A refused publish is acknowledged all the same, and dropped."),
+    Limit(
+        kind=DeviationKind.SIGNALLING,
+        why="A filter that several rules cover only together may be granted; nothing else is delivered.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsPermissions:
+    """What a NATS user may do: subjects, each list sorted. A direction with nothing to allow denies `>`."""
+
+    publish_allow: tuple[str, ...] = ()
+    publish_deny: tuple[str, ...] = (">",)
+    subscribe_allow: tuple[str, ...] = ()
+    subscribe_deny: tuple[str, ...] = (">",)
+
+
+NOTHING = NatsPermissions()
+
+
+def permissions(subject: RenderSubject) -> NatsPermissions:
+    """What the principal may do: nothing, unless it is admitted."""
+    return _compile(subject, Deviations())
+
+
+def render(subjects: Iterable[RenderSubject]) -> Rendering:
+    """The permissions of all that are not absent as JSON, by auth id, and what they can not express."""
+    deviations = Deviations()
+    table = {
+        subject.principal.auth_id: _document(_compile(subject, deviations))
+        for subject in subjects
+        if subject.state is not Standing.ABSENT
+    }
+    return Rendering(artifact=json.dumps(table, indent=1, sort_keys=True) + "\n", deviations=deviations.all())
+
+
+def parse(artifact: str) -> Mapping[str, NatsPermissions]:
+    """What `render` wrote, by auth id."""
+    return {
+        auth_id: NatsPermissions(
+            **{
+                f"{way}_{kind}": tuple(lists[way][kind])
+                for way in ("publish", "subscribe")
+                for kind in ("allow", "deny")
+            }
+        )
+        for auth_id, lists in json.loads(artifact).items()
+    }
+
+
+def subjects_of(filter: str) -> tuple[str, ...]:
+    """The NATS subjects that a filter is: itself, and its parent if it ends in `#`."""
+    levels = filter.split("/")
+    tokens = [_token(level) for level in levels]
+    if levels[-1] == "#" and len(levels) > 1:
+        return ".".join(tokens[:-1]), ".".join(tokens)
+    return (".".join(tokens),)
+
+
+def unusable(level: str) -> bool:
+    """Whether a level can not be told to NATS: it would be a wildcard there, or is refused."""
+    return level in {"*", ">"} or any(character <= " " or character == "\x7f" for character in level)
+
+
+def _token(level: str) -> str:
+    return {"": "/", "+": "*", "#": ">"}.get(level) or level.replace(".", "//")
+
+
+def _compile(subject: RenderSubject, deviations: Deviations) -> NatsPermissions:
+    if subject.state is not Standing.ADMITTED:
+        return NOTHING
+    compiler = _Compiler(subject, deviations)
+    publish_allow, publish_deny = compiler.direction(Action.PUBLISH)
+    subscribe_allow, subscribe_deny = compiler.direction(Action.SUBSCRIBE)
+    return NatsPermissions(
+        publish_allow=publish_allow,
+        publish_deny=publish_deny,
+        subscribe_allow=subscribe_allow,
+        subscribe_deny=subscribe_deny,
+    )
+
+
+class _Compiler:
+    """Turns the rules of one principal into lists of subjects, and notes what is lost on the way."""
+
+    def __init__(self, subject: RenderSubject, deviations: Deviations) -> None:
+        self._auth_id = subject.principal.auth_id
+        self._rules: Sequence[EffectiveRule] = effective(subject.policy, subject.principal)
+        self._deviations = deviations
+
+    def direction(self, action: Action) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The allow list and the deny list for `action`."""
+        allows = list(self._allows(action))
+        denies = set(self._denies(action))
+        if action is Action.SUBSCRIBE:
+            allows = list(self._without_open_ends(allows, denies))
+        if any(begins_with_wildcard(topic) for _, topic in allows):
+            denies |= {subject for root in self._guarded(action) for subject in subjects_of(f"{root}/#")}
+        self._note_hidden(allows, denies)
+        granted = {subject for _, topic in allows for subject in subjects_of(topic)}
+        if not granted:
+            return (), (">",)
+        if sum(len(subject.encode()) for subject in (*granted, *denies)) > MOST_OCTETS:
+            for bound, _ in allows:
+                self._narrower(bound, "The principal has more subjects than fit into a grant: it gets nothing.")
+            return (), (">",)
+        return tuple(sorted(granted)), tuple(sorted(denies))
+
+    @staticmethod
+    def _guarded(action: Action) -> Iterator[str]:
+        """Subscriptions of QoS 1 and 2 live on `$MQTT`; the server itself refuses subscriptions to it."""
+        return (root for root in RESERVED if root != "$MQTT" or action is Action.PUBLISH)
+
+    def _allows(self, action: Action) -> Iterator[tuple[BoundRule, str]]:
+        """The allow rules that NATS can express, with their filters."""
+        for bound, topic in concerning(self._rules, action, Effect.ALLOW):
+            if (conditions := self._conditions(bound, action)) or (
+                needs_sharing(bound.rule) and action is Action.SUBSCRIBE
+            ):
+                self._narrower(
+                    bound,
+                    f"It is about {conditions or 'shared subscriptions'}, which NATS can not tell apart: left out.",
+                )
+            elif topic.split("/", 1)[0] in RESERVED:
+                self._narrower(bound, "NATS keeps this first level for itself: left out.")
+            elif any(map(unusable, topic.split("/"))):
+                self._narrower(bound, "NATS can not use a level that is * or >, or that has a blank in it: left out.")
+            else:
+                if begins_with_wildcard(topic):
+                    self._wider(bound)
+                yield bound, topic
+
+    def _denies(self, action: Action) -> Iterator[str]:
+        """The subjects of the deny rules, widened where NATS can not express them."""
+        for bound, topic in concerning(self._rules, action, Effect.DENY):
+            if action is Action.SUBSCRIBE and needs_sharing(bound.rule):
+                continue  # there are no shared subscriptions to deny
+            if conditions := self._conditions(bound, action):
+                self._narrower(bound, f"It is about {conditions}, which NATS can not tell apart: it denies all.")
+            levels = topic.split("/")
+            if any(map(unusable, levels)):
+                self._narrower(
+                    bound, "NATS can not use a level that is * or >, or that has a blank in it: it denies any."
+                )
+                topic = "/".join("+" if unusable(level) else level for level in levels)
+            if action is Action.SUBSCRIBE:
+                why = "A filter that meets it is granted, and the messages that it denies are withheld."
+                self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
+            yield from subjects_of(topic)
+
+    def _without_open_ends(
+        self, allows: Sequence[tuple[BoundRule, str]], denies: set[str]
+    ) -> Iterator[tuple[BoundRule, str]]:
+        """`allows`, and denies added, so that no subscription `a/#` slips through an allow `a/+`.
+
+        NATS takes the `>` of a subscription for a token that `*` matches. It asks for the parent `a` as well.
+        """
+        topics = {topic for _, topic in allows}
+        for bound, topic in allows:
+            if not topic.endswith("+") or not _is_open(topic, topics):
+                yield bound, topic
+            elif any(intersects(other, f"{topic}/+/#") for other in topics):
+                why = "NATS would take it for everything below, of which other rules allow a part only: left out."
+                self._narrower(bound, why)
+            else:
+                denies.add(f"{subjects_of(topic)[0]}.>")
+                yield bound, topic
+
+    def _note_hidden(self, allows: Sequence[tuple[BoundRule, str]], denies: set[str]) -> None:
+        """`*` and `>` meet first levels that begin with `$`, which no wildcard of MQTT does."""
+        if any(subject[0] in "*>" for subject in denies):
+            for bound, topic in allows:
+                if topic.startswith("$"):
+                    self._narrower(bound, "A deny that begins with a wildcard hits it on NATS.")
+
+    @staticmethod
+    def _conditions(bound: BoundRule, action: Action) -> str:
+        return publish_conditions(bound.rule) if action is Action.PUBLISH else qos_condition(bound.rule)
+
+    def _narrower(self, bound: BoundRule, why: str) -> None:
+        self._deviations.note(bound, self._auth_id, DeviationKind.NARROWER, why)
+
+    def _wider(self, bound: BoundRule) -> None:
+        why = (
+            "On NATS a first level that is a wildcard meets those that begin with $ as well; the server's own are "
+            "denied, others are not. Spell the first level out."
+        )
+        self._deviations.note(bound, self._auth_id, DeviationKind.WIDER, why)
+
+
+def _is_open(topic: str, topics: set[str]) -> bool:
+    """Whether `topic`, which ends in `+`, would admit a subscription to everything below its parent."""
+    if any(covers(other, f"{topic}/#") for other in topics):
+        return False
+    parent = topic[:-2]
+    return not parent or any(intersects(other, parent) for other in topics)
+
+
+def _document(granted: NatsPermissions) -> dict[str, Any]:
+    return {
+        "publish": {"allow": granted.publish_allow, "deny": granted.publish_deny},
+        "subscribe": {"allow": granted.subscribe_allow, "deny": granted.subscribe_deny},
+    }
