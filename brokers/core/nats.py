@@ -29,6 +29,7 @@ from brokers.core.rendering import (
 # First levels that the server, its JetStream or its clients give a meaning of their own.
 RESERVED = ("$JS", "$SYS", "$MQTT", "$KV", "$O", "$SRV", "$NRG", "$LDS", "$GR", "$share", "$queue", "$CONTROL")
 MOST_OCTETS = 262_144  # of one principal's lists; a grant travels as one message of at most 1 MB
+_UNUSABLE = "NATS can not use a level that is * or >, or that has a blank in it"
 
 LIMITS = (
     Limit(kind=DeviationKind.NARROWER, why="There are no shared subscriptions: $share/… is an ordinary topic."),
@@ -77,11 +78,10 @@ def parse(artifact: str) -> Mapping[str, NatsPermissions]:
     """What `render` wrote, by auth id."""
     return {
         auth_id: NatsPermissions(
-            **{
-                f"{way}_{kind}": tuple(lists[way][kind])
-                for way in ("publish", "subscribe")
-                for kind in ("allow", "deny")
-            }
+            publish_allow=tuple(lists["publish"]["allow"]),
+            publish_deny=tuple(lists["publish"]["deny"]),
+            subscribe_allow=tuple(lists["subscribe"]["allow"]),
+            subscribe_deny=tuple(lists["subscribe"]["deny"]),
         )
         for auth_id, lists in json.loads(artifact).items()
     }
@@ -153,17 +153,15 @@ class _Compiler:
     def _allows(self, action: Action) -> Iterator[tuple[BoundRule, str]]:
         """The allow rules that NATS can express, with their filters."""
         for bound, topic in concerning(self._rules, action, Effect.ALLOW):
-            if (conditions := self._conditions(bound, action)) or (
-                needs_sharing(bound.rule) and action is Action.SUBSCRIBE
-            ):
-                self._narrower(
-                    bound,
-                    f"It is about {conditions or 'shared subscriptions'}, which NATS can not tell apart: left out.",
-                )
+            conditions = self._conditions(bound, action)
+            if action is Action.SUBSCRIBE and needs_sharing(bound.rule):
+                self._narrower(bound, "It is about shared subscriptions, which NATS does not have: left out.")
+            elif conditions:
+                self._narrower(bound, f"It is about {conditions}, which NATS can not tell apart: left out.")
             elif topic.split("/", 1)[0] in RESERVED:
                 self._narrower(bound, "NATS keeps this first level for itself: left out.")
             elif any(map(unusable, topic.split("/"))):
-                self._narrower(bound, "NATS can not use a level that is * or >, or that has a blank in it: left out.")
+                self._narrower(bound, f"{_UNUSABLE}: left out.")
             else:
                 if begins_with_wildcard(topic):
                     self._wider(bound)
@@ -178,14 +176,11 @@ class _Compiler:
                 self._narrower(bound, f"It is about {conditions}, which NATS can not tell apart: it denies all.")
             levels = topic.split("/")
             if any(map(unusable, levels)):
-                self._narrower(
-                    bound, "NATS can not use a level that is * or >, or that has a blank in it: it denies any."
-                )
-                topic = "/".join("+" if unusable(level) else level for level in levels)
+                self._narrower(bound, f"{_UNUSABLE}: it denies every level in its place.")
             if action is Action.SUBSCRIBE:
                 why = "A filter that meets it is granted, and the messages that it denies are withheld."
                 self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
-            yield from subjects_of(topic)
+            yield from subjects_of("/".join("+" if unusable(level) else level for level in levels))
 
     def _without_open_ends(
         self, allows: Sequence[tuple[BoundRule, str]], denies: set[str]

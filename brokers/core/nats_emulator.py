@@ -52,10 +52,10 @@ def _any_matches(subjects: Iterable[str], tokens: list[str]) -> bool:
 
 def _matches(pattern: list[str], tokens: list[str]) -> bool:
     """`*` matches any token, also the `*` and `>` of a subscription: the server looks wildcards up like words."""
-    for position, token in enumerate(pattern):
-        if token == ">":
+    for position, part in enumerate(pattern):
+        if part == ">":
             return len(tokens) > position
-        if position >= len(tokens) or token not in ("*", tokens[position]):
+        if position >= len(tokens) or part not in ("*", tokens[position]):
             return False
     return len(pattern) == len(tokens)
 
