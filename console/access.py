@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from console.core.roles import EVERY_SCOPE, ROLE_SCOPES, ConsoleRole
 from console.models import Application, Membership, Operator
+from devices import queries as fleet
 from kernel.core.actor import Actor, ActorKind
 from kernel.core.caller import Caller, DomainRef
 from kernel.core.ids import DomainId
@@ -34,7 +35,7 @@ def operator_caller(operator: Operator, *, address: str = "") -> Caller:
     }
     domains = tuple(
         DomainRef(id=domain.id, slug=domain.slug, scopes=held[domain.id])
-        for domain in _domains()
+        for domain in fleet.list_domains()
         if domain.id in held
     )
     scopes = frozenset().union(*(domain.scopes or frozenset() for domain in domains))
@@ -46,14 +47,8 @@ def application_caller(application: Application, *, scopes: Iterable[str], addre
     own = None if application.every_domain else set(application.domain_ids)
     domains = tuple(
         DomainRef(id=domain.id, slug=domain.slug)
-        for domain in _domains()
+        for domain in fleet.list_domains()
         if own is None or str(domain.id) in own
     )
     held = frozenset(scopes) & application.scope_set & EVERY_SCOPE
     return Caller(actor=application_actor(application, address=address), domains=domains, scopes=held)
-
-
-def _domains():  # type: ignore  # TEMPORARY until devices.queries is there
-    from devices import queries as fleet  # noqa: PLC0415
-
-    return fleet.list_domains()

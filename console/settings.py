@@ -163,7 +163,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(GATEHOUSE_HOME / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "kernel.sweep", "schedule": 1.0, "options": {"queue": Queue.REVOCATION.value, "expires": 5}},
     "pki": {"task": "pki.refresh", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
-    "drift": {"task": "brokers.check_drift", "schedule": 5.0, "options": {"queue": Queue.POLICY.value, "expires": 5}},
+    "drift": {"task": "brokers.check_drift", "schedule": 15.0, "options": {"queue": Queue.POLICY.value, "expires": 15}},
     "clean-up": {
         "task": "console.clean_up",
         "schedule": 3600.0,
@@ -218,6 +218,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = GATEHOUSE_HOME / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
+WHITENOISE_USE_FINDERS = True  # a checkout serves its own files; collectstatic only adds to them
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
 SILENCED_SYSTEM_CHECKS: list[str] = []
