@@ -109,6 +109,7 @@ class Plan(models.Model):
     in_sync = models.BooleanField()
     desired_digest = models.CharField(max_length=64)
     created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=255)
 
     class Meta:
         ordering = ["-created_at", "id"]
@@ -126,6 +127,7 @@ class Plan(models.Model):
             in_sync=self.in_sync,
             desired_digest=self.desired_digest,
             created_at=self.created_at,
+            created_by=self.created_by,
         )
 
 

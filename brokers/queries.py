@@ -51,7 +51,7 @@ def get_broker(
 
 def all_brokers() -> list[BrokerId]:
     """The ids of the brokers of every domain, by name."""
-    return [BrokerId(id) for id in models.Broker.objects.order_by("name").values_list("id", flat=True)]
+    return [BrokerId(key) for key in models.Broker.objects.order_by("name").values_list("id", flat=True)]
 
 
 def find_broker_id(*, name: str) -> BrokerId | None:

@@ -1,7 +1,7 @@
 """The CRLs of a domain as one PEM file for a broker, checked before any broker sees them.
 
-An OpenSSL-based broker fails badly on a bad file: Mosquitto goes on and accepts revoked certificates, or, if the CRL has
-expired, refuses every client of its issuer. So nothing unfit ever leaves.
+An OpenSSL-based broker fails badly on a bad file: Mosquitto goes on and accepts revoked certificates, or, if the CRL
+has expired, refuses every client of its issuer. So nothing unfit ever leaves.
 """
 
 from __future__ import annotations

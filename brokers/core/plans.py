@@ -60,6 +60,7 @@ class Plan:
     in_sync: bool
     desired_digest: str
     created_at: datetime
+    created_by: str
 
 
 def rendering_digest(rendering: Rendering) -> str:
@@ -99,8 +100,10 @@ def require_acceptance(deviations: Iterable[Deviation | PlannedDeviation], accep
     missing = unaccepted(deviations, accepted)
     if missing:
         pointers = tuple(
-            FieldError(pointer="/accept_deviations", code=DeviationNotAccepted.code, detail=f"{id} is not in the list.")
-            for id in missing
+            FieldError(
+                pointer="/accept_deviations", code=DeviationNotAccepted.code, detail=f"{name} is not in the list."
+            )
+            for name in missing
         )
         raise DeviationNotAccepted(
             f"The broker would allow more than the policy in {len(missing)} places: change the rules, "

@@ -53,7 +53,7 @@ def plan_broker(*, broker: BrokerId, actor: Actor, now: datetime) -> Plan:
         records.note_contact(broker=broker, now=now, version=applied.version, sync=SyncState.PENDING, detail="")
     else:
         records.note_contact(broker=broker, now=now, version=applied.version)
-    return _store(broker, adapter, desired, applied, steps, now=now)
+    return _store(broker, adapter, desired, applied, steps, actor=actor, now=now)
 
 
 def _store(
@@ -63,6 +63,7 @@ def _store(
     applied: AppliedState,
     steps: tuple[Step, ...],
     *,
+    actor: Actor,
     now: datetime,
 ) -> Plan:
     rendering, effect = adapter.render(desired), adapter.effect(desired, applied)
@@ -79,6 +80,7 @@ def _store(
             in_sync=not steps,
             desired_digest=rendering_digest(rendering),
             created_at=now,
+            created_by=actor.label[:255],
         )
         kept = models.Plan.objects.filter(broker_id=broker).order_by("-created_at", "-id")[:_KEPT_PLANS]
         models.Plan.objects.filter(broker_id=broker).exclude(pk__in=[plan.pk for plan in kept]).delete()
@@ -97,7 +99,7 @@ def apply_plan(
     if rendering_digest(render_broker(broker=broker)) != shown.desired_digest:
         raise PlanStale("The policy has changed since this plan was made: make a new plan and look at it again.")
     require_acceptance(shown.deviations, accept_deviations)
-    accepted = [id for id in unaccepted(shown.deviations, ()) if id in accept_deviations]
+    accepted = [name for name in unaccepted(shown.deviations, ()) if name in accept_deviations]
     with transaction.atomic():
         row = models.Broker.objects.select_for_update().get(id=broker)
         models.Broker.objects.filter(id=broker).update(

@@ -89,14 +89,21 @@ def note_refused(
 
 def replace_sessions(*, broker: BrokerId, present: Iterable[BrokerEvent], now: datetime) -> int:
     """How many sessions were forgotten: those that are not among `present`, the connections that the broker lists."""
+    row = models.Broker.objects.filter(id=broker).first()
+    if row is None:
+        return 0
     events = list(present)
     with transaction.atomic():
-        gone = models.Session.objects.filter(broker_id=broker).exclude(client_id__in=[e.client_id for e in events])
-        forgotten, _ = gone.delete()
-        row = models.Broker.objects.filter(id=broker).first()
-        for event in events if row else ():
+        gone = models.Session.objects.filter(broker=row).exclude(client_id__in=[event.client_id for event in events])
+        forgotten = list(gone)
+        for session in forgotten:
+            ended = BrokerEvent(
+                at=now, kind=AccessKind.DISCONNECTED, auth_id=session.auth_id, client_id=session.client_id
+            )
+            _note(row, ended, device=_device_of(session))
+        for event in events:
             _open(row, event, device=_device_called(event.auth_id, domain=DomainId(row.domain_id)))
-    return forgotten
+    return len(forgotten)
 
 
 def _note(row: models.Broker, event: BrokerEvent, *, device: DeviceId | None) -> None:

@@ -1,0 +1,195 @@
+"""A control connection to Mosquitto's dynamic security plugin: commands on `$CONTROL`, answers by correlation data.
+
+One connection for each piece of work. All administrators share one response topic, so answers that are not ours go by.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import ssl
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.ports import BrokerUnreachable
+from kernel.core.errors import Conflict
+
+COMMANDS = "$CONTROL/dynamic-security/v1"
+RESPONSES = "$CONTROL/dynamic-security/v1/response"
+VERSION = "$SYS/broker/version"
+# The broker stands still while it writes its whole file once for each command of a batch.
+BATCH = 20
+_CONNECT_SECONDS = 4.0
+_ANSWER_SECONDS = 5.0
+
+Command = Mapping[str, Any]
+Answer = Mapping[str, Any]
+
+
+class CommandRefused(Conflict):
+    """The broker refused a command of the dynamic security plugin."""
+
+    code = "broker-refused"
+
+
+class ControlConnection:
+    """An open control connection. `version` is the broker's, empty if the account may not read it."""
+
+    def __init__(self, connection: MosquittoConnection) -> None:
+        self._connection = connection
+        self._client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"gatehouse-control-{secrets.token_hex(8)}",
+            protocol=MQTTProtocolVersion.MQTTv5,
+        )
+        self._client.username_pw_set(connection.username, connection.password)
+        self._client.connect_timeout = _CONNECT_SECONDS
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
+        self._news = threading.Condition()
+        self._answers: dict[str, Answer] = {}
+        self._failure = ""
+        self._subscribed = False
+        self.version = ""
+
+    def open(self) -> None:
+        """Connects, and subscribes to the answers. Raises BrokerUnreachable within about 10 s."""
+        where = f"{self._connection.host}:{self._connection.port}"
+        try:
+            if self._connection.ca_pem:
+                self._client.tls_set_context(ssl.create_default_context(cadata=self._connection.ca_pem))
+            self._client.connect(self._connection.host, self._connection.port, keepalive=4)
+        except (OSError, ValueError) as error:
+            raise BrokerUnreachable(f"The broker at {where} does not answer ({_reason(error)}): is it up?") from error
+        self._client.loop_start()
+        self._wait(lambda: self._subscribed, seconds=_CONNECT_SECONDS, what=f"The broker at {where} does not answer")
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def await_version(self, seconds: float = 1.0) -> str:
+        """The broker's version, a retained message; empty if it does not come."""
+        with self._news:
+            self._news.wait_for(lambda: bool(self.version), timeout=seconds)
+        return self.version
+
+    def ask(self, commands: Sequence[Command]) -> list[Answer]:
+        """The answers in the order of the commands, at most 20 at once. Raises BrokerUnreachable, CommandRefused.
+
+        A batch is not atomic: commands beside a refused one are carried out.
+        """
+        if len(commands) > BATCH:
+            raise ValueError(f"{len(commands)} commands at once; send at most {BATCH}")
+        tokens = [secrets.token_hex(8) for _ in commands]
+        document = [{**command, "correlationData": token} for command, token in zip(commands, tokens, strict=True)]
+        self._client.publish(COMMANDS, json.dumps({"commands": document}), qos=1)
+        self._wait(
+            lambda: all(token in self._answers for token in tokens),
+            seconds=_ANSWER_SECONDS,
+            what="The broker has not answered: is its dynamic security plugin loaded, and may the account use it?",
+        )
+        answers = [self._answers.pop(token) for token in tokens]
+        refused = [(c, a["error"]) for c, a in zip(commands, answers, strict=True) if "error" in a]
+        if refused:
+            command, error = refused[0]
+            raise CommandRefused(f"The broker refused {command['command']} of {_object_of(command)}: {error}.")
+        return answers
+
+    def _wait(self, come: Any, *, seconds: float, what: str) -> None:
+        with self._news:
+            self._news.wait_for(lambda: bool(self._failure) or come(), timeout=seconds)
+            if not come():
+                reason = self._failure or f"nothing within {seconds:.0f} s"
+                raise BrokerUnreachable(f"{what} ({reason}).")
+
+    def _tell(self) -> None:
+        self._news.notify_all()
+
+    def _on_connect(
+        self, client: Client, _data: object, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if code.is_failure:
+            with self._news:
+                self._failure = f"it refused the control account: {code}"
+                self._tell()
+            return
+        client.subscribe([(RESPONSES, _options(1)), (VERSION, _options(0))])
+
+    def _on_subscribe(
+        self, _client: Client, _data: object, _mid: int, codes: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        with self._news:
+            if codes[0].is_failure:
+                self._failure = "its control account may not use dynamic security"
+            else:
+                self._subscribed = True
+            self._tell()
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        with self._news:
+            if message.topic == VERSION:
+                self.version = message.payload.decode("utf-8", "replace").removeprefix("mosquitto version ").strip()
+            else:
+                self._keep_answers(message.payload)
+            self._tell()
+
+    def _keep_answers(self, payload: bytes) -> None:
+        try:
+            responses = json.loads(payload)["responses"]
+        except (ValueError, KeyError, TypeError):
+            return
+        for response in responses:
+            token = response.get("correlationData")
+            if isinstance(token, str):
+                self._answers[token] = response
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _data: object,
+        _flags: DisconnectFlags,
+        code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        with self._news:
+            self._failure = self._failure or f"the connection was lost: {code}"
+            self._tell()
+
+
+@contextmanager
+def control(connection: MosquittoConnection) -> Iterator[ControlConnection]:
+    """An open control connection that is closed at the end."""
+    opened = ControlConnection(connection)
+    try:
+        opened.open()
+        yield opened
+    finally:
+        opened.close()
+
+
+def _options(qos: int) -> SubscribeOptions:
+    return SubscribeOptions(qos=qos)
+
+
+def _object_of(command: Command) -> str:
+    names = [str(command[key]) for key in ("username", "groupname", "rolename") if key in command]
+    return " and ".join(names) or "its settings"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or error}"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
