@@ -14,7 +14,7 @@ from typing import Any
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.topics import covers, intersects
-from acl.core.values import Action, BoundRule, Effect
+from acl.core.values import Action, BoundRule, Effect, Shared
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
     Deviations,
@@ -172,6 +172,8 @@ class _Compiler:
         for bound, topic in concerning(self._rules, action, Effect.DENY):
             if action is Action.SUBSCRIBE and needs_sharing(bound.rule):
                 continue  # there are no shared subscriptions to deny
+            if action is Action.SUBSCRIBE and bound.rule.shared is Shared.NEVER:
+                self._narrower(bound, "It spares shared subscriptions, which NATS does not have: it denies all.")
             if conditions := self._conditions(bound, action):
                 self._narrower(bound, f"It is about {conditions}, which NATS can not tell apart: it denies all.")
             levels = topic.split("/")

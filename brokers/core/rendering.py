@@ -27,6 +27,7 @@ class _Noted:
     bound: BoundRule
     principals: list[str] = field(default_factory=list)
     count: int = 0
+    latest: str = ""
 
 
 class Deviations:
@@ -38,9 +39,10 @@ class Deviations:
     def note(self, bound: BoundRule, auth_id: str, kind: DeviationKind, why: str) -> None:
         """Adds a principal to the deviation of that rule, kind and reason. `why` names no principal."""
         noted = self._noted.setdefault((bound.rule.id, kind, why), _Noted(bound))
-        if noted.principals and noted.principals[-1] == auth_id:
-            return  # the same role reached the principal by two bindings
+        if noted.count and noted.latest == auth_id:
+            return  # once for publish and once for subscribe, or by two bindings
         noted.count += 1
+        noted.latest = auth_id
         if len(noted.principals) < SAMPLE:
             noted.principals.append(auth_id)
 
