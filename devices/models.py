@@ -61,7 +61,6 @@ class Group(models.Model):
     id = models.UUIDField(primary_key=True)
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT)
     name = models.CharField(max_length=64)
-    members: models.ManyToManyField[Device, models.Model] = models.ManyToManyField("Device", related_name="groups")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["domain", "name"], name="devices_group_name")]
@@ -87,6 +86,8 @@ class Device(models.Model):
     attributes = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     enrolled_at = models.DateTimeField(null=True)
+
+    groups = models.ManyToManyField(Group, related_name="members")
 
     objects = DeviceQuerySet.as_manager()
 

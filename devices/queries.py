@@ -11,6 +11,7 @@ from django.db.models import Count, Q
 
 from acl import queries as roles
 from acl.core.values import BindingRef, BoundRule, CertificateFields, Principal, RoleId
+from devices.core.attributes import ATTRIBUTE_NAME
 from devices.core.values import (
     AttributeValue,
     BindingId,
@@ -144,7 +145,7 @@ def _narrow(rows: Any, narrowed: DeviceFilter) -> Any:
     if narrowed.name:
         rows = rows.filter(name__gte=narrowed.name, name__lt=narrowed.name + "\U0010ffff")
     for name, value in (narrowed.attributes or {}).items():
-        rows = rows.filter(**{f"attributes__{name}": value})
+        rows = rows.filter(**{f"attributes__{name}": value}) if ATTRIBUTE_NAME.fullmatch(name) else rows.none()
     return rows
 
 

@@ -88,7 +88,7 @@ class CertificateQuerySet(models.QuerySet["Certificate"]):
 
 
 class Certificate(models.Model):
-    """An end entity's certificate, written before it is signed. `crl_entry`: its element of a CRL, once it is revoked."""
+    """An end entity's certificate, written before it is signed. `crl_entry`: its element of a CRL, if revoked."""
 
     id = models.UUIDField(primary_key=True)
     domain_id = models.UUIDField()

@@ -23,7 +23,7 @@ from pki.core.values import (
     SerialNumber,
     serial_hex,
 )
-from pki.models import Certificate, Crl, OcspSigner, to_pem
+from pki.models import Certificate, Crl, OcspSigner, PublicKeyHolder, to_pem
 from pki.models import Issuer as IssuerRow
 
 
@@ -89,6 +89,12 @@ def certificates_of(*, holder: str) -> list[IssuedCertificate]:
 def certificates_by_id(*, ids: Collection[CertificateId]) -> dict[CertificateId, IssuedCertificate]:
     """The certificates of those ids that exist."""
     return {CertificateId(row.id): row.as_value() for row in _CERTIFICATES.filter(id__in=ids)}
+
+
+def holder_of_key(*, public_key_sha256: str) -> str | None:
+    """Whom the public key belongs to, or None."""
+    rows = PublicKeyHolder.objects.filter(public_key_sha256=public_key_sha256)
+    return rows.values_list("holder", flat=True).first()
 
 
 def list_certificates(

@@ -12,7 +12,7 @@ from devices.core.values import AttributeValue
 from kernel.core.errors import FieldError, Invalid
 
 MAX_TEXT = 256
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+ATTRIBUTE_NAME = re.compile(r"(?!.*__)[a-z][a-z0-9_]{0,31}")
 
 
 class BadAttributes(Invalid):
@@ -49,12 +49,14 @@ class AttributeSpec:
 
 
 def parse_schema(schema: Mapping[str, Any]) -> tuple[AttributeSpec, ...]:
-    """The attributes that a schema like `{"site": {"type": "string", "required": true}}` declares. Raises BadAttributes."""
+    """The attributes that a schema like `{"site": {"type": "string"}}` declares. Raises BadAttributes."""
     specs, errors = [], []
     for name, declared in sorted(schema.items()):
         pointer = f"/attributes/{name}"
-        if not _NAME.fullmatch(name):
-            errors.append(_error(pointer, "is no name: 1 to 32 lower-case letters, digits and _, a letter first"))
+        if not ATTRIBUTE_NAME.fullmatch(name):
+            errors.append(
+                _error(pointer, "is no name: 1 to 32 lower-case letters, digits and single _, a letter first")
+            )
         elif not isinstance(declared, dict) or declared.get("type") not in set(AttributeType):
             errors.append(_error(pointer, f"needs a type, one of {', '.join(AttributeType)}"))
         else:

@@ -1,0 +1,58 @@
+"""The writes of the fleet, one function a use case."""
+
+from devices.services.bindings import bind_role, unbind_role
+from devices.services.change_state import (
+    decommission_device,
+    quarantine_device,
+    resume_device,
+    revoke_device,
+    suspend_device,
+)
+from devices.services.decide_request import approve_request, deny_request
+from devices.services.domains import (
+    add_to_group,
+    create_device_type,
+    create_domain,
+    create_group,
+    remove_from_group,
+    set_issuer,
+    set_quarantine_role,
+)
+from devices.services.enroll_device import Enrolment, Pending, enroll_device
+from devices.services.enrolment_tokens import (
+    MintedToken,
+    create_enrolment_profile,
+    mint_enrolment_token,
+    revoke_enrolment_token,
+)
+from devices.services.register_device import register_device
+from devices.services.renew_credential import renew_credential, use_proof
+
+__all__ = [
+    "Enrolment",
+    "MintedToken",
+    "Pending",
+    "add_to_group",
+    "approve_request",
+    "bind_role",
+    "create_device_type",
+    "create_domain",
+    "create_enrolment_profile",
+    "create_group",
+    "decommission_device",
+    "deny_request",
+    "enroll_device",
+    "mint_enrolment_token",
+    "quarantine_device",
+    "register_device",
+    "remove_from_group",
+    "renew_credential",
+    "resume_device",
+    "revoke_device",
+    "revoke_enrolment_token",
+    "set_issuer",
+    "set_quarantine_role",
+    "suspend_device",
+    "unbind_role",
+    "use_proof",
+]

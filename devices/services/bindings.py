@@ -1,0 +1,128 @@
+"""Giving roles, and taking them away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from django.db import IntegrityError, transaction
+
+from acl import queries as roles
+from acl.core.values import RoleId
+from devices.core.values import BindingId, DeviceId
+from devices.models import Binding, Device, DeviceType, Domain, Group
+from kernel.core.actor import Actor
+from kernel.core.errors import Conflict, Invalid, NotFound
+from kernel.core.ids import DomainId, new_id
+from kernel.core.journal import Subject
+from kernel.services import record
+
+
+class UnknownTarget(NotFound):
+    """There is nothing of that name to give a role to."""
+
+    code = "binding-target-unknown"
+
+
+class UnknownBinding(NotFound):
+    """There is no such binding."""
+
+    code = "binding-unknown"
+
+
+class AlreadyBound(Conflict):
+    """The role is given to it already."""
+
+    code = "already-bound"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindingTarget:
+    """What a role is given to: exactly one of these. Groups and types by name; the whole domain by its slug."""
+
+    device: DeviceId | None = None
+    group: str | None = None
+    device_type: str | None = None
+    domain: str | None = None
+
+
+def bind_role(*, domain: DomainId, role: RoleId, target: BindingTarget, actor: Actor, now: datetime) -> BindingId:
+    """The new binding. Raises UnknownTarget, RoleNotFound, AlreadyBound, Invalid."""
+    found = roles.get_role(id=role, domains=[domain])
+    row = Binding(id=new_id(), domain_id=domain, role_id=found.id)
+    via, label = _aim(row, target, domain=domain)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            _record("devices.binding.created", row, role=found.name, via=via, target=label, actor=actor, now=now)
+    except IntegrityError as error:
+        raise AlreadyBound(f"The role {found.name} is given to the {via} {label} already.") from error
+    return BindingId(row.id)
+
+
+def unbind_role(*, binding: BindingId, actor: Actor, now: datetime) -> None:
+    """Takes the role away. Raises UnknownBinding."""
+    with transaction.atomic():
+        row = Binding.objects.select_for_update(of=("self",)).select_related("role").filter(id=binding).first()
+        if row is None:
+            raise UnknownBinding("There is no such binding: it may have been removed already.")
+        via, target = _described(row)
+        role = row.role.name
+        row.delete()
+        row.id = binding
+        _record("devices.binding.removed", row, role=role, via=via, target=target, actor=actor, now=now)
+
+
+def _aim(row: Binding, target: BindingTarget, *, domain: DomainId) -> tuple[str, str]:
+    given = [value for value in (target.device, target.group, target.device_type, target.domain) if value is not None]
+    if len(given) != 1:
+        raise Invalid("A binding has exactly one target: a device, a group, a device_type or a domain.")
+    if target.device is not None:
+        device = Device.objects.filter(domain_id=domain, id=target.device).first()
+        row.device = _found(device, "device", str(target.device))
+        return "device", row.device.name
+    if target.group is not None:
+        row.group = _found(Group.objects.filter(domain_id=domain, name=target.group).first(), "group", target.group)
+        return "group", row.group.name
+    if target.device_type is not None:
+        kind = DeviceType.objects.filter(domain_id=domain, name=target.device_type).first()
+        row.device_type = _found(kind, "device type", target.device_type)
+        return "device_type", row.device_type.name
+    assert target.domain is not None
+    whole = _found(Domain.objects.filter(id=domain, slug=target.domain).first(), "domain", target.domain)
+    row.whole_domain = True
+    return "domain", whole.slug
+
+
+_Row = TypeVar("_Row")
+
+
+def _found(row: _Row | None, what: str, name: str) -> _Row:
+    if row is None:
+        raise UnknownTarget(f"There is no {what} {name[:80]!r} in this domain.")
+    return row
+
+
+def _described(row: Binding) -> tuple[str, str]:
+    if row.device:
+        return "device", row.device.name
+    if row.group:
+        return "group", row.group.name
+    if row.device_type:
+        return "device_type", row.device_type.name
+    return "domain", row.domain.slug
+
+
+def _record(action: str, row: Binding, *, role: str, via: str, target: str, actor: Actor, now: datetime) -> None:
+    told = {"role": role, "via": via, "target": target, "device": str(row.device_id) if row.device_id else None}
+    made = action.endswith("created")
+    record(
+        action=action,
+        subject=Subject(kind="devices.binding", id=str(row.id), label=f"{role} → {via} {target}"),
+        actor=actor,
+        now=now,
+        domain=DomainId(row.domain_id),
+        before={} if made else told,
+        after=told if made else {},
+    )

@@ -1,0 +1,114 @@
+"""Suspending, resuming, quarantining, revoking, decommissioning: each answers with its operation, the journal's entry."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from devices.core.lifecycle import check_transition
+from devices.core.values import CredentialState, DeviceId, DeviceState
+from devices.models import Credential, Device
+from devices.queries import UnknownDevice
+from kernel.core.actor import Actor
+from kernel.core.ids import DomainId, EntryId
+from kernel.core.journal import Subject
+from kernel.services import record
+from pki import queries as pki
+from pki import services as pki_services
+from pki.core.values import CertificateState, ReasonCode
+
+_LIVE = [CredentialState.STAGED, CredentialState.ACTIVE, CredentialState.RETIRING]
+
+
+def suspend_device(*, device: DeviceId, actor: Actor, now: datetime, note: str = "") -> EntryId:
+    """The operation. The device is refused and its session closed; its credentials are kept. Raises WrongState."""
+    return _change(device, DeviceState.SUSPENDED, "suspended", actor=actor, now=now, note=note)
+
+
+def resume_device(*, device: DeviceId, actor: Actor, now: datetime, note: str = "") -> EntryId:
+    """The operation. A suspended or quarantined device has its whole policy again. Raises WrongState."""
+    return _change(device, DeviceState.ACTIVE, "resumed", actor=actor, now=now, note=note)
+
+
+def quarantine_device(*, device: DeviceId, actor: Actor, now: datetime, note: str = "") -> EntryId:
+    """The operation. The device has the quarantine role of its domain alone. Raises WrongState."""
+    return _change(device, DeviceState.QUARANTINED, "quarantined", actor=actor, now=now, note=note)
+
+
+def revoke_device(*, device: DeviceId, reason: ReasonCode, actor: Actor, now: datetime, note: str = "") -> EntryId:
+    """The operation. Device and certificates are revoked for good; the name stays reserved. Repeating it is harmless."""
+    return _end(device, DeviceState.REVOKED, "revoked", reason=reason, actor=actor, now=now, note=note)
+
+
+def decommission_device(*, device: DeviceId, actor: Actor, now: datetime, note: str = "") -> EntryId:
+    """The operation. Everything is revoked, and the device is a tombstone. Repeating it is harmless."""
+    reason = ReasonCode.CESSATION_OF_OPERATION
+    return _end(device, DeviceState.DECOMMISSIONED, "decommissioned", reason=reason, actor=actor, now=now, note=note)
+
+
+def _change(device: DeviceId, state: DeviceState, verb: str, *, actor: Actor, now: datetime, note: str) -> EntryId:
+    with transaction.atomic():
+        row = _lock(device)
+        before = DeviceState(row.state)
+        if before != state:
+            check_transition(before=before, after=state)
+            row.state = state
+            row.save(update_fields=["state"])
+        return _record(row, verb, before=before, more={}, actor=actor, now=now, note=note)
+
+
+def _end(
+    device: DeviceId,
+    state: DeviceState,
+    verb: str,
+    *,
+    reason: ReasonCode,
+    actor: Actor,
+    now: datetime,
+    note: str,
+) -> EntryId:
+    with transaction.atomic():
+        row = _lock(device)
+        before = DeviceState(row.state)
+        if before != state:
+            check_transition(before=before, after=state)
+            row.state = state
+            row.save(update_fields=["state"])
+        held = pki.certificates_of(holder=f"device:{row.id}")
+        for certificate in held:
+            if certificate.state in {CertificateState.ISSUED, CertificateState.HELD}:
+                pki_services.revoke_certificate(
+                    certificate=certificate.id, reason=reason, actor=actor, now=now, note=note
+                )
+        Credential.objects.filter(device=row, state__in=_LIVE).update(state=CredentialState.REVOKED)
+        more = {
+            "reason": reason.value,
+            "holder": f"device:{row.id}",
+            "issuers": sorted({certificate.issuer_slug for certificate in held}),
+        }
+        return _record(row, verb, before=before, more=more, actor=actor, now=now, note=note)
+
+
+def _lock(device: DeviceId) -> Device:
+    row = Device.objects.select_for_update().filter(id=device).first()
+    if row is None:
+        raise UnknownDevice("There is no such device.")
+    return row
+
+
+def _record(
+    row: Device, verb: str, *, before: DeviceState, more: dict[str, Any], actor: Actor, now: datetime, note: str
+) -> EntryId:
+    entry = record(
+        action=f"devices.device.{verb}",
+        subject=Subject(kind="devices.device", id=str(row.id), label=row.name),
+        actor=actor,
+        now=now,
+        domain=DomainId(row.domain_id),
+        before={"state": before.value},
+        after={"state": row.state, "auth_id": row.auth_id, "client_id": row.client_id, **more},
+        note=note,
+    )
+    return entry.id

@@ -1,0 +1,139 @@
+"""Domains, device types and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from acl.core.values import RoleId
+from devices.core.attributes import parse_schema
+from devices.core.names import check_name, check_slug
+from devices.core.values import DeviceId, DeviceTypeId, GroupId
+from devices.core.values import Domain as DomainValue
+from devices.models import Device, DeviceType, Domain, Group
+from devices.queries import UnknownDevice
+from kernel.core.actor import Actor
+from kernel.core.errors import Conflict, NotFound
+from kernel.core.ids import DomainId, new_id
+from kernel.core.journal import Subject
+from kernel.services import record
+from pki.core.values import IssuerId
+
+
+class NameTaken(Conflict):
+    """Another one of the same kind has that name."""
+
+    code = "name-taken"
+
+
+class UnknownGroup(NotFound):
+    """There is no such group."""
+
+    code = "group-unknown"
+
+
+def create_domain(*, slug: str, name: str, actor: Actor, now: datetime) -> DomainValue:
+    """A new, empty domain. Raises BadName, NameTaken."""
+    check_slug(slug)
+    try:
+        with transaction.atomic():
+            row = Domain.objects.create(id=new_id(), slug=slug, name=name)
+            _record("devices.domain.created", "devices.domain", row.id, slug, DomainId(row.id), actor, now)
+    except IntegrityError as error:
+        raise NameTaken(f"There is a domain {slug!r} already: choose another slug.") from error
+    return row.as_value()
+
+
+def set_issuer(*, domain: DomainId, issuer: IssuerId, actor: Actor, now: datetime) -> None:
+    """Devices of the domain get their certificates from this issuer from now on."""
+    _set(domain, "issuer_id", issuer, actor=actor, now=now)
+
+
+def set_quarantine_role(*, domain: DomainId, role: RoleId, actor: Actor, now: datetime) -> None:
+    """Quarantined devices of the domain have this role alone from now on."""
+    _set(domain, "quarantine_role_id", role, actor=actor, now=now)
+
+
+def _set(domain: DomainId, field: str, value: Any, *, actor: Actor, now: datetime) -> None:
+    with transaction.atomic():
+        row = Domain.objects.select_for_update().get(id=domain)
+        before = {field: str(getattr(row, field))}
+        setattr(row, field, value)
+        row.save(update_fields=[field])
+        record(
+            action="devices.domain.changed",
+            subject=Subject(kind="devices.domain", id=str(domain), label=row.slug),
+            actor=actor,
+            now=now,
+            domain=domain,
+            before=before,
+            after={field: str(value)},
+        )
+
+
+def create_device_type(
+    *, domain: DomainId, name: str, schema: Mapping[str, Any], actor: Actor, now: datetime
+) -> DeviceTypeId:
+    """A new device type. Raises BadName, BadAttributes, NameTaken."""
+    check_name(name)
+    parse_schema(schema)
+    try:
+        with transaction.atomic():
+            row = DeviceType.objects.create(id=new_id(), domain_id=domain, name=name, schema=dict(schema))
+            _record("devices.device_type.created", "devices.device_type", row.id, name, domain, actor, now)
+    except IntegrityError as error:
+        raise NameTaken(f"There is a device type {name!r} already: choose another name.") from error
+    return DeviceTypeId(row.id)
+
+
+def create_group(
+    *, domain: DomainId, name: str, members: Collection[DeviceId] = (), actor: Actor, now: datetime
+) -> GroupId:
+    """A new group with these members. Raises BadName, NameTaken, UnknownDevice."""
+    check_name(name)
+    try:
+        with transaction.atomic():
+            row = Group.objects.create(id=new_id(), domain_id=domain, name=name)
+            row.members.set(_members(domain, members))
+            _record("devices.group.created", "devices.group", row.id, name, domain, actor, now)
+    except IntegrityError as error:
+        raise NameTaken(f"There is a group {name!r} already: choose another name.") from error
+    return GroupId(row.id)
+
+
+def add_to_group(*, group: GroupId, devices: Collection[DeviceId], actor: Actor, now: datetime) -> None:
+    """The devices are members from now on. Raises UnknownGroup, UnknownDevice."""
+    with transaction.atomic():
+        row = _lock_group(group)
+        row.members.add(*_members(DomainId(row.domain_id), devices))
+        _record("devices.group.changed", "devices.group", row.id, row.name, DomainId(row.domain_id), actor, now)
+
+
+def remove_from_group(*, group: GroupId, devices: Collection[DeviceId], actor: Actor, now: datetime) -> None:
+    """The devices are no members from now on. Raises UnknownGroup."""
+    with transaction.atomic():
+        row = _lock_group(group)
+        row.members.remove(*Device.objects.filter(id__in=devices))
+        _record("devices.group.changed", "devices.group", row.id, row.name, DomainId(row.domain_id), actor, now)
+
+
+def _lock_group(group: GroupId) -> Group:
+    row = Group.objects.select_for_update().filter(id=group).first()
+    if row is None:
+        raise UnknownGroup("There is no such group: list the groups to see those there are.")
+    return row
+
+
+def _members(domain: DomainId, devices: Collection[DeviceId]) -> list[Device]:
+    found = list(Device.objects.filter(domain_id=domain, id__in=devices))
+    if missing := set(devices) - {DeviceId(row.id) for row in found}:
+        raise UnknownDevice(f"There is no device {sorted(missing)[0]} in this domain; nothing was changed.")
+    return found
+
+
+def _record(action: str, kind: str, id: object, label: str, domain: DomainId, actor: Actor, now: datetime) -> None:
+    subject = Subject(kind=kind, id=str(id), label=label)
+    record(action=action, subject=subject, actor=actor, now=now, domain=domain, after={"name": label})
