@@ -1,13 +1,20 @@
-"""Celery: a task is only a wake-up for a row (kernel/services.py), so a lost message costs a second, not a change."""
+"""Celery: a task is only a wake-up for a row (kernel/services), so a lost message costs a second, not a change."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("gatehouse")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_logging(**_facts: Any) -> None:
+    """Having a receiver is what tells Celery that logging is set up already (Django's LOGGING)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from django.db.models import Case, F, When
+from django.db.models import Case, F, IntegerField, When
 
 from kernel.core.errors import DomainError, Unavailable
 from kernel.core.journal import Entry, StepState
@@ -19,6 +19,7 @@ from kernel.services.send_wakeups import RESEND_AFTER, send
 log = logging.getLogger(__name__)
 
 MAX_FAULTS = 12
+_COUNT = IntegerField()
 
 
 class Defer(Exception):
@@ -78,7 +79,7 @@ def _claim(wakeup: int, *, now: datetime, lease: timedelta) -> Wakeup | None:
             wake_at=now + lease,
             held_until=None,
             attempts=F("attempts") + 1,
-            faults=Case(When(state=StepState.RUNNING, then=F("faults") + 1), default=F("faults")),
+            faults=Case(When(state=StepState.RUNNING, then=F("faults") + 1), default="faults", output_field=_COUNT),
             sends=0,
         )
     )

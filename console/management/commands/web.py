@@ -1,0 +1,27 @@
+"""`manage.py web`: console, API and public paths over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from console.processes import web_words
+
+
+class Command(BaseCommand):
+    """Becomes the web server."""
+
+    help = "Serves console and API over HTTP."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default 127.0.0.1)")
+        parser.add_argument("--port", type=int, default=settings.GATEHOUSE_PORT, help="default: GATEHOUSE_PORT")
+        parser.add_argument("--workers", type=int, default=1, help="how many processes (default 1)")
+
+    def handle(self, *_args: Any, host: str, port: int, workers: int, **_options: Any) -> None:
+        words = web_words(host=host, port=port, workers=workers)
+        os.execv(words[0], words)  # noqa: S606 - a list, as everywhere

@@ -1,0 +1,50 @@
+"""The processes of Gatehouse, each as a command line: what `manage.py run` starts and the container images call."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.conf import settings
+
+from console.supervisor import Program
+from kernel.core.journal import Queue
+
+WEB_THREADS = 16
+
+
+def web_words(*, host: str, port: int, workers: int = 1) -> list[str]:
+    """The web server: granian with our WSGI callable."""
+    options = {
+        "--interface": "wsgi",
+        "--host": host,
+        "--port": str(port),
+        "--workers": str(workers),
+        "--blocking-threads": str(WEB_THREADS),
+        "--workers-kill-timeout": "4",
+        "--log-level": "warning",
+    }
+    words = [word for pair in options.items() for word in pair]
+    return [sys.executable, "-m", "granian", *words, "--no-ws", "--respawn-failed-workers", "console.wsgi:application"]
+
+
+def manage_words(*words: str) -> list[str]:
+    """A command of manage.py."""
+    return [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), *words]
+
+
+def worker_words(queues: Sequence[Queue], *, concurrency: int) -> list[str]:
+    """A worker for these queues."""
+    return manage_words("worker", "--queues", ",".join(queues), "--concurrency", str(concurrency))
+
+
+def all_programs() -> list[Program]:
+    """What `manage.py run` starts. Revocations have a worker of their own, so that nothing delays them."""
+    others = [queue for queue in Queue if queue is not Queue.REVOCATION]
+    return [
+        Program(name="web", words=web_words(host="127.0.0.1", port=settings.GATEHOUSE_PORT)),
+        Program(name="worker-revocation", words=worker_words([Queue.REVOCATION], concurrency=8)),
+        Program(name="worker", words=worker_words(others, concurrency=4)),
+        Program(name="beat", words=manage_words("beat")),
+    ]
