@@ -41,7 +41,7 @@ def create_domain(*, slug: str, name: str, actor: Actor, now: datetime) -> Domai
     try:
         with transaction.atomic():
             row = Domain.objects.create(id=new_id(), slug=slug, name=name)
-            _record("devices.domain.created", "devices.domain", row.id, slug, DomainId(row.id), actor, now)
+            _record("devices.domain.created", "devices.domain", row, actor=actor, now=now)
     except IntegrityError as error:
         raise NameTaken(f"There is a domain {slug!r} already: choose another slug.") from error
     return row.as_value()
@@ -83,7 +83,7 @@ def create_device_type(
     try:
         with transaction.atomic():
             row = DeviceType.objects.create(id=new_id(), domain_id=domain, name=name, schema=dict(schema))
-            _record("devices.device_type.created", "devices.device_type", row.id, name, domain, actor, now)
+            _record("devices.device_type.created", "devices.device_type", row, actor=actor, now=now)
     except IntegrityError as error:
         raise NameTaken(f"There is a device type {name!r} already: choose another name.") from error
     return DeviceTypeId(row.id)
@@ -98,7 +98,7 @@ def create_group(
         with transaction.atomic():
             row = Group.objects.create(id=new_id(), domain_id=domain, name=name)
             row.members.set(_members(domain, members))
-            _record("devices.group.created", "devices.group", row.id, name, domain, actor, now)
+            _record("devices.group.created", "devices.group", row, actor=actor, now=now)
     except IntegrityError as error:
         raise NameTaken(f"There is a group {name!r} already: choose another name.") from error
     return GroupId(row.id)
@@ -109,7 +109,7 @@ def add_to_group(*, group: GroupId, devices: Collection[DeviceId], actor: Actor,
     with transaction.atomic():
         row = _lock_group(group)
         row.members.add(*_members(DomainId(row.domain_id), devices))
-        _record("devices.group.changed", "devices.group", row.id, row.name, DomainId(row.domain_id), actor, now)
+        _record("devices.group.changed", "devices.group", row, actor=actor, now=now)
 
 
 def remove_from_group(*, group: GroupId, devices: Collection[DeviceId], actor: Actor, now: datetime) -> None:
@@ -117,7 +117,7 @@ def remove_from_group(*, group: GroupId, devices: Collection[DeviceId], actor: A
     with transaction.atomic():
         row = _lock_group(group)
         row.members.remove(*Device.objects.filter(id__in=devices))
-        _record("devices.group.changed", "devices.group", row.id, row.name, DomainId(row.domain_id), actor, now)
+        _record("devices.group.changed", "devices.group", row, actor=actor, now=now)
 
 
 def _lock_group(group: GroupId) -> Group:
@@ -130,10 +130,12 @@ def _lock_group(group: GroupId) -> Group:
 def _members(domain: DomainId, devices: Collection[DeviceId]) -> list[Device]:
     found = list(Device.objects.filter(domain_id=domain, id__in=devices))
     if missing := set(devices) - {DeviceId(row.id) for row in found}:
-        raise UnknownDevice(f"There is no device {sorted(missing)[0]} in this domain; nothing was changed.")
+        raise UnknownDevice(f"There is no device {min(missing)} in this domain; nothing was changed.")
     return found
 
 
-def _record(action: str, kind: str, id: object, label: str, domain: DomainId, actor: Actor, now: datetime) -> None:
-    subject = Subject(kind=kind, id=str(id), label=label)
-    record(action=action, subject=subject, actor=actor, now=now, domain=domain, after={"name": label})
+def _record(action: str, kind: str, row: Domain | DeviceType | Group, *, actor: Actor, now: datetime) -> None:
+    label = row.slug if isinstance(row, Domain) else row.name
+    domain = row.id if isinstance(row, Domain) else row.domain_id
+    subject = Subject(kind=kind, id=str(row.id), label=label)
+    record(action=action, subject=subject, actor=actor, now=now, domain=DomainId(domain), after={"name": label})

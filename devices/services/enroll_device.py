@@ -1,7 +1,7 @@
 """Enrolment: a token and a request become a device with a certificate, or nothing at all.
 
-The wish is written down before anything is signed; the same key under the same profile is the same wish, so that a retry,
-also after a crash, gets the same answer and spends no second use.
+The wish is written down before anything is signed; the same key under the same profile is the same wish, so that a
+retry, also after a crash, gets the same answer and spends no second use.
 """
 
 from __future__ import annotations
