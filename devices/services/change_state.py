@@ -1,4 +1,4 @@
-"""Suspending, resuming, quarantining, revoking, decommissioning: each answers with its operation, the journal's entry."""
+"""Suspending, resuming, quarantining, revoking, decommissioning: each answers with its operation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def quarantine_device(*, device: DeviceId, actor: Actor, now: datetime, note: st
 
 
 def revoke_device(*, device: DeviceId, reason: ReasonCode, actor: Actor, now: datetime, note: str = "") -> EntryId:
-    """The operation. Device and certificates are revoked for good; the name stays reserved. Repeating it is harmless."""
+    """The operation. Device and certificates are revoked for good. Repeating it is harmless."""
     return _end(device, DeviceState.REVOKED, "revoked", reason=reason, actor=actor, now=now, note=note)
 
 

@@ -35,7 +35,8 @@ def call(method: str, path: str, body: bytes = b"", **headers: str) -> tuple[str
     import io
 
     got: list[Any] = []
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}  # fmt: skip
+    environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path}
+    environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
     parts = wsgi.application(environ, lambda status, found: got.append((status, dict(found))))
     return got[0][0], got[0][1], b"".join(parts)
@@ -96,7 +97,7 @@ def judged_by_openssl(root: Issuer, ca: Issuer, device: IssuedCertificate, folde
     openssl("ocsp", "-issuer", folder / "ca.pem", "-cert", folder / "leaf.pem", "-reqout", request)
     response.write_bytes(call("POST", "/pki/north-ca/ocsp", request.read_bytes())[2])
     said = openssl(
-        "ocsp", "-respin", response, "-reqin", request, "-issuer", folder / "ca.pem", "-cert", folder / "leaf.pem",
+        "ocsp", "-respin", response, "-no_nonce", "-issuer", folder / "ca.pem", "-cert", folder / "leaf.pem",
         "-CAfile", folder / "root.pem", "-verify_other", folder / "ca.pem",
     )  # fmt: skip
     assert "Response verify OK" in said
@@ -105,10 +106,14 @@ def judged_by_openssl(root: Issuer, ca: Issuer, device: IssuedCertificate, folde
 
 def judged_by_gnutls(folder: Path) -> str:
     """What ocsptool reads in, and makes of, the last answer."""
-    words = ["ocsptool", "--response-info", "--load-response", folder / "response.der", "--verify-response", "--load-signer", folder / "ca.pem"]  # fmt: skip
-    info = subprocess.run([*words[:4]], capture_output=True, text=True, check=False)
-    verified = subprocess.run(["ocsptool", *words[4:5], "--load-response", words[3], "--load-trust", folder / "ca.pem"], capture_output=True, text=True, check=False)  # fmt: skip
-    return info.stdout + verified.stdout + verified.stderr
+    said = ""
+    for words in (["--response-info"], ["--verify-response", "--load-trust", str(folder / "ca.pem")]):
+        done = subprocess.run(
+            ["ocsptool", *words, "--load-response", str(folder / "response.der")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        said += done.stdout + done.stderr
+    return said
 
 
 def test_a_serial_never_issued_is_unknown(ca: Issuer) -> None:
@@ -174,7 +179,7 @@ def test_two_certificates_in_one_request_are_both_answered(
     both = ("-issuer", tmp_path / "ca.pem", "-cert", tmp_path / "good.pem", "-cert", tmp_path / "bad.pem")
     openssl("ocsp", *both, "-reqout", tmp_path / "rq")
     (tmp_path / "rs").write_bytes(call("POST", "/pki/north-ca/ocsp", (tmp_path / "rq").read_bytes())[2])
-    said = openssl("ocsp", *both, "-respin", tmp_path / "rs", "-CAfile", tmp_path / "root.pem", "-verify_other", tmp_path / "ca.pem")  # fmt: skip
+    said = openssl("ocsp", *both, "-no_nonce", "-respin", tmp_path / "rs", "-CAfile", tmp_path / "root.pem", "-verify_other", tmp_path / "ca.pem")  # fmt: skip
     assert f"{tmp_path / 'good.pem'}: good" in said
     assert f"{tmp_path / 'bad.pem'}: revoked" in said
 
