@@ -97,6 +97,8 @@ WITHOUT_CONSEQUENCE = frozenset(
     {
         "acl.role.created",  # nobody has it before it is bound
         "console.application.created",
+        "console.application.secret_renewed",
+        "console.installation.set_up",
         "console.operator.changed",
         "console.operator.created",
         "console.operator.role_granted",

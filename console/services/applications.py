@@ -11,7 +11,7 @@ from django.db import transaction
 from console.core.roles import EVERY_SCOPE
 from console.models import Application
 from kernel.core.actor import Actor
-from kernel.core.errors import Denied, FieldError, Invalid
+from kernel.core.errors import Denied, FieldError, Invalid, NotFound
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.core.secrets import new_token
@@ -28,6 +28,12 @@ class TooMuchGranted(Denied):
     """Nobody gives away what they do not have."""
 
     code = "too-much-granted"
+
+
+class UnknownApplication(NotFound):
+    """There is no such application, or it was revoked."""
+
+    code = "application-unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,5 +82,23 @@ def create_application(
             now=now,
             domain=next(iter(domains)) if domains and len(domains) == 1 else None,
             after={"scopes": sorted(scopes), "every_domain": domains is None, "domains": application.domain_ids},
+        )
+    return fresh
+
+
+def renew_secret(*, client_id: str, actor: Actor, now: datetime) -> NewApplication:
+    """The application with a new secret; the old one is good for nothing from now on. Raises UnknownApplication."""
+    fresh = NewApplication(client_id=client_id, client_secret=new_token(32))
+    with transaction.atomic():
+        application = Application.objects.select_for_update().filter(client_id=client_id, revoked_at=None).first()
+        if application is None:
+            raise UnknownApplication("There is no such application: list the applications to see those there are.")
+        application.client_secret = fresh.client_secret
+        application.save(update_fields=["client_secret"])
+        record(
+            action="console.application.secret_renewed",
+            subject=Subject(kind="console.application", id=client_id, label=application.name),
+            actor=actor,
+            now=now,
         )
     return fresh
