@@ -1,8 +1,10 @@
 """The use cases of brokers."""
 
+from brokers.services.asking_who_can import who_can
 from brokers.services.checking import check_drift, compare_broker
 from brokers.services.converging import converge
 from brokers.services.evicting import evict
+from brokers.services.explaining import explain_request
 from brokers.services.planning import apply_plan, plan_broker, render_broker
 from brokers.services.presence import (
     note_connected,
@@ -21,6 +23,7 @@ __all__ = [
     "compare_broker",
     "converge",
     "evict",
+    "explain_request",
     "note_connected",
     "note_disconnected",
     "note_event",
@@ -32,4 +35,5 @@ __all__ = [
     "remove_broker",
     "render_broker",
     "replace_sessions",
+    "who_can",
 ]

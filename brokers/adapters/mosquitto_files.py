@@ -1,0 +1,83 @@
+"""The folder that Gatehouse shares with a Mosquitto on the same machine: its CRL file, and the signal to read it.
+
+Only a plain folder directly below GATEHOUSE_HOME/brokers/ is ever written to, and only a process that is a Mosquitto
+is ever signalled.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+from brokers.core.crl_bundle import parse_bundle
+from brokers.core.mosquitto_conf import CRL_FILE, PID_FILE
+from brokers.core.ports import BrokerUnreachable
+from kernel.core.errors import Conflict
+
+_PID = re.compile(r"[1-9][0-9]{0,9}")
+
+
+class UnsafeFolder(Conflict):
+    """The shared folder is not a plain folder where it should be."""
+
+    code = "unsafe-folder"
+
+
+class MosquittoFolder:
+    """The shared folder of one broker. Raises UnsafeFolder if it is missing, a link, or leads elsewhere."""
+
+    def __init__(self, *, root: Path, name: str) -> None:
+        path = root / name
+        if path.parent != root or path.is_symlink() or not path.is_dir():
+            raise UnsafeFolder(f"There has to be a plain folder {name!r} in GATEHOUSE_HOME/brokers: make it.")
+        self._path = path
+
+    def publish_crl(self, pem: str) -> str:
+        """Writes the CRLs in place of the old ones and has the broker read them; one sentence. Raises UnfitCrl."""
+        parse_bundle(pem)
+        if self._holds(pem):
+            self._signal()
+            return "The CRL file was up to date; Mosquitto has read it again."
+        self._replace(pem)
+        self._signal()
+        return "The CRL file is written, and Mosquitto has read it."
+
+    def _holds(self, pem: str) -> bool:
+        target = self._path / CRL_FILE
+        return target.is_file() and not target.is_symlink() and target.read_text() == pem
+
+    def _replace(self, pem: str) -> None:
+        """By rename, so that no reader ever sees a part; world-readable, since the broker is another user."""
+        new = self._path / f"{CRL_FILE}.new"
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+        with os.fdopen(descriptor, "w") as stream:
+            os.fchmod(stream.fileno(), 0o644)
+            stream.write(pem)
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.replace(self._path / CRL_FILE)
+
+    def _signal(self) -> None:
+        pid = self._pid()
+        try:
+            os.kill(pid, signal.SIGHUP)
+        except ProcessLookupError as error:
+            raise BrokerUnreachable("Mosquitto is not running; it reads the new CRL file when it starts.") from error
+        except PermissionError as error:
+            raise BrokerUnreachable(
+                "Gatehouse may not signal Mosquitto: run both as one user, or send it SIGHUP when the CRL file changes."
+            ) from error
+
+    def _pid(self) -> int:
+        """Of the Mosquitto that wrote its pid file here. Raises BrokerUnreachable."""
+        try:
+            text = (self._path / PID_FILE).read_text().strip()
+            comm = Path(f"/proc/{text}/comm").read_text().strip() if _PID.fullmatch(text) else ""
+        except OSError:
+            comm = ""
+        if comm != "mosquitto":
+            raise BrokerUnreachable("Mosquitto is not running; it reads the new CRL file when it starts.")
+        return int(text)

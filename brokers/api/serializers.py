@@ -1,0 +1,374 @@
+"""Brokers, plans and answers about policy as JSON. A connection comes in and never goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from acl.core.documents import rule_document
+from acl.core.values import Action, BoundRule, Publish, Request, Subscribe
+from brokers.core.answers import DeviceExplanation, WhoCan
+from brokers.core.outcomes import Comparison
+from brokers.core.plans import Plan, PlannedDeviation
+from brokers.core.values import AdapterKind, Broker, Listener, Session, SyncState, Transport
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses members that it does not know: a misspelt one would silently be without effect."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The validated input. Raises ValidationError."""
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                {str(name)[:64]: f"There is no such member: the members are {known}." for name in unknown}
+            )
+        return super().to_internal_value(data)
+
+
+class ListenerDocument(StrictSerializer):
+    """Where devices connect."""
+
+    host = serializers.CharField(max_length=255)
+    port = serializers.IntegerField(min_value=1, max_value=65_535)
+    transport = serializers.ChoiceField(choices=[*Transport], default=Transport.MQTTS)
+
+
+class NewBrokerDocument(StrictSerializer):
+    """A broker to be registered. `domain` is needed only where the caller may act in several."""
+
+    domain = serializers.CharField(required=False)
+    name = serializers.CharField(max_length=63)
+    kind = serializers.ChoiceField(choices=[*AdapterKind])
+    connection = serializers.DictField(write_only=True)
+    listeners = ListenerDocument(many=True, default=list)
+
+
+class BrokerDocument(serializers.Serializer[Any]):
+    """A broker. `managed_since` is null until a plan was applied to it."""
+
+    id = serializers.UUIDField()
+    domain = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=[*AdapterKind])
+    listeners = ListenerDocument(many=True)
+    sync = serializers.ChoiceField(choices=[*SyncState])
+    detail = serializers.CharField(allow_blank=True)
+    version = serializers.CharField(allow_blank=True)
+    checked_at = serializers.DateTimeField(allow_null=True)
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+    managed_since = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class BrokerListDocument(serializers.Serializer[Any]):
+    """A page of brokers."""
+
+    results = BrokerDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
+
+
+class StepDocument(serializers.Serializer[Any]):
+    """A step of a plan."""
+
+    kind = serializers.CharField()
+    target = serializers.CharField()
+    summary = serializers.CharField()
+
+
+class DeviationDocument(serializers.Serializer[Any]):
+    """What a broker can not express of a rule. Only those that are `wider` need acceptance, by their id."""
+
+    id = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["narrower", "wider", "signalling"])
+    rule = serializers.CharField()
+    role = serializers.CharField()
+    topic = serializers.CharField()
+    principals = serializers.ListField(child=serializers.CharField())
+    principal_count = serializers.IntegerField()
+    why = serializers.CharField()
+
+
+class EffectLineDocument(serializers.Serializer[Any]):
+    """A filter that a device gains or loses."""
+
+    device = serializers.CharField(help_text="auth id")
+    action = serializers.ChoiceField(choices=[*Action])
+    filter = serializers.CharField()
+
+
+class EffectDocument(serializers.Serializer[Any]):
+    """Who gains and who loses what. `bounded`: there is more than is listed."""
+
+    gain = EffectLineDocument(many=True)
+    lose = EffectLineDocument(many=True)
+    bounded = serializers.BooleanField()
+
+
+class PlanDocument(serializers.Serializer[Any]):
+    """What applying the policy would do."""
+
+    plan = serializers.UUIDField()
+    steps = StepDocument(many=True)
+    deviations = DeviationDocument(many=True)
+    effect = EffectDocument()
+    in_sync = serializers.BooleanField()
+
+
+class ApplyDocument(StrictSerializer):
+    """Which plan to apply, and the ids of the wider deviations that are accepted."""
+
+    plan = serializers.UUIDField()
+    accept_deviations = serializers.ListField(child=serializers.CharField(max_length=64), default=list, max_length=1000)
+
+
+class OperationReference(serializers.Serializer[Any]):
+    """The operation to watch."""
+
+    operation = serializers.UUIDField()
+
+
+class RenderingDocument(serializers.Serializer[Any]):
+    """What the broker should hold, as text, and how that deviates from the policy."""
+
+    artifact = serializers.CharField()
+    deviations = DeviationDocument(many=True)
+
+
+class DriftDocument(serializers.Serializer[Any]):
+    """How the broker differs from the policy now; at most 200 differences of `count`."""
+
+    sync = serializers.ChoiceField(choices=[*SyncState])
+    in_sync = serializers.BooleanField()
+    count = serializers.IntegerField()
+    differences = serializers.ListField(child=serializers.CharField())
+    detail = serializers.CharField(allow_blank=True)
+
+
+class SessionDocument(serializers.Serializer[Any]):
+    """A session that is open, as far as the broker told us."""
+
+    device = serializers.UUIDField(allow_null=True)
+    auth_id = serializers.CharField()
+    client_id = serializers.CharField()
+    address = serializers.CharField(allow_blank=True)
+    connected_at = serializers.DateTimeField()
+
+
+class SessionListDocument(serializers.Serializer[Any]):
+    """A page of sessions."""
+
+    results = SessionDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
+
+
+class QuestionDocument(StrictSerializer):
+    """May this device do that? `topic` may be `$share/<group>/<filter>`; `retain` is about publishing only."""
+
+    device = serializers.UUIDField()
+    action = serializers.ChoiceField(choices=[*Action])
+    topic = serializers.CharField(trim_whitespace=False, max_length=65_535)
+    qos = serializers.IntegerField(min_value=0, max_value=2, default=0)
+    retain = serializers.BooleanField(default=False)
+
+
+class WhoCanDocument(StrictSerializer):
+    """Who may do that? `domain` narrows the question to one."""
+
+    domain = serializers.CharField(required=False)
+    action = serializers.ChoiceField(choices=[*Action])
+    topic = serializers.CharField(trim_whitespace=False, max_length=65_535)
+
+
+class BindingReference(serializers.Serializer[Any]):
+    """How a rule reached a device."""
+
+    id = serializers.UUIDField()
+    via = serializers.CharField()
+    target = serializers.CharField()
+
+
+class ConsideredDocument(serializers.Serializer[Any]):
+    """A rule that was looked at."""
+
+    rule = serializers.DictField()
+    role = serializers.CharField()
+    binding = BindingReference(allow_null=True)
+    filter = serializers.CharField(allow_null=True)
+    matches = serializers.BooleanField()
+    why = serializers.CharField()
+
+
+class JudgementDocument(serializers.Serializer[Any]):
+    """What a broker makes of it."""
+
+    name = serializers.CharField()
+    enforced_as = serializers.ChoiceField(choices=["allow", "deny", "unmanaged"])
+    deviation = serializers.DictField(allow_null=True)
+
+
+class ExplanationDocument(serializers.Serializer[Any]):
+    """A verdict and its reasons."""
+
+    verdict = serializers.ChoiceField(choices=["allow", "deny"])
+    reason = serializers.CharField()
+    summary = serializers.CharField()
+    rule = serializers.DictField(allow_null=True)
+    binding = BindingReference(allow_null=True)
+    considered = ConsideredDocument(many=True)
+    brokers = JudgementDocument(many=True)
+
+
+class DeviceSampleDocument(serializers.Serializer[Any]):
+    """Devices: how many about, and some of them."""
+
+    approximate_count = serializers.IntegerField()
+    sample = serializers.ListField(child=serializers.UUIDField())
+
+
+class GrantDocument(serializers.Serializer[Any]):
+    """A rule that lets devices."""
+
+    role = serializers.CharField()
+    rule = serializers.DictField()
+    binding = BindingReference(allow_null=True)
+
+
+class WhoCanAnswerDocument(serializers.Serializer[Any]):
+    """Who may."""
+
+    devices = DeviceSampleDocument()
+    grants = GrantDocument(many=True)
+
+
+def listeners_of(documents: list[Mapping[str, Any]]) -> list[Listener]:
+    """The listeners that validated documents say."""
+    return [Listener(host=d["host"], port=d["port"], transport=Transport(d["transport"])) for d in documents]
+
+
+def request_of(body: Mapping[str, Any]) -> Request:
+    """The request that a validated question is about."""
+    if Action(body["action"]) is Action.PUBLISH:
+        return Publish(topic=body["topic"], qos=body["qos"], retain=body["retain"])
+    return Subscribe.parse(body["topic"], qos=body["qos"])
+
+
+def broker_document(broker: Broker) -> dict[str, Any]:
+    """The broker as JSON."""
+    return {
+        "id": str(broker.id),
+        "domain": broker.domain_slug,
+        "name": broker.name,
+        "kind": broker.kind.value,
+        "listeners": [{"host": x.host, "port": x.port, "transport": x.transport.value} for x in broker.listeners],
+        "sync": broker.sync.value,
+        "detail": broker.detail,
+        "version": broker.version,
+        "checked_at": broker.checked_at,
+        "last_seen_at": broker.last_seen_at,
+        "managed_since": broker.managed_since,
+        "created_at": broker.created_at,
+    }
+
+
+def deviation_document(deviation: PlannedDeviation) -> dict[str, Any]:
+    """The deviation as JSON."""
+    return {
+        "id": deviation.id,
+        "kind": deviation.kind,
+        "rule": deviation.rule,
+        "role": deviation.role,
+        "topic": deviation.topic,
+        "principals": list(deviation.principals),
+        "principal_count": deviation.principal_count,
+        "why": deviation.why,
+    }
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON."""
+    return {
+        "plan": str(plan.id),
+        "steps": [{"kind": step.kind, "target": step.target, "summary": step.summary} for step in plan.steps],
+        "deviations": list(map(deviation_document, plan.deviations)),
+        "effect": {"gain": list(plan.gain), "lose": list(plan.lose), "bounded": plan.effect_bounded},
+        "in_sync": plan.in_sync,
+    }
+
+
+def drift_document(found: Comparison) -> dict[str, Any]:
+    """The comparison as JSON."""
+    return {
+        "sync": found.sync.value,
+        "in_sync": not found.count,
+        "count": found.count,
+        "differences": list(found.differences),
+        "detail": found.detail,
+    }
+
+
+def session_document(session: Session) -> dict[str, Any]:
+    """The session as JSON."""
+    return {
+        "device": str(session.device) if session.device else None,
+        "auth_id": session.auth_id,
+        "client_id": session.client_id,
+        "address": session.address,
+        "connected_at": session.connected_at,
+    }
+
+
+def explanation_document(found: DeviceExplanation) -> dict[str, Any]:
+    """The explanation as JSON."""
+    explanation = found.explanation
+    decided = explanation.verdict.rule
+    return {
+        "verdict": type(explanation.verdict).__name__.lower(),
+        "reason": found.reason,
+        "summary": explanation.summary,
+        "rule": {**rule_document(decided.rule), "role": decided.role_name} if decided else None,
+        "binding": _binding(decided),
+        "considered": [
+            {
+                "rule": rule_document(row.rule.rule),
+                "role": row.rule.role_name,
+                "binding": _binding(row.rule),
+                "filter": row.filter,
+                "matches": row.matches,
+                "why": row.why,
+            }
+            for row in explanation.considered
+        ],
+        "brokers": [
+            {
+                "name": row.name,
+                "enforced_as": row.enforced_as,
+                "deviation": {"kind": row.deviation_kind.value, "why": row.deviation_why}
+                if row.deviation_kind
+                else None,
+            }
+            for row in found.brokers
+        ],
+    }
+
+
+def who_can_document(found: WhoCan) -> dict[str, Any]:
+    """The answer as JSON."""
+    return {
+        "devices": {"approximate_count": found.approximate_count, "sample": [str(device) for device in found.sample]},
+        "grants": [
+            {"role": grant.role_name, "rule": rule_document(grant.rule), "binding": _binding(grant)}
+            for grant in found.grants
+        ],
+    }
+
+
+def _binding(rule: BoundRule | None) -> dict[str, str] | None:
+    if rule is None or rule.binding is None:
+        return None
+    return {"id": str(rule.binding.id), "via": rule.binding.via, "target": rule.binding.target}

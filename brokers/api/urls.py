@@ -1,0 +1,28 @@
+"""Paths of brokers and of questions about policy, relative to /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from brokers.api.policy_views import ExplainView, WhoCanView
+from brokers.api.views import (
+    ApplyView,
+    BrokerListView,
+    BrokerView,
+    DriftView,
+    PlanView,
+    RenderingView,
+    SessionListView,
+)
+
+urlpatterns = [
+    path("brokers/", BrokerListView.as_view(), name="broker-list"),
+    path("brokers/<slug:name>/", BrokerView.as_view(), name="broker-detail"),
+    path("brokers/<slug:name>/plan/", PlanView.as_view(), name="broker-plan"),
+    path("brokers/<slug:name>/apply/", ApplyView.as_view(), name="broker-apply"),
+    path("brokers/<slug:name>/drift/", DriftView.as_view(), name="broker-drift"),
+    path("brokers/<slug:name>/rendering/", RenderingView.as_view(), name="broker-rendering"),
+    path("brokers/<slug:name>/sessions/", SessionListView.as_view(), name="broker-sessions"),
+    path("policy/explain/", ExplainView.as_view(), name="policy-explain"),
+    path("policy/who-can/", WhoCanView.as_view(), name="policy-who-can"),
+]

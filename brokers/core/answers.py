@@ -1,0 +1,59 @@
+"""Answers to questions about policy, with what each broker makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from acl.core.explanation import Explanation
+from acl.core.values import BoundRule
+from brokers.core.ports import Deviation, DeviationKind
+from devices.core.values import Device, DeviceId
+
+UNMANAGED = "unmanaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerJudgement:
+    """What a broker does with a request: `allow`, `deny`, or `unmanaged` before a plan was applied to it."""
+
+    name: str
+    enforced_as: str
+    deviation_kind: DeviationKind | None = None
+    deviation_why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceExplanation:
+    """Why a device may or may not, and what the brokers of its domain make of that."""
+
+    device: Device
+    explanation: Explanation
+    reason: str
+    brokers: tuple[BrokerJudgement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhoCan:
+    """Devices that may: a sample by auth id, how many there are about, and the rules that let them."""
+
+    sample: tuple[DeviceId, ...]
+    approximate_count: int
+    grants: tuple[BoundRule, ...]
+
+
+def deviation_at_work(
+    deviations: Sequence[Deviation], explanation: Explanation, *, wanted: bool, enforced: bool
+) -> tuple[DeviationKind | None, str]:
+    """Why a broker answers otherwise than the policy, or in another manner; (None, "") if it does neither."""
+    met = {considered.rule.rule.id for considered in explanation.considered if considered.filter is not None}
+    concerned = [deviation for deviation in deviations if deviation.rule.rule.id in met]
+    if wanted == enforced:
+        decided = explanation.verdict.rule.rule.id if explanation.verdict.rule else None
+        signalling = [d for d in concerned if d.rule.rule.id == decided and d.kind is DeviationKind.SIGNALLING]
+        return (signalling[0].kind, signalling[0].why) if signalling else (None, "")
+    kind = DeviationKind.WIDER if enforced else DeviationKind.NARROWER
+    fitting = [d for d in concerned if d.kind in (kind, DeviationKind.SIGNALLING)]
+    if fitting:
+        return fitting[0].kind, fitting[0].why
+    return kind, "The broker judges by other means than the policy engine; report this as a fault of Gatehouse."

@@ -1,0 +1,59 @@
+"""Why a device may or may not, and whether each broker will do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from acl.core.explanation import Explanation, explain
+from acl.core.values import Allow, Principal, Request
+from brokers import queries
+from brokers.conf import adapter_for
+from brokers.core.answers import UNMANAGED, BrokerJudgement, DeviceExplanation, deviation_at_work
+from brokers.core.ports import DesiredState
+from brokers.core.standing import render_subject
+from brokers.core.values import Broker
+from devices import queries as devices
+from devices.core.values import DeviceId, DeviceState, DeviceSubject
+
+
+def explain_request(*, device: DeviceId, request: Request) -> DeviceExplanation:
+    """The verdict on the device's request, every rule that was considered, and each broker's judgement."""
+    subject = devices.subject_of(device=device)
+    explanation = explain(subject.policy, subject.principal, request)
+    brokers = queries.list_brokers(domains=[subject.device.domain])
+    return DeviceExplanation(
+        device=subject.device,
+        explanation=explanation,
+        reason=_reason(subject, explanation),
+        brokers=tuple(_judgements(brokers, subject, request, explanation)),
+    )
+
+
+def _reason(subject: DeviceSubject, explanation: Explanation) -> str:
+    if isinstance(explanation.verdict, Allow):
+        return "allow-rule"
+    if subject.device.state not in (DeviceState.ACTIVE, DeviceState.QUARANTINED):
+        return f"device-{subject.device.state.value}"
+    return explanation.verdict.reason.value
+
+
+def _judgements(
+    brokers: Iterable[Broker], subject: DeviceSubject, request: Request, explanation: Explanation
+) -> Iterable[BrokerJudgement]:
+    principal: Principal = subject.principal
+    desired = DesiredState(subjects=(render_subject(subject),), only=frozenset({principal.auth_id}))
+    wanted = isinstance(explanation.verdict, Allow)
+    for broker in brokers:
+        if broker.managed_since is None:
+            yield BrokerJudgement(name=broker.name, enforced_as=UNMANAGED)
+            continue
+        adapter = adapter_for(queries.link_to(broker=broker.id))
+        rendering = adapter.render(desired)
+        enforced = adapter.enforces(rendering, principal, request)
+        kind, why = deviation_at_work(rendering.deviations, explanation, wanted=wanted, enforced=enforced)
+        yield BrokerJudgement(
+            name=broker.name,
+            enforced_as="allow" if enforced else "deny",
+            deviation_kind=kind,
+            deviation_why=why,
+        )
