@@ -59,7 +59,7 @@ def explain(policy: Sequence[BoundRule], principal: Principal, request: Request)
     verdict = ours.evaluate(request)
     malformed = isinstance(verdict, Deny) and verdict.reason is DenyReason.MALFORMED
     allows, denies = ([], []) if malformed else ours.touching(request)
-    considered = list(_untouched(ours, type(request)))
+    considered = list(_untouched(ours, *_asked(request)))
     for number in (*allows, *denies):
         considered[number] = _touching(ours.rules[number], request, verdict)
     if isinstance(request, Subscribe) and _only_together(verdict):
@@ -73,10 +73,10 @@ def _only_together(verdict: Verdict) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _untouched(ours: PrincipalPolicy, kind: type[Request]) -> tuple[Considered, ...]:
-    """Every rule as one that a request of this kind does not touch."""
+def _untouched(ours: PrincipalPolicy, action: Action, about: str) -> tuple[Considered, ...]:
+    """Every rule as one that a request of this action, about a filter or a topic name, does not touch."""
     return tuple(
-        Considered(rule=rule.bound, filter=rule.filter, matches=False, why=_why_untouched(rule, kind))
+        Considered(rule=rule.bound, filter=rule.filter, matches=False, why=_why_untouched(rule, action, about))
         for rule in ours.rules
     )
 
@@ -102,12 +102,16 @@ def _touching(rule: EffectiveRule, request: Request, verdict: Verdict) -> Consid
     return Considered(rule=rule.bound, filter=rule.filter, matches=not unmet, why=why)
 
 
-def _why_untouched(rule: EffectiveRule, kind: type[Request]) -> str:
-    action = Action.PUBLISH if kind is Publish else Action.SUBSCRIBE
+def _asked(request: Request) -> tuple[Action, str]:
+    action = Action.PUBLISH if isinstance(request, Publish) else Action.SUBSCRIBE
+    return action, "filter" if isinstance(request, Subscribe) else "topic name"
+
+
+def _why_untouched(rule: EffectiveRule, action: Action, about: str) -> str:
     if action not in rule.bound.rule.actions:
         return f"is not about {action.value}"
     if rule.filter is None:
         return f"is void, since {rule.void_reason}"
-    if kind is Subscribe:
-        return "does not cover the filter" if rule.bound.rule.effect is Effect.ALLOW else "does not meet the filter"
-    return "does not match the topic name"
+    if about == "filter" and rule.bound.rule.effect is Effect.DENY:
+        return "does not meet the filter"
+    return f"does not {'cover' if about == 'filter' else 'match'} the {about}"

@@ -1,0 +1,168 @@
+"""What Mosquitto's dynamic security plugin (2.0.x) holds, as values; its JSON read and written.
+
+Only what is ours counts: roles whose name begins with `gh.`, and clients whose textname does. All others are foreign
+and stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+OURS = "gh."
+_NO_PRIORITY = -1
+
+
+class AclType(StrEnum):
+    """The kinds of ACL."""
+
+    SEND = "publishClientSend"
+    RECEIVE = "publishClientReceive"
+    SUBSCRIBE_LITERAL = "subscribeLiteral"
+    SUBSCRIBE = "subscribePattern"
+    UNSUBSCRIBE_LITERAL = "unsubscribeLiteral"
+    UNSUBSCRIBE = "unsubscribePattern"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Acl:
+    """One ACL of a role; a role has at most one for a kind and topic."""
+
+    kind: AclType
+    topic: str
+    allow: bool
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynsecClient:
+    """One client of ours. `roles` and `groups` are (name, priority) by name; the highest priority is asked first."""
+
+    username: str
+    mark: str
+    client_id: str = ""
+    roles: tuple[tuple[str, int], ...] = ()
+    groups: tuple[tuple[str, int], ...] = ()
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What holds where no ACL matches."""
+
+    send: bool = False
+    receive: bool = False
+    subscribe: bool = False
+    unsubscribe: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynsecState:
+    """Defaults, our roles by name, our clients by username. `foreign` names the clients that are not ours."""
+
+    defaults: Defaults = Defaults()
+    roles: Mapping[str, frozenset[Acl]] = field(default_factory=dict)
+    clients: Mapping[str, DynsecClient] = field(default_factory=dict)
+    foreign: frozenset[str] = field(default=frozenset(), compare=False)
+
+
+_DEFAULT_NAMES = {
+    "publishClientSend": "send",
+    "publishClientReceive": "receive",
+    "subscribe": "subscribe",
+    "unsubscribe": "unsubscribe",
+}
+
+
+def state_of(
+    *,
+    clients: Iterable[Mapping[str, Any]],
+    roles: Iterable[Mapping[str, Any]],
+    defaults: Iterable[Mapping[str, Any]],
+) -> DynsecState:
+    """The state that the answers to listClients, listRoles (both verbose) and getDefaultACLAccess tell."""
+    clients = list(clients)
+    return DynsecState(
+        defaults=Defaults(**{_DEFAULT_NAMES[entry["acltype"]]: bool(entry["allow"]) for entry in defaults}),
+        roles={role["rolename"]: acls_of(role) for role in roles if role["rolename"].startswith(OURS)},
+        clients={client["username"]: _client_of(client) for client in clients if _is_ours(client)},
+        foreign=frozenset(client["username"] for client in clients if not _is_ours(client)),
+    )
+
+
+def acls_of(role: Mapping[str, Any]) -> frozenset[Acl]:
+    """The ACLs of a role as the plugin tells it; an absent priority is 0."""
+    return frozenset(
+        Acl(
+            kind=AclType(acl["acltype"]),
+            topic=acl["topic"],
+            allow=bool(acl.get("allow", False)),
+            priority=int(acl.get("priority", 0)),
+        )
+        for acl in role.get("acls", ())
+    )
+
+
+def to_artifact(state: DynsecState) -> str:
+    """The state in the grammar of the plugin's file, sorted: same state, same octets."""
+    document = {
+        "defaultACLAccess": {name: getattr(state.defaults, member) for name, member in _DEFAULT_NAMES.items()},
+        "clients": [client_document(state.clients[name]) for name in sorted(state.clients)],
+        "roles": [
+            {"rolename": name, "acls": [acl_document(acl) for acl in sorted(state.roles[name])]}
+            for name in sorted(state.roles)
+        ],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def parse(artifact: str) -> DynsecState:
+    """The state that `to_artifact` wrote."""
+    document = json.loads(artifact)
+    defaults = [{"acltype": name, "allow": allow} for name, allow in document["defaultACLAccess"].items()]
+    return state_of(clients=document["clients"], roles=document["roles"], defaults=defaults)
+
+
+def client_document(client: DynsecClient) -> dict[str, Any]:
+    """The client in the plugin's words."""
+    document: dict[str, Any] = {"username": client.username, "textname": client.mark}
+    if client.client_id:
+        document["clientid"] = client.client_id
+    if client.disabled:
+        document["disabled"] = True
+    document["roles"] = [{"rolename": name, "priority": priority} for name, priority in client.roles]
+    if client.groups:
+        document["groups"] = [{"groupname": name, "priority": priority} for name, priority in client.groups]
+    return document
+
+
+def acl_document(acl: Acl) -> dict[str, Any]:
+    """The ACL in the plugin's words."""
+    return {"acltype": acl.kind.value, "topic": acl.topic, "priority": acl.priority, "allow": acl.allow}
+
+
+def default_documents(defaults: Defaults) -> list[dict[str, Any]]:
+    """The defaults in the plugin's words."""
+    return [{"acltype": name, "allow": getattr(defaults, member)} for name, member in _DEFAULT_NAMES.items()]
+
+
+def _is_ours(client: Mapping[str, Any]) -> bool:
+    return str(client.get("textname", "")).startswith(OURS)
+
+
+def _client_of(client: Mapping[str, Any]) -> DynsecClient:
+    return DynsecClient(
+        username=client["username"],
+        mark=client["textname"],
+        client_id=client.get("clientid", ""),
+        roles=_references(client.get("roles", ()), "rolename"),
+        groups=_references(client.get("groups", ()), "groupname"),
+        disabled=bool(client.get("disabled", False)),
+    )
+
+
+def _references(entries: Iterable[Mapping[str, Any]], name: str) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((entry[name], int(entry.get("priority", _NO_PRIORITY))) for entry in entries))

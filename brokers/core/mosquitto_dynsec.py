@@ -1,0 +1,237 @@
+"""Policy for Mosquitto 2.0.x as roles and clients of the dynamic security plugin.
+
+A role's rules without placeholders become dynsec roles that all its principals share; the others, for which 2.0.x has
+no placeholders, become roles of each principal's own. Within a client the highest role priority that matches decides,
+so everything hangs on tiers: denies above allows, and guards above allows that begin with a wildcard.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from acl.core.evaluation import EffectiveRule, effective
+from acl.core.templates import placeholders
+from acl.core.values import Action, BoundRule, Effect, Shared
+from brokers.core.dynsec_state import OURS, Acl, AclType, DynsecClient, DynsecState, to_artifact
+from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
+from brokers.core.rendering import (
+    Deviations,
+    Limit,
+    begins_with_wildcard,
+    canonical,
+    publish_conditions,
+    qos_condition,
+)
+
+BARRED_ROLE = f"{OURS}barred"
+DOLLAR_GUARD = f"{OURS}guard.dollar"
+SHARE_GUARD = f"{OURS}guard.share"
+MOST_LEVELS = 200  # TOPIC_HIERARCHY_LIMIT of Mosquitto
+
+LIMITS = (
+    Limit(kind=DeviationKind.NARROWER, why="Topics with control characters, or more than 200 levels, are refused."),
+    Limit(kind=DeviationKind.NARROWER, why="Nobody may publish to a topic that begins with $."),
+    Limit(kind=DeviationKind.SIGNALLING, why="An MQTT 3.1.1 client is not told that a publish was refused."),
+)
+
+
+class Tier(IntEnum):
+    """Priorities of roles within a client."""
+
+    BARRED = 1000
+    DENY = 300
+    ALLOW = 200
+    DOLLAR_GUARD = 160
+    WIDE_SHARED = 150
+    SHARE_GUARD = 140
+    WIDE = 100
+
+
+_NAMES = {Tier.DENY: "deny", Tier.ALLOW: "allow", Tier.WIDE_SHARED: "wide-shared", Tier.WIDE: "wide"}
+_PUBLISHING = (AclType.SEND, AclType.RECEIVE, AclType.SUBSCRIBE)
+
+
+def _denying(*topics: str, kinds: Sequence[AclType] = (AclType.SUBSCRIBE,)) -> frozenset[Acl]:
+    return frozenset(Acl(kind=kind, topic=topic, allow=False) for kind in kinds for topic in topics)
+
+
+# `#` does not meet `$…` where topics are matched, and does where filters are contained: deny both spellings.
+_FIXED = {
+    BARRED_ROLE: _denying("#", "$SYS/#", "$CONTROL/#", kinds=_PUBLISHING) | _denying("$share/#"),
+    DOLLAR_GUARD: _denying("$SYS/#", "$CONTROL/#", "$share/+/$SYS/#", "$share/+/$CONTROL/#"),
+    SHARE_GUARD: _denying("$share/#"),
+}
+
+
+def render(subjects: Iterable[RenderSubject]) -> Rendering:
+    """What the plugin should hold of ours, as text, and what it can not express."""
+    deviations = Deviations()
+    state = desired_state(subjects, deviations)
+    return Rendering(artifact=to_artifact(state), deviations=deviations.all())
+
+
+def desired_state(subjects: Iterable[RenderSubject], deviations: Deviations | None = None) -> DynsecState:
+    """What the plugin should hold of ours for these subjects: their clients, and every role that those refer to.
+
+    For one subject it costs the same however large the fleet is.
+    """
+    roles: dict[str, frozenset[Acl]] = {}
+    clients: dict[str, DynsecClient] = {}
+    noted = deviations or Deviations()
+    for subject in subjects:
+        if subject.state is not Standing.ABSENT:
+            own = _Compiler(subject, noted).roles()
+            roles |= {name: acls for name, (acls, _) in own.items()}
+            clients[subject.principal.auth_id] = _client(subject, own)
+    return DynsecState(roles=roles, clients=clients)
+
+
+def own_roles(auth_id: str) -> tuple[str, ...]:
+    """The names that roles of this principal alone may have."""
+    return tuple(f"{OURS}d.{auth_id}.{name}" for name in _NAMES.values())
+
+
+def is_own_role(name: str) -> bool:
+    """Whether a role belongs to one principal alone."""
+    return name.startswith(f"{OURS}d.")
+
+
+def _client(subject: RenderSubject, roles: dict[str, tuple[frozenset[Acl], Tier]]) -> DynsecClient:
+    principal = subject.principal
+    return DynsecClient(
+        username=principal.auth_id,
+        mark=f"{OURS}{principal.id}",
+        client_id=principal.client_id,
+        roles=tuple(sorted((name, tier.value) for name, (_, tier) in roles.items())),
+        disabled=subject.state is Standing.BARRED,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    tier: Tier
+    acl: Acl
+
+
+class _Compiler:
+    """Turns the rules of one principal into roles, and notes what is lost on the way."""
+
+    def __init__(self, subject: RenderSubject, deviations: Deviations) -> None:
+        self._subject = subject
+        self._auth_id = subject.principal.auth_id
+        self._deviations = deviations
+
+    def roles(self) -> dict[str, tuple[frozenset[Acl], Tier]]:
+        """Every role that the client has, with its priority."""
+        if self._subject.state is Standing.BARRED:
+            return {BARRED_ROLE: (_FIXED[BARRED_ROLE], Tier.BARRED)}
+        found: dict[tuple[str, Tier], set[Acl]] = defaultdict(set)
+        rules = effective(self._subject.policy, self._subject.principal)
+        for rule in rules:
+            if not _is_own(rule.bound):  # both are there from the start: attaching one later would close connections
+                found.setdefault((f"{OURS}r.{rule.bound.role_name}", Tier.ALLOW), set())
+                found.setdefault((f"{OURS}r.{rule.bound.role_name}", Tier.DENY), set())
+        for rule in rules:
+            name = f"{OURS}d.{self._auth_id}" if _is_own(rule.bound) else f"{OURS}r.{rule.bound.role_name}"
+            for entry in self._entries(rule):
+                found[name, entry.tier].add(entry.acl)
+        self._note_dollar(rules)
+        roles = {f"{name}.{_NAMES[tier]}": (frozenset(acls), tier) for (name, tier), acls in found.items()}
+        if any(tier in {Tier.WIDE, Tier.WIDE_SHARED} for _, tier in found):
+            roles[DOLLAR_GUARD] = (_FIXED[DOLLAR_GUARD], Tier.DOLLAR_GUARD)
+            roles[SHARE_GUARD] = (_FIXED[SHARE_GUARD], Tier.SHARE_GUARD)
+        return roles
+
+    def _entries(self, rule: EffectiveRule) -> Iterator[_Entry]:
+        if rule.filter is None:
+            return
+        topic = canonical(rule.filter)
+        if _unusable(topic):
+            if rule.bound.rule.effect is Effect.ALLOW:
+                self._narrower(rule.bound, "Mosquitto refuses its control characters or its depth: left out.")
+            return  # no topic that it could deny gets into the broker
+        if rule.bound.rule.effect is Effect.ALLOW:
+            yield from self._allow(rule.bound, topic)
+        else:
+            yield from self._deny(rule.bound, topic)
+
+    def _allow(self, bound: BoundRule, topic: str) -> Iterator[_Entry]:
+        rule = bound.rule
+        if Action.PUBLISH in rule.actions:
+            if conditions := publish_conditions(rule):
+                self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
+            else:
+                yield _Entry(Tier.ALLOW, Acl(kind=AclType.SEND, topic=topic, allow=True))
+                if topic.startswith("$"):
+                    self._narrower(bound, "Mosquitto lets nobody publish to a topic that begins with $.")
+        if Action.SUBSCRIBE in rule.actions:
+            if conditions := qos_condition(rule):
+                self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
+                return
+            yield _Entry(Tier.ALLOW, Acl(kind=AclType.RECEIVE, topic=topic, allow=True))
+            wide = begins_with_wildcard(topic)
+            if wide:
+                why = "A filter under another $-level than $SYS or $CONTROL is granted, and nothing delivered."
+                self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
+            if rule.shared is not Shared.ONLY:
+                acl = Acl(kind=AclType.SUBSCRIBE, topic=topic, allow=True)
+                yield _Entry(Tier.WIDE if wide else Tier.ALLOW, acl)
+            if rule.shared is not Shared.NEVER:
+                acl = Acl(kind=AclType.SUBSCRIBE, topic=f"$share/{rule.shared_group or '+'}/{topic}", allow=True)
+                yield _Entry(Tier.WIDE_SHARED if wide else Tier.ALLOW, acl)
+
+    def _deny(self, bound: BoundRule, topic: str) -> Iterator[_Entry]:
+        rule = bound.rule
+        if Action.PUBLISH in rule.actions:
+            if conditions := publish_conditions(rule):
+                self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: it denies all.")
+            yield _Entry(Tier.DENY, Acl(kind=AclType.SEND, topic=topic, allow=False))
+        if Action.SUBSCRIBE in rule.actions:
+            conditions = qos_condition(rule)
+            if rule.shared is not Shared.ANY:
+                kind = "shared" if rule.shared is Shared.ONLY else "plain"
+                conditions = f"{kind} subscriptions" + (f" and {conditions}" if conditions else "")
+            if conditions:
+                why = f"It is about {conditions}, and deliveries can not be told apart by that: it denies all."
+                self._narrower(bound, why)
+            why = "A filter that meets it is granted, and the messages that it denies are withheld."
+            self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
+            yield _Entry(Tier.DENY, Acl(kind=AclType.RECEIVE, topic=topic, allow=False))
+            for acl in _denying(topic, f"$share/+/{topic}"):
+                yield _Entry(Tier.DENY, acl)
+
+    def _note_dollar(self, rules: Sequence[EffectiveRule]) -> None:
+        """A deny of subscriptions that begins with a wildcard contains filters that begin with `$`."""
+        subscribing = [
+            rule for rule in rules if rule.filter is not None and Action.SUBSCRIBE in rule.bound.rule.actions
+        ]
+        if not any(
+            begins_with_wildcard(rule.filter or "") for rule in subscribing if rule.bound.rule.effect is Effect.DENY
+        ):
+            return
+        for rule in subscribing:
+            if rule.bound.rule.effect is Effect.ALLOW and (rule.filter or "").startswith("$"):
+                self._narrower(rule.bound, "A deny that begins with a wildcard hits it on Mosquitto.")
+
+    def _narrower(self, bound: BoundRule, why: str) -> None:
+        self._deviations.note(bound, self._auth_id, DeviationKind.NARROWER, why)
+
+
+def _is_own(bound: BoundRule) -> bool:
+    """Whether the rule is another one for each principal; `${domain}` is the same for all of a broker's."""
+    return any(name != "domain" for name in placeholders(bound.rule.topic))
+
+
+def _unusable(topic: str) -> bool:
+    if topic.count("/") >= MOST_LEVELS:
+        return True
+    return not topic.isprintable() and any(_is_control(character) for character in topic)
+
+
+def _is_control(character: str) -> bool:
+    """What Mosquitto refuses in a topic: control characters and Unicode's noncharacters."""
+    point = ord(character)
+    return point < 0x20 or 0x7F <= point <= 0x9F or 0xFDD0 <= point <= 0xFDEF or point & 0xFFFE == 0xFFFE
