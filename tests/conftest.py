@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 
+import psycopg
 import pytest
+from psycopg import sql
 from pytest_django import DjangoDbBlocker
+
+from kernel.core.ids import new_id
+from tests.servers import empty_redis, running_postgresql, running_redis
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +26,36 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     if connection.vendor == "sqlite":
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER kernel_journal_no_delete")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a PostgreSQL, without a database's name."""
+    with running_postgresql() as url:
+        yield url.rpartition("/")[0]
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> str:
+    """The URL of a PostgreSQL database of the test's own, empty."""
+    name = f"t{new_id().hex}"
+    with psycopg.connect(f"{postgresql_server}/postgres", autocommit=True) as session:
+        session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return f"{postgresql_server}/{name}"
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The URL of a Redis."""
+    with running_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The URL of an empty Redis."""
+    empty_redis(redis_server)
+    return redis_server
 
 
 @pytest.hookimpl(trylast=True)

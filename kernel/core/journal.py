@@ -88,36 +88,32 @@ class Step:
     order_key: str = ""
 
 
-def entry_digest(
-    *,
-    seq: int,
-    id: EntryId,
-    at: datetime,
-    domain: DomainId | None,
-    actor: Actor,
-    action: str,
-    subject: Subject,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    note: str,
-    previous: bytes,
-) -> bytes:
-    """SHA-256 over the entry as canonical JSON (sorted keys, no blanks, UTF-8), 32 octets."""
-    document = {
-        "seq": seq,
-        "id": str(id),
-        "at": to_rfc3339(at),
-        "domain": str(domain) if domain else None,
-        "actor": [actor.kind, actor.id, actor.label, actor.address],
-        "action": action,
-        "subject": [subject.kind, subject.id, subject.label],
-        "before": _canonical(before),
-        "after": _canonical(after),
-        "note": note,
-        "previous": previous.hex(),
-    }
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+def digest_of(entry: Entry) -> bytes:
+    """SHA-256 over the entry without its digest, as canonical JSON (sorted keys, no blanks, UTF-8), 32 octets."""
+    text = json.dumps(_covered(entry), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).digest()
+
+
+def as_document(entry: Entry) -> dict[str, Any]:
+    """The entry as JSON for export. Without its `digest` it is what the digest covers, so that others can check it."""
+    return _covered(entry) | {"digest": entry.digest.hex()}
+
+
+def _covered(entry: Entry) -> dict[str, Any]:
+    actor, subject = entry.actor, entry.subject
+    return {
+        "seq": entry.seq,
+        "id": str(entry.id),
+        "at": to_rfc3339(entry.at),
+        "domain": str(entry.domain) if entry.domain else None,
+        "actor": [actor.kind, actor.id, actor.label, actor.address],
+        "action": entry.action,
+        "subject": [subject.kind, subject.id, subject.label],
+        "before": _canonical(entry.before),
+        "after": _canonical(entry.after),
+        "note": entry.note,
+        "previous": entry.previous.hex(),
+    }
 
 
 def _canonical(value: Any) -> Any:
@@ -165,24 +161,8 @@ def verify_chain(entries: Iterable[Entry]) -> Iterator[Break | Entry]:
             yield Break(seq=expected_seq, what=f"entries {expected_seq} to {entry.seq - 1} are missing")
         elif entry.previous != previous:
             yield Break(seq=entry.seq, what="does not follow the entry before it: one was replaced or reordered")
-        if entry.digest != _digest_of(entry):
+        if entry.digest != digest_of(entry):
             yield Break(seq=entry.seq, what="its content was changed after it was written")
         expected_seq, previous, last = entry.seq + 1, entry.digest, entry
     if last is not None:
         yield last
-
-
-def _digest_of(entry: Entry) -> bytes:
-    return entry_digest(
-        seq=entry.seq,
-        id=entry.id,
-        at=entry.at,
-        domain=entry.domain,
-        actor=entry.actor,
-        action=entry.action,
-        subject=entry.subject,
-        before=entry.before,
-        after=entry.after,
-        note=entry.note,
-        previous=entry.previous,
-    )

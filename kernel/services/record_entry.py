@@ -18,7 +18,7 @@ from kernel.core.journal import (
     SEAL_PURPOSE,
     Entry,
     Subject,
-    entry_digest,
+    digest_of,
     require_storable,
     seal,
 )
@@ -46,20 +46,21 @@ def record(
         raise RuntimeError("record() belongs into the transaction of the change that it records")
     require_storable([before or {}, after or {}, note, subject.label, actor.label])
     head = _locked_head()
-    facts: dict[str, Any] = {
-        "seq": head.seq + 1,
-        "id": EntryId(new_id()),
-        "at": now,
-        "domain": domain,
-        "actor": replace(actor, label=actor.label[:LABEL_CHARACTERS]),
-        "action": action,
-        "subject": replace(subject, label=subject.label[:LABEL_CHARACTERS]),
-        "before": dict(before or {}),
-        "after": dict(after or {}),
-        "note": note,
-        "previous": bytes(head.digest),
-    }
-    entry = Entry(**facts, digest=entry_digest(**facts))
+    entry = Entry(
+        seq=head.seq + 1,
+        id=EntryId(new_id()),
+        at=now,
+        domain=domain,
+        actor=replace(actor, label=actor.label[:LABEL_CHARACTERS]),
+        action=action,
+        subject=replace(subject, label=subject.label[:LABEL_CHARACTERS]),
+        before=dict(before or {}),
+        after=dict(after or {}),
+        note=note,
+        previous=bytes(head.digest),
+        digest=b"",
+    )
+    entry = replace(entry, digest=digest_of(entry))
     _row_of(entry).save(force_insert=True)
     head.seq, head.digest = entry.seq, entry.digest
     head.seal = seal(master_key().derive(SEAL_PURPOSE), seq=entry.seq, digest=entry.digest)

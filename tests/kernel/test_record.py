@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from kernel import queries, services
 from kernel.core.actor import Actor, ActorKind
-from kernel.core.journal import Break, Entry, Subject, Unstorable, entry_digest, seal
+from kernel.core.journal import Break, Entry, Subject, Unstorable, digest_of, seal
 from kernel.core.secrets import MasterKey
 from kernel.models import JournalEntry, JournalHead, Wakeup
 from tests.cast import ADA, NOW, SOUTH
@@ -168,9 +168,7 @@ def _rewrite_from(seq: int, *, note: str) -> Entry:
     previous = bytes(JournalEntry.objects.get(seq=seq - 1).digest)
     for row in JournalEntry.objects.filter(seq__gte=seq).order_by("seq"):
         row.note, row.previous = note, previous
-        value = row.as_value()
-        facts = {name: getattr(value, name) for name in Entry.__slots__ if name != "digest"}
-        row.digest = previous = entry_digest(**facts)
+        row.digest = previous = digest_of(row.as_value())
         row.save()
     return JournalEntry.objects.order_by("seq")[len(JournalEntry.objects.all()) - 1].as_value()
 

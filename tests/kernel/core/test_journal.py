@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,7 +20,8 @@ from kernel.core.journal import (
     Entry,
     Subject,
     Unstorable,
-    entry_digest,
+    as_document,
+    digest_of,
     require_storable,
     seal,
     verify_chain,
@@ -45,7 +47,8 @@ def append(chain: Sequence[Entry], **changes: Any) -> list[Entry]:
         "note": "leaks",
         "previous": chain[-1].digest if chain else GENESIS,
     } | changes
-    return [*chain, Entry(**facts, digest=entry_digest(**facts))]
+    entry = Entry(**facts, digest=b"")
+    return [*chain, replace(entry, digest=digest_of(entry))]
 
 
 def chain_of(count: int) -> list[Entry]:
@@ -152,3 +155,10 @@ def test_text_that_no_database_keeps_is_refused(value: Any) -> None:
 
 def test_any_other_text_is_kept() -> None:
     require_storable({"name": "Pumpe Ä-17 \U0001f6b0", "n": [1, 2.5, None, True]})
+
+
+def test_exported_entry_without_its_digest_is_what_the_digest_covers() -> None:
+    document = as_document(append([], after={"n": 2.0})[0])
+    digest = document.pop("digest")
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(text.encode()).hexdigest() == digest

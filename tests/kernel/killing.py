@@ -1,0 +1,72 @@
+"""What the processes of test_killed_worker.py run: a wake-up that leaves a mark in a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from kernel.core.journal import Entry, Queue, Step
+from kernel.services import Wake
+from kernel.tasks import wakeup_task
+
+LANES = 8
+
+
+class MarkRouter:
+    """Each entry asks for one mark; entries of one lane one after another."""
+
+    def steps_for(self, entry: Entry) -> Sequence[Step]:
+        number = int(entry.subject.id)
+        return [
+            Step(task="tests.mark", target=entry.subject.id, queue=Queue.REVOCATION, order_key=f"l{number % LANES}")
+        ]
+
+
+router = MarkRouter()
+
+
+@wakeup_task("tests.mark", lease=timedelta(seconds=2))
+def mark(wake: Wake) -> str:
+    """Works a little and appends the target as a line."""
+    time.sleep(0.05)
+    with Path(os.environ["GATEHOUSE_TEST_MARKS"]).open("a", buffering=1) as marks:
+        marks.write(f"{wake.target}\n")
+    return "marked"
+
+
+def record_entries(numbers: Sequence[int]) -> None:
+    """One entry for each number, each in a transaction of its own."""
+    from django.db import connection, transaction
+
+    from kernel import services
+    from kernel.core.actor import SYSTEM
+    from kernel.core.clock import utc_now
+    from kernel.core.journal import Subject
+
+    for number in numbers:
+        with transaction.atomic():
+            subject = Subject(kind="tests.mark", id=str(number))
+            services.record(action="tests.marked", subject=subject, actor=SYSTEM, now=utc_now())
+    connection.close()
+
+
+def main(count: int) -> None:
+    """Records `count` entries from several threads at once; each thread has lanes of its own."""
+    import django
+
+    django.setup()
+    lanes = [range(lane, count, LANES) for lane in range(LANES)]
+    threads = [threading.Thread(target=record_entries, args=(lane,)) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

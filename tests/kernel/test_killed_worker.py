@@ -1,0 +1,116 @@
+"""Killing the worker with -9 in the middle of 200 wake-ups loses none: real processes, real queues."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.killing import LANES
+from tests.servers import empty_redis, stop, wait_until
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).resolve().parents[2]
+COUNT = 200
+KILLED_AFTER = (15, 60, 110, 150, 190)
+
+
+class Installation:
+    """Worker and beat of one installation, and the marks that its wake-ups leave."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home, self.marks_file = home, home / "marks"
+        self.marks_file.touch()
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self.environment = kept | environment | {
+            "DJANGO_SETTINGS_MODULE": "tests.kernel.killing_settings",
+            "GATEHOUSE_HOME": str(home),
+            "GATEHOUSE_TEST_MARKS": str(self.marks_file),
+        }  # fmt: skip
+
+    def call(self, *words: str) -> str:
+        """The output of a Python program that has to succeed."""
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        with (self.home / f"{words[0]}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "manage.py", *words],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @contextmanager
+    def running(self, *words: str) -> Iterator[None]:
+        process = self.start(*words)
+        try:
+            yield
+        finally:
+            stop(process)
+
+    def marks(self) -> list[int]:
+        return [int(line) for line in self.marks_file.read_text().split()]
+
+    def states(self) -> Counter[str]:
+        """How many wake-ups are in which state."""
+        lines = self.call(
+            "-c",
+            "import django; django.setup()\nfrom kernel.models import Wakeup\n"
+            "print(*Wakeup.objects.values_list('state', flat=True))",
+        )
+        return Counter(lines.split())
+
+
+@pytest.fixture(params=["embedded", "redis"])
+def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
+    """Filesystem queue and SQLite, or Redis and PostgreSQL, migrated."""
+    if request.param == "embedded":
+        made = Installation(tmp_path)
+    else:
+        urls = {name: request.getfixturevalue(name) for name in ("postgresql_url", "redis_url")}
+        made = Installation(tmp_path, DATABASE_URL=urls["postgresql_url"], REDIS_URL=urls["redis_url"])
+    made.call("manage.py", "migrate", "--verbosity", "0")
+    return made
+
+
+def test_killing_the_worker_loses_no_wakeup(installation: Installation) -> None:
+    with installation.running("beat"):
+        worker = installation.start("worker", "--queues", "revocation", "--concurrency", "4")
+        try:
+            installation.call("-m", "tests.kernel.killing", str(COUNT))
+            for count in KILLED_AFTER:
+                wait_until(lambda n=count: len(installation.marks()) >= n, seconds=60, what=f"{count} marks")
+                os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
+                if count == KILLED_AFTER[2] and "REDIS_URL" in installation.environment:
+                    empty_redis(installation.environment["REDIS_URL"])
+                worker = installation.start("worker", "--queues", "revocation", "--concurrency", "4")
+            wait_until(lambda: set(installation.marks()) == set(range(COUNT)), seconds=60, what="every mark")
+            wait_until(lambda: installation.states() == {"done": COUNT}, seconds=30, what="every wake-up is done")
+        finally:
+            stop(worker)
+    assert_in_order(installation.marks())
+    assert f"{COUNT} entries" in installation.call("manage.py", "journal", "verify")
+
+
+def assert_in_order(marks: list[int]) -> None:
+    """Each lane's marks rise; one may stand twice, where its worker was killed between the mark and the row."""
+    for lane in range(LANES):
+        of_lane = [number for number in marks if number % LANES == lane]
+        assert of_lane == sorted(of_lane)
+        assert len(of_lane) - len(set(of_lane)) <= len(KILLED_AFTER)
