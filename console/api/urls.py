@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+# TEMPORARY while the apps are being written
+from importlib.util import find_spec
+
 from django.urls import include, path, re_path
 
 from console.api.faults import nothing_here
 from console.api.schema import DocsView, SchemaView
 from console.api.views import ApplicationListView, JournalView, OperationView
-
-# TEMPORARY while the apps are being written
-from importlib.util import find_spec  # noqa: E402
 
 _APPS = [a for a in ("devices", "pki", "acl", "brokers") if find_spec(f"{a}.api") and find_spec(f"{a}.api.urls")]
 urlpatterns = [

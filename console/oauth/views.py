@@ -1,0 +1,140 @@
+"""/oauth/: tokens for applications (RFC 6749 4.4), their end (RFC 7009) and state (RFC 7662); metadata (RFC 8414)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_safe
+from django.views.generic import View
+from oauth2_provider.models import AccessToken
+from oauth2_provider.views.mixins import OAuthLibMixin
+
+from console.address import peer_address
+from console.core.roles import SCOPES
+from console.oauth.failures import TooManyFailures, check_failures, note_failure
+from console.oauth.validator import token_hash
+from kernel.core.clock import utc_now
+
+_UNAUTHORIZED = 401
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+@method_decorator(sensitive_post_parameters("client_secret", "token"), name="dispatch")
+class _ClientView(OAuthLibMixin, View):  # type: ignore[misc]
+    """An endpoint where a client proves itself; wrong secrets are counted."""
+
+    http_method_names = ("post",)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """The answer of `respond`, unless the client has failed too often."""
+        client, address = _claimed_client(request), peer_address(request)
+        try:
+            check_failures(client=client, address=address)
+        except TooManyFailures as refusal:
+            return _error("slow_down", refusal.detail, status=429, **{"Retry-After": str(refusal.retry_after_seconds)})
+        response = self.respond(request)
+        if response.status_code == _UNAUTHORIZED:
+            note_failure(client=client, address=address)
+            response.headers["WWW-Authenticate"] = 'Basic realm="gatehouse"'
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        raise NotImplementedError
+
+
+class TokenView(_ClientView):
+    """POST /oauth/token/"""
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """A bearer token for the client credentials grant."""
+        grant = request.POST.get("grant_type")
+        if grant != "client_credentials":
+            error = "unsupported_grant_type" if grant else "invalid_request"
+            return _error(error, "Send a form with grant_type=client_credentials.", status=400)
+        _, headers, body, status = self.create_token_response(request)
+        return _as_json(body, status, headers)
+
+
+class RevokeTokenView(_ClientView):
+    """POST /oauth/revoke_token/"""
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Nothing: the token, if it was this client's, is no more."""
+        _, headers, body, status = self.create_revocation_response(request)
+        return _as_json(body or "{}", status or 200, headers or {})
+
+
+class IntrospectView(_ClientView):
+    """POST /oauth/introspect/"""
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """What one of the client's own tokens is good for; of all others only that they are not active."""
+        if not self.authenticate_client(request):
+            return _error("invalid_client", "The client is unknown or its secret is wrong.", status=_UNAUTHORIZED)
+        token = (
+            AccessToken.objects.select_related("application")
+            .filter(token_checksum=token_hash(request.POST.get("token", "")), expires__gt=utc_now())
+            .first()
+        )
+        if token is None or token.application.client_id != _claimed_client(request):
+            return JsonResponse({"active": False})
+        facts = {"active": True, "scope": token.scope, "client_id": token.application.client_id, "token_type": "Bearer"}
+        return JsonResponse({**facts, "exp": int(token.expires.timestamp())})
+
+
+@require_safe
+def authorization_server(request: HttpRequest) -> JsonResponse:
+    """/.well-known/oauth-authorization-server"""
+    del request
+    base = settings.GATEHOUSE_BASE_URL
+    methods = ["client_secret_basic", "client_secret_post"]
+    return JsonResponse(
+        {
+            "issuer": base,
+            "token_endpoint": f"{base}/oauth/token/",
+            "revocation_endpoint": f"{base}/oauth/revoke_token/",
+            "introspection_endpoint": f"{base}/oauth/introspect/",
+            "token_endpoint_auth_methods_supported": methods,
+            "revocation_endpoint_auth_methods_supported": methods,
+            "introspection_endpoint_auth_methods_supported": methods,
+            "grant_types_supported": ["client_credentials"],
+            "response_types_supported": [],
+            "scopes_supported": sorted(SCOPES),
+            "service_documentation": f"{base}/api/v1/docs/",
+        }
+    )
+
+
+def _claimed_client(request: HttpRequest) -> str:
+    """The client id that the request claims, unproven; empty if it claims none."""
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if scheme != "Basic":
+        return request.POST.get("client_id", "")
+    try:
+        return base64.b64decode(encoded).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _as_json(body: str, status: int, headers: dict[str, Any]) -> HttpResponse:
+    document = json.loads(body)
+    if status == _UNAUTHORIZED:
+        document["error_description"] = "The client is unknown or its secret is wrong."
+    response = JsonResponse(document, status=status)
+    for name, value in headers.items():
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    return response
+
+
+def _error(error: str, description: str, *, status: int, **headers: str) -> JsonResponse:
+    return JsonResponse({"error": error, "error_description": description}, status=status, headers=headers)
