@@ -253,7 +253,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "console.api.openapi.add_problems"],
+    "POSTPROCESSING_HOOKS": ["console.api.openapi.add_problems"],
 }
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "console.Application"

@@ -8,9 +8,9 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from console.access import application_caller, operator_caller
-from console.address import peer_address
 from console.models import Operator
 from console.oauth.validator import find_token
+from kernel.api.address import peer_address
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 

@@ -18,11 +18,9 @@ class Schema(AutoSchema):  # type: ignore[misc]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         """OAuth with the scope that the view declares, or an operator's session; the view's own way if it has one."""
+        found: list[dict[str, list[str]]] = super().get_auth()  # registers the security schemes, too
         scope = getattr(self.view, "scopes", {}).get(self.method)
-        if scope is None:
-            found: list[dict[str, list[str]]] = super().get_auth()
-            return found
-        return [{"oauth2": [scope]}, {"session": []}]
+        return found if scope is None else [{"oauth2": [scope]}, {"session": []}]
 
     def get_tags(self) -> list[str]:
         """The noun after /api/v1/."""
@@ -68,9 +66,18 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         "required": ["type", "title", "status", "detail", "code", "request_id", "errors"],
     }
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    _inline_enums(result)
     for _, _, operation in operations(result):
         operation["responses"].setdefault("default", {"description": "A problem document.", "content": content})
     return result
+
+
+def _inline_enums(node: Any) -> None:
+    """Takes out the marks by which drf-spectacular would give names to enumerations: they stay where they are used."""
+    if isinstance(node, dict):
+        node.pop("x-spec-enum-id", None)
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _inline_enums(inner)
 
 
 def operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -13,7 +13,7 @@ from kernel.core.journal import Entry, StepState
 from kernel.queries import Operation
 
 
-class StepDocument(serializers.Serializer[Any]):
+class OperationStepDocument(serializers.Serializer[Any]):
     """One consequence of an operation."""
 
     target = serializers.CharField(help_text="`ocsp`, `crl:<issuer>` or `broker:<name>`, among others.")
@@ -30,7 +30,7 @@ class OperationDocument(serializers.Serializer[Any]):
     action = serializers.CharField()
     state = serializers.ChoiceField(choices=["pending", "queued", "running", "done", "failed"])
     started_at = serializers.DateTimeField()
-    steps = StepDocument(many=True)
+    steps = OperationStepDocument(many=True)
 
 
 class ActorDocument(serializers.Serializer[Any]):

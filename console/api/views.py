@@ -13,7 +13,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from console import queries
-from console.api.pagination import limit_of, page
 from console.api.serializers import (
     ApplicationListDocument,
     CreatedApplicationDocument,
@@ -30,6 +29,7 @@ from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import Invalid, NotFound
 from kernel.core.ids import EntryId
+from kernel.core.pages import limit_of, page
 from kernel.queries import find_operation, list_entries
 
 LIMIT = OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent.")
