@@ -7,10 +7,11 @@ from uuid import UUID
 
 from brokers import queries as brokers
 from brokers.core.values import Broker
+from devices import queries as fleet
 from devices.core.ports import BrokerEndpoint
+from devices.core.values import DeviceId, DeviceState
 from kernel.core.ids import DomainId
 from kernel.core.journal import Entry, Queue, Step
-from pki import queries as pki
 
 Route = Callable[[Entry], Sequence[Step]]
 
@@ -51,15 +52,19 @@ def push_crl(entry: Entry) -> list[Step]:
 
 def revoke_device(entry: Entry) -> list[Step]:
     """Throws the device out: brokers first, then OCSP, then the CRL of each issuer of its certificates."""
-    certificates = pki.certificates_of(holder=f"device:{entry.subject.id}")
-    slugs = sorted({certificate.issuer_slug for certificate in certificates})
-    return [*evict(entry), _confirm(), *map(_crl, slugs)]
+    return [*evict(entry), _confirm(), *map(_crl, entry.after["issuers"])]
 
 
 def revoke_certificate(entry: Entry) -> list[Step]:
     """Makes the revocation visible, and throws out the device that holds the certificate."""
-    held_by_device = str(entry.after.get("holder", "")).startswith("device:")
-    return [*(evict(entry) if held_by_device else ()), _confirm(), _crl(str(entry.after["issuer_slug"]))]
+    kind, _, holder = str(entry.after["holder"]).partition(":")
+    evicted = evict(entry) if kind == "device" and not _is_leaving(holder) else ()
+    return [*evicted, _confirm(), _crl(str(entry.after["issuer_slug"]))]
+
+
+def release_certificate(entry: Entry) -> list[Step]:
+    """Takes the certificate off the CRL, and lets its holder in again."""
+    return [*push(entry), _crl(str(entry.after["issuer_slug"]))]
 
 
 def adopt_domain(_entry: Entry) -> list[Step]:
@@ -73,8 +78,6 @@ ROUTES: Mapping[str, Route] = {
     "devices.device.enrolled": push,
     "devices.device.renewed": push,
     "devices.device.resumed": push,
-    "devices.device.released": push,
-    "devices.device.changed": push,
     "devices.device.suspended": evict,
     "devices.device.quarantined": evict,
     "devices.device.revoked": revoke_device,
@@ -86,16 +89,16 @@ ROUTES: Mapping[str, Route] = {
     "acl.role.deleted": push,
     "pki.certificate.revoked": revoke_certificate,
     "pki.certificate.held": revoke_certificate,
-    "pki.certificate.released": revoke_certificate,
+    "pki.certificate.released": release_certificate,
     "pki.crl.published": push_crl,
     "brokers.broker.registered": push_this_broker,
-    "brokers.broker.changed": push_this_broker,
     "brokers.plan.applied": apply_plan,
 }
 
 WITHOUT_CONSEQUENCE = frozenset(
     {
         "acl.role.created",  # nobody has it before it is bound
+        "brokers.broker.removed",
         "console.application.created",
         "console.application.secret_renewed",
         "console.installation.set_up",
@@ -106,6 +109,17 @@ WITHOUT_CONSEQUENCE = frozenset(
         "console.operator.setup_link_made",
         "console.operator.signed_in",
         "console.operator.signed_out",
+        "devices.device.registered",  # it has no certificate yet
+        "devices.device_type.created",
+        "devices.enrolment_profile.created",
+        "devices.enrolment_request.approved",  # the device is enrolled when it asks again
+        "devices.enrolment_request.created",
+        "devices.enrolment_request.denied",
+        "devices.enrolment_token.created",
+        "devices.enrolment_token.revoked",
+        "devices.group.created",  # nothing is bound to it yet
+        "pki.certificate.issued",
+        "pki.issuer.created",
     }
 )
 """Recorded for people alone. Every action of the code base stands here or in ROUTES: a test compares."""
@@ -138,6 +152,12 @@ adapters: Mapping[str, str] = {
 
 def _brokers(entry: Entry) -> Sequence[Broker]:
     return brokers.list_brokers(domains=[entry.domain]) if entry.domain else ()
+
+
+def _is_leaving(device: str) -> bool:
+    """Whether the device itself is being thrown out, in an entry of its own that has the same steps."""
+    state = fleet.get_device(device=DeviceId(UUID(device))).state
+    return state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}
 
 
 def _named(broker: Broker) -> str:
