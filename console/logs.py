@@ -10,6 +10,7 @@ import structlog
 
 _SETUP_LINK = re.compile(r"(/setup/)[^/\s?\"']+")
 _OF_STRUCTLOG = {"_record", "_from_structlog"}
+_OF_OTHER_HANDLERS = {"message", "asctime"}
 _PLAIN = (str, int, float, bool, type(None), list, tuple, dict)
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic|Proof)\s+[A-Za-z0-9._~+/=-]{8,}")
 
@@ -31,7 +32,8 @@ def _drop_objects(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
     return {
         name: value
         for name, value in event.items()
-        if name in _OF_STRUCTLOG or (isinstance(value, _PLAIN) and not name.startswith("_"))
+        if name in _OF_STRUCTLOG
+        or (isinstance(value, _PLAIN) and not name.startswith("_") and name not in _OF_OTHER_HANDLERS)
     }
 
 

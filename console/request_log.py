@@ -9,7 +9,7 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
-from console.address import peer_address
+from kernel.api.address import peer_address
 from console.logs import redacted
 from kernel.core.ids import new_id
 

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from console.core.roles import EVERY_SCOPE
 from console.models import Application
+from kernel.api.documents import StrictDocument
 from kernel.core.clock import to_rfc3339
 from kernel.core.journal import Entry, StepState
 from kernel.queries import Operation
@@ -73,7 +74,7 @@ class JournalDocument(serializers.Serializer[Any]):
     approximate_count = serializers.IntegerField()
 
 
-class NewApplicationDocument(serializers.Serializer[Any]):
+class NewApplicationDocument(StrictDocument):
     """An application to be made."""
 
     name = serializers.CharField(max_length=255)

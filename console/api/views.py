@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from itertools import islice
-from typing import cast
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -24,8 +23,8 @@ from console.api.serializers import (
     operation_document,
 )
 from console.services.applications import create_application
+from kernel.api.documents import caller_of
 from kernel.core import cursor
-from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import Invalid, NotFound
 from kernel.core.ids import EntryId
@@ -117,11 +116,6 @@ class ApplicationListView(APIView):
         )
         document = {"id": made.client_id, "client_id": made.client_id, "client_secret": made.client_secret}
         return Response(document, status=201, headers={"Cache-Control": "no-store"})
-
-
-def caller_of(request: Request) -> Caller:
-    """Who calls; HasScope has seen to it that there is one."""
-    return cast("Caller", request.auth)
 
 
 def _before_seq(text: str | None) -> int | None:

@@ -40,3 +40,9 @@ def _parsed(text: str) -> _Address | None:
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found
+
+
+def is_trusted_proxy(request: _HasMeta) -> bool:
+    """Whether the peer is a proxy whose headers are believed."""
+    peer = _parsed(str(request.META.get("REMOTE_ADDR", "")))
+    return peer is not None and _trusted(peer)
