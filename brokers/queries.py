@@ -40,7 +40,7 @@ def get_broker(
 ) -> Broker:
     """The broker of that name or id, in one of `domains` if they are given. Raises BrokerNotFound."""
     rows = models.Broker.objects.with_domain()
-    rows = rows.filter(id=id) if name is None else rows.filter(name=name)
+    rows = rows.filter(name=name) if id is None else rows.filter(id=id)
     if domains is not None:
         rows = rows.of_domains(domains)
     row = rows.first()

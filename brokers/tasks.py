@@ -73,5 +73,8 @@ def _broker(wake: Wake) -> BrokerId | None:
 
 
 def _device(wake: Wake) -> DeviceId | None:
-    subject = wake.entry.subject
-    return DeviceId(UUID(subject.id)) if subject.kind == "devices.device" else None
+    """The device that the entry is about, or that holds the certificate that it is about."""
+    if wake.entry.subject.kind == "devices.device":
+        return DeviceId(UUID(wake.entry.subject.id))
+    kind, _, holder = str(wake.entry.after.get("holder", "")).partition(":")
+    return DeviceId(UUID(holder)) if kind == "device" else None

@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from brokers.core.dynsec_changes import Command, batches
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
@@ -26,12 +27,9 @@ from kernel.core.errors import Conflict
 COMMANDS = "$CONTROL/dynamic-security/v1"
 RESPONSES = "$CONTROL/dynamic-security/v1/response"
 VERSION = "$SYS/broker/version"
-# The broker stands still while it writes its whole file once for each command of a batch.
-BATCH = 20
 _CONNECT_SECONDS = 4.0
 _ANSWER_SECONDS = 5.0
 
-Command = Mapping[str, Any]
 Answer = Mapping[str, Any]
 
 
@@ -87,25 +85,23 @@ class ControlConnection:
         return self.version
 
     def ask(self, commands: Sequence[Command]) -> list[Answer]:
-        """The answers in the order of the commands, at most 20 at once. Raises BrokerUnreachable, CommandRefused.
+        """The answers in the order of the commands, in messages of at most 20. An error that is tolerated is one, too.
 
-        A batch is not atomic: commands beside a refused one are carried out.
+        A message is not atomic: commands beside a refused one are carried out.
+        Raises BrokerUnreachable, CommandRefused.
         """
-        if len(commands) > BATCH:
-            raise ValueError(f"{len(commands)} commands at once; send at most {BATCH}")
-        tokens = [secrets.token_hex(8) for _ in commands]
-        document = [{**command, "correlationData": token} for command, token in zip(commands, tokens, strict=True)]
-        self._client.publish(COMMANDS, json.dumps({"commands": document}), qos=1)
-        self._wait(
-            lambda: all(token in self._answers for token in tokens),
-            seconds=_ANSWER_SECONDS,
-            what="The broker has not answered: is its dynamic security plugin loaded, and may the account use it?",
-        )
-        answers = [self._answers.pop(token) for token in tokens]
-        refused = [(c, a["error"]) for c, a in zip(commands, answers, strict=True) if "error" in a]
-        if refused:
-            command, error = refused[0]
-            raise CommandRefused(f"The broker refused {command['command']} of {_object_of(command)}: {error}.")
+        answers: list[Answer] = []
+        correlation = secrets.token_hex(8)
+        for batch, text in batches(commands, correlation=correlation):
+            names = [f"{correlation}-{len(answers) + number}" for number in range(len(batch))]
+            self._client.publish(COMMANDS, text, qos=1)
+            self._wait(
+                lambda names=names: all(name in self._answers for name in names),
+                seconds=_ANSWER_SECONDS,
+                what="The broker has not answered: is its dynamic security plugin loaded, and may the account use it?",
+            )
+            answers += [self._answers.pop(name) for name in names]
+            _refuse_errors(batch, answers[-len(batch) :])
         return answers
 
     def _wait(self, come: Any, *, seconds: float, what: str) -> None:
@@ -143,7 +139,7 @@ class ControlConnection:
             if message.topic == VERSION:
                 self.version = message.payload.decode("utf-8", "replace").removeprefix("mosquitto version ").strip()
             else:
-                self._keep_answers(message.payload)
+                self._keep_answers(bytes(message.payload))
             self._tell()
 
     def _keep_answers(self, payload: bytes) -> None:
@@ -184,9 +180,11 @@ def _options(qos: int) -> SubscribeOptions:
     return SubscribeOptions(qos=qos)
 
 
-def _object_of(command: Command) -> str:
-    names = [str(command[key]) for key in ("username", "groupname", "rolename") if key in command]
-    return " and ".join(names) or "its settings"
+def _refuse_errors(commands: Sequence[Command], answers: Sequence[Answer]) -> None:
+    for command, answer in zip(commands, answers, strict=True):
+        error = answer.get("error")
+        if error is not None and error not in command.tolerates:
+            raise CommandRefused(f"The broker refused {command.name} of {command.target}: {error}.")
 
 
 def _reason(error: Exception) -> str:

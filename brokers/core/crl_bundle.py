@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificateIssuerPublicKeyTypes,
+    CertificatePublicKeyTypes,
+)
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kernel.core.errors import Conflict
@@ -62,5 +66,8 @@ def _checked(issuer: bytes, crl: bytes | None, *, now: datetime) -> str:
     return parsed.public_bytes(Encoding.PEM).decode()
 
 
-def _is_signed_by(crl: x509.CertificateRevocationList, key: object) -> bool:
-    return isinstance(key, CertificateIssuerPublicKeyTypes) and crl.is_signature_valid(key)
+def _is_signed_by(crl: x509.CertificateRevocationList, key: CertificatePublicKeyTypes) -> bool:
+    try:
+        return crl.is_signature_valid(cast("CertificateIssuerPublicKeyTypes", key))
+    except TypeError:  # a key that does not sign
+        return False

@@ -31,6 +31,7 @@ _ENDINGS = (
 )
 _NEW_CONNECTION = re.compile(r"New connection from (?P<address>\S+) on port (?P<port>\d{1,5})\.")
 _NOT_AUTHORISED = re.compile(r"Client (?P<client>.*) disconnected, not authorised\.", re.DOTALL)
+_UPTIME = re.compile(r"(?P<seconds>\d{1,12}) seconds?")
 _UNKNOWN = "<unknown>"
 
 
@@ -89,3 +90,9 @@ def _host(address: str) -> str:
     """Without the port."""
     host, colon, port = address.rpartition(":")
     return host if colon and port.isdigit() else address
+
+
+def uptime_seconds(text: str) -> int | None:
+    """What `$SYS/broker/uptime` says, such as `1234 seconds`."""
+    found = _UPTIME.fullmatch(text)
+    return int(found["seconds"]) if found else None

@@ -103,10 +103,14 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What a broker should hold, as canonical text (same input, same octets), and how it deviates from the policy."""
+    """What a broker should hold, as canonical text (same input, same octets), and how it deviates from the policy.
+
+    `warnings` are sentences on what no rule is to blame for.
+    """
 
     artifact: str
     deviations: tuple[Deviation, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +123,15 @@ class DesiredState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedState:
-    """What a broker holds, in the grammar of Rendering.artifact; of the principals in `only` alone, if not None."""
+    """What a broker holds of ours, in the grammar of Rendering.artifact (empty: nothing).
+
+    It is about the principals in `only` alone, if that is not None. `foreign` names accounts that are not ours.
+    """
 
     artifact: str
     version: str = ""
     only: frozenset[str] | None = None
+    foreign: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

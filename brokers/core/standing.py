@@ -20,9 +20,14 @@ STANDINGS: Mapping[DeviceState, Standing] = {
 }
 
 
-def render_subject(subject: DeviceSubject) -> RenderSubject:
-    """The device as a broker sees it; no policy unless it is admitted."""
+def render_subject(subject: DeviceSubject, *, proved: bool = True) -> RenderSubject:
+    """The device as a broker sees it; no policy unless it is admitted.
+
+    `proved` is False if every certificate that it was given is revoked or on hold: some brokers learn that late.
+    """
     standing = STANDINGS[subject.device.state]
+    if standing is Standing.ADMITTED and not proved:
+        standing = Standing.BARRED
     return RenderSubject(
         principal=subject.principal,
         policy=subject.policy if standing is Standing.ADMITTED else (),

@@ -126,8 +126,9 @@ class Session:
 
 
 class AccessKind(StrEnum):
-    """What happened at a broker's door."""
+    """What happened at a broker's door; `started`: the broker itself did, so no earlier session is left."""
 
+    STARTED = "started"
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     REFUSED = "refused"

@@ -60,8 +60,15 @@ def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise
-    digest = rendering_digest(adapter.render(desired))
-    records.note_in_sync(broker=broker, now=lease.now(), version=version, seq=seq, digest=digest)
+    rendering = adapter.render(desired)
+    records.note_in_sync(
+        broker=broker,
+        now=lease.now(),
+        version=version,
+        seq=seq,
+        digest=rendering_digest(rendering),
+        detail=" ".join(rendering.warnings),
+    )
     return Convergence(sync=SyncState.IN_SYNC, steps=steps, detail=f"The whole was compared: {_counted(steps)}.")
 
 

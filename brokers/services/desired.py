@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 from brokers.core.ports import DesiredState, RenderSubject
 from brokers.core.standing import render_subject
 from devices import queries as devices
-from devices.core.values import DeviceId
+from devices.core.values import DeviceId, DeviceSubject
 from kernel.core.ids import DomainId
+from pki import queries as pki
+from pki.core.values import CertificateState
 
 _CHUNK = 500
+_PAGE = 1_000
+_TAKEN_AWAY = frozenset({CertificateState.HELD, CertificateState.REVOKED})
 
 
 def desired_state(*, domain: DomainId, pause: Callable[[], None] | None = None) -> DesiredState:
@@ -20,12 +25,35 @@ def desired_state(*, domain: DomainId, pause: Callable[[], None] | None = None) 
 
 def desired_state_of(*, device: DeviceId) -> DesiredState:
     """What should hold of one device."""
-    subject = render_subject(devices.subject_of(device=device))
+    known = devices.subject_of(device=device)
+    subject = render_subject(known, proved=_is_proved(_holder(known)))
     return DesiredState(subjects=(subject,), only=frozenset({subject.principal.auth_id}))
 
 
 def _subjects(domain: DomainId, pause: Callable[[], None] | None) -> Iterator[RenderSubject]:
+    disproved = _disproved_holders(domain)
     for number, subject in enumerate(devices.iterate_subjects(domain=domain, chunk=_CHUNK), start=1):
-        yield render_subject(subject)
+        yield render_subject(subject, proved=_holder(subject) not in disproved)
         if pause is not None and number % _CHUNK == 0:
             pause()
+
+
+def _holder(subject: DeviceSubject) -> str:
+    return f"device:{subject.device.id}"
+
+
+def _is_proved(holder: str) -> bool:
+    """Whether a certificate of the holder is good, or none of them was taken away."""
+    states = {certificate.state for certificate in pki.certificates_of(holder=holder)}
+    return CertificateState.ISSUED in states or not states & _TAKEN_AWAY
+
+
+def _disproved_holders(domain: DomainId) -> frozenset[str]:
+    """Holders in the domain of whom no certificate is good any more. The cost grows with what was taken away."""
+    concerned: set[str] = set()
+    for state in _TAKEN_AWAY:
+        before: UUID | None = None
+        while found := pki.list_certificates(domains=[domain], state=state.value, before=before, limit=_PAGE):
+            concerned |= {certificate.holder for certificate in found}
+            before = found[-1].id
+    return frozenset(holder for holder in concerned if not _is_proved(holder))

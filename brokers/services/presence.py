@@ -110,6 +110,9 @@ def _note(row: models.Broker, event: BrokerEvent, *, device: DeviceId | None) ->
     auth_id = event.auth_id
     if event.kind is AccessKind.CONNECTED:
         _open(row, event, device=device)
+    elif event.kind is AccessKind.STARTED:
+        models.Session.objects.filter(broker=row, connected_at__lt=event.at).delete()
+        return
     elif event.kind is AccessKind.DISCONNECTED:
         closed = _close(row, event)
         if closed is not None:

@@ -27,7 +27,7 @@ def note_unreachable(*, broker: BrokerId, now: datetime, detail: str) -> None:
     )
 
 
-def note_in_sync(*, broker: BrokerId, now: datetime, version: str, seq: int, digest: str) -> None:
+def note_in_sync(*, broker: BrokerId, now: datetime, version: str, seq: int, digest: str, detail: str = "") -> None:
     """Everything up to the journal entry `seq` was read back from the broker."""
     rows = models.Broker.objects.filter(id=broker, converged_seq__lt=seq)
     note_contact(
@@ -35,7 +35,7 @@ def note_in_sync(*, broker: BrokerId, now: datetime, version: str, seq: int, dig
         now=now,
         version=version,
         sync=SyncState.IN_SYNC,
-        detail="",
+        detail=detail,
         drifted_at=None,
         desired_digest=digest,
     )

@@ -8,9 +8,15 @@ from dataclasses import replace
 import pytest
 
 from brokers.adapters.mosquitto_control import CommandRefused, control
+from brokers.core.dynsec_changes import Command
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.ports import BrokerUnreachable
 from tests.brokers.mosquitto import LiveMosquitto, free_port
+
+
+def command(name: str, **members: object) -> Command:
+    target = str(members.get("rolename") or members.get("username") or "all")
+    return Command(name=name, target=target, summary="", members=members)
 
 
 @pytest.fixture
@@ -20,7 +26,7 @@ def connection(bare_mosquitto: LiveMosquitto) -> MosquittoConnection:
 
 def test_answers_come_in_the_order_of_the_commands(connection: MosquittoConnection) -> None:
     with control(connection) as broker:
-        roles, clients = broker.ask([{"command": "listRoles"}, {"command": "listClients"}])
+        roles, clients = broker.ask([command("listRoles"), command("listClients")])
     assert roles["data"]["roles"] == ["admin"]
     assert clients["data"]["clients"] == ["gatehouse"]
 
@@ -32,20 +38,20 @@ def test_version_is_read_from_the_broker(connection: MosquittoConnection) -> Non
 
 def test_refused_command_names_its_object(connection: MosquittoConnection) -> None:
     with control(connection) as broker, pytest.raises(CommandRefused, match="deleteRole of nobody: Role not found"):
-        broker.ask([{"command": "deleteRole", "rolename": "nobody"}])
+        broker.ask([command("deleteRole", rolename="nobody")])
 
 
 def test_commands_beside_a_refused_one_are_carried_out(connection: MosquittoConnection) -> None:
     with control(connection) as broker:
         with pytest.raises(CommandRefused):
-            broker.ask([{"command": "deleteRole", "rolename": "x"}, {"command": "createRole", "rolename": "kept"}])
-        assert broker.ask([{"command": "listRoles"}])[0]["data"]["roles"] == ["admin", "kept"]
+            broker.ask([command("deleteRole", rolename="x"), command("createRole", rolename="kept")])
+        assert broker.ask([command("listRoles")])[0]["data"]["roles"] == ["admin", "kept"]
 
 
 def test_answers_to_other_administrators_go_by(connection: MosquittoConnection) -> None:
     with control(connection) as one, control(connection) as other:
-        one.ask([{"command": "createRole", "rolename": "of-one"}])
-        assert other.ask([{"command": "getRole", "rolename": "of-one"}])[0]["data"]["role"]["rolename"] == "of-one"
+        one.ask([command("createRole", rolename="of-one")])
+        assert other.ask([command("getRole", rolename="of-one")])[0]["data"]["role"]["rolename"] == "of-one"
 
 
 def test_wrong_password_is_unreachable_and_says_so_without_it(connection: MosquittoConnection) -> None:
@@ -77,7 +83,7 @@ def test_account_without_the_right_is_told_apart(
     bare_mosquitto: LiveMosquitto, connection: MosquittoConnection
 ) -> None:
     with control(connection) as broker:
-        broker.ask([{"command": "createClient", "username": "plain", "password": "plain"}])
+        broker.ask([command("createClient", username="plain", password="plain")])
     with (
         pytest.raises(BrokerUnreachable, match="may not use dynamic security"),
         control(replace(connection, username="plain", password="plain")),

@@ -1,0 +1,207 @@
+"""Mosquitto through its dynamic security plugin.
+
+Devices prove themselves by certificate there, so `disableClient` alone shuts nobody out: a barred device has a role of
+top priority that denies everything, and its certificate is in the CRL file.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any, ClassVar
+
+from acl.core.values import Principal, Request
+from brokers.adapters.mosquitto_control import Answer, ControlConnection, control
+from brokers.adapters.mosquitto_files import MosquittoFolder
+from brokers.adapters.mosquitto_watch import watch
+from brokers.conf import files_root
+from brokers.core.dynsec_changes import Command, changes
+from brokers.core.dynsec_effect import effect
+from brokers.core.dynsec_emulator import emulate
+from brokers.core.dynsec_state import Defaults, DynsecState, default_documents, parse, state_of, to_artifact
+from brokers.core.mosquitto_connection import MosquittoConnection, connection_errors
+from brokers.core.mosquitto_dynsec import desired_state, own_roles
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.rendering import Deviations
+from brokers.core.values import BrokerEvent, BrokerLink
+from kernel.core.errors import Conflict, FieldError
+
+# A page of a list and a batch of writes each hold the broker's only thread.
+_PAGE = 1_000
+_BATCH_SECONDS = 0.05
+_MOST_AT_ONCE = 20
+
+
+class ControlAccountTaken(Conflict):
+    """A device is called like the account that Gatehouse controls the broker with."""
+
+    code = "control-account-taken"
+
+
+class MosquittoAdapter:
+    """Speaks to one Mosquitto 2.0.x or newer."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(stores_policy=True, protocol_versions=("3.1.1", "5"))
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._connection = MosquittoConnection.of(link.connection)
+        self._compiled: tuple[DesiredState, DynsecState, Rendering] | None = None
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return connection_errors(connection)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """Roles and clients in the grammar of the plugin's file."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """Our roles and clients there; with `only` those clients, and the roles that they have or may have."""
+        with control(self._connection) as broker:
+            state = _whole(broker) if only is None else _part(broker, only)
+            version = broker.await_version()
+        return AppliedState(artifact=to_artifact(state), version=version, only=only, foreign=state.foreign)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """The plugin's commands."""
+        wanted = self._compile(desired)[0]
+        commands = changes(wanted, _parsed(applied), only=desired.only)
+        return tuple(_step(self._taking_over(command, applied)) for command in commands)
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses which filters."""
+        return effect(_parsed(applied), self._compile(desired)[0])
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Sends the commands, as many at once as the broker does in 50 ms: it writes its whole file for each."""
+        commands = [_command(step) for step in steps]
+        at_once = 4
+        with control(self._connection) as broker:
+            while commands:
+                between()
+                batch, commands = commands[:at_once], commands[at_once:]
+                began = time.monotonic()
+                broker.ask(batch)
+                took = max(time.monotonic() - began, 0.001)
+                at_once = max(1, min(_MOST_AT_ONCE, int(len(batch) * _BATCH_SECONDS / took)))
+
+    def disconnect(self, principal: Principal) -> int:
+        """Closes every session of that username; the broker does not say how many (-1).
+
+        Any change to a client closes its sessions, so its description is changed, which means nothing. Raises
+        ControlAccountTaken.
+        """
+        name = principal.auth_id
+        if name == self._connection.username:
+            raise ControlAccountTaken(_warning(name))
+        said = f"disconnected at {datetime.now(UTC).isoformat()}"
+        members = {"username": name, "textdescription": said}
+        with control(self._connection) as broker:
+            [answer] = broker.ask([_asking("modifyClient", name, members, tolerates=("Client not found",))])
+            if "error" in answer:  # a certificate lets unknown names in, with no permission at all
+                passing = {"username": name, "roles": []}
+                broker.ask([_asking("createClient", name, passing), _asking("deleteClient", name, {"username": name})])
+        return -1
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether the plugin would let it pass."""
+        return emulate(parse(rendering.artifact), principal.auth_id, request)
+
+    def publish_crl(self, pem: str) -> str:
+        """Writes the CRL file of the shared folder, if there is one, and has Mosquitto read it."""
+        if self._connection.directory is None:
+            return ""
+        return MosquittoFolder(root=files_root(), name=self._connection.directory).publish_crl(pem)
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent]:
+        """Connections and their ends, from the broker's log."""
+        return watch(self._connection, stop)
+
+    def _compile(self, desired: DesiredState) -> tuple[DynsecState, Rendering]:
+        if self._compiled is None or self._compiled[0] is not desired:
+            deviations = Deviations()
+            subjects = [s for s in desired.subjects if s.principal.auth_id != self._connection.username]
+            state = desired_state(subjects, deviations)
+            warnings = (_warning(self._connection.username),) if len(subjects) < len(desired.subjects) else ()
+            rendering = Rendering(artifact=to_artifact(state), deviations=deviations.all(), warnings=warnings)
+            self._compiled = (desired, state, rendering)
+        return self._compiled[1:]
+
+    def _taking_over(self, command: Command, applied: AppliedState) -> Command:
+        """The same for a client of ours that somebody made or renamed by hand."""
+        if command.name != "createClient" or command.target not in applied.foreign:
+            return command
+        members = {"clientid": "", "groups": [], **command.members}
+        summary = f"Take over the client {command.target}, which was not made by Gatehouse."
+        return replace(command, name="modifyClient", members=members, summary=summary)
+
+
+def _whole(broker: ControlConnection) -> DynsecState:
+    [defaults] = broker.ask([_asking("getDefaultACLAccess", "defaults", {})])
+    return state_of(
+        clients=_every(broker, "listClients", "clients"),
+        roles=_every(broker, "listRoles", "roles"),
+        defaults=defaults["data"]["acls"],
+    )
+
+
+def _every(broker: ControlConnection, command: str, member: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while True:
+        page = {"verbose": True, "count": _PAGE, "offset": len(found)}
+        [answer] = broker.ask([_asking(command, member, page)])
+        rows = answer["data"][member]
+        found += rows
+        if len(rows) < _PAGE:
+            return found
+
+
+def _part(broker: ControlConnection, only: frozenset[str]) -> DynsecState:
+    names = sorted(only)
+    asked = [_asking("getClient", name, {"username": name}, tolerates=("Client not found",)) for name in names]
+    clients = [answer["data"]["client"] for answer in broker.ask(asked) if "data" in answer]
+    roles = {entry["rolename"] for client in clients for entry in client.get("roles", ())}
+    roles |= {role for name in names for role in own_roles(name)}
+    return state_of(clients=clients, roles=_roles(broker, sorted(roles)), defaults=default_documents(Defaults()))
+
+
+def _roles(broker: ControlConnection, names: Sequence[str]) -> list[Any]:
+    asked = [_asking("getRole", name, {"rolename": name}, tolerates=("Role not found",)) for name in names]
+    answers: list[Answer] = broker.ask(asked)
+    return [answer["data"]["role"] for answer in answers if "data" in answer]
+
+
+def _asking(name: str, target: str, members: dict[str, Any], *, tolerates: tuple[str, ...] = ()) -> Command:
+    return Command(name=name, target=target, summary="", members=members, tolerates=tolerates)
+
+
+def _parsed(applied: AppliedState) -> DynsecState:
+    return parse(applied.artifact) if applied.artifact else DynsecState()
+
+
+def _step(command: Command) -> Step:
+    payload = json.dumps({"members": dict(command.members), "tolerates": list(command.tolerates)})
+    return Step(kind=command.name, target=command.target, summary=command.summary, payload=payload)
+
+
+def _command(step: Step) -> Command:
+    payload = json.loads(step.payload)
+    return Command(
+        name=step.kind,
+        target=step.target,
+        summary=step.summary,
+        members=payload["members"],
+        tolerates=tuple(payload["tolerates"]),
+    )
+
+
+def _warning(name: str) -> str:
+    return (
+        f"The device {name!r} is called like the broker's control account, so its certificate controls the broker: "
+        "decommission it, and give the account a name with a slash, which no device can have."
+    )

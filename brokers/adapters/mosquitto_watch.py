@@ -1,0 +1,127 @@
+"""Listening to what Mosquitto logs on `$SYS/broker/log/N`: who comes and who goes."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.mosquitto_log import LogReader, uptime_seconds
+from brokers.core.ports import BrokerUnreachable
+from brokers.core.values import AccessKind, BrokerEvent
+
+LOG = "$SYS/broker/log/N"
+UPTIME = "$SYS/broker/uptime"
+_QUEUED = 10_000
+_CONNECT_SECONDS = 4.0
+
+Line = tuple[str, str, datetime]
+
+
+class _Listener:
+    """A connection of its own that puts lines into a queue; None at its end. Lines beyond 10,000 waiting are lost."""
+
+    def __init__(self, connection: MosquittoConnection) -> None:
+        self.lines: queue.Queue[Line | None] = queue.Queue(_QUEUED)
+        self._client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"gatehouse-watch-{secrets.token_hex(8)}",
+            protocol=MQTTProtocolVersion.MQTTv5,
+        )
+        self._client.username_pw_set(connection.username, connection.password)
+        self._client.connect_timeout = _CONNECT_SECONDS
+        if connection.ca_pem:
+            self._client.tls_set_context(ssl.create_default_context(cadata=connection.ca_pem))
+        self._client.on_connect = self._on_connect
+        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
+        self._where = (connection.host, connection.port)
+
+    def open(self) -> None:
+        """Connects. Raises BrokerUnreachable."""
+        host, port = self._where
+        try:
+            self._client.connect(host, port, keepalive=10)
+        except (OSError, ValueError) as error:
+            raise BrokerUnreachable(f"The broker at {host}:{port} does not answer: is it up?") from error
+        self._client.loop_start()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _put(self, line: Line | None) -> None:
+        try:
+            self.lines.put_nowait(line)
+        except queue.Full:
+            if line is None:
+                self.lines.get_nowait()
+                self.lines.put_nowait(line)
+
+    def _on_connect(
+        self, client: Client, _data: object, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self._put(None)
+        else:
+            client.subscribe([(UPTIME, 0), (LOG, 0)])
+
+    def _on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
+        if message.topic == UPTIME:
+            client.unsubscribe(UPTIME)
+        self._put((message.topic, message.payload.decode("utf-8", "replace"), datetime.now(UTC)))
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _data: object,
+        _flags: DisconnectFlags,
+        _code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._put(None)
+
+
+def watch(connection: MosquittoConnection, stop: Event) -> Iterator[BrokerEvent]:
+    """Events until `stop` is set or the connection is lost. Raises BrokerUnreachable if there never was one.
+
+    Of what happened before it listened it says one thing: when the broker started. Its own connections, and those of
+    the control account, are left out.
+    """
+    listener = _Listener(connection)
+    listener.open()
+    reader = LogReader()
+    try:
+        while not stop.is_set():
+            try:
+                line = listener.lines.get(timeout=0.25)
+            except queue.Empty:
+                continue
+            if line is None:
+                return
+            event = _event(reader, line)
+            if event is not None and not event.client_id.startswith(("gatehouse-control-", "gatehouse-watch-")):
+                yield event
+    finally:
+        listener.close()
+
+
+def _event(reader: LogReader, line: Line) -> BrokerEvent | None:
+    topic, text, at = line
+    if topic == LOG:
+        return reader.read(text, at=at)
+    seconds = uptime_seconds(text)
+    if seconds is None:
+        return None
+    # what is retained may be one interval (10 s) old, so the broker may have started that much earlier
+    return BrokerEvent(at=at - timedelta(seconds=seconds + 15), kind=AccessKind.STARTED)

@@ -1,0 +1,293 @@
+"""The adapter against a real Mosquitto: what is written is read back, and devices feel it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from threading import Event, Thread
+from uuid import uuid4
+
+import pytest
+
+from brokers.adapters.mosquitto import ControlAccountTaken, MosquittoAdapter
+from brokers.core.ports import AppliedState, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.values import (
+    AccessKind,
+    AdapterKind,
+    Broker,
+    BrokerEvent,
+    BrokerId,
+    BrokerLink,
+    Connection,
+    SyncState,
+)
+from tests.brokers.conftest import OpensslCa
+from tests.brokers.device import Device, wait_until
+from tests.brokers.mosquitto import ADMIN, LiveMosquitto
+from tests.brokers.subjects import ALL, DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
+from tests.cast import NORTH, NOW
+
+
+@pytest.fixture
+def adapter(bare_mosquitto: LiveMosquitto) -> MosquittoAdapter:
+    return MosquittoAdapter(link=link_to(bare_mosquitto))
+
+
+def link_to(broker: LiveMosquitto) -> BrokerLink:
+    value = Broker(
+        id=BrokerId(uuid4()),
+        domain=NORTH,
+        domain_slug="north",
+        name="hall-7",
+        kind=AdapterKind.MOSQUITTO_DYNSEC,
+        listeners=(),
+        sync=SyncState.UNKNOWN,
+        detail="",
+        version="",
+        checked_at=None,
+        last_seen_at=None,
+        managed_since=None,
+        converged_seq=0,
+        created_at=NOW,
+    )
+    return BrokerLink(broker=value, connection=Connection(broker.connection))
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: MosquittoAdapter, desired: DesiredState) -> int:
+    """How many steps it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return len(steps)
+
+
+Enter = Callable[..., Device]
+HUB = rule("allow", PUBLISH, "north/#", role="hub")
+
+
+@pytest.fixture
+def device(bare_mosquitto: LiveMosquitto, openssl_ca: OpensslCa) -> Iterator[Enter]:
+    """A device with a certificate of that name, not yet connected."""
+    made: list[Device] = []
+
+    def make(name: str, **options: str) -> Device:
+        certificate, key = (
+            openssl_ca.make(name)
+            if not (openssl_ca.folder / f"{name}.pem").exists()
+            else (
+                openssl_ca.folder / f"{name}.pem",
+                openssl_ca.folder / f"{name}.key",
+            )
+        )
+        port = bare_mosquitto.device_port
+        made.append(Device(port=port, ca=openssl_ca.certificate, certificate=certificate, key=key, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_fresh_broker_holds_what_was_planned(adapter: MosquittoAdapter) -> None:
+    desired = all_of(subject("p-1", UP, DOWN, ALL), subject("p-2", UP, ALL), subject("p-3", standing=Standing.BARRED))
+    assert bring_to(adapter, desired) > 0
+    assert adapter.read().artifact == adapter.render(desired).artifact
+
+
+def test_second_plan_is_empty(adapter: MosquittoAdapter) -> None:
+    desired = all_of(subject("p-1", UP, DOWN, ALL))
+    bring_to(adapter, desired)
+    assert bring_to(adapter, desired) == 0
+
+
+def test_one_device_costs_the_same_beside_many(adapter: MosquittoAdapter) -> None:
+    bring_to(adapter, all_of(*(subject(f"p-{n}", UP, ALL) for n in range(60))))
+    new = subject("p-new", UP, ALL)
+    assert bring_to(adapter, only(new)) <= 6
+    assert bring_to(adapter, only(new)) == 0
+
+
+def test_administrator_stays_as_it_was(adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto) -> None:
+    before = bare_mosquitto.ctrl("getClient", ADMIN), bare_mosquitto.ctrl("getRole", "admin")
+    bring_to(adapter, all_of(subject("p-1", UP)))
+    bring_to(adapter, all_of())
+    assert (bare_mosquitto.ctrl("getClient", ADMIN), bare_mosquitto.ctrl("getRole", "admin")) == before
+
+
+def test_nothing_is_received_by_default(adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto) -> None:
+    bring_to(adapter, all_of())
+    said = bare_mosquitto.ctrl("getDefaultACLAccess")
+    assert "publishClientReceive : deny" in said
+
+
+def test_device_is_held_to_its_topics(adapter: MosquittoAdapter, device: Enter) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP, DOWN, ALL), subject("hub", HUB)))
+    pump, hub = device("p-1"), device("hub")
+    assert pump.connect()
+    assert hub.connect()
+    assert pump.subscribe("north/p-1/down/#")
+    assert not pump.subscribe("north/p-2/down/#")
+    assert not pump.subscribe("#")
+    assert not pump.subscribe("$SYS/#")
+    assert not pump.subscribe("$CONTROL/#")
+    assert pump.publish("north/p-1/up/t")
+    assert not pump.publish("north/p-2/up/t")
+    assert not pump.publish("$CONTROL/dynamic-security/v1")
+    hub.publish("north/p-1/down/t")
+    assert pump.hears("north/p-1/down/t")
+
+
+def test_client_id_is_the_certificates(adapter: MosquittoAdapter, device: Enter) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP), subject("p-2", UP)))
+    victim, thief = device("p-1"), device("p-2", client_id="p-1")
+    assert victim.connect()
+    thief.connect()
+    assert not wait_until(lambda: victim.ended, seconds=0.5)
+    assert not thief.publish("north/p-1/up/t")
+
+
+def test_edit_of_a_role_acts_on_live_connections(adapter: MosquittoAdapter, device: Enter) -> None:
+    wide, hub = (
+        rule("allow", SUBSCRIBE, "${domain}/all/#"),
+        subject("hub", HUB),
+    )
+    bring_to(adapter, all_of(subject("p-1", UP, wide), hub))
+    pump, speaker = device("p-1"), device("hub")
+    assert pump.connect()
+    assert speaker.connect()
+    assert pump.subscribe("north/all/#")
+    secret = rule("deny", SUBSCRIBE, "${domain}/all/secret/#")
+    bring_to(adapter, all_of(subject("p-1", UP, wide, secret), hub))
+    speaker.publish("north/all/secret/t")
+    speaker.publish("north/all/open")
+    assert pump.hears("north/all/open")
+    assert not pump.hears("north/all/secret/t", seconds=0.3)
+    assert pump.connected
+
+
+def test_barred_device_is_closed_and_comes_back_to_nothing(adapter: MosquittoAdapter, device: Enter) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP, DOWN, ALL)))
+    pump = device("p-1")
+    assert pump.connect()
+    bring_to(adapter, only(subject("p-1", standing=Standing.BARRED)))
+    assert wait_until(lambda: pump.ended, seconds=1)
+    again = device("p-1")
+    if again.connect():  # the certificate is still good for this broker
+        assert not again.publish("north/p-1/up/t")
+        assert not again.subscribe("north/p-1/down/#")
+        assert not again.subscribe("$share/g/north/all/x")
+
+
+def test_device_that_is_let_in_again_has_its_rights_again(adapter: MosquittoAdapter, device: Enter) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP)))
+    bring_to(adapter, only(subject("p-1", standing=Standing.BARRED)))
+    bring_to(adapter, only(subject("p-1", UP)))
+    pump = device("p-1")
+    assert pump.connect()
+    assert pump.publish("north/p-1/up/t")
+
+
+def test_unknown_device_gets_nothing(adapter: MosquittoAdapter, device: Enter) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP)))
+    stranger = device("p-9")
+    stranger.connect()
+    assert not stranger.publish("north/p-9/up/t")
+    assert not stranger.subscribe("north/all/x")
+
+
+def test_disconnect_closes_and_changes_nothing(adapter: MosquittoAdapter, device: Enter) -> None:
+    desired = all_of(subject("p-1", UP))
+    bring_to(adapter, desired)
+    pump = device("p-1")
+    assert pump.connect()
+    adapter.disconnect(desired.subjects[0].principal)
+    assert wait_until(lambda: pump.ended, seconds=1)
+    assert adapter.plan(desired, adapter.read()) == ()
+
+
+def test_disconnect_closes_a_device_that_the_broker_does_not_know(adapter: MosquittoAdapter, device: Enter) -> None:
+    stranger = device("p-9")
+    assert stranger.connect()
+    adapter.disconnect(subject("p-9").principal)
+    assert wait_until(lambda: stranger.ended, seconds=1)
+    assert "p-9" not in adapter.read().foreign
+
+
+def test_change_by_hand_is_found_and_put_right(adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto) -> None:
+    desired = all_of(subject("p-1", UP, ALL))
+    bring_to(adapter, desired)
+    bare_mosquitto.ctrl("addRoleACL", "gh.r.pump.allow", "publishClientSend", "everything/#", "allow", "9")
+    assert [step.kind for step in adapter.plan(desired, adapter.read())] == ["modifyRole"]
+    bring_to(adapter, desired)
+
+
+def test_foreign_client_with_a_devices_name_is_taken_over(
+    adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto
+) -> None:
+    bare_mosquitto.ctrl("createClient", "p-1", "-p", "by-hand")
+    bare_mosquitto.ctrl("addClientRole", "p-1", "admin", "5")
+    bring_to(adapter, only(subject("p-1", UP)))
+    assert "admin" not in bare_mosquitto.ctrl("getClient", "p-1")
+    bring_to(adapter, all_of(subject("p-1", UP)))
+
+
+def test_device_called_like_the_control_account_never_touches_it(
+    adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto
+) -> None:
+    before = bare_mosquitto.ctrl("getClient", ADMIN)
+    desired = all_of(subject(ADMIN, UP), subject("p-1", UP))
+    bring_to(adapter, desired)
+    assert ADMIN in adapter.render(desired).warnings[0]
+    with pytest.raises(ControlAccountTaken):
+        adapter.disconnect(subject(ADMIN).principal)
+    assert bare_mosquitto.ctrl("getClient", ADMIN) == before
+
+
+def test_effect_says_who_gains_what(adapter: MosquittoAdapter) -> None:
+    found = adapter.effect(all_of(subject("p-1", UP, ALL)), AppliedState(artifact=""))
+    assert found.gain == (
+        EffectLine(auth_id="p-1", action="publish", filter="north/p-1/up/#"),
+        EffectLine(auth_id="p-1", action="subscribe", filter="north/all/#"),
+    )
+    assert found.lose == ()
+
+
+def test_effect_says_who_loses_what(adapter: MosquittoAdapter) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP, ALL)))
+    found = adapter.effect(all_of(subject("p-1", standing=Standing.BARRED)), adapter.read())
+    assert {line.filter for line in found.lose} == {"north/p-1/up/#", "north/all/#"}
+    assert found.gain == ()
+
+
+def test_watch_tells_who_comes_and_goes(adapter: MosquittoAdapter, device: Enter) -> None:
+    seen: list[BrokerEvent] = []
+    stop = Event()
+    thread = Thread(target=lambda: seen.extend(adapter.watch(stop)))
+    thread.start()
+
+    def passes_by() -> bool:
+        pump = device("p-1")
+        pump.connect()
+        pump.close()
+        return wait_until(
+            lambda: {AccessKind.CONNECTED, AccessKind.DISCONNECTED} <= {e.kind for e in _of(seen, "p-1")}, seconds=0.3
+        )
+
+    assert wait_until(passes_by)  # the first time maybe before anybody listens
+    stop.set()
+    thread.join(5)
+    came = next(event for event in _of(seen, "p-1") if event.kind is AccessKind.CONNECTED)
+    assert (came.auth_id, came.address) == ("p-1", "127.0.0.1")
+    assert abs((came.at - datetime.now(UTC)).total_seconds()) < 30
+
+
+def _of(events: list[BrokerEvent], client_id: str) -> list[BrokerEvent]:
+    return [event for event in events if event.client_id == client_id]
