@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from brokers.adapters.mosquitto import ControlAccountTaken, MosquittoAdapter
+from brokers.adapters.mosquitto_dynsec import ControlAccountTaken, MosquittoDynsecAdapter
 from brokers.core.ports import AppliedState, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import (
     AccessKind,
@@ -29,8 +29,8 @@ from tests.cast import NORTH, NOW
 
 
 @pytest.fixture
-def adapter(bare_mosquitto: LiveMosquitto) -> MosquittoAdapter:
-    return MosquittoAdapter(link=link_to(bare_mosquitto))
+def adapter(bare_mosquitto: LiveMosquitto) -> MosquittoDynsecAdapter:
+    return MosquittoDynsecAdapter(link=link_to(bare_mosquitto))
 
 
 def link_to(broker: LiveMosquitto) -> BrokerLink:
@@ -61,7 +61,7 @@ def only(one: RenderSubject) -> DesiredState:
     return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
 
 
-def bring_to(adapter: MosquittoAdapter, desired: DesiredState) -> int:
+def bring_to(adapter: MosquittoDynsecAdapter, desired: DesiredState) -> int:
     """How many steps it took; afterwards nothing is left to do."""
     steps = adapter.plan(desired, adapter.read(only=desired.only))
     adapter.apply(steps, between=lambda: None)
@@ -96,39 +96,39 @@ def device(bare_mosquitto: LiveMosquitto, openssl_ca: OpensslCa) -> Iterator[Ent
         one.close()
 
 
-def test_fresh_broker_holds_what_was_planned(adapter: MosquittoAdapter) -> None:
+def test_fresh_broker_holds_what_was_planned(adapter: MosquittoDynsecAdapter) -> None:
     desired = all_of(subject("p-1", UP, DOWN, ALL), subject("p-2", UP, ALL), subject("p-3", standing=Standing.BARRED))
     assert bring_to(adapter, desired) > 0
     assert adapter.read().artifact == adapter.render(desired).artifact
 
 
-def test_second_plan_is_empty(adapter: MosquittoAdapter) -> None:
+def test_second_plan_is_empty(adapter: MosquittoDynsecAdapter) -> None:
     desired = all_of(subject("p-1", UP, DOWN, ALL))
     bring_to(adapter, desired)
     assert bring_to(adapter, desired) == 0
 
 
-def test_one_device_costs_the_same_beside_many(adapter: MosquittoAdapter) -> None:
+def test_one_device_costs_the_same_beside_many(adapter: MosquittoDynsecAdapter) -> None:
     bring_to(adapter, all_of(*(subject(f"p-{n}", UP, ALL) for n in range(60))))
     new = subject("p-new", UP, ALL)
     assert bring_to(adapter, only(new)) <= 6
     assert bring_to(adapter, only(new)) == 0
 
 
-def test_administrator_stays_as_it_was(adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto) -> None:
+def test_administrator_stays_as_it_was(adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto) -> None:
     before = bare_mosquitto.ctrl("getClient", ADMIN), bare_mosquitto.ctrl("getRole", "admin")
     bring_to(adapter, all_of(subject("p-1", UP)))
     bring_to(adapter, all_of())
     assert (bare_mosquitto.ctrl("getClient", ADMIN), bare_mosquitto.ctrl("getRole", "admin")) == before
 
 
-def test_nothing_is_received_by_default(adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto) -> None:
+def test_nothing_is_received_by_default(adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto) -> None:
     bring_to(adapter, all_of())
     said = bare_mosquitto.ctrl("getDefaultACLAccess")
     assert "publishClientReceive : deny" in said
 
 
-def test_device_is_held_to_its_topics(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_device_is_held_to_its_topics(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     bring_to(adapter, all_of(subject("p-1", UP, DOWN, ALL), subject("hub", HUB)))
     pump, hub = device("p-1"), device("hub")
     assert pump.connect()
@@ -145,7 +145,7 @@ def test_device_is_held_to_its_topics(adapter: MosquittoAdapter, device: Enter) 
     assert pump.hears("north/p-1/down/t")
 
 
-def test_client_id_is_the_certificates(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_client_id_is_the_certificates(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     bring_to(adapter, all_of(subject("p-1", UP), subject("p-2", UP)))
     victim, thief = device("p-1"), device("p-2", client_id="p-1")
     assert victim.connect()
@@ -154,7 +154,7 @@ def test_client_id_is_the_certificates(adapter: MosquittoAdapter, device: Enter)
     assert not thief.publish("north/p-1/up/t")
 
 
-def test_edit_of_a_role_acts_on_live_connections(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_edit_of_a_role_acts_on_live_connections(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     wide, hub = (
         rule("allow", SUBSCRIBE, "${domain}/all/#"),
         subject("hub", HUB),
@@ -173,7 +173,7 @@ def test_edit_of_a_role_acts_on_live_connections(adapter: MosquittoAdapter, devi
     assert pump.connected
 
 
-def test_barred_device_is_closed_and_comes_back_to_nothing(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_barred_device_is_closed_and_comes_back_to_nothing(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     bring_to(adapter, all_of(subject("p-1", UP, DOWN, ALL)))
     pump = device("p-1")
     assert pump.connect()
@@ -186,7 +186,7 @@ def test_barred_device_is_closed_and_comes_back_to_nothing(adapter: MosquittoAda
         assert not again.subscribe("$share/g/north/all/x")
 
 
-def test_device_that_is_let_in_again_has_its_rights_again(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_device_that_is_let_in_again_has_its_rights_again(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     bring_to(adapter, all_of(subject("p-1", UP)))
     bring_to(adapter, only(subject("p-1", standing=Standing.BARRED)))
     bring_to(adapter, only(subject("p-1", UP)))
@@ -195,7 +195,7 @@ def test_device_that_is_let_in_again_has_its_rights_again(adapter: MosquittoAdap
     assert pump.publish("north/p-1/up/t")
 
 
-def test_unknown_device_gets_nothing(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_unknown_device_gets_nothing(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     bring_to(adapter, all_of(subject("p-1", UP)))
     stranger = device("p-9")
     stranger.connect()
@@ -203,7 +203,7 @@ def test_unknown_device_gets_nothing(adapter: MosquittoAdapter, device: Enter) -
     assert not stranger.subscribe("north/all/x")
 
 
-def test_disconnect_closes_and_changes_nothing(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_disconnect_closes_and_changes_nothing(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     desired = all_of(subject("p-1", UP))
     bring_to(adapter, desired)
     pump = device("p-1")
@@ -213,7 +213,9 @@ def test_disconnect_closes_and_changes_nothing(adapter: MosquittoAdapter, device
     assert adapter.plan(desired, adapter.read()) == ()
 
 
-def test_disconnect_closes_a_device_that_the_broker_does_not_know(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_disconnect_closes_a_device_that_the_broker_does_not_know(
+    adapter: MosquittoDynsecAdapter, device: Enter
+) -> None:
     stranger = device("p-9")
     assert stranger.connect()
     adapter.disconnect(subject("p-9").principal)
@@ -221,7 +223,7 @@ def test_disconnect_closes_a_device_that_the_broker_does_not_know(adapter: Mosqu
     assert "p-9" not in adapter.read().foreign
 
 
-def test_change_by_hand_is_found_and_put_right(adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto) -> None:
+def test_change_by_hand_is_found_and_put_right(adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto) -> None:
     desired = all_of(subject("p-1", UP, ALL))
     bring_to(adapter, desired)
     bare_mosquitto.ctrl("addRoleACL", "gh.r.pump.allow", "publishClientSend", "everything/#", "allow", "9")
@@ -230,7 +232,7 @@ def test_change_by_hand_is_found_and_put_right(adapter: MosquittoAdapter, bare_m
 
 
 def test_foreign_client_with_a_devices_name_is_taken_over(
-    adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto
+    adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto
 ) -> None:
     bare_mosquitto.ctrl("createClient", "p-1", "-p", "by-hand")
     bare_mosquitto.ctrl("addClientRole", "p-1", "admin", "5")
@@ -240,7 +242,7 @@ def test_foreign_client_with_a_devices_name_is_taken_over(
 
 
 def test_device_called_like_the_control_account_never_touches_it(
-    adapter: MosquittoAdapter, bare_mosquitto: LiveMosquitto
+    adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto
 ) -> None:
     before = bare_mosquitto.ctrl("getClient", ADMIN)
     desired = all_of(subject(ADMIN, UP), subject("p-1", UP))
@@ -251,7 +253,7 @@ def test_device_called_like_the_control_account_never_touches_it(
     assert bare_mosquitto.ctrl("getClient", ADMIN) == before
 
 
-def test_effect_says_who_gains_what(adapter: MosquittoAdapter) -> None:
+def test_effect_says_who_gains_what(adapter: MosquittoDynsecAdapter) -> None:
     found = adapter.effect(all_of(subject("p-1", UP, ALL)), AppliedState(artifact=""))
     assert found.gain == (
         EffectLine(auth_id="p-1", action="publish", filter="north/p-1/up/#"),
@@ -260,14 +262,14 @@ def test_effect_says_who_gains_what(adapter: MosquittoAdapter) -> None:
     assert found.lose == ()
 
 
-def test_effect_says_who_loses_what(adapter: MosquittoAdapter) -> None:
+def test_effect_says_who_loses_what(adapter: MosquittoDynsecAdapter) -> None:
     bring_to(adapter, all_of(subject("p-1", UP, ALL)))
     found = adapter.effect(all_of(subject("p-1", standing=Standing.BARRED)), adapter.read())
     assert {line.filter for line in found.lose} == {"north/p-1/up/#", "north/all/#"}
     assert found.gain == ()
 
 
-def test_watch_tells_who_comes_and_goes(adapter: MosquittoAdapter, device: Enter) -> None:
+def test_watch_tells_who_comes_and_goes(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     seen: list[BrokerEvent] = []
     stop = Event()
     thread = Thread(target=lambda: seen.extend(adapter.watch(stop)))

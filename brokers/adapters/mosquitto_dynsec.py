@@ -42,7 +42,7 @@ class ControlAccountTaken(Conflict):
     code = "control-account-taken"
 
 
-class MosquittoAdapter:
+class MosquittoDynsecAdapter:
     """Speaks to one Mosquitto 2.0.x or newer."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(stores_policy=True, protocol_versions=("3.1.1", "5"))
