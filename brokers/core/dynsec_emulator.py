@@ -22,8 +22,8 @@ def emulate(state: DynsecState, username: str, request: Request) -> bool:
 
 
 def may_send(state: DynsecState, username: str, topic: str) -> bool:
-    """Whether a publish passes. The broker itself refuses topics that begin with `$`."""
-    if topic.startswith("$"):
+    """Whether a publish passes. The broker itself refuses topics that begin with `$SYS`."""
+    if topic.startswith("$SYS"):
         return False
     return _decide(state, username, AclType.SEND, topic, matches, default=state.defaults.send)
 
@@ -45,7 +45,9 @@ def deliverable(state: DynsecState, username: str, filter: str, topic: str) -> b
 
 
 def contains(pattern: str, filter: str) -> bool:
-    """Whether `filter` is contained in `pattern`, level by level; `$` means nothing here."""
+    """Whether `filter` is contained in `pattern`, level by level; `$` means nothing here. 2.0.11 has one oddity."""
+    if filter == "#" and pattern in {"/#", "+/#"}:
+        return True
     ours, theirs = pattern.split("/"), filter.split("/")
     for position, level in enumerate(ours):
         if level == "#":

@@ -33,7 +33,7 @@ MOST_LEVELS = 200  # TOPIC_HIERARCHY_LIMIT of Mosquitto
 
 LIMITS = (
     Limit(kind=DeviationKind.NARROWER, why="Topics with control characters, or more than 200 levels, are refused."),
-    Limit(kind=DeviationKind.NARROWER, why="Nobody may publish to a topic that begins with $."),
+    Limit(kind=DeviationKind.NARROWER, why="Nobody may publish to a topic that begins with $SYS."),
     Limit(kind=DeviationKind.SIGNALLING, why="An MQTT 3.1.1 client is not told that a publish was refused."),
 )
 
@@ -165,14 +165,17 @@ class _Compiler:
                 self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
             else:
                 yield _Entry(Tier.ALLOW, Acl(kind=AclType.SEND, topic=topic, allow=True))
-                if topic.startswith("$"):
-                    self._narrower(bound, "Mosquitto lets nobody publish to a topic that begins with $.")
+                if topic.startswith("$SYS"):
+                    self._narrower(bound, "Mosquitto lets nobody publish to a topic that begins with $SYS.")
         if Action.SUBSCRIBE in rule.actions:
             if conditions := qos_condition(rule):
                 self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
                 return
             yield _Entry(Tier.ALLOW, Acl(kind=AclType.RECEIVE, topic=topic, allow=True))
             wide = begins_with_wildcard(topic)
+            if topic == "/#":
+                why = "Mosquitto grants the filter # where it should not, and delivers no more than is allowed."
+                self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
             if wide:
                 why = "A filter under another $-level than $SYS or $CONTROL is granted, and nothing delivered."
                 self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
