@@ -8,8 +8,11 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from console import folder_queue
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
+folder_queue.register()
 app = Celery("gatehouse")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

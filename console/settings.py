@@ -12,6 +12,7 @@ import dj_database_url
 import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Exchange
 from kombu import Queue as KombuQueue
 
 from console import env, logs
@@ -135,23 +136,16 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 
 
-# Celery: a task is only a wake-up for a row (kernel/services.py), so a lost message costs a second, not a change.
-def _embedded_transport() -> dict[str, str | float]:
-    folder = GATEHOUSE_HOME / "queue"
-    for name in ("messages", "control"):
-        (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-    return {
-        "data_folder_in": str(folder / "messages"),
-        "data_folder_out": str(folder / "messages"),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.05,
-    }
-
-
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 60} if REDIS_URL else _embedded_transport()
+# Celery: a task is only a wake-up for a row (kernel/services), so a lost message costs seconds, not a change.
+CELERY_BROKER_URL = REDIS_URL or "gatehouse-folder://localhost"  # console/folder_queue.py
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"visibility_timeout": 60, "socket_connect_timeout": 2, "socket_timeout": 5}
+    if REDIS_URL
+    else {"folder": str(GATEHOUSE_HOME / "queue"), "polling_interval": 0.05}
+)
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_QUEUES = [KombuQueue(queue.value) for queue in Queue]
+CELERY_TASK_QUEUES = [KombuQueue(queue.value, Exchange("gatehouse"), queue.value) for queue in Queue]
 CELERY_TASK_DEFAULT_QUEUE = Queue.POLICY.value
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -159,6 +153,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(GATEHOUSE_HOME / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "kernel.sweep", "schedule": 1.0, "options": {"queue": Queue.REVOCATION.value, "expires": 5}},

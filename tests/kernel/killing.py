@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from kernel.core.journal import Entry, Queue, Step
-from kernel.services import Wake
+from django.db import connection, transaction
+
+from kernel.core.actor import SYSTEM
+from kernel.core.clock import utc_now
+from kernel.core.journal import Entry, Queue, Step, Subject
+from kernel.services import Wake, record
 from kernel.tasks import wakeup_task
 
 LANES = 8
@@ -39,34 +42,19 @@ def mark(wake: Wake) -> str:
     return "marked"
 
 
-def record_entries(numbers: Sequence[int]) -> None:
-    """One entry for each number, each in a transaction of its own."""
-    from django.db import connection, transaction
-
-    from kernel import services
-    from kernel.core.actor import SYSTEM
-    from kernel.core.clock import utc_now
-    from kernel.core.journal import Subject
-
-    for number in numbers:
-        with transaction.atomic():
-            subject = Subject(kind="tests.mark", id=str(number))
-            services.record(action="tests.marked", subject=subject, actor=SYSTEM, now=utc_now())
-    connection.close()
-
-
-def main(count: int) -> None:
-    """Records `count` entries from several threads at once; each thread has lanes of its own."""
-    import django
-
-    django.setup()
+def record_all(count: int) -> None:
+    """Records `count` entries from several threads at once; each thread has a lane of its own."""
     lanes = [range(lane, count, LANES) for lane in range(LANES)]
-    threads = [threading.Thread(target=record_entries, args=(lane,)) for lane in lanes]
+    threads = [threading.Thread(target=_record, args=(lane,)) for lane in lanes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+def _record(numbers: Sequence[int]) -> None:
+    for number in numbers:
+        with transaction.atomic():
+            subject = Subject(kind="tests.mark", id=str(number))
+            record(action="tests.marked", subject=subject, actor=SYSTEM, now=utc_now())
+    connection.close()

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.killing import LANES
 from tests.servers import empty_redis, stop, wait_until
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT = 200
+COUNT, LANES = 200, 8
 KILLED_AFTER = (15, 60, 110, 150, 190)
 
 
@@ -68,12 +67,12 @@ class Installation:
 
     def states(self) -> Counter[str]:
         """How many wake-ups are in which state."""
-        lines = self.call(
-            "-c",
-            "import django; django.setup()\nfrom kernel.models import Wakeup\n"
-            "print(*Wakeup.objects.values_list('state', flat=True))",
-        )
-        return Counter(lines.split())
+        said = self.run_code("from kernel.models import Wakeup; print(*Wakeup.objects.values_list('state', flat=True))")
+        return Counter(said.split())
+
+    def run_code(self, code: str) -> str:
+        """The output of Python code that has Django at hand."""
+        return self.call("-c", f"import django; django.setup(); {code}")
 
 
 @pytest.fixture(params=["embedded", "redis"])
@@ -92,7 +91,7 @@ def test_killing_the_worker_loses_no_wakeup(installation: Installation) -> None:
     with installation.running("beat"):
         worker = installation.start("worker", "--queues", "revocation", "--concurrency", "4")
         try:
-            installation.call("-m", "tests.kernel.killing", str(COUNT))
+            installation.run_code(f"from tests.kernel.killing import record_all; record_all({COUNT})")
             for count in KILLED_AFTER:
                 wait_until(lambda n=count: len(installation.marks()) >= n, seconds=60, what=f"{count} marks")
                 os.killpg(worker.pid, signal.SIGKILL)

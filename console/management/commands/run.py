@@ -1,0 +1,87 @@
+"""`manage.py run`: everything under one parent, for a first look, a small site or a developer."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import http.client
+import socket
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from console.processes import all_programs
+from console.static_files import collect_static_files
+from console.supervisor import Supervisor
+
+HOST = "127.0.0.1"
+
+
+class Command(BaseCommand):
+    """Prepares what is missing, starts every process, and stays until Ctrl-C."""
+
+    help = "Runs web server, workers, scheduler, listener and an embedded MQTT broker; Ctrl-C ends all of them."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        with _only_one(settings.GATEHOUSE_HOME):
+            _require_free("GATEHOUSE_PORT", settings.GATEHOUSE_PORT)
+            _require_free("GATEHOUSE_MQTT_PORT", settings.GATEHOUSE_MQTT_PORT)
+            self._say(f"Preparing {settings.GATEHOUSE_HOME} ...")
+            call_command("quickstart", stdout=self.stdout, stderr=self.stderr)
+            collect_static_files()
+            connections.close_all()
+            logs = settings.GATEHOUSE_HOME / "logs"
+            self._say(f"Logs                {logs}/\n\nStarting ...")
+            Supervisor(all_programs(), logs=logs, say=self._say).run(when_ready=self._is_ready)
+            self._say("Stopped.")
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+    def _is_ready(self) -> bool:
+        """Whether requests are served; says so if they are."""
+        link = http.client.HTTPConnection(HOST, settings.GATEHOUSE_PORT, timeout=2)
+        try:
+            link.request("GET", "/readyz", headers={"Host": urlsplit(settings.GATEHOUSE_BASE_URL).netloc})
+            ready = link.getresponse().status != HTTPStatus.SERVICE_UNAVAILABLE
+        except (http.client.HTTPException, OSError):
+            return False
+        finally:
+            link.close()
+        if ready:
+            self._say(f"Gatehouse is up: {settings.GATEHOUSE_BASE_URL}/ (Ctrl-C ends it)")
+        return ready
+
+
+@contextlib.contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    with (home / "run.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CommandError(
+                f"Gatehouse runs already in {home}: set GATEHOUSE_HOME, GATEHOUSE_PORT and GATEHOUSE_MQTT_PORT "
+                "to run a second one beside it."
+            ) from error
+        yield
+
+
+def _require_free(setting: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                raise CommandError(f"{setting} is {port}, which needs root: choose one above 1023.") from error
+            raise CommandError(f"Port {port} is taken by another program: set {setting} to a free one.") from error
