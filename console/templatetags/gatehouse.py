@@ -87,6 +87,13 @@ def state(value: str, word: str = "") -> SafeString:
     return format_html('<span class="state tone-{}">{}{}</span>', tone, icon(symbol), word or str(value))
 
 
+@register.simple_tag
+def happening(kind: str) -> SafeString:
+    """The icon of a line in a timeline, in the colour of its state."""
+    tone, symbol = _STATES.get(kind, ("idle", "info"))
+    return icon(symbol, f"tone-{tone}")
+
+
 @register.simple_tag(takes_context=True)
 def validity(context: dict[str, Any], begins: datetime, ends: datetime) -> SafeString:
     """A validity as a bar, with the words beside it."""

@@ -54,7 +54,7 @@ def columns(values: Sequence[tuple[str, int]], *, width: float, height: float, g
     """The values side by side in a drawing of that size; the largest reaches the top, any that is not 0 is seen."""
     if not values:
         return []
-    most = max(max(value for _, value in values), 1)
+    most = max(1, *(value for _, value in values))
     each = width / len(values)
     return [
         Column(

@@ -19,9 +19,9 @@ from django.urls import reverse
 from django.utils.cache import patch_cache_control
 
 from console.access import operator_caller
-from console.address import peer_address
 from console.models import Operator
 from console.views.navigation import NavigationGroup, navigation
+from kernel.api.address import peer_address
 from kernel.core.actor import Actor
 from kernel.core.caller import Caller, DomainRef
 from kernel.core.clock import utc_now

@@ -1,0 +1,142 @@
+"""Brokers: whether each holds the policy, what it can not enforce, and bringing it to the desired state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from brokers import queries, services
+from brokers.core.outcomes import Comparison
+from brokers.core.plans import PlannedDeviation, planned_deviation
+from brokers.core.ports import DeviationKind
+from brokers.core.values import Broker, PlanId
+from console.views.frame import Visit, screen, show
+from console.views.operations import find_panel
+from kernel.core.errors import Conflict, DomainError, Unavailable
+
+_SESSIONS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerRow:
+    """A broker in the list. `sync` is a word of its own before a plan was applied."""
+
+    broker: Broker
+    sync: str
+    sessions: int
+
+
+def broker_rows(visit: Visit) -> list[BrokerRow]:
+    """The brokers of the visit's domain."""
+    return [
+        BrokerRow(broker=broker, sync=broker.sync.value, sessions=queries.count_sessions(broker=broker.id))
+        for broker in queries.list_brokers(domains=[visit.domain.id])
+    ]
+
+
+@require_safe
+@screen("brokers:read")
+def list_brokers(request: HttpRequest, visit: Visit) -> HttpResponseBase:
+    """The brokers of the domain."""
+    return show(request, "brokers.html", {"rows": broker_rows(visit)})
+
+
+@require_safe
+@screen("brokers:read")
+def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
+    """One broker."""
+    broker = _seen(visit, name)
+    context = {
+        "broker": broker,
+        "panel": find_panel(visit, request.GET.get("operation", "")),
+        "sessions": queries.sessions_on(broker=broker.id, limit=_SESSIONS_SHOWN),
+        "session_count": queries.count_sessions(broker=broker.id),
+        "may_apply": visit.may("policy:apply", broker.domain),
+    }
+    return show(request, "broker.html", context)
+
+
+def _seen(visit: Visit, name: str) -> Broker:
+    return queries.get_broker(name=name, domains=visit.caller.domain_ids)
+
+
+@require_safe
+@screen("brokers:read")
+def show_deviations(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
+    """What the broker can not enforce exactly: a part of its page, fetched apart since the whole policy is rendered."""
+    broker = _seen(visit, name)
+    rendering = services.render_broker(broker=broker.id)
+    found: list[PlannedDeviation] = [planned_deviation(deviation) for deviation in rendering.deviations]
+    return show(request, "parts/deviations.html", {"deviations": found})
+
+
+@require_POST
+@screen("brokers:read")
+def check(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
+    """Compares the broker with the policy now, and says how it stands."""
+    broker = _seen(visit, name)
+    visit.check_may("policy:apply", broker.domain)
+    try:
+        found: Comparison = services.compare_broker(broker=broker.id, now=visit.now)
+    except DomainError as error:
+        messages.error(request, error.detail)
+    else:
+        if found.count:
+            messages.warning(request, f"{found.detail} ({found.count} differences)")
+        else:
+            messages.success(request, found.detail or "It holds exactly the policy.")
+    return HttpResponseRedirect(reverse("broker", args=[broker.name]))
+
+
+@require_POST
+@screen("brokers:read")
+def make_plan(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
+    """Computes a plan from what the broker holds now, and shows it."""
+    broker = _seen(visit, name)
+    visit.check_may("policy:apply", broker.domain)
+    try:
+        plan = services.plan_broker(broker=broker.id, actor=visit.actor, now=visit.now)
+    except Unavailable as error:
+        messages.error(request, f"{error.detail} Nothing was changed; check that {broker.name} runs, then plan again.")
+        return HttpResponseRedirect(reverse("broker", args=[broker.name]))
+    return HttpResponseRedirect(reverse("broker-plan", args=[broker.name, plan.id]))
+
+
+@require_GET
+@screen("brokers:read")
+def show_plan(request: HttpRequest, visit: Visit, name: str, plan: UUID) -> HttpResponse:
+    """What the plan would do, for whom, and what the broker can not express."""
+    broker = _seen(visit, name)
+    found = queries.get_plan(plan=PlanId(plan), broker=broker.id)
+    context = {
+        "broker": broker,
+        "plan": found,
+        "wider": [deviation for deviation in found.deviations if deviation.kind == DeviationKind.WIDER],
+        "may_apply": visit.may("policy:apply", broker.domain),
+    }
+    return show(request, "broker_plan.html", context)
+
+
+@require_POST
+@screen("brokers:read")
+def apply_plan(request: HttpRequest, visit: Visit, name: str, plan: UUID) -> HttpResponseBase:
+    """Applies the plan; the broker's page then shows the operation."""
+    broker = _seen(visit, name)
+    visit.check_may("policy:apply", broker.domain)
+    try:
+        operation = services.apply_plan(
+            broker=broker.id,
+            plan=PlanId(plan),
+            accept_deviations=tuple(request.POST.getlist("accept")),
+            actor=visit.actor,
+            now=visit.now,
+        )
+    except Conflict as error:
+        messages.error(request, error.detail)
+        return HttpResponseRedirect(reverse("broker-plan", args=[broker.name, plan]))
+    return HttpResponseRedirect(f"{reverse('broker', args=[broker.name])}?operation={operation}")

@@ -1,0 +1,255 @@
+"""One device: who it is, what proves it, what it may do and why, where it is connected, what happened to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from acl.core.explanation import effective
+from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
+from acl.queries import list_roles
+from brokers import queries as broker_queries
+from brokers.core.values import AccessEvent, AccessKind
+from console.views.enrolment_lines import mosquitto_lines, paho_lines
+from console.views.frame import Visit, screen, show
+from console.views.journal import entry_row
+from console.views.operations import find_panel
+from devices import queries
+from devices.core.lifecycle import WrongState, check_transition
+from devices.core.values import Credential, Device, DeviceId, DeviceState, DeviceSubject
+from kernel.core.ids import DomainId
+from kernel.queries import list_entries
+from pki.core.values import IssuedCertificate
+from pki.queries import certificates_by_id
+
+_TIMELINE = 30
+_AT_THE_DOOR = {
+    AccessKind.CONNECTED: "Connected to",
+    AccessKind.DISCONNECTED: "Disconnected from",
+    AccessKind.REFUSED: "Refused by",
+    AccessKind.DENIED: "Denied something by",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialRow:
+    """A credential and its certificate."""
+
+    credential: Credential
+    certificate: IssuedCertificate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """A rule as it holds for the device. `filter` is empty where the rule is void; `reason` then says why."""
+
+    effect: str
+    actions: str
+    filter: str
+    template: str
+    conditions: str
+    reason: str
+    role: str
+    role_address: str
+    via: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One line of the timeline. `kind` names an icon's state."""
+
+    at: datetime
+    kind: str
+    what: str
+    detail: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """Which acts are offered: the operator may do them, and the device's state allows them."""
+
+    suspend: bool
+    resume: bool
+    quarantine: bool
+    revoke: bool
+    decommission: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self.suspend or self.resume or self.quarantine or self.revoke or self.decommission
+
+
+@require_safe
+@screen("devices:read")
+def show_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResponseBase:
+    """The device."""
+    found = seen_device(visit, device)
+    subject = queries.subject_of(device=found.id)
+    events = broker_queries.events_of(device=found.id, limit=_TIMELINE)
+    context = {
+        "device": found,
+        "acts": acts_of(visit, found),
+        "panel": find_panel(visit, request.GET.get("operation", "")),
+        "credentials": _credentials(found.id),
+        "permissions": permissions_of(subject),
+        "sessions": broker_queries.sessions_of(device=found.id),
+        "refusals": [event for event in events if event.kind in {AccessKind.REFUSED, AccessKind.DENIED}][:8],
+        "timeline": _timeline(visit, found, events),
+        "snippets": _snippets(subject),
+        "journal": f"{reverse('journal')}?kind=devices.device&subject={found.id}",
+    }
+    return show(request, "device.html", context)
+
+
+def seen_device(visit: Visit, device: UUID) -> Device:
+    """The device, in a domain of the visit. Raises UnknownDevice."""
+    return queries.get_device(device=DeviceId(device), domains=visit.caller.domain_ids)
+
+
+def acts_of(visit: Visit, device: Device) -> Acts:
+    """What the operator can do to the device now."""
+    writes = visit.may("devices:write", device.domain)
+    revokes = visit.may("certificates:revoke", device.domain)
+    state = device.state
+    return Acts(
+        suspend=writes and _follows(state, DeviceState.SUSPENDED),
+        resume=writes and state in {DeviceState.SUSPENDED, DeviceState.QUARANTINED},
+        quarantine=writes and _follows(state, DeviceState.QUARANTINED),
+        revoke=revokes and _follows(state, DeviceState.REVOKED),
+        decommission=writes and revokes and _follows(state, DeviceState.DECOMMISSIONED),
+    )
+
+
+def _follows(before: DeviceState, after: DeviceState) -> bool:
+    try:
+        check_transition(before=before, after=after)
+    except WrongState:
+        return False
+    return True
+
+
+def _credentials(device: DeviceId) -> list[CredentialRow]:
+    found = queries.credentials_of(device=device)
+    certificates = certificates_by_id(ids=[credential.certificate for credential in found])
+    return [
+        CredentialRow(credential=credential, certificate=certificates.get(credential.certificate))
+        for credential in found
+    ]
+
+
+def permissions_of(subject: DeviceSubject) -> list[Permission]:
+    """Every rule in force for the device, denies first."""
+    addresses = role_addresses(subject.device.domain)
+    rows = []
+    for found in effective(subject.policy, subject.principal):
+        rule, binding = found.bound.rule, found.bound.binding
+        rows.append(
+            Permission(
+                effect=rule.effect.value,
+                actions=actions_of(rule),
+                filter=found.filter or "",
+                template=rule.topic,
+                conditions=conditions_of(rule),
+                reason=found.void_reason,
+                role=found.bound.role_name,
+                role_address=addresses.get(found.bound.role_name, ""),
+                via=binding.via.replace("_", " ") if binding else "quarantine",
+                target=binding.target if binding else "",
+            )
+        )
+    return sorted(rows, key=lambda row: row.effect != Effect.DENY.value)
+
+
+def role_addresses(domain: DomainId) -> dict[str, str]:
+    """Where each role of the domain has its page, by name."""
+    return {role.name: reverse("role", args=[role.id]) for role in list_roles(domains=[domain])}
+
+
+def actions_of(rule: Rule) -> str:
+    """The actions of a rule as words."""
+    return ", ".join(action.value for action in Action if action in rule.actions)
+
+
+def conditions_of(rule: Rule) -> str:
+    """The conditions of a rule as words; empty if it has none."""
+    words = []
+    if rule.qos != EVERY_QOS:
+        words.append("QoS " + ", ".join(map(str, sorted(rule.qos))))
+    if rule.retain is not Retain.ANY:
+        words.append("retained only" if rule.retain is Retain.ONLY else "never retained")
+    if rule.shared is not Shared.ANY:
+        group = f" in {rule.shared_group}" if rule.shared_group else ""
+        words.append(f"shared only{group}" if rule.shared is Shared.ONLY else "not shared")
+    return "; ".join(words)
+
+
+def _timeline(visit: Visit, device: Device, events: Sequence[AccessEvent]) -> list[Happening]:
+    lines = [
+        Happening(
+            at=event.at,
+            kind=event.kind.value,
+            what=f"{_AT_THE_DOOR[event.kind]} {event.broker_name}",
+            detail=" · ".join(filter(None, (event.address, event.detail))),
+            address="",
+        )
+        for event in events
+    ]
+    if visit.may("journal:read", device.domain):
+        found = list_entries(
+            domain=device.domain, subject_kind="devices.device", subject_id=str(device.id), limit=_TIMELINE
+        )
+        for row in map(entry_row, found):
+            note = f"“{row.note}”" if row.note else ""
+            state = row.action.rpartition(".")[2]
+            lines.append(
+                Happening(
+                    at=row.at,
+                    kind={"resumed": "active", "enrolled": "active", "renewed": "active"}.get(state, state),
+                    what=row.what,
+                    detail=" · ".join(filter(None, (f"by {row.who}", note))),
+                    address=reverse("operation", args=[row.id]),
+                )
+            )
+    return sorted(lines, key=lambda line: line.at, reverse=True)[:_TIMELINE]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snippet:
+    """Lines to copy that connect the device to one listener."""
+
+    id: str
+    broker: str
+    language: str
+    text: str
+
+
+def _snippets(subject: DeviceSubject) -> list[Snippet]:
+    device = subject.device
+    if device.state is not DeviceState.ACTIVE:
+        return []
+    topic = _topic_to_try(subject)
+    found = []
+    for number, endpoint in enumerate(broker_queries.endpoints(device.domain)):
+        for language, lines in (("mosquitto_pub", mosquitto_lines), ("Python, paho-mqtt", paho_lines)):
+            text = lines(name=device.name, client_id=device.client_id, endpoint=endpoint, topic=topic)
+            id = f"snippet-{number}-{lines.__name__}"
+            found.append(Snippet(id=id, broker=endpoint.name, language=language, text=text))
+    return found
+
+
+def _topic_to_try(subject: DeviceSubject) -> str:
+    """A topic name that the first allow rule for publish lets the device publish to."""
+    for found in effective(subject.policy, subject.principal):
+        rule = found.bound.rule
+        if found.filter and rule.effect is Effect.ALLOW and Action.PUBLISH in rule.actions:
+            return found.filter.replace("#", "hello").replace("+", "hello")
+    return "a/topic/it/may/publish/to"

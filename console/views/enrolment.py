@@ -1,0 +1,124 @@
+"""Enrolment tokens: how much of each is used, a new one (shown once), and its end."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.views.enrolment_lines import enrolment_lines
+from console.views.forms import ConsoleForm
+from console.views.frame import NotHere, Visit, screen, show
+from console.views.paging import place_of
+from devices import queries, services
+from devices.core.values import EnrolmentTokenId
+from kernel.core.errors import DomainError, Invalid
+
+_ENDS = (
+    (3_600, "an hour"),
+    (86_400, "a day"),
+    (7 * 86_400, "a week"),
+    (30 * 86_400, "30 days"),
+    (365 * 86_400, "a year"),
+)
+
+
+class TokenForm(ConsoleForm):
+    """What a token allows."""
+
+    profile = forms.ChoiceField(help_text="It says what type the devices get, and whether somebody approves them.")
+    max_uses = forms.IntegerField(
+        label="How many devices", min_value=1, max_value=1_000_000, initial=1, help_text="The quota of the token."
+    )
+    expires_in = forms.TypedChoiceField(label="It ends after", choices=_ENDS, coerce=int, initial=86_400)
+    allowed_networks = forms.CharField(
+        label="Only from these networks",
+        required=False,
+        max_length=1_000,
+        help_text="CIDR, separated by blanks, such as 192.0.2.0/24 2001:db8::/32. Empty: from anywhere.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, profiles: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["profile"].choices = [(name, name) for name in profiles]  # type: ignore[attr-defined]
+
+    def clean_allowed_networks(self) -> list[str]:
+        """Each has to be one."""
+        words = self.cleaned_data["allowed_networks"].replace(",", " ").split()
+        for word in words:
+            try:
+                ipaddress.ip_network(word)
+            except ValueError as error:
+                raise forms.ValidationError(f"{word} is no network: {error}.") from error
+        return words
+
+
+@require_safe
+@screen("enrolment-tokens:read")
+def list_tokens(request: HttpRequest, visit: Visit) -> HttpResponseBase:
+    """The domain's tokens, the newest first."""
+    place = place_of(request)
+    before = place.uuid_key()
+    found = queries.list_enrolment_tokens(
+        domains=[visit.domain.id], before=_uuid(before) if before else None, limit=place.size + 1
+    )
+    shown = found[: place.size]
+    more = [str(shown[-1].id)] if len(found) > place.size else None
+    context = {
+        "tokens": shown,
+        "pager": place.pager(shown=len(shown), next_key=more, noun="tokens"),
+        "may_write": visit.may("enrolment-tokens:write"),
+    }
+    return show(request, "enrolment.html", context)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Invalid("The page's address is damaged: begin again from the first page.") from error
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@screen("enrolment-tokens:write")
+def mint_token(request: HttpRequest, visit: Visit) -> HttpResponseBase:
+    """A form; sent, the new token with the lines that use it, this once."""
+    profiles = [profile.name for profile in queries.list_enrolment_profiles(domains=[visit.domain.id])]
+    form = TokenForm(request.POST or None, profiles=profiles)
+    if request.method == "POST" and form.is_valid():
+        try:
+            minted = services.mint_enrolment_token(
+                domain=visit.domain.id,
+                profile=form.cleaned_data["profile"],
+                max_uses=form.cleaned_data["max_uses"],
+                expires_in_seconds=form.cleaned_data["expires_in"],
+                allowed_networks=form.cleaned_data["allowed_networks"],
+                actor=visit.actor,
+                now=visit.now,
+            )
+        except DomainError as error:
+            form.add_fault(error)
+        else:
+            context = {"minted": minted, "lines": enrolment_lines(token=minted.token), "form": form}
+            return show(request, "token_minted.html", context)
+    return show(request, "token_form.html", {"form": form, "profiles": profiles})
+
+
+@require_POST
+@screen("enrolment-tokens:read")
+def revoke_token(request: HttpRequest, visit: Visit, token: UUID) -> HttpResponseBase:
+    """Ends a token at once; devices that came in with it stay."""
+    found = queries.find_enrolment_token(token=EnrolmentTokenId(token), domains=visit.caller.domain_ids)
+    if found is None:
+        raise NotHere("There is no such enrolment token, or it belongs to a domain that is not yours.")
+    visit.check_may("enrolment-tokens:write", found.domain)
+    services.revoke_enrolment_token(token=found.id, actor=visit.actor, now=visit.now)
+    messages.success(request, "The token is revoked: nobody comes in with it any more.")
+    return HttpResponseRedirect(reverse("enrolment"))

@@ -1,0 +1,78 @@
+"""May this device do that? The verdict with the rule that decided, and every rule that was looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.http import require_safe
+
+from acl.core.values import Action, Allow, Publish, Request, Subscribe
+from brokers.services.explaining import explain_request
+from console.views.device import seen_device
+from console.views.frame import Visit, screen, show
+from kernel.core.errors import Invalid
+
+_MOST_CHARACTERS = 1_024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A rule that was looked at; `decides` marks the one that gave the verdict."""
+
+    effect: str
+    filter: str
+    template: str
+    role: str
+    why: str
+    decides: bool
+
+
+@require_safe
+@screen("policy:read")
+def explain_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResponseBase:
+    """The verdict, as a part of the device's page or as a page of its own."""
+    found = seen_device(visit, device)
+    action, topic = request.GET.get("action", Action.PUBLISH), request.GET.get("topic", "")
+    context: dict[str, object] = {"device": found, "asked": {"action": action, "topic": topic}}
+    try:
+        asked = _request(action, topic, qos=request.GET.get("qos", "0"), retain=bool(request.GET.get("retain")))
+        answer = explain_request(device=found.id, request=asked)
+        explanation = answer.explanation
+        context |= {
+            "allowed": isinstance(explanation.verdict, Allow),
+            "summary": explanation.summary,
+            "brokers": answer.brokers,
+            "considered": [
+                Looked(
+                    effect=row.rule.rule.effect.value,
+                    filter=row.filter or "",
+                    template=row.rule.rule.topic,
+                    role=row.rule.role_name,
+                    why=row.why,
+                    decides=row.rule is explanation.verdict.rule,
+                )
+                for row in explanation.considered
+            ],
+        }
+        if not explanation.considered:
+            context["summary"] = f"It is {found.state}, and no rule holds for it: it may do nothing."
+    except Invalid as error:
+        context["fault"] = error.detail
+    part = bool(request.headers.get("HX-Request"))
+    return show(request, "parts/explanation.html" if part else "explanation.html", context)
+
+
+def _request(action: str, topic: str, *, qos: str, retain: bool) -> Request:
+    """The request that the form spells. Raises Invalid."""
+    if not topic:
+        raise Invalid("Type a topic to ask about.")
+    if len(topic) > _MOST_CHARACTERS:
+        raise Invalid(f"Ask about a topic of at most {_MOST_CHARACTERS} characters.")
+    level = int(qos) if qos in {"0", "1", "2"} else 0
+    if action == Action.SUBSCRIBE:
+        return Subscribe.parse(topic, qos=level)
+    if action == Action.PUBLISH:
+        return Publish(topic=topic, qos=level, retain=retain)
+    raise Invalid("Ask whether it may publish or subscribe.")

@@ -1,0 +1,97 @@
+"""Pages of a list by keyset: where the next page begins, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+
+from kernel.core import cursor
+from kernel.core.errors import Invalid
+
+SIZES = (25, 50, 100)
+_LONGEST_TRAIL = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pager:
+    """The foot of a list; an address is empty where there is no such page."""
+
+    words: str
+    previous: str
+    next: str
+    sizes: Sequence[tuple[int, str, bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in a list a request stands. `trail` holds the cursors of the pages before, the first page's is empty."""
+
+    size: int
+    cursor: str
+    trail: tuple[str, ...]
+    filters: Mapping[str, str]
+
+    @property
+    def key(self) -> list[Any] | None:
+        """The sort key of the row before the page; None on the first page. Raises Invalid."""
+        return cursor.decode(self.cursor) if self.cursor else None
+
+    def uuid_key(self) -> str | None:
+        """The key, where it is one text. Raises Invalid."""
+        match self.key:
+            case None:
+                return None
+            case [str(text)]:
+                return text
+        raise Invalid("The page's address is damaged: begin again from the first page.", code="invalid-cursor")
+
+    def number_key(self) -> int | None:
+        """The key, where it is one positive number. Raises Invalid."""
+        match self.key:
+            case None:
+                return None
+            case [int(number)] if number > 0:
+                return number
+        raise Invalid("The page's address is damaged: begin again from the first page.", code="invalid-cursor")
+
+    def pager(self, *, shown: int, next_key: Sequence[Any] | None, noun: str, about: int | None = None) -> Pager:
+        """The foot of a page of `shown` rows; `next_key` is the last row's sort key if there are more."""
+        following = cursor.encode(next_key) if next_key is not None else ""
+        number = len(self.trail) + 1
+        words = f"{shown} {noun}" if number == 1 and not following else f"Page {number}, {shown} {noun}"
+        if about is not None and (following or number > 1):
+            words += f" of about {about:,}"
+        return Pager(
+            words=words,
+            previous=self._address(self.trail[-1], self.trail[:-1]) if self.trail else "",
+            next=self._address(following, (*self.trail, self.cursor)) if following else "",
+            sizes=[(size, self._address("", (), size=size), size == self.size) for size in SIZES],
+        )
+
+    def _address(self, place: str, trail: tuple[str, ...], *, size: int | None = None) -> str:
+        values = {name: value for name, value in self.filters.items() if value}
+        chosen = size or self.size
+        if chosen != SIZES[0]:
+            values["size"] = str(chosen)
+        if place:
+            values["cursor"] = place
+        if trail:
+            values["trail"] = ".".join(trail[-_LONGEST_TRAIL:])
+        return "?" + urlencode(values)
+
+
+def place_of(request: HttpRequest, *filters: str) -> Place:
+    """The request's place in a list that has those filters."""
+    asked = request.GET
+    size = asked.get("size", "")
+    trail = asked.get("trail")
+    return Place(
+        size=int(size) if size in {str(known) for known in SIZES} else SIZES[0],
+        cursor=asked.get("cursor", ""),
+        trail=tuple(trail.split(".")) if trail is not None else (),
+        filters={name: asked.get(name, "").strip()[:200] for name in filters},
+    )

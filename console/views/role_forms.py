@@ -1,0 +1,148 @@
+"""The forms of roles: a name, its rules one by one, and to whom the role is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from acl.core.rules import RuleSpec
+from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
+from console.views.forms import ConsoleForm
+from kernel.core.errors import FieldError
+
+_MOST_ROWS = 500
+_PLAIN = {"autocomplete": "off", "spellcheck": "false"}
+
+
+class RoleForm(ConsoleForm):
+    """What a role is called. `version` is the one that was read."""
+
+    name = forms.CharField(max_length=64, widget=forms.TextInput(attrs=_PLAIN))
+    description = forms.CharField(max_length=500, required=False)
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+class RuleForm(ConsoleForm):
+    """One rule. Without a topic it is left out."""
+
+    effect = forms.ChoiceField(choices=[(value.value, value.value) for value in Effect])
+    actions = forms.ChoiceField(
+        choices=[("publish", "publish"), ("subscribe", "subscribe"), ("publish subscribe", "both")]
+    )
+    topic = forms.CharField(
+        label="Topic filter",
+        max_length=1_024,
+        required=False,
+        strip=False,
+        widget=forms.TextInput(
+            attrs={**_PLAIN, "class": "form-control mono", "placeholder": "${domain}/${client_id}/up/#"}
+        ),
+    )
+    qos = forms.ChoiceField(
+        label="QoS", choices=[("0 1 2", "any"), ("0", "0"), ("0 1", "0, 1"), ("1", "1"), ("1 2", "1, 2"), ("2", "2")]
+    )
+    retain = forms.ChoiceField(choices=[(value.value, value.value) for value in Retain])
+    shared = forms.ChoiceField(choices=[(value.value, value.value) for value in Shared])
+
+    def spec(self) -> RuleSpec:
+        """The rule that the row spells."""
+        values = self.cleaned_data
+        return RuleSpec(
+            effect=Effect(values["effect"]),
+            actions=frozenset(Action(word) for word in values["actions"].split()),
+            topic=values["topic"],
+            qos=frozenset(map(int, values["qos"].split())),
+            retain=Retain(values["retain"]),
+            shared=Shared(values["shared"]),
+        )
+
+    def blank(self) -> bool:
+        """Whether the row holds no rule."""
+        return not self.cleaned_data.get("topic")
+
+
+class RuleForms:
+    """The rows of a role's rules, with an empty one at the end to go on with."""
+
+    def __init__(self, sent: QueryDict | None, rules: Sequence[Rule] = ()) -> None:
+        self.sent = sent
+        if sent is None:
+            rows: list[dict[str, str] | None] = [*map(_row_of, rules), None]
+            self.rows = [RuleForm(initial=row, prefix=f"rule-{n}") for n, row in enumerate(rows)]
+        else:
+            count = sent.get("rows", "0")
+            count = min(int(count), _MOST_ROWS) if count.isascii() and count.isdigit() else 0
+            self.rows = [RuleForm(sent, prefix=f"rule-{n}") for n in range(count)]
+            if "more" in sent:
+                self.rows.append(RuleForm(prefix=f"rule-{count}"))
+
+    def __iter__(self) -> Any:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def is_valid(self) -> bool:
+        """Whether every row can be read; errors then stand beside their fields."""
+        answers = [row.is_valid() for row in self.rows]
+        return all(answers)
+
+    def specs(self) -> list[RuleSpec]:
+        """The rules that the rows spell."""
+        return [row.spec() for row in self.rows if not row.blank()]
+
+    def add_faults(self, faults: Iterable[FieldError]) -> list[FieldError]:
+        """Puts those about a rule beside it; the others come back."""
+        filled = [row for row in self.rows if not row.blank()]
+        others = []
+        for fault in faults:
+            _, _, rest = fault.pointer.partition("/rules/")
+            number, _, name = rest.partition("/")
+            if number.isdigit() and int(number) < len(filled):
+                row = filled[int(number)]
+                row.add_error(name if name in row.fields else None, fault.detail)
+            else:
+                others.append(fault)
+        return others
+
+
+def _row_of(rule: Rule) -> dict[str, str]:
+    return {
+        "effect": rule.effect.value,
+        "actions": " ".join(action.value for action in Action if action in rule.actions),
+        "topic": rule.topic,
+        "qos": " ".join(map(str, sorted(rule.qos or EVERY_QOS))),
+        "retain": rule.retain.value,
+        "shared": rule.shared.value,
+    }
+
+
+class BindForm(ConsoleForm):
+    """To whom a role is given."""
+
+    via = forms.ChoiceField(
+        label="Give it to",
+        choices=[
+            ("device", "a device"),
+            ("group", "a group"),
+            ("device_type", "a device type"),
+            ("domain", "the whole domain"),
+        ],
+    )
+    target = forms.CharField(
+        label="called", max_length=64, required=False, widget=forms.TextInput(attrs={**_PLAIN, "list": "targets"})
+    )
+
+    def __init__(self, *args: Any, groups: Sequence[str], device_types: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.suggestions = [*groups, *device_types]
+
+    def clean(self) -> dict[str, Any]:
+        """All but the domain have a name."""
+        values = self.cleaned_data
+        if values.get("via") != "domain" and not values.get("target"):
+            self.add_error("target", "Type the name of what gets the role.")
+        return values

@@ -1,0 +1,213 @@
+"""Roles: rules as a table that can be read, to whom each is given, and the form that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from acl import queries, services
+from acl.core.values import Role, RoleId, Rule
+from console.views.device import actions_of, conditions_of
+from console.views.frame import Visit, screen, show
+from console.views.role_forms import BindForm, RoleForm, RuleForms
+from devices.core.values import BindingId, DeviceId
+from devices.queries import BindingRow, find_device_by_name, list_bindings, list_device_types, list_groups
+from devices.services import bind_role, unbind_role
+from devices.services.bindings import BindingTarget
+from kernel.core.errors import Conflict, DomainError, Invalid, NotFound
+from kernel.core.ids import DomainId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRow:
+    """A rule for people."""
+
+    effect: str
+    actions: str
+    topic: str
+    conditions: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRow:
+    """A role in the list; `given` says how often it is bound."""
+
+    role: Role
+    given: int
+
+
+def rule_rows(rules: Sequence[Rule]) -> list[RuleRow]:
+    """The rules for people."""
+    return [
+        RuleRow(effect=rule.effect.value, actions=actions_of(rule), topic=rule.topic, conditions=conditions_of(rule))
+        for rule in rules
+    ]
+
+
+@require_safe
+@screen("roles:read")
+def list_roles(request: HttpRequest, visit: Visit) -> HttpResponseBase:
+    """The domain's roles."""
+    bindings = list_bindings(domains=[visit.domain.id])
+    rows = [
+        RoleRow(role=role, given=sum(binding.role == role.id for binding in bindings))
+        for role in queries.list_roles(domains=[visit.domain.id])
+    ]
+    return show(request, "roles.html", {"rows": rows, "may_write": visit.may("roles:write")})
+
+
+@require_safe
+@screen("roles:read")
+def show_role(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBase:
+    """One role."""
+    found = _seen(visit, role)
+    return _page(request, visit, found, BindForm(**_targets(found.domain)))
+
+
+def _seen(visit: Visit, role: UUID) -> Role:
+    return queries.get_role(id=RoleId(role), domains=visit.caller.domain_ids)
+
+
+def _targets(domain: DomainId) -> dict[str, list[str]]:
+    return {
+        "groups": [name for _, _, name, _ in list_groups(domains=[domain])],
+        "device_types": [name for _, _, name, _ in list_device_types(domains=[domain])],
+    }
+
+
+def _page(request: HttpRequest, visit: Visit, role: Role, form: BindForm) -> HttpResponseBase:
+    bindings: list[BindingRow] = list_bindings(domains=[role.domain], role=role.id)
+    context = {
+        "role": role,
+        "rules": rule_rows(role.rules),
+        "bindings": bindings,
+        "form": form,
+        "may_write": visit.may("roles:write", role.domain),
+        "may_bind": visit.may("bindings:write", role.domain),
+    }
+    return show(request, "role.html", context)
+
+
+@require_POST
+@screen("roles:read")
+def bind(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBase:
+    """Gives the role to something."""
+    found = _seen(visit, role)
+    visit.check_may("bindings:write", found.domain)
+    form = BindForm(request.POST, **_targets(found.domain))
+    if form.is_valid():
+        try:
+            target = _target(form, domain=found.domain, slug=visit.caller.slug_of(found.domain))
+            bind_role(domain=found.domain, role=found.id, target=target, actor=visit.actor, now=visit.now)
+        except (Invalid, Conflict, NotFound) as error:
+            form.add_fault(error)
+        else:
+            messages.success(request, f"{found.name} is bound; the brokers are being told.")
+            return HttpResponseRedirect(reverse("role", args=[found.id]))
+    return _page(request, visit, found, form)
+
+
+def _target(form: BindForm, *, domain: DomainId, slug: str) -> BindingTarget:
+    via, name = form.cleaned_data["via"], form.cleaned_data["target"].strip()
+    if via == "domain":
+        return BindingTarget(domain=slug)
+    if via == "group":
+        return BindingTarget(group=name)
+    if via == "device_type":
+        return BindingTarget(device_type=name)
+    device = find_device_by_name(domain=domain, name=name)
+    if device is None:
+        raise NotFound(f"There is no device called {name!r} in this domain.")
+    return BindingTarget(device=DeviceId(device.id))
+
+
+@require_POST
+@screen("roles:read")
+def unbind(request: HttpRequest, visit: Visit, role: UUID, binding: UUID) -> HttpResponseBase:
+    """Takes the role away from something."""
+    found = _seen(visit, role)
+    visit.check_may("bindings:write", found.domain)
+    known = {row.id for row in list_bindings(domains=[found.domain], role=found.id)}
+    if binding not in known:
+        messages.warning(request, "That binding is gone already.")
+    else:
+        unbind_role(binding=BindingId(binding), actor=visit.actor, now=visit.now)
+        messages.success(request, "Unbound; the brokers are being told.")
+    return HttpResponseRedirect(reverse("role", args=[found.id]))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@screen("roles:write")
+def new_role(request: HttpRequest, visit: Visit) -> HttpResponseBase:
+    """Writes a new role."""
+    form, rules = RoleForm(request.POST or None), RuleForms(request.POST or None)
+    if request.method == "POST" and "more" not in request.POST and form.is_valid() and rules.is_valid():
+        try:
+            made = services.create_role(
+                domain=visit.domain.id,
+                name=form.cleaned_data["name"],
+                description=form.cleaned_data["description"],
+                rules=rules.specs(),
+                actor=visit.actor,
+                now=visit.now,
+            )
+        except (Invalid, Conflict) as error:
+            _tell(error, form, rules)
+        else:
+            messages.success(request, f"The role {made.name} is made. Bind it, and it takes effect.")
+            return HttpResponseRedirect(reverse("role", args=[made.id]))
+    return show(request, "role_form.html", {"form": form, "rules": rules, "role": None})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@screen("roles:write")
+def edit_role(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBase:
+    """Changes a role; the brokers follow."""
+    found = _seen(visit, role)
+    first = {"name": found.name, "description": found.description, "version": found.version}
+    form = RoleForm(request.POST or None, initial=first)
+    rules = RuleForms(request.POST or None, rules=found.rules)
+    if request.method == "POST" and "more" not in request.POST and form.is_valid() and rules.is_valid():
+        try:
+            services.change_role(
+                role=found.id,
+                name=form.cleaned_data["name"],
+                description=form.cleaned_data["description"],
+                rules=rules.specs(),
+                expected_version=form.cleaned_data["version"],
+                actor=visit.actor,
+                now=visit.now,
+            )
+        except (Invalid, Conflict) as error:
+            _tell(error, form, rules)
+        else:
+            messages.success(request, f"{form.cleaned_data['name']} is changed; the brokers are being told.")
+            return HttpResponseRedirect(reverse("role", args=[found.id]))
+    return show(request, "role_form.html", {"form": form, "rules": rules, "role": found})
+
+
+def _tell(error: DomainError, form: RoleForm, rules: RuleForms) -> None:
+    """Puts each fault beside its field: those of rules beside the rule."""
+    others = rules.add_faults(error.errors)
+    if others or not error.errors:
+        form.add_fault(type(error)(error.detail, errors=tuple(others)))
+
+
+@require_POST
+@screen("roles:write")
+def delete_role(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBase:
+    """Deletes a role that nothing is bound to."""
+    found = _seen(visit, role)
+    try:
+        services.delete_role(role=found.id, actor=visit.actor, now=visit.now)
+    except Conflict as error:
+        messages.error(request, error.detail)
+        return HttpResponseRedirect(reverse("role", args=[found.id]))
+    messages.success(request, f"The role {found.name} is deleted.")
+    return HttpResponseRedirect(reverse("roles"))

@@ -1,0 +1,96 @@
+"""The console's addresses. Setup, sign-in and themes need no session; all else is a screen."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from console.views import (
+    brokers,
+    certificates,
+    device,
+    device_acts,
+    devices,
+    enrolment,
+    explaining,
+    issuers,
+    journal,
+    operations,
+    overview,
+    preferences,
+    roles,
+    search,
+    sessions,
+    sign_in,
+)
+
+
+class _Word:
+    """One of a few words in an address."""
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+class _Change(_Word):
+    regex = "suspend|resume|quarantine"
+
+
+class _End(_Word):
+    regex = "revoke|decommission"
+
+
+class _Hold(_Word):
+    regex = "hold|release"
+
+
+register_converter(_Change, "change")
+register_converter(_End, "end")
+register_converter(_Hold, "hold")
+
+urlpatterns = [
+    path("", overview.show_overview, name="overview"),
+    path("setup/<str:token>/", sign_in.set_up, name="set-up"),
+    path("sign-in/", sign_in.sign_in, name="sign-in"),
+    path("sign-out/", sign_in.sign_out, name="sign-out"),
+    path("theme/", preferences.choose_theme, name="theme"),
+    path("domain/", preferences.change_domain, name="change-domain"),
+    path("search/", search.search, name="search"),
+    path("search/found/", search.search_found, name="search-found"),
+    path("devices/", devices.list_devices, name="devices"),
+    path("devices/<uuid:device>/", device.show_device, name="device"),
+    path("devices/<uuid:device>/explain/", explaining.explain_device, name="device-explain"),
+    path("devices/<uuid:device>/<change:act>/", device_acts.change_state, name="device-change"),
+    path("devices/<uuid:device>/<end:act>/", device_acts.end_device, name="device-end"),
+    path("enrolment/", enrolment.list_tokens, name="enrolment"),
+    path("enrolment/new/", enrolment.mint_token, name="new-token"),
+    path("enrolment/<uuid:token>/revoke/", enrolment.revoke_token, name="revoke-token"),
+    path("issuers/", issuers.list_issuers, name="issuers"),
+    path("issuers/<slug:slug>/", issuers.show_issuer, name="issuer"),
+    path("certificates/", certificates.list_certificates, name="certificates"),
+    path("certificates/<uuid:certificate>/", certificates.show_certificate, name="certificate"),
+    path("certificates/<uuid:certificate>/pem/", certificates.download_certificate, name="certificate-pem"),
+    path("certificates/<uuid:certificate>/revoke/", certificates.revoke_certificate, name="certificate-revoke"),
+    path("certificates/<uuid:certificate>/<hold:act>/", certificates.change_hold, name="certificate-hold"),
+    path("roles/", roles.list_roles, name="roles"),
+    path("roles/new/", roles.new_role, name="new-role"),
+    path("roles/<uuid:role>/", roles.show_role, name="role"),
+    path("roles/<uuid:role>/edit/", roles.edit_role, name="edit-role"),
+    path("roles/<uuid:role>/delete/", roles.delete_role, name="delete-role"),
+    path("roles/<uuid:role>/bindings/", roles.bind, name="bind-role"),
+    path("roles/<uuid:role>/bindings/<uuid:binding>/remove/", roles.unbind, name="unbind-role"),
+    path("brokers/", brokers.list_brokers, name="brokers"),
+    path("brokers/<slug:name>/", brokers.show_broker, name="broker"),
+    path("brokers/<slug:name>/deviations/", brokers.show_deviations, name="broker-deviations"),
+    path("brokers/<slug:name>/check/", brokers.check, name="broker-check"),
+    path("brokers/<slug:name>/plan/", brokers.make_plan, name="broker-make-plan"),
+    path("brokers/<slug:name>/plans/<uuid:plan>/", brokers.show_plan, name="broker-plan"),
+    path("brokers/<slug:name>/plans/<uuid:plan>/apply/", brokers.apply_plan, name="broker-apply"),
+    path("sessions/", sessions.list_sessions, name="sessions"),
+    path("journal/", journal.show_journal, name="journal"),
+    path("journal/verify/", journal.verify, name="journal-verify"),
+    path("operations/<uuid:operation>/", operations.show_operation, name="operation"),
+    path("operations/<uuid:operation>/panel/", operations.show_panel, name="operation-panel"),
+]
