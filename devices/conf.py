@@ -5,19 +5,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from devices.core.addresses import Network
 from devices.core.ports import BrokerDirectory
 
 
 def broker_directory() -> BrokerDirectory:
     """Who knows the brokers of a domain: `GATEHOUSE_BROKER_DIRECTORY` names it, `console/wiring.py` has it."""
     found: BrokerDirectory = import_string(settings.GATEHOUSE_BROKER_DIRECTORY)
-    return found
-
-
-def trusted_proxies() -> list[Network]:
-    """The networks whose forwarding headers are believed."""
-    found: list[Network] = settings.GATEHOUSE_TRUSTED_PROXIES
     return found
 
 

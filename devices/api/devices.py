@@ -1,0 +1,262 @@
+"""/api/v1/devices/"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from devices import queries, services
+from devices.api.documents import (
+    DeviceDocument,
+    NoteDocument,
+    OperationDocument,
+    PermissionDocument,
+    device_document,
+    permission_documents,
+)
+from devices.core.values import AttributeValue, Device, DeviceId
+from devices.queries import DeviceFilter, Place
+from kernel.api.documents import StrictDocument, body_of, caller_of
+from kernel.core import cursor
+from kernel.core.clock import to_rfc3339, utc_now
+from kernel.core.cursor import WrongCursor
+from kernel.core.ids import EntryId
+from kernel.core.pages import limit_of, page
+from pki import queries as pki
+from pki.core.values import ReasonCode
+
+
+class NewDeviceDocument(StrictDocument):
+    """A device to be registered ahead of its enrolment."""
+
+    domain = serializers.CharField(required=False)
+    name = serializers.CharField(trim_whitespace=False, max_length=512)
+    device_type = serializers.CharField(default="default")
+    hardware_serial = serializers.CharField(allow_blank=True, default="", max_length=512)
+    attributes = serializers.DictField(default=dict)
+
+
+class DeviceListDocument(serializers.Serializer[Any]):
+    """A page of devices."""
+
+    results = DeviceDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
+
+
+class RevokeDocument(StrictDocument):
+    """Why the device is thrown out: a reason of RFC 5280 5.3.1."""
+
+    reason = serializers.ChoiceField(
+        choices=[each.value for each in ReasonCode if each.number not in {6, 8}], default=ReasonCode.UNSPECIFIED.value
+    )
+    note = serializers.CharField(max_length=2_000, allow_blank=True, default="")
+
+
+class CredentialDocument(serializers.Serializer[Any]):
+    """A certificate that proves a device."""
+
+    id = serializers.UUIDField()
+    state = serializers.CharField()
+    serial_number = serializers.CharField()
+    issuer = serializers.CharField()
+    not_before = serializers.DateTimeField()
+    not_after = serializers.DateTimeField()
+
+
+class DeviceListView(APIView):
+    """The devices that the caller may see."""
+
+    scopes = {"GET": "devices:read", "POST": "devices:write"}
+
+    @extend_schema(
+        operation_id="listDevices",
+        parameters=[
+            OpenApiParameter(name="domain", description="Slug of a domain: its devices only."),
+            OpenApiParameter(name="state", description="Devices in this state only."),
+            OpenApiParameter(name="device_type", description="Devices of this type only."),
+            OpenApiParameter(name="group", description="Members of this group only."),
+            OpenApiParameter(name="name", description="Devices whose name begins so."),
+            OpenApiParameter(name="attr.<name>", description="Devices whose attribute has this value."),
+            OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent."),
+            OpenApiParameter(name="cursor", description="`next` of the page before."),
+        ],
+        responses=DeviceListDocument,
+    )
+    def get(self, request: Request) -> Response:
+        """A page of devices by name."""
+        caller = caller_of(request)
+        asked = request.query_params
+        wanted = asked.get("domain")
+        domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
+        narrowed = _filter(asked)
+        limit = limit_of(asked)
+        found = queries.list_devices(domains=domains, narrowed=narrowed, after=_place(asked.get("cursor")), limit=limit)
+        last = found.devices[-1] if found.has_more else None
+        return Response(
+            page(
+                [device_document(device) for device in found.devices],
+                next_cursor=cursor.encode([last.name, str(last.id)]) if last else None,
+                approximate_count=queries.count_devices(domains=domains, narrowed=narrowed),
+            )
+        )
+
+    @extend_schema(operation_id="registerDevice", request=NewDeviceDocument, responses={201: DeviceDocument})
+    def post(self, request: Request) -> Response:
+        """The new device, pre-registered."""
+        caller = caller_of(request)
+        body = body_of(NewDeviceDocument, request)
+        domain = caller.domain(body.pop("domain", None))
+        device = services.register_device(domain=domain, actor=caller.actor, now=utc_now(), **body)
+        return Response(device_document(device), status=201)
+
+
+class DeviceView(APIView):
+    """One device."""
+
+    scopes = {"GET": "devices:read"}
+
+    @extend_schema(operation_id="getDevice", responses=DeviceDocument)
+    def get(self, request: Request, device: UUID) -> Response:
+        """The device."""
+        return Response(device_document(_seen(request, device)))
+
+
+class DevicePermissionsView(APIView):
+    """What one device may do."""
+
+    scopes = {"GET": "devices:read"}
+
+    @extend_schema(operation_id="listDevicePermissions", responses=PermissionDocument(many=True))
+    def get(self, request: Request, device: UUID) -> Response:
+        """The rules in force, substituted."""
+        return Response({"results": permission_documents(_seen(request, device))})
+
+
+class DeviceCredentialsView(APIView):
+    """What proves one device."""
+
+    scopes = {"GET": "devices:read"}
+
+    @extend_schema(operation_id="listDeviceCredentials", responses=CredentialDocument(many=True))
+    def get(self, request: Request, device: UUID) -> Response:
+        """The credentials, the newest first."""
+        found = queries.credentials_of(device=_seen(request, device).id)
+        certificates = pki.certificates_by_id(ids=[each.certificate for each in found])
+        return Response(
+            {
+                "results": [
+                    {
+                        "id": str(each.id),
+                        "state": each.state.value,
+                        "serial_number": certificates[each.certificate].serial_hex,
+                        "issuer": certificates[each.certificate].issuer_slug,
+                        "not_before": to_rfc3339(each.not_before),
+                        "not_after": to_rfc3339(each.not_after),
+                    }
+                    for each in found
+                ]
+            }
+        )
+
+
+class DeviceStateView(APIView):
+    """A change of one device's state; `change` is the use case."""
+
+    scopes = {"POST": "devices:write"}
+    change: Callable[..., EntryId] = services.suspend_device
+
+    @extend_schema(request=NoteDocument, responses={202: OperationDocument})
+    def post(self, request: Request, device: UUID) -> Response:
+        """The operation that carries it out."""
+        seen = _seen(request, device)
+        body = body_of(NoteDocument, request)
+        operation = type(self).change(device=seen.id, actor=caller_of(request).actor, now=utc_now(), note=body["note"])
+        return Response({"operation": str(operation)}, status=202)
+
+
+@extend_schema(operation_id="suspendDevice")
+class SuspendView(DeviceStateView):
+    """Refuses the device until it is resumed."""
+
+    change = staticmethod(services.suspend_device)
+
+
+@extend_schema(operation_id="resumeDevice")
+class ResumeView(DeviceStateView):
+    """Gives a suspended or quarantined device its policy back."""
+
+    change = staticmethod(services.resume_device)
+
+
+@extend_schema(operation_id="quarantineDevice")
+class QuarantineView(DeviceStateView):
+    """Leaves the device the quarantine role alone."""
+
+    change = staticmethod(services.quarantine_device)
+
+
+@extend_schema(operation_id="decommissionDevice")
+class DecommissionView(DeviceStateView):
+    """Ends the device."""
+
+    scopes = {"POST": "certificates:revoke"}
+    change = staticmethod(services.decommission_device)
+
+
+class RevokeView(APIView):
+    """Throws the device out for good."""
+
+    scopes = {"POST": "certificates:revoke"}
+
+    @extend_schema(operation_id="revokeDevice", request=RevokeDocument, responses={202: OperationDocument})
+    def post(self, request: Request, device: UUID) -> Response:
+        """The operation that carries it out."""
+        seen = _seen(request, device)
+        body = body_of(RevokeDocument, request)
+        operation = services.revoke_device(
+            device=seen.id,
+            reason=ReasonCode(body["reason"]),
+            note=body["note"],
+            actor=caller_of(request).actor,
+            now=utc_now(),
+        )
+        return Response({"operation": str(operation)}, status=202)
+
+
+def _seen(request: Request, device: UUID) -> Device:
+    return queries.get_device(device=DeviceId(device), domains=caller_of(request).domain_ids)
+
+
+def _filter(asked: Any) -> DeviceFilter:
+    attributes = {
+        name.removeprefix("attr."): _value(value) for name, value in asked.items() if name.startswith("attr.")
+    }
+    return DeviceFilter(
+        state=asked.get("state", ""),
+        device_type=asked.get("device_type", ""),
+        group=asked.get("group", ""),
+        name=asked.get("name", ""),
+        attributes=attributes,
+    )
+
+
+def _value(text: str) -> AttributeValue:
+    return {"true": True, "false": False}.get(text, text)
+
+
+def _place(text: str | None) -> Place | None:
+    if not text:
+        return None
+    try:
+        name, device = cursor.decode(text)
+        return str(name), DeviceId(UUID(str(device)))
+    except ValueError as error:
+        raise WrongCursor("The cursor is none of ours: begin again without one.") from error

@@ -1,0 +1,113 @@
+"""The fleet as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from acl.core.evaluation import effective
+from devices.conf import broker_directory
+from devices.core.values import Device
+from devices.queries import subject_of
+from devices.services import Enrolment
+from kernel.api.documents import StrictDocument
+from kernel.core.clock import to_rfc3339
+
+RENEW_AFTER = 2 / 3
+
+
+class NoteDocument(StrictDocument):
+    """Why something is done."""
+
+    note = serializers.CharField(max_length=2_000, allow_blank=True, default="")
+
+
+class OperationDocument(serializers.Serializer[Any]):
+    """The operation to watch at /api/v1/operations/<id>/."""
+
+    operation = serializers.UUIDField()
+
+
+class DeviceDocument(serializers.Serializer[Any]):
+    """A device."""
+
+    id = serializers.UUIDField()
+    domain = serializers.CharField()
+    name = serializers.CharField()
+    auth_id = serializers.CharField()
+    client_id = serializers.CharField()
+    state = serializers.CharField()
+    device_type = serializers.CharField()
+    groups = serializers.ListField(child=serializers.CharField())
+    hardware_serial = serializers.CharField()
+    attributes = serializers.JSONField()
+    created_at = serializers.DateTimeField()
+    enrolled_at = serializers.DateTimeField(allow_null=True)
+
+
+class PermissionDocument(serializers.Serializer[Any]):
+    """One rule as it is for one device."""
+
+    effect = serializers.CharField()
+    actions = serializers.ListField(child=serializers.CharField())
+    topic = serializers.CharField()
+
+
+def device_document(device: Device) -> dict[str, Any]:
+    """The device as JSON."""
+    return {
+        "id": str(device.id),
+        "domain": device.domain_slug,
+        "name": device.name,
+        "auth_id": device.auth_id,
+        "client_id": device.client_id,
+        "state": device.state.value,
+        "device_type": device.device_type,
+        "groups": list(device.groups),
+        "hardware_serial": device.hardware_serial,
+        "attributes": dict(device.attributes),
+        "created_at": to_rfc3339(device.created_at),
+        "enrolled_at": to_rfc3339(device.enrolled_at) if device.enrolled_at else None,
+    }
+
+
+def permission_documents(device: Device) -> list[dict[str, Any]]:
+    """The rules in force for the device, substituted; void ones are left out."""
+    subject = subject_of(device=device.id)
+    return [
+        {
+            "effect": each.bound.rule.effect.value,
+            "actions": sorted(action.value for action in each.bound.rule.actions),
+            "topic": each.filter,
+        }
+        for each in effective(subject.policy, subject.principal)
+        if each.filter is not None
+    ]
+
+
+def enrolment_document(enrolment: Enrolment) -> dict[str, Any]:
+    """What a device gets: its certificate, whom to trust, where to connect, and what it may do there."""
+    device, certificate = enrolment.device, enrolment.certificate
+    life = certificate.not_after - certificate.not_before
+    return {
+        "device": str(device.id),
+        "auth_id": device.auth_id,
+        "client_id": device.client_id,
+        "certificate": certificate.pem,
+        "chain": certificate.chain_pem,
+        "trust_bundle": enrolment.trust_bundle,
+        "not_after": to_rfc3339(certificate.not_after),
+        "renew_after": to_rfc3339((certificate.not_before + life * RENEW_AFTER).replace(microsecond=0)),
+        "brokers": [
+            {
+                "name": endpoint.name,
+                "host": endpoint.host,
+                "port": endpoint.port,
+                "transport": endpoint.transport,
+                "protocol_versions": list(endpoint.protocol_versions),
+            }
+            for endpoint in broker_directory().endpoints(device.domain)
+        ],
+        "permissions": permission_documents(device),
+    }

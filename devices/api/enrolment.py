@@ -1,0 +1,155 @@
+"""/api/v1/enroll/ and /api/v1/renew/: the calls that devices make."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from cryptography import x509
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from devices import services
+from devices.api.documents import PermissionDocument, enrolment_document
+from devices.conf import base_url
+from devices.core.proof import BadProof, verify_proof
+from devices.core.tokens import TokenRefused
+from kernel.api.address import is_trusted_proxy, peer_address
+from kernel.api.documents import StrictDocument, body_of
+from kernel.core.clock import utc_now
+from kernel.core.errors import Invalid, Unauthenticated
+
+MAX_BODY = 65_536
+RETRY_AFTER_SECONDS = 30
+
+
+class BodyTooLarge(Invalid):
+    """More than a request needs."""
+
+    code = "body-too-large"
+
+
+class EnrollDocument(StrictDocument):
+    """A device's wish. Without `name` the common name of the CSR is taken."""
+
+    csr = serializers.CharField(trim_whitespace=False, max_length=20_000)
+    name = serializers.CharField(trim_whitespace=False, allow_null=True, allow_blank=True, default=None, max_length=512)
+    hardware_serial = serializers.CharField(allow_blank=True, default="", max_length=512)
+    attributes = serializers.DictField(default=dict)
+
+
+class RenewDocument(StrictDocument):
+    """The request for the next certificate."""
+
+    csr = serializers.CharField(trim_whitespace=False, max_length=20_000)
+
+
+class EndpointDocument(serializers.Serializer[dict[str, object]]):
+    """A broker's listener."""
+
+    name = serializers.CharField()
+    host = serializers.CharField()
+    port = serializers.IntegerField()
+    transport = serializers.CharField()
+    protocol_versions = serializers.ListField(child=serializers.CharField())
+
+
+class EnrolmentDocument(serializers.Serializer[dict[str, object]]):
+    """What a device gets. Certificates are PEM."""
+
+    device = serializers.UUIDField()
+    auth_id = serializers.CharField()
+    client_id = serializers.CharField()
+    certificate = serializers.CharField()
+    chain = serializers.CharField()
+    trust_bundle = serializers.CharField()
+    not_after = serializers.DateTimeField()
+    renew_after = serializers.DateTimeField()
+    brokers = EndpointDocument(many=True)
+    permissions = PermissionDocument(many=True)
+
+
+class PendingDocument(serializers.Serializer[dict[str, object]]):
+    """The wish waits for an operator."""
+
+    request = serializers.UUIDField()
+
+
+class EnrollView(APIView):
+    """Enrolment by token."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="enroll",
+        request=EnrollDocument,
+        responses={201: EnrolmentDocument, 202: OpenApiResponse(PendingDocument, description="It waits for approval.")},
+        auth=["enrolmentToken"],
+    )
+    def post(self, request: Request) -> Response:
+        """The device with its certificate; the same call again gives the same answer."""
+        token = _credentials(request, "bearer")
+        if token is None:
+            raise TokenRefused("Send the enrolment token as `Authorization: Bearer <token>`.")
+        _check_length(request)
+        body = body_of(EnrollDocument, request)
+        outcome = services.enroll_device(token=token, address=peer_address(request), now=utc_now(), **body)
+        if isinstance(outcome, services.Pending):
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return Response({"request": str(outcome.request)}, status=202, headers=headers)
+        return Response(enrolment_document(outcome), status=201)
+
+
+class RenewView(APIView):
+    """Renewal by proof of the current key."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(operation_id="renew", request=RenewDocument, responses={201: EnrolmentDocument}, auth=["proof"])
+    def post(self, request: Request) -> Response:
+        """The device with its next certificate."""
+        _check_length(request)
+        body = body_of(RenewDocument, request)
+        chain = _presented(request, csr=body["csr"])
+        renewed = services.renew_credential(chain=chain, csr=body["csr"], address=peer_address(request), now=utc_now())
+        return Response(enrolment_document(renewed), status=201)
+
+
+def _presented(request: Request, *, csr: str) -> tuple[x509.Certificate, ...]:
+    """The certificate chain whose key was proved: by a JWS, or to a trusted proxy that ended mutual TLS (RFC 9440)."""
+    proof_text = _credentials(request, "proof")
+    if proof_text is not None:
+        audience = f"{base_url()}/api/v1/renew/"
+        proof = verify_proof(proof_text, audience=audience, csr=csr.encode(), now=utc_now())
+        services.use_proof(proof=proof, now=utc_now())
+        return proof.chain
+    header = request.headers.get("Client-Cert")
+    if header is None or not is_trusted_proxy(request):
+        raise Unauthenticated(
+            "Prove the current key: by mutual TLS, or with `Authorization: Proof <JWS>` signed by it.",
+            code="proof-required",
+        )
+    try:
+        item = header.strip()
+        if not (len(item) > 2 and item[0] == item[-1] == ":"):
+            raise ValueError("not a byte sequence")
+        return (x509.load_der_x509_certificate(base64.b64decode(item[1:-1], validate=True)),)
+    except (ValueError, binascii.Error) as error:
+        raise BadProof("The Client-Cert header of the proxy is no certificate as RFC 9440 writes it.") from error
+
+
+def _credentials(request: Request, scheme: str) -> str | None:
+    given, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    return credentials.strip() if given.lower() == scheme and credentials.strip() else None
+
+
+def _check_length(request: Request) -> None:
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not length.isdigit() or int(length) > MAX_BODY:
+        raise BodyTooLarge(f"The body is larger than {MAX_BODY} octets: send one request alone.")

@@ -1,0 +1,242 @@
+"""/api/v1/domains/, device-types/, groups/ and bindings/: how the fleet is ordered, and who has which role."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from acl import queries as roles
+from acl.core.values import RoleId
+from devices import queries, services
+from devices.core.values import BindingId, DeviceId, GroupId
+from devices.queries import BindingRow
+from devices.services.bindings import BindingTarget, UnknownBinding
+from devices.services.domains import UnknownGroup
+from kernel.api.documents import StrictDocument, body_of, caller_of
+from kernel.core.caller import Caller
+from kernel.core.clock import utc_now
+from kernel.core.errors import Invalid, NotFound
+from kernel.core.ids import DomainId
+from kernel.core.pages import page
+
+
+class DomainDocument(StrictDocument):
+    """A protected partition of the fleet."""
+
+    id = serializers.UUIDField(read_only=True)
+    slug = serializers.CharField(max_length=63)
+    name = serializers.CharField(max_length=128, default="")
+
+
+class DeviceTypeDocument(StrictDocument):
+    """A kind of device; `schema` is like `{"site": {"type": "string", "required": false, "choices": []}}`."""
+
+    id = serializers.UUIDField(read_only=True)
+    domain = serializers.CharField(required=False)
+    name = serializers.CharField(max_length=64)
+    schema = serializers.DictField(default=dict)
+
+
+class GroupDocument(StrictDocument):
+    """A static set of devices."""
+
+    id = serializers.UUIDField(read_only=True)
+    domain = serializers.CharField(required=False)
+    name = serializers.CharField(max_length=64)
+    members = serializers.ListField(child=serializers.UUIDField(), default=list, write_only=True, max_length=10_000)
+    query = serializers.CharField(required=False, write_only=True)
+    size = serializers.IntegerField(read_only=True)
+
+
+class MembersDocument(StrictDocument):
+    """Who joins and who leaves a group."""
+
+    add = serializers.ListField(child=serializers.UUIDField(), default=list, max_length=10_000)
+    remove = serializers.ListField(child=serializers.UUIDField(), default=list, max_length=10_000)
+
+
+class TargetDocument(StrictDocument):
+    """Exactly one of these: a device by id, a group or type by name, the domain by slug."""
+
+    device = serializers.UUIDField(required=False)
+    group = serializers.CharField(required=False, max_length=64)
+    device_type = serializers.CharField(required=False, max_length=64)
+    domain = serializers.CharField(required=False, max_length=63)
+
+
+class BindingDocument(StrictDocument):
+    """A role given to something. `role` is its name or id."""
+
+    id = serializers.UUIDField(read_only=True)
+    domain = serializers.CharField(required=False)
+    role = serializers.CharField(max_length=64)
+    target = TargetDocument()
+
+
+class DomainListView(APIView):
+    """The domains that the caller may enter."""
+
+    scopes = {"GET": "domains:read", "POST": "domains:write"}
+
+    @extend_schema(operation_id="listDomains", responses=DomainDocument(many=True))
+    def get(self, request: Request) -> Response:
+        """Every one of them."""
+        caller = caller_of(request)
+        found = [domain for domain in queries.list_domains() if caller.may_see(domain.id)]
+        results = [{"id": str(domain.id), "slug": domain.slug, "name": domain.name} for domain in found]
+        return Response(page(results, next_cursor=None, approximate_count=len(results)))
+
+    @extend_schema(operation_id="createDomain", request=DomainDocument, responses={201: DomainDocument})
+    def post(self, request: Request) -> Response:
+        """The new domain."""
+        body = body_of(DomainDocument, request)
+        domain = services.create_domain(
+            slug=body["slug"], name=body["name"], actor=caller_of(request).actor, now=utc_now()
+        )
+        return Response({"id": str(domain.id), "slug": domain.slug, "name": domain.name}, status=201)
+
+
+class DeviceTypeListView(APIView):
+    """The device types that the caller may see."""
+
+    scopes = {"GET": "device-types:read", "POST": "device-types:write"}
+
+    @extend_schema(operation_id="listDeviceTypes", responses=DeviceTypeDocument(many=True))
+    def get(self, request: Request) -> Response:
+        """Every one of them."""
+        found = queries.list_device_types(domains=caller_of(request).domain_ids)
+        results = [
+            {"id": id, "domain": domain, "name": name, "schema": dict(schema)} for id, domain, name, schema in found
+        ]
+        return Response(page(results, next_cursor=None, approximate_count=len(results)))
+
+    @extend_schema(operation_id="createDeviceType", request=DeviceTypeDocument, responses={201: DeviceTypeDocument})
+    def post(self, request: Request) -> Response:
+        """The new device type."""
+        caller = caller_of(request)
+        body = body_of(DeviceTypeDocument, request)
+        domain = caller.domain(body.get("domain"))
+        made = services.create_device_type(
+            domain=domain, name=body["name"], schema=body["schema"], actor=caller.actor, now=utc_now()
+        )
+        document = {"id": str(made), "domain": caller.slug_of(domain), "name": body["name"], "schema": body["schema"]}
+        return Response(document, status=201)
+
+
+class GroupListView(APIView):
+    """The groups that the caller may see."""
+
+    scopes = {"GET": "groups:read", "POST": "groups:write"}
+
+    @extend_schema(operation_id="listGroups", responses=GroupDocument(many=True))
+    def get(self, request: Request) -> Response:
+        """Every one of them."""
+        found = queries.list_groups(domains=caller_of(request).domain_ids)
+        results = [{"id": id, "domain": domain, "name": name, "size": size} for id, domain, name, size in found]
+        return Response(page(results, next_cursor=None, approximate_count=len(results)))
+
+    @extend_schema(operation_id="createGroup", request=GroupDocument, responses={201: GroupDocument})
+    def post(self, request: Request) -> Response:
+        """The new group."""
+        caller = caller_of(request)
+        body = body_of(GroupDocument, request)
+        if "query" in body:
+            raise Invalid("Groups by query are not there yet: give the members.", code="group-query-unsupported")
+        domain = caller.domain(body.get("domain"))
+        members = [DeviceId(member) for member in body["members"]]
+        made = services.create_group(
+            domain=domain, name=body["name"], members=members, actor=caller.actor, now=utc_now()
+        )
+        document = {"id": str(made), "domain": caller.slug_of(domain), "name": body["name"], "size": len(set(members))}
+        return Response(document, status=201)
+
+
+class GroupMembersView(APIView):
+    """Who is in a group."""
+
+    scopes = {"POST": "groups:write"}
+
+    @extend_schema(operation_id="changeGroupMembers", request=MembersDocument, responses={204: None})
+    def post(self, request: Request, group: UUID) -> Response:
+        """Nothing; the group is changed."""
+        caller = caller_of(request)
+        if str(group) not in {id for id, *_ in queries.list_groups(domains=caller.domain_ids)}:
+            raise UnknownGroup("There is no such group.")
+        body = body_of(MembersDocument, request)
+        for change, members in ((services.add_to_group, body["add"]), (services.remove_from_group, body["remove"])):
+            if members:
+                wanted = [DeviceId(member) for member in members]
+                change(group=GroupId(group), devices=wanted, actor=caller.actor, now=utc_now())
+        return Response(status=204)
+
+
+class BindingListView(APIView):
+    """Who has which role."""
+
+    scopes = {"GET": "bindings:read", "POST": "bindings:write"}
+
+    @extend_schema(operation_id="listBindings", responses=BindingDocument(many=True))
+    def get(self, request: Request) -> Response:
+        """Every binding of the caller's domains."""
+        caller = caller_of(request)
+        names = {role.id: role.name for role in roles.list_roles(domains=list(caller.domain_ids))}
+        found = queries.list_bindings(domains=caller.domain_ids)
+        results = [_document(row, caller, role=names[row.role]) for row in found]
+        return Response(page(results, next_cursor=None, approximate_count=len(results)))
+
+    @extend_schema(operation_id="createBinding", request=BindingDocument, responses={201: BindingDocument})
+    def post(self, request: Request) -> Response:
+        """The new binding."""
+        caller = caller_of(request)
+        body = body_of(BindingDocument, request)
+        target = BindingTarget(**body["target"])
+        domain = _domain_of(target, body.get("domain"), caller)
+        role, name = _role(body["role"], domain)
+        made = services.bind_role(domain=domain, role=role, target=target, actor=caller.actor, now=utc_now())
+        given = {key: str(value) for key, value in body["target"].items()}
+        document = {"id": str(made), "domain": caller.slug_of(domain), "role": name, "target": given}
+        return Response(document, status=201)
+
+
+class BindingView(APIView):
+    """One binding."""
+
+    scopes = {"DELETE": "bindings:write"}
+
+    @extend_schema(operation_id="deleteBinding", responses={204: None})
+    def delete(self, request: Request, binding: UUID) -> Response:
+        """Nothing; the role is taken away."""
+        caller = caller_of(request)
+        if binding not in {row.id for row in queries.list_bindings(domains=caller.domain_ids)}:
+            raise UnknownBinding("There is no such binding: it may have been removed already.")
+        services.unbind_role(binding=BindingId(binding), actor=caller.actor, now=utc_now())
+        return Response(status=204)
+
+
+def _domain_of(target: BindingTarget, slug: str | None, caller: Caller) -> DomainId:
+    """The domain that is meant: the one named, or the target's own."""
+    if slug is None and target.device is not None:
+        return queries.get_device(device=target.device, domains=caller.domain_ids).domain
+    return caller.domain(slug if slug is not None else target.domain)
+
+
+def _role(text: str, domain: DomainId) -> tuple[RoleId, str]:
+    """Id and name of the role of that name or id."""
+    found = roles.find_role(domain=domain, name=text)
+    if found is None:
+        try:
+            found = roles.get_role(id=RoleId(UUID(text)), domains=[domain])
+        except ValueError as error:
+            raise NotFound(f"There is no role {text[:64]!r} in this domain.", code="role-not-found") from error
+    return found.id, found.name
+
+
+def _document(row: BindingRow, caller: Caller, *, role: str) -> dict[str, Any]:
+    target = row.target_id if row.via == "device" else row.target
+    return {"id": str(row.id), "domain": caller.slug_of(row.domain), "role": role, "target": {row.via: target}}

@@ -1,0 +1,41 @@
+"""Paths below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from devices.api import devices, enrolment, fleet, onboarding
+
+urlpatterns = [
+    path("domains/", fleet.DomainListView.as_view(), name="domain-list"),
+    path("device-types/", fleet.DeviceTypeListView.as_view(), name="device-type-list"),
+    path("groups/", fleet.GroupListView.as_view(), name="group-list"),
+    path("groups/<uuid:group>/members/", fleet.GroupMembersView.as_view(), name="group-members"),
+    path("bindings/", fleet.BindingListView.as_view(), name="binding-list"),
+    path("bindings/<uuid:binding>/", fleet.BindingView.as_view(), name="binding-detail"),
+    path("devices/", devices.DeviceListView.as_view(), name="device-list"),
+    path("devices/<uuid:device>/", devices.DeviceView.as_view(), name="device-detail"),
+    path("devices/<uuid:device>/permissions/", devices.DevicePermissionsView.as_view(), name="device-permissions"),
+    path("devices/<uuid:device>/credentials/", devices.DeviceCredentialsView.as_view(), name="device-credentials"),
+    path("devices/<uuid:device>/suspend/", devices.SuspendView.as_view(), name="device-suspend"),
+    path("devices/<uuid:device>/resume/", devices.ResumeView.as_view(), name="device-resume"),
+    path("devices/<uuid:device>/quarantine/", devices.QuarantineView.as_view(), name="device-quarantine"),
+    path("devices/<uuid:device>/revoke/", devices.RevokeView.as_view(), name="device-revoke"),
+    path("devices/<uuid:device>/decommission/", devices.DecommissionView.as_view(), name="device-decommission"),
+    path("enrolment-profiles/", onboarding.ProfileListView.as_view(), name="enrolment-profile-list"),
+    path("enrolment-tokens/", onboarding.TokenListView.as_view(), name="enrolment-token-list"),
+    path("enrolment-tokens/<uuid:token>/", onboarding.TokenView.as_view(), name="enrolment-token-detail"),
+    path("enrolment-requests/", onboarding.RequestListView.as_view(), name="enrolment-request-list"),
+    path(
+        "enrolment-requests/<uuid:enrolment_request>/approve/",
+        onboarding.ApproveView.as_view(),
+        name="enrolment-request-approve",
+    ),
+    path(
+        "enrolment-requests/<uuid:enrolment_request>/deny/",
+        onboarding.DenyView.as_view(),
+        name="enrolment-request-deny",
+    ),
+    path("enroll/", enrolment.EnrollView.as_view(), name="enroll"),
+    path("renew/", enrolment.RenewView.as_view(), name="renew"),
+]
