@@ -18,6 +18,7 @@ from acl.core.values import Action, BoundRule, Effect, Shared
 from brokers.core.dynsec_state import OURS, Acl, AclType, DynsecClient, DynsecState, to_artifact
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
+    OF_TWO_LEVELS,
     Deviations,
     Limit,
     begins_with_wildcard,
@@ -138,7 +139,6 @@ class _Compiler:
             name = f"{OURS}d.{self._auth_id}" if _is_own(rule.bound) else f"{OURS}r.{rule.bound.role_name}"
             for entry in self._entries(rule):
                 found[name, entry.tier].add(entry.acl)
-        self._note_dollar(rules)
         roles = {f"{name}.{_NAMES[tier]}": (frozenset(acls), tier) for (name, tier), acls in found.items()}
         if any(tier in {Tier.WIDE, Tier.WIDE_SHARED} for _, tier in found):
             roles[DOLLAR_GUARD] = (_FIXED[DOLLAR_GUARD], Tier.DOLLAR_GUARD)
@@ -170,21 +170,32 @@ class _Compiler:
         if Action.SUBSCRIBE in rule.actions:
             if conditions := qos_condition(rule):
                 self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
-                return
-            yield _Entry(Tier.ALLOW, Acl(kind=AclType.RECEIVE, topic=topic, allow=True))
-            wide = begins_with_wildcard(topic)
-            if topic == "/#":
-                why = "Mosquitto grants the filter # where it should not, and delivers no more than is allowed."
-                self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
-            if wide:
-                why = "A filter under another $-level than $SYS or $CONTROL is granted, and nothing delivered."
-                self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
-            if rule.shared is not Shared.ONLY:
-                acl = Acl(kind=AclType.SUBSCRIBE, topic=topic, allow=True)
-                yield _Entry(Tier.WIDE if wide else Tier.ALLOW, acl)
-            if rule.shared is not Shared.NEVER:
-                acl = Acl(kind=AclType.SUBSCRIBE, topic=f"$share/{rule.shared_group or '+'}/{topic}", allow=True)
-                yield _Entry(Tier.WIDE_SHARED if wide else Tier.ALLOW, acl)
+            else:
+                self._note_filters(bound, topic)
+                yield from self._allow_subscribing(bound, topic)
+
+    @staticmethod
+    def _allow_subscribing(bound: BoundRule, topic: str) -> Iterator[_Entry]:
+        rule, wide = bound.rule, begins_with_wildcard(topic)
+        yield _Entry(Tier.ALLOW, Acl(kind=AclType.RECEIVE, topic=topic, allow=True))
+        if rule.shared is not Shared.ONLY:
+            yield _Entry(Tier.WIDE if wide else Tier.ALLOW, Acl(kind=AclType.SUBSCRIBE, topic=topic, allow=True))
+        if rule.shared is not Shared.NEVER:
+            shared = f"$share/{rule.shared_group or '+'}/{topic}"
+            yield _Entry(
+                Tier.WIDE_SHARED if wide else Tier.ALLOW, Acl(kind=AclType.SUBSCRIBE, topic=shared, allow=True)
+            )
+
+    def _note_filters(self, bound: BoundRule, topic: str) -> None:
+        """Where containment of filters is not what the names say."""
+        if topic == OF_TWO_LEVELS:
+            self._narrower(bound, "A subscription to /# is refused: ask for /+/#.")
+        if topic == "/#":
+            self._signalling(bound, "The filter # is granted, and no more than is allowed delivered.")
+        if begins_with_wildcard(topic):
+            self._signalling(
+                bound, "A filter under another $-level than $SYS or $CONTROL is granted, and nothing delivered."
+            )
 
     def _deny(self, bound: BoundRule, topic: str) -> Iterator[_Entry]:
         rule = bound.rule
@@ -200,24 +211,16 @@ class _Compiler:
             if conditions:
                 why = f"It is about {conditions}, and deliveries can not be told apart by that: it denies all."
                 self._narrower(bound, why)
-            why = "A filter that meets it is granted, and the messages that it denies are withheld."
-            self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
+            if begins_with_wildcard(topic):
+                why = "It hits shared subscriptions to other filters, and filters that begin with $, as well."
+                self._narrower(bound, f"{why} Spell its first level out.")
+            self._signalling(bound, "A filter that meets it is granted, and the messages that it denies are withheld.")
             yield _Entry(Tier.DENY, Acl(kind=AclType.RECEIVE, topic=topic, allow=False))
             for acl in _denying(topic, f"$share/+/{topic}"):
                 yield _Entry(Tier.DENY, acl)
 
-    def _note_dollar(self, rules: Sequence[EffectiveRule]) -> None:
-        """A deny of subscriptions that begins with a wildcard contains filters that begin with `$`."""
-        subscribing = [
-            rule for rule in rules if rule.filter is not None and Action.SUBSCRIBE in rule.bound.rule.actions
-        ]
-        if not any(
-            begins_with_wildcard(rule.filter or "") for rule in subscribing if rule.bound.rule.effect is Effect.DENY
-        ):
-            return
-        for rule in subscribing:
-            if rule.bound.rule.effect is Effect.ALLOW and (rule.filter or "").startswith("$"):
-                self._narrower(rule.bound, "A deny that begins with a wildcard hits it on Mosquitto.")
+    def _signalling(self, bound: BoundRule, why: str) -> None:
+        self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
 
     def _narrower(self, bound: BoundRule, why: str) -> None:
         self._deviations.note(bound, self._auth_id, DeviationKind.NARROWER, why)

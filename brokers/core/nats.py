@@ -17,6 +17,7 @@ from acl.core.topics import covers, intersects
 from acl.core.values import Action, BoundRule, Effect, Shared
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
+    OF_TWO_LEVELS,
     Deviations,
     Limit,
     begins_with_wildcard,
@@ -165,6 +166,8 @@ class _Compiler:
             else:
                 if begins_with_wildcard(topic):
                     self._wider(bound)
+                if topic == OF_TWO_LEVELS and action is Action.SUBSCRIBE:
+                    self._narrower(bound, "A subscription to /# is refused: ask for /+/#.")
                 yield bound, topic
 
     def _denies(self, action: Action) -> Iterator[str]:
@@ -200,6 +203,8 @@ class _Compiler:
                 self._narrower(bound, why)
             else:
                 denies.add(f"{subjects_of(topic)[0]}.>")
+                why = "A subscription to everything below is granted, and nothing that is not allowed delivered."
+                self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
                 yield bound, topic
 
     def _note_hidden(self, allows: Sequence[tuple[BoundRule, str]], denies: set[str]) -> None:

@@ -10,6 +10,7 @@ from acl.core.values import Action, BoundRule, Effect, Retain, Rule, RuleId, Sha
 from brokers.core.ports import Deviation, DeviationKind
 
 SAMPLE = 10
+OF_TWO_LEVELS = "+/+/#"  # the one filter that covers `/#` without looking so
 
 _WORST_FIRST = (DeviationKind.WIDER, DeviationKind.NARROWER, DeviationKind.SIGNALLING)
 

@@ -15,6 +15,8 @@ from acl.core.values import (
     Action,
     Allow,
     BoundRule,
+    Deny,
+    DenyReason,
     Effect,
     Principal,
     Publish,
@@ -27,7 +29,6 @@ from acl.core.values import (
     Subscribe,
 )
 from brokers.core.ports import Deviation, DeviationKind
-from brokers.core.rendering import Limit
 
 PUMP = Principal(id="1", auth_id="pump", client_id="pump", username="pump", domain="north")
 PLAIN = ("", "a", "a", "b", "b", "c")
@@ -106,8 +107,8 @@ class Broker:
     allows: Callable[[Request], bool]
     delivers: Callable[[Subscribe, str], bool]
     deviations: Sequence[Deviation]
-    limits: Sequence[Limit]
     excuses: Callable[[Request], bool]  # a request that falls under a narrower limit
+    together: bool = False  # whether it grants what several rules cover only together
 
 
 def unexplained(policy: tuple[BoundRule, ...], request: Request, broker: Broker) -> str:
@@ -122,7 +123,7 @@ def unexplained(policy: tuple[BoundRule, ...], request: Request, broker: Broker)
         leak = _leak(policy, request, broker)
         if leak:
             return f"wider: {request} brings {leak!r}"
-        return "" if engine or _signalled(broker, request) else f"signalling: {request}"
+        return "" if engine or _signalled(policy, broker, request) else f"signalling: {request}"
     if answer and not engine:
         return "" if _excused_wider(broker, request.topic) else f"wider: {request}"
     return ""
@@ -146,15 +147,16 @@ def _declared(broker: Broker, request: Request, kind: DeviationKind) -> bool:
     return any(
         deviation.kind is kind
         and action in deviation.rule.rule.actions
-        and intersects(_loosened(deviation.rule.rule.topic), request.topic)
+        and intersects(_loosened(deviation.rule.rule.topic), request.topic.lstrip("$") or "x")
         for deviation in broker.deviations
     )
 
 
-def _signalled(broker: Broker, request: Subscribe) -> bool:
-    return _declared(broker, request, DeviationKind.SIGNALLING) or any(
-        limit.kind is DeviationKind.SIGNALLING for limit in broker.limits
-    )
+def _signalled(policy: tuple[BoundRule, ...], broker: Broker, request: Subscribe) -> bool:
+    verdict = evaluate(policy, PUMP, request)
+    together = isinstance(verdict, Deny) and verdict.reason is DenyReason.ONLY_TOGETHER
+    wider = _excused_wider(broker, request.topic)
+    return (together and broker.together) or wider or _declared(broker, request, DeviationKind.SIGNALLING)
 
 
 def _excused_wider(broker: Broker, topic: str) -> bool:
@@ -163,4 +165,6 @@ def _excused_wider(broker: Broker, topic: str) -> bool:
 
 
 def _loosened(filter: str) -> str:
+    """The filter as a broker may have to take it: wilder, and blind to a leading `$`."""
+    filter = filter.lstrip("$") or "x"
     return "/".join("+" if level in {"*", ">"} or " " in level else level for level in filter.split("/"))

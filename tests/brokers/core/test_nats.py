@@ -6,7 +6,6 @@ from uuid import NAMESPACE_OID, uuid5
 import pytest
 
 from acl.core.values import Action, BoundRule, Effect, Principal, Publish, Receive, Request, Rule, RuleId, Subscribe
-from brokers.core import nats
 from brokers.core.nats import NOTHING, NatsPermissions, parse, permissions, render, subjects_of, unusable
 from brokers.core.nats_emulator import deliverable, emulate, may_subscribe
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
@@ -171,7 +170,7 @@ def test_engine_and_server_agree_or_the_deviation_is_declared(levels: tuple[str,
             allows=lambda request, granted=granted: emulate(granted, request),  # type: ignore[misc]
             delivers=lambda request, name, granted=granted: deliverable(granted, _spelled(request), name),  # type: ignore[misc]
             deviations=rendering.deviations,
-            limits=nats.LIMITS,
+            together=True,
             excuses=_excuses,
         )
         for _ in range(8):
