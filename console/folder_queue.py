@@ -49,12 +49,12 @@ class Channel(virtual.Channel):
         while listed:
             path = listed.popleft()
             try:
-                text = path.read_text(encoding="utf-8")
+                octets = path.read_bytes()
                 path.unlink()
             except FileNotFoundError:  # another worker took it
                 continue
             try:
-                return loads(text)
+                return loads(octets.decode())
             except ValueError:
                 log.warning("%s holds no message and was thrown away", path)
         raise Empty

@@ -13,7 +13,8 @@ from django.db import connection, transaction
 
 from kernel.core.actor import SYSTEM
 from kernel.core.clock import utc_now
-from kernel.core.journal import Entry, Queue, Step, Subject
+from kernel.core.journal import Break, Entry, Queue, Step, Subject
+from kernel.queries import verify_journal
 from kernel.services import Wake, record
 from kernel.tasks import wakeup_task
 
@@ -58,3 +59,17 @@ def _record(numbers: Sequence[int]) -> None:
             subject = Subject(kind="tests.mark", id=str(number))
             record(action="tests.marked", subject=subject, actor=SYSTEM, now=utc_now())
     connection.close()
+
+
+def record_and_verify(count: int) -> tuple[int, int, int]:
+    """How often the journal was checked while it was written, the breaks that were found, and its last number."""
+    writer = threading.Thread(target=record_all, args=(count,))
+    writer.start()
+    checks, breaks = 0, 0
+    while writer.is_alive():
+        breaks += sum(isinstance(found, Break) for found in verify_journal())
+        checks += 1
+    writer.join()
+    *found, last = verify_journal()
+    assert isinstance(last, Entry)
+    return checks, breaks + len(found), last.seq
