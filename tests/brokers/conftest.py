@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
+from brokers import queries, services
+from brokers.core.values import AdapterKind, Broker, Listener
+from kernel.core.clock import utc_now
+from pki import queries as pki
+from tests.brokers.device import Device
+from tests.brokers.fleet import Enrolled, Fleet
 from tests.brokers.mosquitto import LiveMosquitto
+from tests.cast import ADA
 
 
 @dataclass(frozen=True)
@@ -81,3 +89,65 @@ def bare_mosquitto(tmp_path: Path, openssl_ca: OpensslCa) -> Iterator[LiveMosqui
     broker.start()
     yield broker
     broker.stop()
+
+
+@dataclass
+class Hall:
+    """A registered Mosquitto of the fleet, and its folder that Gatehouse writes CRLs to."""
+
+    fleet: Fleet
+    live: LiveMosquitto
+    broker: Broker
+
+    def now(self) -> Broker:
+        """The broker as the database has it."""
+        return queries.get_broker(id=self.broker.id)
+
+    def plan_and_apply(self) -> None:
+        """Applies what a plan says."""
+        plan = services.plan_broker(broker=self.broker.id, actor=ADA, now=utc_now())
+        services.apply_plan(broker=self.broker.id, plan=plan.id, accept_deviations=(), actor=ADA, now=utc_now())
+        services.converge(broker=self.broker.id, now=utc_now())
+
+    def device(self, enrolled: Enrolled) -> Device:
+        """A connection that is not yet made."""
+        port = self.live.device_port
+        return Device(port=port, ca=self.fleet.trust, certificate=enrolled.certificate, key=enrolled.key)
+
+
+@pytest.fixture
+def home(settings: Settings, tmp_path: Path) -> Path:
+    settings.GATEHOUSE_HOME = tmp_path / "home"
+    (tmp_path / "home" / "brokers").mkdir(parents=True)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def fleet(db: None, tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def make_hall(fleet: Fleet, home: Path, *, name: str = "hall-7") -> Hall:
+    """It runs, is registered, and nothing was applied to it."""
+    live = LiveMosquitto(home / "brokers" / name)
+    chain, key = fleet.server_files(name)
+    crls = pki.crl_bundle(domain=fleet.domain.id)
+    live.prepare(client_ca=fleet.trust, crl=crls, server_chain=chain, server_key=key)
+    live.start()
+    broker = services.register_broker(
+        domain=fleet.domain.id,
+        name=name,
+        kind=AdapterKind.MOSQUITTO_DYNSEC,
+        connection={**live.connection, "files": {"directory": name}},
+        listeners=[Listener(host="127.0.0.1", port=live.device_port)],
+        actor=ADA,
+        now=utc_now(),
+    )
+    return Hall(fleet=fleet, live=live, broker=broker)
+
+
+@pytest.fixture
+def hall(fleet: Fleet, home: Path) -> Iterator[Hall]:
+    made = make_hall(fleet, home)
+    yield made
+    made.live.stop()
