@@ -10,6 +10,14 @@ from drf_spectacular.openapi import AutoSchema
 
 from console.core.roles import SCOPES
 
+_OF_DEVICES = {
+    "enrolmentToken": {"type": "http", "scheme": "bearer", "description": "An enrolment token, `<id>.<secret>`."},
+    "proof": {
+        "type": "http",
+        "scheme": "Proof",
+        "description": "A compact JWS signed by the current key, its header x5c the certificate; or mutual TLS.",
+    },
+}
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -65,6 +73,7 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         },
         "required": ["type", "title", "status", "detail", "code", "request_id", "errors"],
     }
+    result["components"].setdefault("securitySchemes", {}).update(_OF_DEVICES)
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     _inline_enums(result)
     for _, _, operation in operations(result):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from oauth2_provider.models import AccessToken
 
 from console.core.roles import EVERY_SCOPE, ConsoleRole
-from console.models import Operator
+from console.models import Application, Operator
+from console.oauth.validator import token_hash
 from console.services.applications import NewApplication, create_application
 from console.services.operators import create_operator, grant_role
 from devices.models import Domain
 from kernel.core.actor import SYSTEM
 from kernel.core.clock import utc_now
 from kernel.core.ids import DomainId
+from kernel.core.secrets import new_token
 from tests.cast import NORTH, SOUTH
 
 
@@ -55,6 +59,27 @@ def application_in(domains: tuple[DomainId, DomainId]) -> Callable[..., NewAppli
         )
 
     return make
+
+
+def token_of(*, domain: DomainId | None = NORTH, scopes: Any = EVERY_SCOPE) -> dict[str, str]:
+    """The header of a token, as if an application of these scopes had asked: without the slow hash of a secret."""
+    application = Application.objects.create(
+        client_id=new_token(),
+        client_secret="!",
+        hash_client_secret=False,
+        name="mill",
+        client_type=Application.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
+        allowed_scopes=" ".join(scopes),
+        every_domain=domain is None,
+        domain_ids=[str(domain)] if domain else [],
+    )
+    token = new_token()
+    ends = utc_now() + timedelta(hours=1)
+    AccessToken.objects.create(
+        application=application, scope=" ".join(scopes), expires=ends, token="", token_checksum=token_hash(token)
+    )
+    return {"Authorization": f"Bearer {token}"}
 
 
 def basic(client_id: str, client_secret: str) -> dict[str, str]:
