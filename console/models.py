@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.db.models.functions import Lower
 from oauth2_provider.models import AbstractApplication
 
 from console.core.roles import ConsoleRole
@@ -21,7 +22,7 @@ class OperatorManager(BaseUserManager["Operator"]):
         return self.get(username=(username or "").lower())
 
 
-class Operator(AbstractBaseUser):
+class Operator(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the toolkit's untyped models
     """A human with a console login. User names are kept in lower case."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -38,9 +39,7 @@ class Operator(AbstractBaseUser):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(username=models.functions.Lower("username")), name="console_operator_lower_case"
-            )
+            models.CheckConstraint(condition=models.Q(username=Lower("username")), name="console_operator_lower_case")
         ]
 
     def __str__(self) -> str:
@@ -78,7 +77,7 @@ class SetupLink(models.Model):
     objects = SetupLinkQuerySet.as_manager()
 
 
-class Application(AbstractApplication):
+class Application(AbstractApplication):  # type: ignore[misc]
     """A program with API credentials: an OAuth 2.0 client, its scopes, and the domains that it may enter."""
 
     allowed_scopes = models.TextField(help_text="Names of scopes, separated by blanks.")
@@ -87,7 +86,7 @@ class Application(AbstractApplication):
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
 
-    class Meta(AbstractApplication.Meta):
+    class Meta(AbstractApplication.Meta):  # type: ignore[misc]
         abstract = False
 
     def is_usable(self, request: Any) -> bool:  # noqa: ARG002 - the signature is the toolkit's

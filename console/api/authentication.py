@@ -47,7 +47,7 @@ class SessionAuthentication(BaseAuthentication):
         operator = getattr(request._request, "user", None)  # noqa: SLF001 - DRF's own way to the session's user
         if not isinstance(operator, Operator) or not operator.is_active:
             return None
-        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type, return-value]
+        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type]
         check.process_request(request._request)  # noqa: SLF001
         if reason := check.process_view(request._request, None, (), {}):  # type: ignore[arg-type]  # noqa: SLF001
             raise PermissionDenied(f"The request does not come from the console: {reason}", code="csrf")

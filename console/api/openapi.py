@@ -10,7 +10,7 @@ from drf_spectacular.openapi import AutoSchema
 
 from console.core.roles import SCOPES
 
-_OF_DEVICES = {
+_OF_DEVICES: dict[str, dict[str, str]] = {
     "enrolmentToken": {"type": "http", "scheme": "bearer", "description": "An enrolment token, `<id>.<secret>`."},
     "proof": {
         "type": "http",
@@ -21,7 +21,7 @@ _OF_DEVICES = {
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-class Schema(AutoSchema):  # type: ignore[misc]
+class Schema(AutoSchema):
     """Adds what is the same everywhere: the scope that a method needs, and problem documents."""
 
     def get_auth(self) -> list[dict[str, list[str]]]:
@@ -35,7 +35,7 @@ class Schema(AutoSchema):  # type: ignore[misc]
         return [self.path.removeprefix("/api/v1/").split("/")[0]]
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes BearerAuthentication."""
 
     target_class = "console.api.authentication.BearerAuthentication"
@@ -47,7 +47,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-unt
         return {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "/oauth/token/", "scopes": {**SCOPES}}}}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes SessionAuthentication."""
 
     target_class = "console.api.authentication.SessionAuthentication"
@@ -59,7 +59,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-un
         return {"type": "apiKey", "in": "cookie", "name": "gatehouse_session"}
 
 
-def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
     """The schema with a problem document as the answer to whatever goes wrong. A hook of drf-spectacular."""
     fault = {"type": "object", "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")}}
     texts = ("type", "title", "detail", "code", "instance", "request_id")

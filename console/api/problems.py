@@ -126,8 +126,8 @@ def _drf_facts(error: drf.APIException) -> _Facts:
     if status == HTTPStatus.UNAUTHORIZED:
         code = error.get_codes()
         headers["WWW-Authenticate"] = CHALLENGE + (', error="invalid_token"' if code == "invalid-token" else "")
-    if isinstance(error, drf.Throttled) and error.wait is not None:
-        headers["Retry-After"] = str(max(1, round(error.wait)))
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(max(1, round(wait)))
     code = error.get_codes()
     kept = code if isinstance(code, str) and code in {"invalid-token", "csrf"} else ""
     return status, str(error.detail), kept, (), headers

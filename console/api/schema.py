@@ -17,7 +17,7 @@ from console.core.roles import SCOPES
 
 
 @extend_schema(exclude=True)
-class SchemaView(SpectacularAPIView):  # type: ignore[misc]
+class SchemaView(SpectacularAPIView):
     """GET /api/v1/schema/: open to all, since it says nothing about this installation."""
 
 

@@ -39,7 +39,7 @@ class ActorDocument(serializers.Serializer[Any]):
 
     kind = serializers.CharField()
     id = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of the document, not DRF's label
     address = serializers.CharField(allow_blank=True)
 
 
@@ -48,7 +48,7 @@ class SubjectDocument(serializers.Serializer[Any]):
 
     kind = serializers.CharField()
     id = serializers.CharField()
-    label = serializers.CharField(allow_blank=True)
+    label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]  # a field of the document, not DRF's label
 
 
 class EntryDocument(serializers.Serializer[Any]):
