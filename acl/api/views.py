@@ -24,7 +24,6 @@ from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import FieldError, Invalid
-from kernel.core.ids import DomainId
 
 _TAG = re.compile(r'"(\d{1,9})"')
 _IF_MATCH = OpenApiParameter(name="If-Match", location="header", description="The ETag of the role as it was read.")
@@ -136,11 +135,7 @@ def _answer(role: Role, caller: Caller, *, status: int = 200) -> Response:
 
 
 def _document(role: Role, caller: Caller) -> dict[str, object]:
-    return role_document(role, domain_slug=_slug(role.domain, caller))
-
-
-def _slug(domain: DomainId, caller: Caller) -> str:
-    return next(known.slug for known in caller.domains if known.id == domain)
+    return role_document(role, domain_slug=caller.slug_of(role.domain))
 
 
 def _expected_version(request: Request) -> int | None:
@@ -162,8 +157,9 @@ def _limit(text: str) -> int:
 def _place(text: str | None) -> tuple[str, RoleId] | None:
     if not text:
         return None
+    place = cursor.decode(text)
     try:
-        name, role = cursor.decode(text)
+        name, role = place
         return str(name), RoleId(UUID(str(role)))
-    except (ValueError, TypeError) as error:
-        raise Invalid("The cursor is none of ours: begin again without one.", code="invalid-cursor") from error
+    except ValueError as error:
+        raise cursor.WrongCursor("The cursor is none of ours: begin again without one.") from error
