@@ -18,16 +18,19 @@ _CONNECTED = re.compile(r"New client connected from (?P<address>\S+) as (?P<rest
 # parenthesis counts, and a name with a quotation mark is not believed.
 _SAME = re.compile(r"(?P<client>.*) \(p\d+, c\d+, k\d+, u'(?P<user>(?P=client))'\)\.", re.DOTALL)
 _OTHER = re.compile(r"(?P<client>.*) \(p\d+, c\d+, k\d+(?:, u'(?P<user>[^']*)')?\)\.", re.DOTALL)
+# Those with a fixed end come first: an id that ends like one of the others then only spoils its own line.
 _ENDINGS = (
+    (re.compile(r"Client (?P<client>.*) disconnected\.", re.DOTALL), "It disconnected."),
     (re.compile(r"Client (?P<client>.*) closed its connection\.", re.DOTALL), "The connection was closed."),
     (re.compile(r"Client (?P<client>.*) has exceeded timeout, disconnecting\.", re.DOTALL), "It was silent too long."),
     (
         re.compile(r"Client (?P<client>.*) been disconnected by administrative action\.", re.DOTALL),
         "It was disconnected by an administrator.",
     ),
-    (re.compile(r"Client (?P<client>.*) disconnected due to .*", re.DOTALL), "It was disconnected for an error."),
-    (re.compile(r"Client (?P<client>.*) disconnected: [A-Za-z ]+\.", re.DOTALL), "It was disconnected for an error."),
-    (re.compile(r"Client (?P<client>.*) disconnected\.", re.DOTALL), "It disconnected."),
+    (
+        re.compile(r"Client (?P<client>.*) disconnected(?: due to|:) [A-Za-z ]+\.", re.DOTALL),
+        "It was disconnected for an error.",
+    ),
 )
 _NEW_CONNECTION = re.compile(r"New connection from (?P<address>\S+) on port (?P<port>\d{1,5})\.")
 _NOT_AUTHORISED = re.compile(r"Client (?P<client>.*) disconnected, not authorised\.", re.DOTALL)
@@ -67,7 +70,7 @@ class LogReader:
             )
         for pattern, detail in _ENDINGS:
             found = pattern.fullmatch(text)
-            if found:
+            if found and found["client"] != _UNKNOWN:
                 return BrokerEvent(at=at, kind=AccessKind.DISCONNECTED, client_id=found["client"], detail=detail)
         return None
 
