@@ -32,7 +32,8 @@ class Channel(virtual.Channel):
         self._listed: dict[str, deque[Path]] = {}
 
     def _folder(self, queue: str) -> Path:
-        folder = Path(self.connection.client.transport_options["folder"]) / queue
+        link: Any = self.connection
+        folder = Path(link.client.transport_options["folder"]) / queue
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 

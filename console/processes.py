@@ -39,12 +39,17 @@ def worker_words(queues: Sequence[Queue], *, concurrency: int) -> list[str]:
     return manage_words("worker", "--queues", ",".join(queues), "--concurrency", str(concurrency))
 
 
-def all_programs() -> list[Program]:
-    """What `manage.py run` starts. Revocations have a worker of their own, so that nothing delays them."""
+def all_programs(*, broker: Sequence[str] | None) -> list[Program]:
+    """What `manage.py run` starts, `broker` being the embedded one's command line.
+
+    Revocations have a worker of their own, so that nothing delays them.
+    """
     others = [queue for queue in Queue if queue is not Queue.REVOCATION]
-    return [
+    programs = [
         Program(name="web", words=web_words(host="127.0.0.1", port=settings.GATEHOUSE_PORT)),
         Program(name="worker-revocation", words=worker_words([Queue.REVOCATION], concurrency=8)),
         Program(name="worker", words=worker_words(others, concurrency=4)),
         Program(name="beat", words=manage_words("beat")),
+        Program(name="listen", words=manage_words("listen")),
     ]
+    return [Program(name="broker", words=broker), *programs] if broker else programs

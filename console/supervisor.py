@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _FIRST_BACK_OFF, _LONGEST_BACK_OFF = 0.2, 10.0
@@ -114,7 +115,7 @@ class Supervisor:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def _catch_signals(self) -> dict[signal.Signals, object]:
+    def _catch_signals(self) -> dict[signal.Signals, Any]:
         def note(_number: int, _frame: FrameType | None) -> None:
             self._signals += 1
 

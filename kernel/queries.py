@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Subquery
 from django.db.models.functions import Coalesce
@@ -96,6 +96,29 @@ def list_entries(
     return [row.as_value() for row in rows[:limit]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What should have happened by now: wake-ups that no worker took up, and those that were given up."""
+
+    overdue: int
+    oldest_at: datetime | None
+    failed: int
+
+
+def find_backlog(*, now: datetime, patience: timedelta, failed_since: datetime) -> Backlog:
+    """Wake-ups that have been waiting for a worker for longer than `patience`, and failures since `failed_since`."""
+    overdue = Wakeup.objects.claimable(now=now).filter(held_until=None, entry__at__lt=now - patience)
+    oldest = overdue.order_by("pk").values_list("entry__at", flat=True).first()
+    failed = Wakeup.objects.filter(state=StepState.FAILED, finished_at__gte=failed_since).count()
+    return Backlog(overdue=overdue.count() if oldest else 0, oldest_at=oldest, failed=failed)
+
+
+def seal_fits() -> bool:
+    """Whether the journal's end was sealed with the master key that we run with; True for an empty journal."""
+    head = JournalHead.objects.filter(id=1).first()
+    return head is None or not head.seq or not list(_check_seal(head))
+
+
 def verify_journal() -> Iterator[Break | Entry]:
     """Every break of the chain, the missing end included, and last of all the last entry, if any.
 
@@ -123,6 +146,10 @@ def _check_end(head: JournalHead, last: Entry | None) -> Iterator[Break]:
         yield Break(seq=reached + 1, what=f"entries {reached + 1} to {head.seq} are missing")
     elif last is not None and not same(bytes(head.digest), last.digest):
         yield Break(seq=head.seq, what="is not the entry that was recorded as the last")
+    yield from _check_seal(head)
+
+
+def _check_seal(head: JournalHead) -> Iterator[Break]:
     expected = seal(master_key().derive(SEAL_PURPOSE), seq=head.seq, digest=bytes(head.digest))
     if not same(bytes(head.seal), expected):
         yield Break(seq=head.seq, what="the seal of the chain's end was not made with this installation's key")

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
+from typing import Any
 
 import pytest
 from kombu import Connection, Exchange, Queue
+from kombu.simple import SimpleQueue
 
 from console import folder_queue
 
@@ -35,7 +37,7 @@ def put(link: Connection, *bodies: object, routing_key: str = "revocation", exch
 def take(link: Connection, queue: str = "revocation") -> list[object]:
     """Every message, acknowledged."""
     found = []
-    simple = link.SimpleQueue(Queue(queue))
+    simple = SimpleQueue(link, Queue(queue))
     try:
         while True:
             message = simple.get_nowait()
@@ -81,7 +83,7 @@ def test_file_that_is_no_message_harms_nobody(link: Connection, tmp_path: Path, 
 
 def test_size_and_purge_count_messages(link: Connection) -> None:
     put(link, 1, 2, 3)
-    channel = link.default_channel
+    channel: Any = link.default_channel
     assert channel._size("revocation") == 3
     assert channel._purge("revocation") == 3
     assert channel._size("revocation") == 0

@@ -74,7 +74,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
 def record(note: str = "", *, steps: Sequence[Step] = (), now: datetime = NOW, **more: Any) -> Entry:
     """One entry in a transaction of its own, with these steps to follow."""
     router.steps = steps
-    facts = {"action": "devices.device.suspended", "domain": NORTH, "actor": ADA} | more
+    facts: dict[str, Any] = {"action": "devices.device.suspended", "domain": NORTH, "actor": ADA} | more
     subject = facts.pop("subject", Subject(kind="devices.device", id="d-1", label="pump-17"))
     with transaction.atomic():
         return services.record(subject=subject, now=now, note=note, **facts)

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,9 @@ class Installation:
     def marks(self) -> list[int]:
         return [int(line) for line in self.marks_file.read_text().split()]
 
+    def has_marks(self, count: int) -> bool:
+        return len(self.marks()) >= count
+
     def states(self) -> Counter[str]:
         """How many wake-ups are in which state."""
         said = self.run_code("from kernel.models import Wakeup; print(*Wakeup.objects.values_list('state', flat=True))")
@@ -93,7 +97,7 @@ def test_killing_the_worker_loses_no_wakeup(installation: Installation) -> None:
         try:
             installation.run_code(f"from tests.kernel.killing import record_all; record_all({COUNT})")
             for count in KILLED_AFTER:
-                wait_until(lambda n=count: len(installation.marks()) >= n, seconds=60, what=f"{count} marks")
+                wait_until(partial(installation.has_marks, count), seconds=60, what=f"{count} marks")
                 os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
                 if count == KILLED_AFTER[2] and "REDIS_URL" in installation.environment:

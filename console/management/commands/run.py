@@ -18,9 +18,11 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from brokers.embedded import prepare_embedded
 from console.processes import all_programs
 from console.static_files import collect_static_files
 from console.supervisor import Supervisor
+from kernel.core.clock import utc_now
 
 HOST = "127.0.0.1"
 
@@ -38,10 +40,11 @@ class Command(BaseCommand):
             self._say(f"Preparing {settings.GATEHOUSE_HOME} ...")
             call_command("quickstart", stdout=self.stdout, stderr=self.stderr)
             collect_static_files()
+            broker = prepare_embedded(now=utc_now())
             connections.close_all()
             logs = settings.GATEHOUSE_HOME / "logs"
             self._say(f"Logs                {logs}/\n\nStarting ...")
-            Supervisor(all_programs(), logs=logs, say=self._say).run(when_ready=self._is_ready)
+            Supervisor(all_programs(broker=broker), logs=logs, say=self._say).run(when_ready=self._is_ready)
             self._say("Stopped.")
 
     def _say(self, line: str) -> None:
