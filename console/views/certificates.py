@@ -35,7 +35,6 @@ def list_certificates(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     place = place_of(request, *_FILTERS)
     narrowed, fault = _narrowed(visit, place.filters["q"])
     state = place.filters["state"] if place.filters["state"] in set(CertificateState) else ""
-    before = place.uuid_key()
     found = (
         []
         if fault
@@ -44,7 +43,7 @@ def list_certificates(request: HttpRequest, visit: Visit) -> HttpResponseBase:
             state=state,
             issuer=place.filters["issuer"],
             profile=place.filters["profile"],
-            before=_uuid(before) if before else None,
+            before=place.uuid_key(),
             limit=place.size + 1,
             **narrowed,
         )
@@ -80,13 +79,6 @@ def _narrowed(visit: Visit, text: str) -> tuple[dict[str, str], str]:
         {},
         "Search by the beginning of a serial number (hex), a SHA-256 fingerprint, or a device's whole name.",
     )
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise Invalid("The page's address is damaged: begin again from the first page.") from error
 
 
 @require_safe

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from console.views.enrolment_lines import enrolment_lines
 from console.views.frame import Visit, screen, show
-from console.views.paging import Place, place_of
+from console.views.paging import DamagedPlace, Place, place_of, to_uuid
 from devices import queries
 from devices.core.values import AttributeValue, DeviceId, DeviceState
 from devices.queries import APPROXIMATE_FROM, DeviceFilter
-from kernel.core.errors import FieldError, Invalid
+from kernel.core.errors import Invalid
 from kernel.core.ids import DomainId
 
 _FILTERS = ("name", "state", "type", "group", "attribute")
@@ -71,20 +70,8 @@ def _after(place: Place) -> tuple[str, DeviceId] | None:
         case None:
             return None
         case [str(name), str(device)]:
-            return name, DeviceId(_uuid(device))
-    raise _damaged()
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise _damaged() from error
-
-
-def _damaged() -> Invalid:
-    fault = FieldError(pointer="/cursor", code="invalid-cursor", detail="Begin again from the first page.")
-    return Invalid("The page's address is damaged: begin again from the first page.", errors=(fault,))
+            return name, DeviceId(to_uuid(device))
+    raise DamagedPlace
 
 
 def _choices(domain: DomainId, schemas: Mapping[str, Mapping[str, Any]]) -> Choices:

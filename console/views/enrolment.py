@@ -17,8 +17,7 @@ from console.views.forms import ConsoleForm
 from console.views.frame import NotHere, Visit, screen, show
 from console.views.paging import place_of
 from devices import queries, services
-from devices.core.values import EnrolmentTokenId
-from kernel.core.errors import DomainError, Invalid
+from kernel.core.errors import DomainError
 
 _ENDS = (
     (3_600, "an hour"),
@@ -66,9 +65,8 @@ def list_tokens(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     """The domain's tokens, the newest first."""
     place = place_of(request)
     before = place.uuid_key()
-    found = queries.list_enrolment_tokens(
-        domains=[visit.domain.id], before=_uuid(before) if before else None, limit=place.size + 1
-    )
+    tokens = queries.list_enrolment_tokens(domains=[visit.domain.id])
+    found = [token for token in tokens if before is None or token.id < before]
     shown = found[: place.size]
     more = [str(shown[-1].id)] if len(found) > place.size else None
     context = {
@@ -77,13 +75,6 @@ def list_tokens(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         "may_write": visit.may("enrolment-tokens:write"),
     }
     return show(request, "enrolment.html", context)
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise Invalid("The page's address is damaged: begin again from the first page.") from error
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -115,7 +106,8 @@ def mint_token(request: HttpRequest, visit: Visit) -> HttpResponseBase:
 @screen("enrolment-tokens:read")
 def revoke_token(request: HttpRequest, visit: Visit, token: UUID) -> HttpResponseBase:
     """Ends a token at once; devices that came in with it stay."""
-    found = queries.find_enrolment_token(token=EnrolmentTokenId(token), domains=visit.caller.domain_ids)
+    known = queries.list_enrolment_tokens(domains=visit.caller.domain_ids)
+    found = next((row for row in known if row.id == token), None)
     if found is None:
         raise NotHere("There is no such enrolment token, or it belongs to a domain that is not yours.")
     visit.check_may("enrolment-tokens:write", found.domain)

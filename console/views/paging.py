@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.http import HttpRequest
 
@@ -14,6 +15,23 @@ from kernel.core.errors import Invalid
 
 SIZES = (25, 50, 100)
 _LONGEST_TRAIL = 40
+
+
+class DamagedPlace(Invalid):
+    """The address names no place in the list."""
+
+    code = "invalid-cursor"
+
+    def __init__(self) -> None:
+        super().__init__("The page's address is damaged: begin again from the first page.")
+
+
+def to_uuid(text: str) -> UUID:
+    """The id that a cursor holds. Raises DamagedPlace."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise DamagedPlace from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,26 +55,26 @@ class Place:
 
     @property
     def key(self) -> list[Any] | None:
-        """The sort key of the row before the page; None on the first page. Raises Invalid."""
+        """The sort key of the row before the page; None on the first page. Raises WrongCursor."""
         return cursor.decode(self.cursor) if self.cursor else None
 
-    def uuid_key(self) -> str | None:
-        """The key, where it is one text. Raises Invalid."""
+    def uuid_key(self) -> UUID | None:
+        """The key, where it is one id. Raises DamagedPlace."""
         match self.key:
             case None:
                 return None
             case [str(text)]:
-                return text
-        raise Invalid("The page's address is damaged: begin again from the first page.", code="invalid-cursor")
+                return to_uuid(text)
+        raise DamagedPlace
 
     def number_key(self) -> int | None:
-        """The key, where it is one positive number. Raises Invalid."""
+        """The key, where it is one positive number. Raises DamagedPlace."""
         match self.key:
             case None:
                 return None
             case [int(number)] if number > 0:
                 return number
-        raise Invalid("The page's address is damaged: begin again from the first page.", code="invalid-cursor")
+        raise DamagedPlace
 
     def pager(self, *, shown: int, next_key: Sequence[Any] | None, noun: str, about: int | None = None) -> Pager:
         """The foot of a page of `shown` rows; `next_key` is the last row's sort key if there are more."""

@@ -8,8 +8,7 @@ from django.views.decorators.http import require_safe
 from brokers import queries
 from brokers.core.values import Session
 from console.views.frame import Visit, screen, show
-from console.views.paging import Place, place_of
-from kernel.core.errors import Invalid
+from console.views.paging import DamagedPlace, Place, place_of
 
 
 @require_safe
@@ -41,4 +40,4 @@ def _after(place: Place) -> tuple[str, str] | None:
             return None
         case [str(auth_id), str(client_id)]:
             return auth_id, client_id
-    raise Invalid("The page's address is damaged: begin again from the first page.", code="invalid-cursor")
+    raise DamagedPlace

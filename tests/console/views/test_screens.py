@@ -1,0 +1,103 @@
+"""Every screen: it works, it needs a login, and another domain sees nothing."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from devices.queries import credentials_of
+from kernel.queries import list_entries
+from tests.console.views.scene import Scene
+
+LISTS = ("/", "/devices/", "/enrolment/", "/enrolment/new/", "/issuers/", "/certificates/", "/roles/", "/roles/new/",
+         "/brokers/", "/sessions/", "/journal/", "/search/?q=pump")  # fmt: skip
+
+
+def details(scene: Scene) -> dict[str, str]:
+    """Addresses of things of the scene, each with a word that has to stand on it."""
+    device = scene.devices["pump-01"]
+    certificate = credentials_of(device=device)[0].certificate
+    entry = list_entries(domain=scene.domain, limit=1)[0]
+    return {
+        f"/devices/{device}/": "pump-01",
+        f"/devices/{device}/revoke/": "can not be undone",
+        f"/devices/{device}/decommission/": "can not be undone",
+        f"/devices/{device}/explain/?action=publish&topic=north/pump-01/up/t": "Allowed",
+        f"/issuers/{scene.ca.slug}/": "CRL number",
+        f"/certificates/{certificate}/": "subjectPublicKeyInfo",
+        f"/certificates/{certificate}/pem/": "BEGIN CERTIFICATE",
+        f"/certificates/{certificate}/revoke/": "can not be undone",
+        f"/roles/{scene.role.id}/": "${client_id}",
+        f"/roles/{scene.role.id}/edit/": "Topic filter",
+        f"/brokers/{scene.broker.name}/": "127.0.0.1",
+        f"/brokers/{scene.broker.name}/deviations/": "",
+        f"/operations/{entry.id}/": "",
+        f"/operations/{entry.id}/panel/": "",
+    }
+
+
+@pytest.mark.parametrize("address", LISTS)
+def test_list_works_with_and_without_devices(address: str, at_ada: Client, at_cy: Client) -> None:
+    for browser in (at_ada, at_cy):
+        answer = browser.get(address)
+        assert answer.status_code == 200, answer.content[:2000]
+        assert b"<h1>" in answer.content
+
+
+def test_every_detail_works(north: Scene, at_ada: Client) -> None:
+    for address, word in details(north).items():
+        answer = at_ada.get(address)
+        assert answer.status_code == 200, address
+        assert word in answer.content.decode(), address
+
+
+def test_every_screen_sends_a_stranger_to_the_sign_in(north: Scene, client: Client) -> None:
+    for address in (*LISTS, *details(north)):
+        answer = client.get(address)
+        assert answer.status_code == 302, address
+        assert answer["Location"].startswith("/sign-in/"), address
+
+
+def test_another_domain_is_not_there(north: Scene, at_cy: Client) -> None:
+    for address in details(north):
+        assert at_cy.get(address).status_code == 404, address
+
+
+def test_what_a_part_asks_for_without_a_session_leads_to_the_sign_in(north: Scene, client: Client) -> None:
+    entry = list_entries(domain=north.domain, limit=1)[0]
+    answer = client.get(f"/operations/{entry.id}/panel/", headers={"HX-Request": "true"})
+    assert answer.status_code == 204
+    assert answer["HX-Redirect"] == "/sign-in/"
+
+
+def test_screens_are_not_kept_by_any_cache(north: Scene, at_ada: Client) -> None:
+    kept = at_ada.get("/devices/")["Cache-Control"]
+    assert "no-store" in kept
+    assert "private" in kept
+
+
+def test_no_page_holds_a_secret(north: Scene, at_ada: Client) -> None:
+    for address in (*LISTS, *details(north)):
+        text = at_ada.get(address).content.decode()
+        assert "hidden-password" not in text
+        assert north.token.partition(".")[2] not in text
+
+
+@pytest.mark.parametrize("address", ["/", "/devices/", "/certificates/", "/brokers/", "/journal/", "/enrolment/"])
+def test_queries_do_not_grow_with_the_fleet(address: str, north: Scene, at_ada: Client) -> None:
+    at_ada.get(address)
+    with CaptureQueriesContext(connection) as few:
+        at_ada.get(address)
+    for number in range(12):
+        north.enroll(f"more-{number}")
+    with CaptureQueriesContext(connection) as many:
+        at_ada.get(address)
+    assert len(many) <= len(few), [query["sql"] for query in many.captured_queries]
+
+
+def test_broker_that_does_not_answer_is_a_message(north: Scene, at_ada: Client) -> None:
+    answer = at_ada.post(f"/brokers/{north.broker.name}/plan/", follow=True)
+    assert answer.status_code == 200
+    assert "Nothing was changed" in answer.content.decode()

@@ -1,0 +1,59 @@
+"""Debian's Chromium on a live server, with a furnished domain."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+from playwright.sync_api import Browser, sync_playwright
+
+from console.core.roles import ConsoleRole
+from console.models import Operator
+from kernel.core.clock import utc_now
+from tests.console.views.scene import PASSWORD, Scene, build_scene, furnish, make_operator
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # playwright's loop runs in this thread
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def north(transactional_db: None) -> Scene:
+    scene = build_scene(slug="north", now=utc_now())
+    furnish(scene, pumps=12)
+    return scene
+
+
+@pytest.fixture
+def ada(north: Scene) -> Operator:
+    return make_operator("ada", ConsoleRole.OWNER, north.domain, now=north.now, password=PASSWORD)
+
+
+@pytest.fixture
+def session_cookie(ada: Operator) -> str:
+    """The value of the cookie of a session that is signed in."""
+    session = SessionStore()
+    session["_auth_user_id"] = str(ada.pk)
+    session["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
+    session["_auth_user_hash"] = ada.get_session_auth_hash()
+    session.save()
+    assert settings.SESSION_COOKIE_NAME
+    return str(session.session_key)

@@ -1,0 +1,179 @@
+"""Every screen in a real browser, wide and on a phone, light and dark: nothing that the CSP refuses, nothing that axe finds.
+
+With GATEHOUSE_TEST_SCREENSHOTS=<folder> a picture of each is kept there: `make screenshots`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Browser, BrowserContext, Page
+from pytest_django.live_server_helper import LiveServer
+
+from brokers.services import plan_broker
+from console.models import Operator
+from console.services.operators import make_setup_link
+from devices import services as devices
+from devices.queries import credentials_of
+from kernel.core.actor import SYSTEM
+from kernel.core.errors import Unavailable
+from kernel.core.ids import EntryId
+from pki.core.values import ReasonCode
+from tests.console.views.scene import Scene, build_scene
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+AXE = Path(__file__).resolve().parents[2] / "data" / "axe.min.js"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A width and a theme."""
+
+    width: int
+    height: int
+    theme: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.width}-{self.theme}"
+
+
+LOOKS = (Look(1440, 900, "light"), Look(1440, 900, "dark"), Look(390, 844, "light"), Look(390, 844, "dark"))
+
+
+def screens(scene: Scene, operator: Operator) -> dict[str, str]:
+    """Name and address of every screen of a signed-in operator."""
+    device = scene.devices["pump-01"]
+    with pytest.raises(Unavailable):
+        plan_broker(broker=scene.broker.id, actor=SYSTEM, now=scene.now)
+    operation: EntryId = devices.revoke_device(
+        device=scene.devices["pump-05"], reason=ReasonCode.KEY_COMPROMISE, actor=SYSTEM, now=scene.now, note="stolen"
+    )
+    certificate = credentials_of(device=device)[0].certificate
+    return {
+        "overview": "/",
+        "devices": "/devices/",
+        "devices-none-fits": "/devices/?state=decommissioned",
+        "device": f"/devices/{device}/",
+        "device-revoked": f"/devices/{scene.devices['pump-05']}/?operation={operation}",
+        "device-revoke": f"/devices/{device}/revoke/",
+        "device-explain": f"/devices/{device}/explain/?action=publish&topic=north/pump-01/up/internal/x",
+        "enrolment": "/enrolment/",
+        "enrolment-new": "/enrolment/new/",
+        "issuers": "/issuers/",
+        "issuer": f"/issuers/{scene.ca.slug}/",
+        "certificates": "/certificates/",
+        "certificate": f"/certificates/{certificate}/",
+        "certificate-revoke": f"/certificates/{certificate}/revoke/",
+        "roles": "/roles/",
+        "role": f"/roles/{scene.role.id}/",
+        "role-edit": f"/roles/{scene.role.id}/edit/",
+        "brokers": "/brokers/",
+        "broker": f"/brokers/{scene.broker.name}/",
+        "sessions": "/sessions/",
+        "journal": "/journal/",
+        "search": "/search/?q=pump",
+        "not-found": f"/devices/{scene.domain}/",
+    }
+
+
+def open_context(browser: Browser, look: Look, server: LiveServer, session: str = "") -> BrowserContext:
+    """A browser of that look, signed in if there is a session."""
+    context = browser.new_context(viewport={"width": look.width, "height": look.height}, color_scheme=look.theme)  # type: ignore[arg-type]
+    if session:
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": server.url}])
+    return context
+
+
+def watch(page: Page) -> list[str]:
+    """What the browser complains about, as it comes. A 404 that was asked for is none."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 A and AA."""
+    page.evaluate(AXE.read_text())
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = page.evaluate("tags => axe.run({runOnly: tags})", tags)
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def keep(page: Page, name: str, look: Look) -> None:
+    """A picture, where pictures are wanted."""
+    folder = os.environ.get("GATEHOUSE_TEST_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}-{look.name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+def test_every_screen_is_clean(
+    look: Look, north: Scene, ada: Operator, session_cookie: str, chromium: Browser, live_server: LiveServer
+) -> None:
+    context = open_context(chromium, look, live_server, session_cookie)
+    page = context.new_page()
+    said, faults = watch(page), []
+    for name, address in screens(north, ada).items():
+        page.goto(live_server.url + address)
+        page.wait_for_load_state("networkidle" if "operation" not in address else "load")
+        keep(page, name, look)
+        faults += [f"{name}: {fault}" for fault in faults_of(page)]
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        faults += [f"{name}: {wide} px wider than the window"] if wide > 0 else []
+    context.close()
+    assert [line for line in said if "404" not in line] == []
+    assert faults == []
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+def test_the_way_in_is_clean(
+    look: Look, north: Scene, ada: Operator, chromium: Browser, live_server: LiveServer
+) -> None:
+    context = open_context(chromium, look, live_server)
+    page = context.new_page()
+    said, faults = watch(page), []
+    link = make_setup_link(operator=ada, actor=SYSTEM, now=north.now)
+    places = {"sign-in": "/sign-in/", "set-up": re.sub(r"^https?://[^/]+", "", link), "set-up-spent": "/setup/none/"}
+    for name, address in places.items():
+        page.goto(live_server.url + address)
+        keep(page, name, look)
+        faults += [f"{name}: {fault}" for fault in faults_of(page)]
+    context.close()
+    assert [line for line in said if "404" not in line] == []
+    assert faults == []
+
+
+def test_an_empty_domain_teaches(
+    north: Scene, ada: Operator, session_cookie: str, chromium: Browser, live_server: LiveServer
+) -> None:
+    from console.core.roles import ConsoleRole
+    from console.services.operators import grant_role
+
+    empty = build_scene(slug="a-new-one", now=north.now)
+    grant_role(operator=ada, domain=empty.domain, role=ConsoleRole.OWNER, actor=SYSTEM, now=north.now)
+    look = LOOKS[0]
+    context = open_context(chromium, look, live_server, session_cookie)
+    page = context.new_page()
+    for name, address in (
+        ("overview-empty", "/"),
+        ("devices-empty", "/devices/"),
+        ("certificates-empty", "/certificates/"),
+    ):
+        page.goto(live_server.url + address)
+        keep(page, name, look)
+        assert faults_of(page) == []
+    page.goto(live_server.url + "/devices/")
+    assert "openssl req -new" in page.inner_text("main")
+    context.close()
