@@ -15,7 +15,7 @@ from brokers.core.dynsec_state import (
     Acl,
     DynsecClient,
     DynsecState,
-    acl_document,
+    acl_documents,
     client_document,
     default_documents,
 )
@@ -112,7 +112,7 @@ def _create_role(name: str, acls: frozenset[Acl], *, maybe_there: bool) -> Itera
         name="createRole",
         target=name,
         summary=f"Create the role {name} with {len(acls)} ACLs.",
-        members={"rolename": name, "acls": [acl_document(acl) for acl in sorted(acls)]},
+        members={"rolename": name, "acls": acl_documents(acls)},
         tolerates=("Role already exists",) if maybe_there else (),
     )
     if maybe_there:
@@ -124,7 +124,7 @@ def _modify_role(name: str, acls: frozenset[Acl], verb: str) -> Command:
         name="modifyRole",
         target=name,
         summary=f"{verb} the role {name}: {len(acls)} ACLs.",
-        members={"rolename": name, "acls": [acl_document(acl) for acl in sorted(acls)]},
+        members={"rolename": name, "acls": acl_documents(acls)},
     )
 
 

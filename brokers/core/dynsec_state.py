@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 OURS = "gh."
@@ -27,7 +28,7 @@ class AclType(StrEnum):
     UNSUBSCRIBE = "unsubscribePattern"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acl:
     """One ACL of a role; a role has at most one for a kind and topic."""
 
@@ -108,15 +109,15 @@ def acls_of(role: Mapping[str, Any]) -> frozenset[Acl]:
 
 def to_artifact(state: DynsecState) -> str:
     """The state in the grammar of the plugin's file, sorted: same state, same octets."""
-    document = {
-        "defaultACLAccess": {name: getattr(state.defaults, member) for name, member in _DEFAULT_NAMES.items()},
-        "clients": [client_document(state.clients[name]) for name in sorted(state.clients)],
-        "roles": [
-            {"rolename": name, "acls": [acl_document(acl) for acl in sorted(state.roles[name])]}
-            for name in sorted(state.roles)
-        ],
-    }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    defaults = {name: getattr(state.defaults, member) for name, member in _DEFAULT_NAMES.items()}
+    clients = (client_document(state.clients[name]) for name in sorted(state.clients))
+    roles = ({"rolename": name, "acls": acl_documents(state.roles[name])} for name in sorted(state.roles))
+    parts = [
+        f'{{"defaultACLAccess": {_line(defaults)},',
+        f'"clients": {_lines(clients)},',
+        f'"roles": {_lines(roles)}}}',
+    ]
+    return "\n".join(parts) + "\n"
 
 
 def parse(artifact: str) -> DynsecState:
@@ -139,14 +140,26 @@ def client_document(client: DynsecClient) -> dict[str, Any]:
     return document
 
 
-def acl_document(acl: Acl) -> dict[str, Any]:
-    """The ACL in the plugin's words."""
-    return {"acltype": acl.kind.value, "topic": acl.topic, "priority": acl.priority, "allow": acl.allow}
+def acl_documents(acls: Iterable[Acl]) -> list[dict[str, Any]]:
+    """The ACLs in the plugin's words, sorted."""
+    return [
+        {"acltype": acl.kind.value, "topic": acl.topic, "priority": acl.priority, "allow": acl.allow}
+        for acl in sorted(acls, key=attrgetter("kind", "topic", "allow", "priority"))
+    ]
 
 
 def default_documents(defaults: Defaults) -> list[dict[str, Any]]:
     """The defaults in the plugin's words."""
     return [{"acltype": name, "allow": getattr(defaults, member)} for name, member in _DEFAULT_NAMES.items()]
+
+
+def _lines(documents: Iterable[Mapping[str, Any]]) -> str:
+    """A JSON array with a line for each, so that texts compare well."""
+    return "[\n" + ",\n".join(map(_line, documents)) + "\n]"
+
+
+def _line(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _is_ours(client: Mapping[str, Any]) -> bool:

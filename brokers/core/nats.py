@@ -72,7 +72,8 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
         for subject in subjects
         if subject.state is not Standing.ABSENT
     }
-    return Rendering(artifact=json.dumps(table, indent=1, sort_keys=True) + "\n", deviations=deviations.all())
+    lines = (f"{json.dumps(auth_id)}: {json.dumps(table[auth_id])}" for auth_id in sorted(table))
+    return Rendering(artifact="{\n" + ",\n".join(lines) + "\n}\n", deviations=deviations.all())
 
 
 def parse(artifact: str) -> Mapping[str, NatsPermissions]:

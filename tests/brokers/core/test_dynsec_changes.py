@@ -12,7 +12,7 @@ from brokers.core.dynsec_changes import Command, batches, changes
 from brokers.core.dynsec_emulator import emulate
 from brokers.core.dynsec_state import (
     DynsecState,
-    acl_document,
+    acl_documents,
     acls_of,
     client_document,
     default_documents,
@@ -35,7 +35,7 @@ class Plugin:
     def __init__(self, state: DynsecState) -> None:
         self.defaults = default_documents(state.defaults)
         self.roles: dict[str, Any] = {
-            name: {"rolename": name, "acls": [acl_document(acl) for acl in acls]} for name, acls in state.roles.items()
+            name: {"rolename": name, "acls": acl_documents(acls)} for name, acls in state.roles.items()
         }
         self.clients = {name: client_document(client) for name, client in state.clients.items()}
 
