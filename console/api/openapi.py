@@ -78,6 +78,8 @@ def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
     _inline_enums(result)
     for _, _, operation in operations(result):
         operation["responses"].setdefault("default", {"description": "A problem document.", "content": content})
+        ways = operation.get("security", [])  # a view that names its own way does so in one word
+        operation["security"] = [{way: []} if isinstance(way, str) else way for way in ways]
     return result
 
 

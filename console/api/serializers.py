@@ -24,7 +24,7 @@ class OperationStepDocument(serializers.Serializer[Any]):
     detail = serializers.CharField(allow_blank=True)
 
 
-class OperationDocument(serializers.Serializer[Any]):
+class OperationStateDocument(serializers.Serializer[Any]):
     """A change and how far its consequences have come."""
 
     id = serializers.UUIDField()

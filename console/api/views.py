@@ -17,7 +17,7 @@ from console.api.serializers import (
     CreatedApplicationDocument,
     JournalDocument,
     NewApplicationDocument,
-    OperationDocument,
+    OperationStateDocument,
     application_document,
     entry_document,
     operation_document,
@@ -40,7 +40,7 @@ class OperationView(APIView):
 
     scopes = {"GET": "operations:read"}
 
-    @extend_schema(operation_id="getOperation", responses=OperationDocument)
+    @extend_schema(operation_id="getOperation", responses=OperationStateDocument)
     def get(self, request: Request, operation: UUID) -> Response:
         """How far the consequences of a change have come."""
         found = find_operation(operation=EntryId(operation))
