@@ -121,7 +121,9 @@ class Supervisor:
 
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        caught = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+            caught.append(signal.SIGHUP)
         return {number: signal.signal(number, note) for number in caught}
 
     def _wait(self, seconds: float) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from kombu import Connection, Exchange, Queue
-from kombu.simple import SimpleQueue
 
 from console import folder_queue
 
@@ -37,7 +36,7 @@ def put(link: Connection, *bodies: object, routing_key: str = "revocation", exch
 def take(link: Connection, queue: str = "revocation") -> list[object]:
     """Every message, acknowledged."""
     found = []
-    simple = SimpleQueue(link, Queue(queue))
+    simple = link.SimpleQueue(queue)
     try:
         while True:
             message = simple.get_nowait()

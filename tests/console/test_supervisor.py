@@ -103,6 +103,20 @@ def test_signal_ends_everything(family: Family, by: signal.Signals) -> None:
     assert family.said() == "ended\n"
 
 
+def test_hang_up_is_nothing_under_nohup(family: Family) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does; children inherit it
+    try:
+        family.start("sleeper")
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    family.wait_children(1)
+    os.kill(family.parent.pid, signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        family.parent.wait(0.5)
+    os.kill(family.parent.pid, signal.SIGTERM)
+    assert family.parent.wait(5) == 0
+
+
 def test_killed_child_comes_back(family: Family) -> None:
     family.start("sleeper")
     [child] = family.wait_children(1)

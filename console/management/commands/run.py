@@ -23,6 +23,7 @@ from console.processes import all_programs
 from console.static_files import collect_static_files
 from console.supervisor import Supervisor
 from kernel.core.clock import utc_now
+from kernel.core.errors import DomainError
 
 HOST = "127.0.0.1"
 
@@ -37,15 +38,23 @@ class Command(BaseCommand):
         with _only_one(settings.GATEHOUSE_HOME):
             _require_free("GATEHOUSE_PORT", settings.GATEHOUSE_PORT)
             _require_free("GATEHOUSE_MQTT_PORT", settings.GATEHOUSE_MQTT_PORT)
-            self._say(f"Preparing {settings.GATEHOUSE_HOME} ...")
-            call_command("quickstart", stdout=self.stdout, stderr=self.stderr)
-            collect_static_files()
-            broker = prepare_embedded(now=utc_now())
-            connections.close_all()
+            broker = self._prepare()
             logs = settings.GATEHOUSE_HOME / "logs"
             self._say(f"Logs                {logs}/\n\nStarting ...")
             Supervisor(all_programs(broker=broker), logs=logs, say=self._say).run(when_ready=self._is_ready)
             self._say("Stopped.")
+
+    def _prepare(self) -> list[str] | None:
+        """The command line of the embedded broker, once everything is in its place."""
+        self._say(f"Preparing {settings.GATEHOUSE_HOME} ...")
+        try:
+            call_command("quickstart", stdout=self.stdout, stderr=self.stderr)
+            collect_static_files()
+            return prepare_embedded(now=utc_now())
+        except DomainError as error:
+            raise CommandError(error.detail) from error
+        finally:
+            connections.close_all()
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
