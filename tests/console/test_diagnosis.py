@@ -1,0 +1,138 @@
+"""What `manage.py doctor` finds, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from pytest_django import Settings
+
+from console.diagnosis import Level, Observation, look_over
+from kernel import services
+from kernel.core.clock import utc_now
+from kernel.core.journal import Queue, Step, StepState, Subject
+from kernel.core.secrets import MasterKey
+from kernel.models import JournalEntry, JournalHead, Wakeup
+from pki import services as pki
+from pki.models import Crl
+from tests.cast import ADA, NORTH, NOW
+from tests.kernel.routing import router
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def home(settings: Settings, tmp_path: Path) -> Path:
+    settings.GATEHOUSE_HOME = tmp_path
+    return tmp_path
+
+
+def faults(**more: bool) -> list[Observation]:
+    return [seen for seen in look_over(now=NOW, **more) if seen.level is not Level.OK]
+
+
+def record_step(settings: Settings, *, age: timedelta) -> Wakeup:
+    """A wake-up that nobody took up, of an entry that is so old."""
+    settings.GATEHOUSE_ROUTER = "tests.kernel.routing.router"
+    router.steps = [Step(task="tests.act", target="ocsp", queue=Queue.REVOCATION)]
+    with transaction.atomic():
+        services.record(action="a", subject=Subject(kind="k", id="i"), actor=ADA, now=NOW - age)
+    router.steps = []
+    return Wakeup.objects.get()
+
+
+def test_fresh_installation_is_well() -> None:
+    assert faults() == []
+
+
+def test_work_that_waits_for_a_worker_is_an_error(settings: Settings) -> None:
+    record_step(settings, age=timedelta(minutes=5))
+    [fault] = faults()
+    assert (fault.check, fault.level) == ("work", Level.ERROR)
+    assert "1 steps wait for a worker" in fault.text
+
+
+def test_work_of_just_now_is_fine(settings: Settings) -> None:
+    record_step(settings, age=timedelta(seconds=30))
+    assert faults() == []
+
+
+def test_step_that_waits_for_a_broker_is_not_overdue(settings: Settings) -> None:
+    wakeup = record_step(settings, age=timedelta(minutes=5))
+    services.run_wakeup(wakeup.pk, body=_defer, clock=lambda: NOW - timedelta(minutes=1), lease=timedelta(seconds=20))
+    assert faults() == []
+
+
+def _defer(_: services.Wake) -> str:
+    raise services.Defer(until=NOW + timedelta(seconds=1))
+
+
+def test_step_that_was_given_up_is_a_warning(settings: Settings) -> None:
+    record_step(settings, age=timedelta(minutes=5))
+    Wakeup.objects.update(state=StepState.FAILED, finished_at=NOW)
+    assert [(fault.check, fault.level) for fault in faults()] == [("work", Level.WARNING)]
+
+
+def test_wrong_master_key_is_an_error(settings: Settings) -> None:
+    record_step(settings, age=timedelta())
+    settings.GATEHOUSE_MASTER_KEY = MasterKey.generate()
+    assert [fault.check for fault in faults()] == ["keys"]
+
+
+def test_key_that_others_may_read_is_an_error(home: Path) -> None:
+    (home / "master.key").touch(mode=0o600)
+    assert faults() == []
+    (home / "master.key").chmod(0o640)
+    assert [fault.text for fault in faults()] == [f"{home / 'master.key'} may be read by others: chmod 600 it."]
+
+
+def test_clock_that_was_put_back_is_an_error(settings: Settings) -> None:
+    record_step(settings, age=-timedelta(hours=1))
+    assert [fault.check for fault in faults()] == ["clock"]
+
+
+def test_journal_is_checked_on_demand(settings: Settings) -> None:
+    record_step(settings, age=timedelta())
+    JournalHead.objects.update(seq=2)
+    assert [fault.check for fault in faults()] == ["keys"]
+    assert "journal" in {fault.check for fault in faults(whole_journal=True)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_crl_that_ran_out_is_an_error() -> None:
+    now = utc_now()
+    pki.create_root(domain=NORTH, slug="north-root", common_name="North", actor=ADA, now=now)
+    Crl.objects.update(next_update=now - timedelta(seconds=1))
+    found = [seen for seen in look_over(now=now) if seen.level is not Level.OK]
+    assert [fault.text for fault in found if fault.check == "crl"] == [
+        "north-root has no CRL that is in force: is a worker for the queue pki running?"
+    ]
+
+
+def test_check_that_can_not_be_made_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("kernel.queries.find_backlog", refuse)
+    assert [fault.text for fault in faults()] == ["could not be checked: ConnectionError: no route"]
+
+
+def test_command_tells_all_and_its_exit_code_the_sum(home: Path) -> None:
+    output = StringIO()
+    call_command("doctor", "--json", stdout=output)
+    said = json.loads(output.getvalue())
+    assert said["well"] is True
+    assert {seen["check"] for seen in said["observations"]} == {
+        "settings", "database", "keys", "clock", "crl", "brokers", "queue", "work",
+    }  # fmt: skip
+    (home / "secret.key").touch(mode=0o644)
+    (home / "secret.key").chmod(0o644)
+    with pytest.raises(SystemExit) as end:
+        call_command("doctor", stdout=output)
+    assert end.value.code == 1
+    assert JournalEntry.objects.count() == 0
