@@ -97,3 +97,12 @@ class Application(AbstractApplication):  # type: ignore[misc]
     def scope_set(self) -> frozenset[str]:
         """The scopes that it may have."""
         return frozenset(self.allowed_scopes.split())
+
+
+class IdempotentCall(models.Model):
+    """A POST with an Idempotency-Key, and what was answered; the answer is wrapped, since it may hold a secret."""
+
+    key_hash = models.BinaryField(primary_key=True, max_length=32)
+    body_hash = models.BinaryField(max_length=32)
+    started_at = models.DateTimeField(db_index=True)
+    answer = models.BinaryField(null=True)

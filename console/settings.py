@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "console.api.idempotency.IdempotencyKeys",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 

@@ -71,6 +71,13 @@ def problem_response(request: HttpRequest, status: HTTPStatus, detail: str, *, c
     return JsonResponse(problem(request, status, detail, code=code), status=status.value, content_type=CONTENT_TYPE)
 
 
+def domain_problem_response(request: HttpRequest, error: errors.DomainError) -> JsonResponse:
+    """The same for an error of the domain."""
+    status, detail, code, faults, headers = _domain_facts(error)
+    document = problem(request, status, detail, code=code, faults=faults)
+    return JsonResponse(document, status=status.value, headers=headers, content_type=CONTENT_TYPE)
+
+
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """The answer to whatever a view raised. DRF calls it."""
     set_rollback()
