@@ -30,9 +30,10 @@ class PlanNotFound(NotFound):
     code = "plan-not-found"
 
 
-def list_brokers(*, domains: Sequence[DomainId]) -> list[Broker]:
-    """The brokers of the domains, by name."""
-    return [row.as_value() for row in models.Broker.objects.of_domains(domains).with_domain()]
+def list_brokers(*, domains: Sequence[DomainId] | None) -> list[Broker]:
+    """The brokers of the domains (of all, if None), by name."""
+    rows = models.Broker.objects.with_domain().order_by("name")
+    return [row.as_value() for row in (rows if domains is None else rows.of_domains(domains))]
 
 
 def get_broker(

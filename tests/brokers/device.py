@@ -40,7 +40,7 @@ class Device:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_publish = self._on_publish
-        self._client.on_message = lambda _c, _d, message: self.received.append((message.topic, message.payload))
+        self._client.on_message = lambda _c, _d, message: self.received.append((message.topic, bytes(message.payload)))
         self._port = port
         self._answered = threading.Event()
         self._codes: list[Any] = []

@@ -1,0 +1,107 @@
+"""Sessions and the access log, from events as a broker tells them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from brokers import models, queries, services
+from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerEvent, BrokerId
+from kernel.core.clock import utc_now
+from kernel.core.ids import new_id
+from tests.brokers.fleet import Fleet
+from tests.cast import ADA, NOW
+
+
+@pytest.fixture
+def broker(fleet: Fleet) -> Broker:
+    return services.register_broker(
+        domain=fleet.domain.id,
+        name="hall-7",
+        kind=AdapterKind.MOSQUITTO_DYNSEC,
+        connection={"host": "127.0.0.1", "port": 1883, "username": "gatehouse/control", "password": "pw"},
+        actor=ADA,
+        now=utc_now(),
+    )
+
+
+def come(broker: Broker, name: str, **more: str) -> None:
+    services.note_connected(broker=broker.id, auth_id=name, client_id=name, address="192.0.2.1", at=NOW, **more)
+
+
+def clients(broker: Broker) -> list[str]:
+    return [session.client_id for session in queries.sessions_on(broker=broker.id)]
+
+
+def test_session_is_the_devices(fleet: Fleet, broker: Broker) -> None:
+    one = fleet.enroll("p-1")
+    come(broker, "p-1")
+    [session] = queries.sessions_of(device=one.id)
+    assert (session.broker_name, session.client_id, session.address) == ("hall-7", "p-1", "192.0.2.1")
+
+
+def test_unknown_name_is_nobodys_session(broker: Broker) -> None:
+    come(broker, "stranger")
+    [session] = queries.sessions_on(broker=broker.id)
+    assert session.device is None
+
+
+def test_session_of_the_same_client_id_takes_the_place_of_the_old(broker: Broker) -> None:
+    come(broker, "p-1")
+    come(broker, "p-1")
+    assert clients(broker) == ["p-1"]
+
+
+def test_end_without_a_username_is_the_devices(fleet: Fleet, broker: Broker) -> None:
+    one = fleet.enroll("p-1")
+    come(broker, "p-1")
+    services.note_disconnected(broker=broker.id, client_id="p-1", at=NOW)
+    assert clients(broker) == []
+    assert [event.kind for event in queries.events_of(device=one.id)] == ["disconnected", "connected"]
+
+
+def test_late_end_of_an_earlier_connection_closes_nothing(broker: Broker) -> None:
+    come(broker, "p-1", connection_id="2")
+    services.note_disconnected(broker=broker.id, client_id="p-1", at=NOW, connection_id="1")
+    assert clients(broker) == ["p-1"]
+
+
+def test_refusal_is_written_down(fleet: Fleet, broker: Broker) -> None:
+    one = fleet.enroll("p-1")
+    services.note_refused(broker=broker.id, at=NOW, auth_id="p-1", address="192.0.2.9", detail="It is revoked.")
+    [event] = queries.events_of(device=one.id)
+    assert (event.kind, event.detail) == (AccessKind.REFUSED, "It is revoked.")
+
+
+def test_overlong_names_are_cut(broker: Broker) -> None:
+    come(broker, "x" * 70_000)
+    assert clients(broker) == ["x" * 255]
+
+
+def test_restart_of_the_broker_ends_every_earlier_session(broker: Broker) -> None:
+    come(broker, "p-1")
+    started = BrokerEvent(at=NOW + timedelta(seconds=1), kind=AccessKind.STARTED)
+    services.note_event(broker=broker.id, event=started)
+    assert clients(broker) == []
+
+
+def test_sessions_that_the_broker_does_not_list_are_forgotten(broker: Broker) -> None:
+    come(broker, "p-1")
+    come(broker, "p-2")
+    listed = [BrokerEvent(at=NOW, kind=AccessKind.CONNECTED, auth_id="p-2", client_id="p-2")]
+    assert services.replace_sessions(broker=broker.id, present=listed, now=NOW) == 1
+    assert clients(broker) == ["p-2"]
+
+
+def test_broker_that_is_gone_is_ignored(db: None) -> None:
+    services.note_connected(broker=BrokerId(new_id()), auth_id="a", client_id="a", address="", at=NOW)
+    assert not models.AccessEvent.objects.exists()
+
+
+def test_log_outlives_the_broker(fleet: Fleet, broker: Broker) -> None:
+    one = fleet.enroll("p-1")
+    come(broker, "p-1")
+    services.remove_broker(broker=broker.id, actor=ADA, now=utc_now())
+    assert [event.broker_name for event in queries.events_of(device=one.id)] == ["hall-7"]
+    assert queries.sessions_of(device=one.id) == []

@@ -1,0 +1,158 @@
+"""Wake-ups as a worker runs them: from the journal entry to the broker, twice, and while the broker is away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from django.db import connections
+
+from brokers import models, services, tasks
+from brokers.core.values import SyncState
+from devices import services as devices
+from devices.models import Device
+from kernel.core.clock import utc_now
+from kernel.core.errors import DomainError
+from kernel.core.ids import EntryId
+from kernel.core.journal import StepState
+from kernel.models import Wakeup
+from kernel.queries import find_operation
+from pki.core.values import ReasonCode
+from tests.brokers.conftest import Hall, make_hall
+from tests.brokers.device import wait_until
+from tests.brokers.fleet import Fleet
+from tests.cast import ADA
+
+
+def run_due() -> None:
+    """Runs what is due of ours, as the sweep and one worker do."""
+    for row in list(Wakeup.objects.due(now=utc_now()).filter(task__startswith="brokers.")) + list(
+        Wakeup.objects.claimable(now=utc_now()).filter(task__startswith="brokers.").order_by("pk")
+    ):
+        current_app.tasks[row.task](wakeup=row.pk)
+
+
+def run_all() -> None:
+    """Until nothing of ours can run at once."""
+    for _ in range(20):
+        before = Wakeup.objects.open().filter(task__startswith="brokers.").count()
+        run_due()
+        if Wakeup.objects.open().filter(task__startswith="brokers.").count() in (0, before):
+            return
+
+
+def steps_of(operation: EntryId) -> dict[str, StepState]:
+    found = find_operation(operation=operation)
+    assert found is not None
+    return {step.target: step.state for step in found.steps}
+
+
+def test_policy_follows_the_journal(hall: Hall) -> None:
+    hall.plan_and_apply()
+    one = hall.fleet.enroll("p-1")
+    run_all()
+    device = hall.device(one)
+    assert device.connect()
+    assert device.publish("north/p-1/up/t")
+    device.close()
+
+
+def test_revocation_is_an_operation_whose_broker_step_ends(hall: Hall) -> None:
+    one = hall.fleet.enroll("p-1")
+    hall.plan_and_apply()
+    run_all()
+    device = hall.device(one)
+    assert device.connect()
+    operation = devices.revoke_device(device=one.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
+    run_all()
+    assert wait_until(lambda: device.ended, seconds=2)
+    assert steps_of(operation)["broker:hall-7"] is StepState.DONE
+
+
+def test_broker_that_returns_obeys_within_five_seconds(hall: Hall) -> None:
+    one = hall.fleet.enroll("p-1")
+    hall.plan_and_apply()
+    run_all()
+    hall.live.stop()
+    operation = devices.revoke_device(device=one.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
+    for _ in range(4):
+        run_due()
+        time.sleep(0.3)
+    assert steps_of(operation)["broker:hall-7"] is StepState.PENDING
+    hall.live.start()
+    began = time.monotonic()
+    while steps_of(operation)["broker:hall-7"] is not StepState.DONE:
+        assert time.monotonic() - began < 5
+        run_due()
+        time.sleep(0.1)
+    assert "gh.barred" in hall.live.ctrl("getClient", "p-1")
+
+
+def test_wakeup_of_a_removed_broker_ends(hall: Hall) -> None:
+    hall.plan_and_apply()
+    hall.fleet.enroll("p-1")
+    services.remove_broker(broker=hall.broker.id, actor=ADA, now=utc_now())
+    run_all()
+    assert not Wakeup.objects.open().filter(task__startswith="brokers.").exists()
+
+
+def test_check_looks_after_each_broker(hall: Hall) -> None:
+    hall.plan_and_apply()
+    models.Broker.objects.update(sync=SyncState.UNREACHABLE)
+    tasks.check_one(broker=str(hall.broker.id))
+    assert hall.now().sync is SyncState.IN_SYNC
+
+
+@pytest.fixture
+def large_hall(transactional_db: None, tmp_path: Path, home: Path) -> Iterator[Hall]:
+    made = make_hall(Fleet(tmp_path), home)
+    yield made
+    made.live.stop()
+
+
+def test_eviction_does_not_wait_for_a_bulk_change(large_hall: Hall) -> None:
+    """600 devices are pushed while one is thrown out."""
+    hall = large_hall
+    one = hall.fleet.enroll("p-1")
+    hall.plan_and_apply()
+    for number in range(600):
+        device = devices.register_device(
+            domain=hall.fleet.domain.id, name=f"q-{number}", device_type="pump", actor=ADA, now=utc_now()
+        )
+        _activate(device.id)
+    live = hall.device(one)
+    assert live.connect()
+    models.Broker.objects.update(sync=SyncState.PENDING)
+    ended: list[str] = []
+    thread = threading.Thread(target=lambda: ended.append(_converge(hall)))
+    thread.start()
+    assert wait_until(lambda: "q-1" in hall.live.ctrl("listClients"), seconds=10)
+    devices.revoke_device(device=one.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
+    began = time.monotonic()
+    services.evict(broker=hall.broker.id, device=one.id, now=utc_now())
+    took = time.monotonic() - began
+    assert wait_until(lambda: live.ended, seconds=1)
+    thread.join(30)
+    assert ended == ["broker-busy"]
+    assert took < 1
+    services.converge(broker=hall.broker.id, now=utc_now())
+    assert "gh.barred" in hall.live.ctrl("getClient", "p-1")
+    assert hall.now().sync is SyncState.IN_SYNC
+    live.close()
+
+
+def _converge(hall: Hall) -> str:
+    try:
+        return services.converge(broker=hall.broker.id, now=utc_now()).sync.value
+    except DomainError as error:
+        return error.code
+    finally:
+        connections.close_all()
+
+
+def _activate(device: object) -> None:
+    Device.objects.filter(id=device).update(state="active")
