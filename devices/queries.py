@@ -33,7 +33,7 @@ from devices.models import Device as DeviceRow
 from devices.models import Domain as DomainRow
 from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
-from pki.core.values import CertificateId
+from pki.core.values import CertificateId, IssuerId
 
 
 class UnknownDevice(NotFound):
@@ -429,3 +429,9 @@ def list_enrolment_requests(*, domains: Collection[DomainId], state: str = "", l
 def enrolment_request_exists(*, request: EnrolmentRequestId, domains: Collection[DomainId]) -> bool:
     """Whether there is such a request in one of the domains."""
     return EnrolmentRequest.objects.filter(id=request, profile__domain_id__in=domains).exists()
+
+
+def issuer_of(*, domain: DomainId) -> IssuerId | None:
+    """The CA that the domain's certificates come from, or None while none is set."""
+    found = DomainRow.objects.values_list("issuer_id", flat=True).get(id=domain)
+    return IssuerId(found) if found else None

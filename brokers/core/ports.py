@@ -211,6 +211,10 @@ class BrokerAdapter(Protocol):
         """Puts the CRLs (PEM, concatenated) in force; one sentence on how. Empty if the broker takes none from us."""
         ...
 
+    def present(self) -> Sequence[BrokerEvent] | None:
+        """Every connection there is now, as the event that began it; None where the broker does not list them."""
+        ...
+
     def watch(self, stop: Event) -> Iterator[BrokerEvent]:
         """What happens there, as it happens; blocks, ends soon after `stop` is set or when the connection is lost."""
         ...

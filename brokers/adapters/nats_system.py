@@ -1,0 +1,95 @@
+"""The NATS system account: who is connected, closing connections, and the server's advisories."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from brokers.core.nats_connection import NatsConnection
+from brokers.core.ports import BrokerUnreachable
+
+PAGE = 1024
+ANSWER_SECONDS = 3
+CONNECT_SECONDS = 4
+WHOLE_SECONDS = 12
+_Result = TypeVar("_Result")
+
+
+def in_time(work: Coroutine[Any, Any, _Result], *, seconds: float = WHOLE_SECONDS) -> _Result:
+    """What the work brings, run to its end here. Raises BrokerUnreachable."""
+
+    async def bounded() -> _Result:
+        return await asyncio.wait_for(work, seconds)
+
+    try:
+        return asyncio.run(bounded())
+    except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:
+        raise BrokerUnreachable("The NATS server does not answer, or not in time: is it up?") from error
+
+
+@asynccontextmanager
+async def connected(
+    connection: NatsConnection, *, user: str, password: str, lost: asyncio.Event | None = None
+) -> AsyncIterator[Client]:
+    """A connection as one of our two users; it is not made again when it is lost, which sets `lost`."""
+
+    async def closed() -> None:
+        if lost is not None:
+            lost.set()
+
+    scheme, tls = "nats", None
+    if connection.ca_pem:
+        scheme, tls = "tls", ssl.create_default_context(cadata=connection.ca_pem)
+    client = await nats.connect(
+        f"{scheme}://{connection.host}:{connection.port}",
+        user=user,
+        password=password,
+        tls=tls,
+        connect_timeout=CONNECT_SECONDS,
+        allow_reconnect=False,
+        error_cb=_ignore,
+        closed_cb=closed,
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _ignore(_error: Exception) -> None:
+    """What fails fails the call that is under way; nats-py would print it as well."""
+
+
+def system(connection: NatsConnection) -> Any:
+    """A connection to the system account."""
+    return connected(connection, user=connection.system_user, password=connection.system_password)
+
+
+async def list_connections(client: Client, *, client_id: str = "") -> tuple[str, str, list[dict[str, Any]]]:
+    """The server's id, its version, and every MQTT connection, or those with that client id."""
+    found: list[dict[str, Any]] = []
+    while True:
+        asked: dict[str, Any] = {"auth": True, "limit": PAGE, "offset": len(found)}
+        if client_id:
+            asked["mqtt_client"] = client_id
+        answer = await client.request("$SYS.REQ.SERVER.PING.CONNZ", json.dumps(asked).encode(), timeout=ANSWER_SECONDS)
+        document = json.loads(answer.data)
+        page = document["data"].get("connections") or []
+        found += page
+        if len(page) < PAGE:
+            server = document["server"]
+            return server["id"], server["ver"], [each for each in found if each.get("type") == "mqtt"]
+
+
+async def kick(client: Client, *, server: str, cid: int) -> None:
+    """Closes the connection; one that is gone already is no fault."""
+    asked = json.dumps({"cid": cid}).encode()
+    await client.request(f"$SYS.REQ.SERVER.{server}.KICK", asked, timeout=ANSWER_SECONDS)

@@ -1,0 +1,163 @@
+"""The broker that `manage.py run` brings along: a NATS server on loopback that asks us at each CONNECT.
+
+Its secrets are made once for each installation and kept in GATEHOUSE_HOME/embedded at mode 0600.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from django.conf import settings
+
+from brokers import queries
+from brokers.core.nats_conf import NatsServer, render_conf
+from brokers.core.nkeys import AccountKey
+from brokers.core.values import Broker, Listener
+from brokers.services.changing import change_connection
+from devices import queries as devices
+from kernel.core.actor import SYSTEM
+from kernel.core.errors import Conflict
+from kernel.core.secrets import new_token
+from pki import queries as pki
+from pki import services as pki_services
+
+NAME = "embedded"
+HOST = "127.0.0.1"
+ACCOUNT = "FLEET"
+
+
+class NoServerBinary(Conflict):
+    """The NATS server is not installed."""
+
+    code = "nats-server-missing"
+
+
+def embedded_connection() -> dict[str, Any]:
+    """How the embedded broker is spoken to; made on the first call, and the same ever after."""
+    path = _folder() / "connection.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        found = {
+            "host": HOST,
+            "port": _free_port(),
+            "system_user": "gatehouse-system",
+            "system_password": new_token(),
+            "callout_user": "gatehouse-callout",
+            "callout_password": new_token(),
+            "issuer_seed": AccountKey.generate().seed,
+            "account": ACCOUNT,
+        }
+        _write(path, json.dumps(found))
+    return found
+
+
+def embedded_listeners() -> list[Listener]:
+    """Where devices reach it."""
+    return [Listener(host=HOST, port=settings.GATEHOUSE_MQTT_PORT)]
+
+
+def prepare_embedded(*, now: datetime) -> list[str] | None:
+    """The command line that starts it, once its files are in order; None if no such broker is registered."""
+    found = [queries.get_broker(id=broker) for broker in queries.all_brokers()]
+    found = [broker for broker in found if broker.name == NAME]
+    if not found:
+        return None
+    broker, connection = found[0], embedded_connection()
+    if not _is_free(connection["port"]):
+        connection = {**connection, "port": _free_port()}
+        _write(_folder() / "connection.json", json.dumps(connection))
+        change_connection(broker=broker.id, connection=connection, actor=SYSTEM, now=now)
+    _renew_certificate(broker, now=now)
+    _write(_folder() / "ca.crt", pki.trust_bundle(domain=broker.domain))
+    server = NatsServer(
+        folder=_folder(),
+        name="gatehouse-embedded",
+        client_port=connection["port"],
+        mqtt_host=HOST,
+        mqtt_port=settings.GATEHOUSE_MQTT_PORT,
+        issuer=AccountKey.from_seed(connection["issuer_seed"]).public,
+        account=ACCOUNT,
+        system_user=connection["system_user"],
+        system_password=connection["system_password"],
+        callout_user=connection["callout_user"],
+        callout_password=connection["callout_password"],
+    )
+    _write(_folder() / "nats.conf", render_conf(server))
+    return [_binary(), "--config", str(_folder() / "nats.conf")]
+
+
+def _folder() -> Path:
+    folder = Path(settings.GATEHOUSE_HOME) / "embedded"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _binary() -> str:
+    beside = Path(sys.executable).parent / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise NoServerBinary("The NATS server is not installed: `make install` brings it.")
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    """Puts the text in place of what is there, at mode 0600, all or nothing."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def _renew_certificate(broker: Broker, *, now: datetime) -> None:
+    """A server certificate, unless the one there has a third of its life before it."""
+    path = _folder() / "server.crt"
+    if path.exists():
+        present = x509.load_pem_x509_certificate(path.read_bytes())
+        life = present.not_valid_after_utc - present.not_valid_before_utc
+        if present.not_valid_after_utc - now > life / 3:
+            return
+    issuer = devices.issuer_of(domain=broker.domain)
+    if issuer is None:
+        raise Conflict("The domain of the embedded broker has no issuing CA.", code="domain-without-issuer")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    issued = pki_services.issue_certificate(
+        issuer=issuer,
+        profile="broker-server",
+        csr=csr.public_bytes(Encoding.PEM),
+        holder=f"broker:{broker.id}",
+        variables={"common_name": "localhost"},
+        dns_names=["localhost"],
+        ip_addresses=[HOST, "::1"],
+        actor=SYSTEM,
+        now=now,
+    )
+    _write(_folder() / "server.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+    _write(path, issued.pem + issued.chain_pem)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex((HOST, port)) != 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,77 @@
+"""Who may enter a broker that asks at each CONNECT, and with which policy. Whatever is not plainly right is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from brokers import models
+from brokers.core.ports import RenderSubject, Standing
+from brokers.core.standing import render_subject
+from brokers.core.values import BrokerId
+from devices import queries as devices
+from devices.core.values import DeviceId
+from kernel.core.errors import DomainError
+from pki import queries as pki
+
+GRANT_LIFE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """The device may enter until `expires_at`, with the policy of its subject."""
+
+    device: DeviceId
+    subject: RenderSubject
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """It may not. `auth_id` is the device that the certificate belongs to, if it is one of ours; `why` a sentence."""
+
+    why: str
+    auth_id: str = ""
+
+
+def judge_connect(
+    *, broker: BrokerId, chain: Sequence[str], client_id: str, username: str, now: datetime
+) -> Admission | Refusal:
+    """The verdict over a CONNECT: certificate, device, client id and username have to agree.
+
+    The client id is compared before anything is answered: whoever got in with another's would take its session over.
+    """
+    if not chain:
+        return Refusal(why="No client certificate was shown.")
+    row = models.Broker.objects.filter(id=broker).first()
+    if row is None:
+        return Refusal(why="The broker is not registered.")
+    try:
+        certificate = pki.verify_presented(
+            chain=[x509.load_pem_x509_certificate(pem.encode()) for pem in chain], now=now
+        )
+    except DomainError as error:
+        return Refusal(why=error.detail)
+    except ValueError:
+        return Refusal(why="The client certificate can not be read.")
+    device = devices.device_of_certificate(certificate=certificate.id)
+    if device is None or certificate.domain != row.domain_id:
+        return Refusal(why="The certificate belongs to no device of this broker's domain.")
+    subject = render_subject(devices.subject_of(device=device))
+    return _judge_subject(subject, device, client_id, username, min(now + GRANT_LIFE, certificate.not_after))
+
+
+def _judge_subject(
+    subject: RenderSubject, device: DeviceId, client_id: str, username: str, expires_at: datetime
+) -> Admission | Refusal:
+    principal = subject.principal
+    if subject.state is not Standing.ADMITTED:
+        return Refusal(why="The device is not active.", auth_id=principal.auth_id)
+    if client_id != principal.client_id:
+        return Refusal(why="The client id is not the one of the certificate's device.", auth_id=principal.auth_id)
+    if username not in {"", principal.username}:
+        return Refusal(why="The username is not the one of the certificate's device.", auth_id=principal.auth_id)
+    return Admission(device=device, subject=subject, expires_at=expires_at)

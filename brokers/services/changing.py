@@ -1,0 +1,39 @@
+"""Changing how a registered broker is spoken to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from brokers import models, queries
+from brokers.conf import adapter_class
+from brokers.core.registration import refuse
+from brokers.core.values import AdapterKind, BrokerId
+from kernel.conf import master_key
+from kernel.core.actor import Actor
+from kernel.core.ids import DomainId
+from kernel.core.journal import Subject
+from kernel.services import record
+
+
+def change_connection(*, broker: BrokerId, connection: Mapping[str, Any], actor: Actor, now: datetime) -> None:
+    """The broker is spoken to like this from now on. Raises InvalidBroker."""
+    with transaction.atomic():
+        row = models.Broker.objects.select_for_update().get(id=broker)
+        refuse(adapter_class(AdapterKind(row.kind)).connection_errors(connection))
+        row.connection = master_key().wrap(
+            json.dumps(dict(connection)).encode(), purpose=queries.CONNECTION_PURPOSE, context=str(broker)
+        )
+        row.save(update_fields=["connection"])
+        record(
+            action="brokers.broker.changed",
+            subject=Subject(kind="brokers.broker", id=str(broker), label=row.name),
+            actor=actor,
+            now=now,
+            domain=DomainId(row.domain_id),
+            after={"changed": "connection"},
+        )
