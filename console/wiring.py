@@ -92,6 +92,7 @@ ROUTES: Mapping[str, Route] = {
     "pki.certificate.released": release_certificate,
     "pki.crl.published": push_crl,
     "brokers.broker.registered": push_this_broker,
+    "brokers.broker.changed": push_this_broker,
     "brokers.plan.applied": apply_plan,
 }
 

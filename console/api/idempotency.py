@@ -36,7 +36,7 @@ class IdempotencyKeys:
         caller = _caller_of(request)
         if not caller:
             return self.get_response(request)
-        key = "\n".join((caller, request.path, given))
+        key = f"{caller}\n{request.path}\n{given}"
         try:
             earlier = begin_call(key=key, body=request.body, now=utc_now())
         except DomainError as error:
