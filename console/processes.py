@@ -23,7 +23,7 @@ def web_words(*, host: str, port: int, workers: int = 1) -> list[str]:
         "--workers": str(workers),
         "--blocking-threads": str(WEB_THREADS),
         "--workers-kill-timeout": "4",
-        "--log-level": "warning",
+        "--log-level": "error",
     }
     words = [word for pair in options.items() for word in pair]
     return [sys.executable, "-m", "granian", *words, "--no-ws", "--respawn-failed-workers", "console.wsgi:application"]

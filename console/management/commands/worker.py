@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import warnings
 from typing import Any
@@ -16,6 +17,7 @@ from kernel.core.journal import Queue
 class Command(BaseCommand):
     """Runs Celery with threads: bodies wait for brokers and databases, they do not compute."""
 
+    requires_system_checks: list[str] = []  # `web` and `run` make them; here they cost half of the start
     help = "Carries out what journal entries ask for, from the named queues."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,8 @@ class Command(BaseCommand):
             raise CommandError(f"There is no queue {unknown[0]!r}: the queues are {', '.join(Queue)}.")
         if not names or concurrency < 1:
             raise CommandError("Name at least one queue, and let at least one wake-up run at once.")
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module="celery.platforms")  # of running as root
+        warnings.filterwarnings("ignore", r"\s*You're running the worker with superuser privileges")
+        logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)  # a line for each message
         worker = app.Worker(
             pool="threads",
             concurrency=concurrency,
