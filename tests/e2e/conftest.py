@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.brokers import Embedded, LiveBroker
 from tests.e2e.house import Fleet, House
 from tests.e2e.user import Application
 
@@ -31,3 +32,8 @@ def fleet(house: House, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
+
+
+@pytest.fixture(scope="session", params=["embedded"])
+def broker(request: pytest.FixtureRequest, house: House) -> LiveBroker:
+    return Embedded(house)

@@ -36,6 +36,7 @@ class MqttDevice:
         clean: bool = True,
         version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
     ) -> None:
+        self.name = identity.name
         self.messages: list[tuple[str, bytes]] = []
         self.answers: dict[int, list[int]] = {}
         self.connack: int | None = None
