@@ -24,7 +24,7 @@ from brokers.core.dynsec_effect import effect
 from brokers.core.dynsec_emulator import emulate
 from brokers.core.dynsec_state import Defaults, DynsecState, default_documents, parse, state_of, to_artifact
 from brokers.core.mosquitto_connection import MosquittoConnection, connection_errors
-from brokers.core.mosquitto_dynsec import desired_state, own_roles
+from brokers.core.mosquitto_dynsec import LIMITS, desired_state, own_roles
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.rendering import Deviations
 from brokers.core.values import BrokerEvent, BrokerLink
@@ -45,7 +45,11 @@ class ControlAccountTaken(Conflict):
 class MosquittoDynsecAdapter:
     """Speaks to one Mosquitto 2.0.x or newer."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(stores_policy=True, protocol_versions=("3.1.1", "5"))
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        stores_policy=True,
+        protocol_versions=("3.1.1", "5"),
+        limits=tuple((limit.kind, limit.why) for limit in LIMITS),
+    )
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = MosquittoConnection.of(link.connection)
@@ -64,7 +68,7 @@ class MosquittoDynsecAdapter:
         """Our roles and clients there; with `only` those clients, and the roles that they have or may have."""
         with control(self._connection) as broker:
             state = _whole(broker) if only is None else _part(broker, only)
-            version = broker.await_version()
+            version = broker.await_version() if only is None else broker.version
         return AppliedState(artifact=to_artifact(state), version=version, only=only, foreign=state.foreign)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
@@ -120,6 +124,9 @@ class MosquittoDynsecAdapter:
         if self._connection.directory is None:
             return ""
         return MosquittoFolder(root=files_root(), name=self._connection.directory).publish_crl(pem)
+
+    def present(self) -> None:
+        """Unknown: 2.0 lists no connections."""
 
     def watch(self, stop: Event) -> Iterator[BrokerEvent]:
         """Connections and their ends, from the broker's log."""

@@ -132,11 +132,20 @@ class OperationReference(serializers.Serializer[Any]):
     operation = serializers.UUIDField()
 
 
+class LimitDocument(serializers.Serializer[Any]):
+    """What a make of broker never does, whatever the policy says."""
+
+    kind = serializers.ChoiceField(choices=["narrower", "wider", "signalling"])
+    why = serializers.CharField()
+
+
 class RenderingDocument(serializers.Serializer[Any]):
-    """What the broker should hold, as text, and how that deviates from the policy."""
+    """What the broker should hold, as text, how that deviates from the policy, and what this make never does."""
 
     artifact = serializers.CharField()
     deviations = DeviationDocument(many=True)
+    limits = LimitDocument(many=True)
+    warnings = serializers.ListField(child=serializers.CharField())
 
 
 class DriftDocument(serializers.Serializer[Any]):

@@ -27,6 +27,7 @@ from brokers.api.serializers import (
     plan_document,
     session_document,
 )
+from brokers.conf import adapter_class
 from brokers.core.plans import planned_deviation
 from brokers.core.values import AdapterKind, Broker, PlanId
 from kernel.core import cursor
@@ -154,9 +155,18 @@ class RenderingView(APIView):
     @extend_schema(operation_id="renderBroker", responses=RenderingDocument)
     def get(self, request: Request, name: str) -> Response:
         """The artifact as text, and how it deviates from the policy."""
-        rendering = services.render_broker(broker=seen(request, name).id)
+        broker = seen(request, name)
+        rendering = services.render_broker(broker=broker.id)
         shown = [deviation_document(planned_deviation(deviation)) for deviation in rendering.deviations]
-        return Response({"artifact": rendering.artifact, "deviations": shown})
+        limits = [{"kind": kind.value, "why": why} for kind, why in adapter_class(broker.kind).capabilities.limits]
+        return Response(
+            {
+                "artifact": rendering.artifact,
+                "deviations": shown,
+                "limits": limits,
+                "warnings": list(rendering.warnings),
+            }
+        )
 
 
 class SessionListView(APIView):

@@ -63,9 +63,20 @@ class RenderSubject:
     state: Standing
 
 
+class DeviationKind(StrEnum):
+    """How a broker differs from the policy: less flow, more flow, or the same flow with another answer."""
+
+    NARROWER = "narrower"
+    WIDER = "wider"
+    SIGNALLING = "signalling"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a broker can enforce. `version` is the broker's own, empty while unknown."""
+    """What a broker can enforce. `version` is the broker's own, empty while unknown.
+
+    `limits` are what it never does whatever the policy says, each with the kind of deviation that this is.
+    """
 
     stores_policy: bool
     protocol_versions: tuple[str, ...]
@@ -74,14 +85,7 @@ class Capabilities:
     retain_conditions: bool = False
     shared_subscriptions: bool = True
     version: str = ""
-
-
-class DeviationKind(StrEnum):
-    """How a broker differs from the policy: less flow, more flow, or the same flow with another answer."""
-
-    NARROWER = "narrower"
-    WIDER = "wider"
-    SIGNALLING = "signalling"
+    limits: tuple[tuple[DeviationKind, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

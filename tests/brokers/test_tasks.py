@@ -115,11 +115,11 @@ def large_hall(transactional_db: None, tmp_path: Path, home: Path) -> Iterator[H
 
 
 def test_eviction_does_not_wait_for_a_bulk_change(large_hall: Hall) -> None:
-    """600 devices are pushed while one is thrown out."""
+    """300 devices are pushed while one is thrown out."""
     hall = large_hall
     one = hall.fleet.enroll("p-1")
     hall.plan_and_apply()
-    for number in range(600):
+    for number in range(300):
         device = devices.register_device(
             domain=hall.fleet.domain.id, name=f"q-{number}", device_type="pump", actor=ADA, now=utc_now()
         )

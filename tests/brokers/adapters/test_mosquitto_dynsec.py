@@ -9,8 +9,10 @@ from uuid import uuid4
 
 import pytest
 
+from brokers.adapters.mosquitto_control import control
 from brokers.adapters.mosquitto_dynsec import ControlAccountTaken, MosquittoDynsecAdapter
-from brokers.core.ports import AppliedState, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.ports import AppliedState, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import (
     AccessKind,
     AdapterKind,
@@ -293,3 +295,14 @@ def test_watch_tells_who_comes_and_goes(adapter: MosquittoDynsecAdapter, device:
 
 def _of(events: list[BrokerEvent], client_id: str) -> list[BrokerEvent]:
     return [event for event in events if event.client_id == client_id]
+
+
+def test_device_has_no_way_in_by_password(adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP)))
+    for password in (None, "", "x"):
+        connection = {**bare_mosquitto.connection, "username": "p-1", "password": password}
+        with (
+            pytest.raises(BrokerUnreachable, match="refused the control account"),
+            control(MosquittoConnection.of(connection)),
+        ):
+            pass
