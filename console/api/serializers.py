@@ -91,6 +91,7 @@ class ApplicationDocument(serializers.Serializer[Any]):
     name = serializers.CharField()
     scopes = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True, help_text="When it last asked for a token.")
 
 
 class CreatedApplicationDocument(serializers.Serializer[Any]):
@@ -153,4 +154,5 @@ def application_document(application: Application) -> dict[str, Any]:
         "name": application.name,
         "scopes": sorted(application.scope_set),
         "created_at": to_rfc3339(application.created),
+        "last_used_at": to_rfc3339(application.last_used_at) if application.last_used_at else None,
     }

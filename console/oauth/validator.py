@@ -11,6 +11,7 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from console.models import Application
 from kernel.conf import master_key
+from kernel.core.clock import utc_now
 from kernel.core.secrets import new_token
 
 _PURPOSE = "console.oauth.access_token"
@@ -51,6 +52,7 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
         row = AccessToken(user=None, application=request.client, scope=token["scope"], expires=expires, token="")
         row.token_checksum = token_hash(token["access_token"])
         row.save()
+        Application.objects.filter(pk=request.client.pk).update(last_used_at=utc_now())
         return row
 
     def _load_access_token(self, token: str) -> AccessToken | None:

@@ -17,10 +17,10 @@ from django.views.generic import View
 from oauth2_provider.models import AccessToken
 from oauth2_provider.views.mixins import OAuthLibMixin
 
-from kernel.api.address import peer_address
 from console.core.roles import SCOPES
 from console.oauth.failures import TooManyFailures, check_failures, note_failure
 from console.oauth.validator import token_hash
+from kernel.api.address import peer_address
 from kernel.core.clock import utc_now
 
 _UNAUTHORIZED = 401
