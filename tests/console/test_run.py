@@ -54,10 +54,9 @@ def test_everything_runs_once(started: House) -> None:
     wait_until(lambda: all(started.processes(words) for words in CHILDREN), seconds=20, what="every child")
 
 
-def test_nobody_else_may_read_the_home(started: House) -> None:
-    assert started.home.stat().st_mode & 0o077 == 0
-    for name in ("master.key", "secret.key"):
-        assert (started.home / name).stat().st_mode & 0o777 == 0o600
+@pytest.mark.parametrize("name", ["master.key", "secret.key", "gatehouse.sqlite3", "logs/web.log"])
+def test_nobody_else_may_read_what_is_kept(started: House, name: str) -> None:
+    assert (started.home / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_second_run_in_the_same_home_is_refused(started: House) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import http.client
+import os
 import socket
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -35,6 +36,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        os.umask(0o077)  # database, queue and logs are nobody else's business
         with _only_one(settings.GATEHOUSE_HOME):
             _require_free("GATEHOUSE_PORT", settings.GATEHOUSE_PORT)
             _require_free("GATEHOUSE_MQTT_PORT", settings.GATEHOUSE_MQTT_PORT)
