@@ -14,6 +14,7 @@ from django.db import connections
 from brokers import models, services, tasks
 from brokers.core.values import SyncState
 from devices import services as devices
+from devices.core.values import DeviceId
 from devices.models import Device
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
@@ -154,5 +155,5 @@ def _converge(hall: Hall) -> str:
         connections.close_all()
 
 
-def _activate(device: object) -> None:
+def _activate(device: DeviceId) -> None:
     Device.objects.filter(id=device).update(state="active")

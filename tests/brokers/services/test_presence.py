@@ -26,8 +26,10 @@ def broker(fleet: Fleet) -> Broker:
     )
 
 
-def come(broker: Broker, name: str, **more: str) -> None:
-    services.note_connected(broker=broker.id, auth_id=name, client_id=name, address="192.0.2.1", at=NOW, **more)
+def come(broker: Broker, name: str, connection_id: str = "") -> None:
+    services.note_connected(
+        broker=broker.id, auth_id=name, client_id=name, address="192.0.2.1", at=NOW, connection_id=connection_id
+    )
 
 
 def clients(broker: Broker) -> list[str]:
