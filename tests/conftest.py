@@ -58,6 +58,15 @@ def redis_url(redis_server: str) -> str:
     return redis_server
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps tests that start servers together, so that parallel runs start each server once."""
+    for item in items:
+        if item.get_closest_marker("e2e") and not item.get_closest_marker("xdist_group"):
+            folder = item.path.parent.name
+            item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else item.path.stem))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """Removes the folder that tests/settings.py made, in the process that made it."""
