@@ -45,7 +45,7 @@ def test_queue_that_is_away_is_a_reason(client: Client, settings: Any, monkeypat
 
 
 def test_metrics_are_for_this_machine_or_a_token(client: Client, application_in: Callable[..., NewApplication]) -> None:
-    far = {"REMOTE_ADDR": "192.0.2.1"}
+    far: dict[str, Any] = {"REMOTE_ADDR": "192.0.2.1"}
     assert client.get("/metrics").status_code == 200
     assert b"django_http_requests" in client.get("/metrics").content
     assert client.get("/metrics", **far).status_code == 404

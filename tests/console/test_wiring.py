@@ -182,4 +182,5 @@ def test_every_kind_of_broker_has_its_adapter() -> None:
 
 def test_broker_directory_answers_for_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.wiring.brokers.endpoints", lambda domain: [domain])
-    assert broker_directory.endpoints(NORTH) == [NORTH]
+    found: Any = broker_directory.endpoints(NORTH)
+    assert found == [NORTH]

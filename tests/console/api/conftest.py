@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -39,7 +40,8 @@ def make_csr(name: str) -> str:
 @pytest.fixture
 def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
     """What to put for each variable part of a path."""
-    now, who = utc_now(), {"actor": ADA, "now": utc_now()}
+    now = utc_now()
+    who: dict[str, Any] = {"actor": ADA, "now": now}
     root = pki.create_root(domain=NORTH, slug="north-root", common_name="North root", **who)
     issuer = pki.create_issuing_ca(parent=root.id, slug="north-ca", common_name="North CA", **who)
     devices.set_issuer(domain=NORTH, issuer=issuer.id, **who)

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from kernel.api.documents import caller_of
 from kernel.core import errors
 
 
@@ -65,7 +66,7 @@ class Undeclared(APIView):
     scopes = {"GET": "devices:read"}
 
     def get(self, request: Request) -> Response:
-        return Response({"domains": [domain.slug for domain in request.auth.domains]})
+        return Response({"domains": [domain.slug for domain in caller_of(request).domains]})
 
     def post(self, _request: Request) -> Response:
         return Response({})
