@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import sys
@@ -14,11 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from django.conf import settings
 
 from brokers import queries
@@ -26,12 +22,11 @@ from brokers.core.nats_conf import NatsServer, render_conf
 from brokers.core.nkeys import AccountKey
 from brokers.core.values import Broker, Listener
 from brokers.services.changing import change_connection
-from devices import queries as devices
+from brokers.services.server_certificates import is_due, issue_server_certificate
 from kernel.core.actor import SYSTEM
 from kernel.core.errors import Conflict
 from kernel.core.secrets import new_token
 from pki import queries as pki
-from pki import services as pki_services
 
 NAME = "embedded"
 HOST = "127.0.0.1"
@@ -124,30 +119,18 @@ def _write(path: Path, text: str) -> None:
 def _renew_certificate(broker: Broker, *, now: datetime) -> None:
     """A server certificate, unless the one there has a third of its life before it."""
     path = _folder() / "server.crt"
-    if path.exists():
-        present = x509.load_pem_x509_certificate(path.read_bytes())
-        life = present.not_valid_after_utc - present.not_valid_before_utc
-        if present.not_valid_after_utc - now > life / 3:
-            return
-    issuer = devices.issuer_of(domain=broker.domain)
-    if issuer is None:
-        raise Conflict("The domain of the embedded broker has no issuing CA.", code="domain-without-issuer")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    issued = pki_services.issue_certificate(
-        issuer=issuer,
-        profile="broker-server",
-        csr=csr.public_bytes(Encoding.PEM),
-        holder=f"broker:{broker.id}",
-        variables={"common_name": "localhost"},
+    if path.exists() and not is_due(path.read_bytes(), now=now):
+        return
+    issued = issue_server_certificate(
+        broker=broker.id,
+        domain=broker.domain,
         dns_names=["localhost"],
         ip_addresses=[HOST, "::1"],
         actor=SYSTEM,
         now=now,
     )
-    _write(_folder() / "server.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
-    _write(path, issued.pem + issued.chain_pem)
+    _write(_folder() / "server.key", issued.key_pem)
+    _write(path, issued.chain_pem)
 
 
 def _is_free(port: int) -> bool:
@@ -157,7 +140,8 @@ def _is_free(port: int) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port below those that outgoing connections take, so that it is still free at the next start."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        if _is_free(port):
+            return port

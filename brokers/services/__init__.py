@@ -16,6 +16,7 @@ from brokers.services.presence import (
 )
 from brokers.services.publishing_crl import push_crl
 from brokers.services.registering import register_broker, remove_broker
+from brokers.services.scaffolding import scaffold_mosquitto
 
 __all__ = [
     "apply_plan",
@@ -35,5 +36,6 @@ __all__ = [
     "remove_broker",
     "render_broker",
     "replace_sessions",
+    "scaffold_mosquitto",
     "who_can",
 ]

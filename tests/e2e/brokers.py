@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.e2e.house import Enrolled, House
+from tests.e2e.house import Enrolled, House, free_port
 from tests.e2e.mqtt import MqttDevice
 
 
@@ -66,3 +69,54 @@ class Embedded:
         for process in self.house.processes("nats-server"):
             os.kill(process, signal.SIGKILL)
         yield
+
+
+@dataclass
+class Mosquitto:
+    """A Mosquitto of Debian, set up and registered by `manage.py brokers scaffold`, as the how-to says."""
+
+    house: House
+    name: str = "hall-7"
+    port: int = field(default_factory=free_port)
+    configuration: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    def set_up(self) -> None:
+        """Makes its folder, and starts it."""
+        words = ("--device-port", str(self.port), "--control-port", str(free_port()))
+        told = json.loads(self.house.manage("brokers", "scaffold", self.name, *words, "--json"))
+        self.configuration = told["configuration"]
+        self.start()
+
+    def start(self) -> None:
+        """Starts it and waits until devices may connect."""
+        self.process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", self.configuration])
+        end = time.monotonic() + 5
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
+            except OSError:
+                assert self.process.poll() is None, "Mosquitto did not start"
+                assert time.monotonic() < end, "Mosquitto does not answer"
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Ends it."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+    def open(self, device: Enrolled, **options: Any) -> MqttDevice:
+        return device.connection(self.port, **options)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Stopped, with what it holds kept on its disk."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.brokers import Embedded, LiveBroker
+from tests.e2e.brokers import Embedded, LiveBroker, Mosquitto
 from tests.e2e.house import Fleet, House
 from tests.e2e.user import Application
 
@@ -34,6 +34,23 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session", params=["embedded"])
+@pytest.fixture(scope="session")
+def mosquitto(house: House, fleet: Fleet) -> Iterator[Mosquitto]:
+    """Set up, planned and applied over the API."""
+    mosquitto = Mosquitto(house)
+    mosquitto.set_up()
+    plan = fleet.post(f"brokers/{mosquitto.name}/plan/", {}, status=200)
+    sent = {"plan": plan["plan"], "accept_deviations": []}
+    operation = fleet.post(f"brokers/{mosquitto.name}/apply/", sent, status=202)["operation"]
+    assert fleet.wait_operation(operation)["state"] == "done"
+    yield mosquitto
+    mosquitto.stop()
+
+
+@pytest.fixture(scope="session", params=["embedded", "mosquitto"])
 def broker(request: pytest.FixtureRequest, house: House) -> LiveBroker:
-    return Embedded(house)
+    """Each kind in turn; both are of the same domain."""
+    if request.param == "embedded":
+        return Embedded(house)
+    found: LiveBroker = request.getfixturevalue("mosquitto")
+    return found

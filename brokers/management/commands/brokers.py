@@ -1,0 +1,124 @@
+"""`manage.py brokers`: list brokers, plan and apply the policy, see drift, and set up a Mosquitto."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from brokers import queries, services
+from brokers.core.plans import Plan
+from devices import queries as devices
+from kernel.core.actor import Actor, ActorKind
+from kernel.core.clock import utc_now
+from kernel.core.errors import DomainError
+
+
+class Command(BaseCommand):
+    """One subcommand for each thing that is done to a broker."""
+
+    help = "Lists brokers, plans and applies the policy, shows drift, sets up a Mosquitto."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        for verb, told in (
+            ("list", "every broker and whether it is in sync"),
+            ("plan", "what applying the policy to a broker would do"),
+            ("apply", "apply the policy to a broker"),
+            ("drift", "how a broker differs from the policy now; exit code 1 if it does"),
+            ("scaffold", "make the folder, certificate and configuration of a new Mosquitto, and register it"),
+        ):
+            command = verbs.add_parser(verb, help=told)
+            command.add_argument("--json", action="store_true", help="print JSON")
+            if verb != "list":
+                command.add_argument("name", help="the broker's name")
+            if verb == "apply":
+                command.add_argument("--accept", nargs="*", default=[], help="ids of wider deviations to accept")
+            if verb == "scaffold":
+                command.add_argument("--domain", default="default", help="slug of its domain")
+                command.add_argument(
+                    "--hosts", nargs="+", default=["127.0.0.1", "localhost"], help="what devices call it"
+                )
+                command.add_argument("--device-port", type=int, default=8884, help="port for devices, mutual TLS")
+                command.add_argument("--control-port", type=int, default=1884, help="port for Gatehouse, on loopback")
+
+    def handle(self, *_args: Any, verb: str, **options: Any) -> None:
+        work: Callable[..., None] = getattr(self, f"_{verb}")
+        try:
+            work(**options)
+        except DomainError as error:
+            raise CommandError(error.detail) from error
+
+    def _list(self, *, json: bool, **_: Any) -> None:
+        found = [queries.get_broker(id=broker) for broker in queries.all_brokers()]
+        documents = [
+            {"name": each.name, "kind": each.kind.value, "state": each.sync.value, "detail": each.detail}
+            for each in found
+        ]
+        self._print(documents, json=json, line=lambda each: f"{each['name']}  {each['kind']}  {each['state']}")
+
+    def _plan(self, *, name: str, json: bool, **_: Any) -> None:
+        self._show(self._planned(name), json=json)
+
+    def _apply(self, *, name: str, json: bool, accept: list[str], **_: Any) -> None:
+        plan = self._planned(name)
+        operation = services.apply_plan(
+            broker=plan.broker, plan=plan.id, accept_deviations=tuple(accept), actor=_actor(), now=utc_now()
+        )
+        told = {"operation": str(operation), "steps": len(plan.steps)}
+        self._print([told], json=json, line=lambda each: f"operation {each['operation']}: {each['steps']} steps")
+
+    def _drift(self, *, name: str, json: bool, **_: Any) -> None:
+        found = services.compare_broker(broker=queries.get_broker(name=name).id, now=utc_now())
+        told = {"state": found.sync.value, "count": found.count, "differences": list(found.differences)}
+        self._print([told], json=json, line=lambda each: "\n".join([each["state"], *each["differences"]]))
+        if found.count:
+            raise CommandError(f"{found.count} differences", returncode=1)
+
+    def _scaffold(
+        self, *, name: str, json: bool, domain: str, hosts: list[str], device_port: int, control_port: int, **_: Any
+    ) -> None:
+        broker, path = services.scaffold_mosquitto(
+            domain=devices.get_domain(slug=domain).id,
+            name=name,
+            hosts=hosts,
+            device_port=device_port,
+            control_port=control_port,
+            actor=_actor(),
+            now=utc_now(),
+        )
+        told = {"broker": broker.name, "configuration": str(path)}
+        start = f"Start it:   mosquitto -c {path}"
+        then = f"Then apply: manage.py brokers apply {broker.name}"
+        self._print([told], json=json, line=lambda _: f"{start}\n{then}")
+
+    def _planned(self, name: str) -> Plan:
+        return services.plan_broker(broker=queries.get_broker(name=name).id, actor=_actor(), now=utc_now())
+
+    def _show(self, plan: Plan, *, json: bool) -> None:
+        told = {
+            "plan": str(plan.id),
+            "in_sync": plan.in_sync,
+            "steps": [step.summary for step in plan.steps],
+            "deviations": [{"id": each.id, "kind": each.kind, "why": each.why} for each in plan.deviations],
+        }
+        lines = [*told["steps"], *(f"{each.kind}: {each.why}" for each in plan.deviations)]  # type: ignore[misc]
+        self._print([told], json=json, line=lambda _: "\n".join(lines) or "in sync: nothing to do")
+
+    def _print(self, documents: list[dict[str, Any]], *, json: bool, line: Callable[[dict[str, Any]], str]) -> None:
+        for document in documents:
+            self.stdout.write(_text(document) if json else line(document))
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False)
+
+
+def _actor() -> Actor:
+    """Whoever may run commands here, by the name that the machine knows."""
+    name = getpass.getuser()
+    return Actor(kind=ActorKind.OPERATOR, id=f"command:{name}"[:64], label=f"{name} (command line)")
