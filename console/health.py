@@ -16,8 +16,8 @@ from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 from kombu.exceptions import OperationalError
 
-from kernel.api.address import peer_address
 from console.oauth.validator import find_token
+from kernel.api.address import peer_address
 from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 

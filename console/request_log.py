@@ -9,8 +9,8 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
-from kernel.api.address import peer_address
 from console.logs import redacted
+from kernel.api.address import peer_address
 from kernel.core.ids import new_id
 
 HEADER = "X-Request-ID"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.urls import include, path
 
 from console import health
@@ -16,7 +14,7 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    *([path("", include("console.views.urls"))] if find_spec("console.views.urls") else []),
+    path("", include("console.views.urls")),
 ]
 
 handler400 = "console.api.faults.bad_request"

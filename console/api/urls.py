@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-# TEMPORARY while the apps are being written
-from importlib.util import find_spec
-
 from django.urls import include, path, re_path
 
 from console.api.faults import nothing_here
 from console.api.schema import DocsView, SchemaView
 from console.api.views import ApplicationListView, JournalView, OperationView
 
-_APPS = [a for a in ("devices", "pki", "acl", "brokers") if find_spec(f"{a}.api") and find_spec(f"{a}.api.urls")]
 urlpatterns = [
-    *(path("", include(f"{app}.api.urls")) for app in _APPS),
+    path("", include("devices.api.urls")),
+    path("", include("acl.api.urls")),
+    path("", include("brokers.api.urls")),
     path("operations/<uuid:operation>/", OperationView.as_view(), name="operation-detail"),
     path("journal/", JournalView.as_view(), name="journal-list"),
     path("applications/", ApplicationListView.as_view(), name="application-list"),
