@@ -10,6 +10,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from brokers.core.values import Broker, SyncState
 from console.views import bars
 from console.views.times import exact, relative
 from kernel.core.clock import to_rfc3339, utc_now
@@ -85,6 +86,14 @@ def state(value: str, word: str = "") -> SafeString:
     """A state as a badge."""
     tone, symbol = _STATES.get(str(value), ("idle", "info"))
     return format_html('<span class="state tone-{}">{}{}</span>', tone, icon(symbol), word or str(value))
+
+
+@register.simple_tag
+def broker_state(broker: Broker) -> SafeString:
+    """Whether a broker holds the policy; before the first plan, that there was none."""
+    if broker.managed_since is None and broker.sync is not SyncState.UNREACHABLE:
+        return state("unknown", "no plan applied yet")
+    return state(broker.sync.value, spell(broker.sync.value))
 
 
 @register.simple_tag

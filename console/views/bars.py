@@ -19,15 +19,15 @@ class Bar:
 
 
 def validity(*, begins: datetime, ends: datetime, now: datetime) -> Bar:
-    """How much of a validity is used up: it warns in the last third, and is bad in the last tenth or once over."""
+    """How much of a validity is left: it warns in the last third, and is bad in the last tenth or once over."""
     whole = (ends - begins).total_seconds()
     used = min(max((now - begins).total_seconds() / whole, 0.0), 1.0) if whole > 0 else 1.0
     if now >= ends:
-        return Bar(percent=100, tone="bad", label=f"ended {span(now - ends)} ago")
+        return Bar(percent=0, tone="bad", label=f"ended {span(now - ends)} ago")
     if now < begins:
-        return Bar(percent=0, tone="warn", label=f"begins in {span(begins - now)}")
+        return Bar(percent=100, tone="warn", label=f"begins in {span(begins - now)}")
     tone = "ok" if used < 2 / 3 else "warn" if used < 0.9 else "bad"
-    return Bar(percent=round(used * 100, 1), tone=tone, label=f"{span(ends - now)} left")
+    return Bar(percent=round(100 - used * 100, 1), tone=tone, label=f"{span(ends - now)} left")
 
 
 def quota(*, used: int, of: int | None) -> Bar:

@@ -24,17 +24,16 @@ _SESSIONS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerRow:
-    """A broker in the list. `sync` is a word of its own before a plan was applied."""
+    """A broker in the list."""
 
     broker: Broker
-    sync: str
     sessions: int
 
 
 def broker_rows(visit: Visit) -> list[BrokerRow]:
     """The brokers of the visit's domain."""
     return [
-        BrokerRow(broker=broker, sync=broker.sync.value, sessions=queries.count_sessions(broker=broker.id))
+        BrokerRow(broker=broker, sessions=queries.count_sessions(broker=broker.id))
         for broker in queries.list_brokers(domains=[visit.domain.id])
     ]
 

@@ -16,7 +16,7 @@ from console.views.certificate_fields import fields_of
 from console.views.device_acts import REASONS
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
-from console.views.links import holder_address
+from console.views.links import holder_address, holder_label
 from console.views.paging import place_of
 from devices.queries import find_device_by_name
 from kernel.core.errors import Conflict, Invalid
@@ -88,6 +88,7 @@ def show_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> H
     found = seen_certificate(visit, certificate)
     context = {
         "certificate": found,
+        "holder": holder_label(found.holder),
         "holder_address": holder_address(found.holder),
         "fields": fields_of(found.pem) if found.pem else None,
         "may_revoke": visit.may("certificates:revoke", found.domain),

@@ -40,6 +40,7 @@ def explain_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResp
         asked = _request(action, topic, qos=request.GET.get("qos", "0"), retain=bool(request.GET.get("retain")))
         answer = explain_request(device=found.id, request=asked)
         explanation = answer.explanation
+        decided = explanation.verdict.rule
         context |= {
             "allowed": isinstance(explanation.verdict, Allow),
             "summary": explanation.summary,
@@ -51,9 +52,9 @@ def explain_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResp
                     template=row.rule.rule.topic,
                     role=row.rule.role_name,
                     why=row.why,
-                    decides=row.rule is explanation.verdict.rule,
+                    decides=row.rule is decided,
                 )
-                for row in explanation.considered
+                for row in sorted(explanation.considered, key=lambda row: (row.rule is not decided, not row.matches))
             ],
         }
         if not explanation.considered:

@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRow:
-    """An entry for people."""
+    """An entry for people: `changes` are of something that was there before, `told` is what else it says."""
 
     seq: int
     id: EntryId
@@ -50,12 +50,14 @@ class EntryRow:
     subject_address: str
     note: str
     changes: tuple[Change, ...]
+    told: tuple[Change, ...]
     holds: bool
 
 
 def entry_row(entry: Entry) -> EntryRow:
     """The entry for people; `holds` says that its content is what its digest covers."""
     _, _, what = entry.action.partition(".")
+    changes = list(_changes(entry.before, entry.after))
     return EntryRow(
         seq=entry.seq,
         id=entry.id,
@@ -69,7 +71,8 @@ def entry_row(entry: Entry) -> EntryRow:
         subject=entry.subject.label or entry.subject.id,
         subject_address=subject_address(entry.subject),
         note=entry.note,
-        changes=tuple(_changes(entry.before, entry.after)),
+        changes=tuple(change for change in changes if change.before),
+        told=tuple(change for change in changes if not change.before and change.after),
         holds=hmac.compare_digest(digest_of(entry), entry.digest),
     )
 

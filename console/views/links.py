@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from uuid import UUID
 
 from django.urls import reverse
 
+from devices.core.values import DeviceId
+from devices.queries import get_device
+from kernel.core.errors import NotFound
 from kernel.core.journal import Subject
 
 
@@ -22,6 +26,15 @@ def holder_address(holder: str) -> str:
     """The page of a certificate's holder, such as `device:<uuid>`; empty if it has none."""
     kind, _, id = holder.partition(":")
     return reverse("device", args=[id]) if kind == "device" and _is_uuid(id) else ""
+
+
+def holder_label(holder: str) -> str:
+    """The holder for people: a device by its name, others as they are."""
+    kind, _, id = holder.partition(":")
+    if kind == "device" and _is_uuid(id):
+        with contextlib.suppress(NotFound):
+            return f"device {get_device(device=DeviceId(UUID(id))).name}"
+    return holder.replace(":", " ")
 
 
 def _is_uuid(text: str) -> bool:

@@ -47,6 +47,10 @@ class RuleForm(ConsoleForm):
     retain = forms.ChoiceField(choices=[(value.value, value.value) for value in Retain])
     shared = forms.ChoiceField(choices=[(value.value, value.value) for value in Shared])
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["topic"].quiet = True  # type: ignore[attr-defined]  # the page says what an empty one means
+
     def spec(self) -> RuleSpec:
         """The rule that the row spells."""
         values = self.cleaned_data

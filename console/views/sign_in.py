@@ -7,7 +7,7 @@ from typing import cast
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth import authenticate, login, logout, password_validation
+from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -59,7 +59,7 @@ class SetupForm(ConsoleForm):
         strip=False,
         max_length=_MOST_CHARACTERS,
         widget=_password("new-password"),
-        help_text=" ".join(password_validation.password_validators_help_texts()),
+        help_text="At least 12 characters; no common password, nothing like your user name.",
     )
     again = forms.CharField(
         label="The same once more", strip=False, max_length=_MOST_CHARACTERS, widget=_password("new-password")
