@@ -126,7 +126,7 @@ class MosquittoDynsecAdapter:
         return MosquittoFolder(root=files_root(), name=self._connection.directory).publish_crl(pem)
 
     def present(self) -> None:
-        """Unknown: 2.0 lists no connections."""
+        """None: 2.0.x lists no connections. `watch` says when the broker started, so what is older has ended."""
 
     def watch(self, stop: Event) -> Iterator[BrokerEvent]:
         """Connections and their ends, from the broker's log."""

@@ -11,8 +11,9 @@ import pytest
 from celery import current_app
 from django.db import connections
 
-from brokers import models, services, tasks
-from brokers.core.values import SyncState
+from brokers import models, queries, services, tasks
+from brokers.core.values import BrokerLink, SyncState
+from brokers.listen import keeper
 from devices import services as devices
 from devices.core.values import DeviceId
 from devices.models import Device
@@ -157,3 +158,29 @@ def _converge(hall: Hall) -> str:
 
 def _activate(device: DeviceId) -> None:
     Device.objects.filter(id=device).update(state="active")
+
+
+def test_listener_writes_down_who_comes_to_mosquitto(large_hall: Hall) -> None:
+    one = large_hall.fleet.enroll("p-1")
+    stop = threading.Event()
+    link = queries.link_to(broker=large_hall.broker.id)
+    thread = threading.Thread(target=_listen, args=(link, stop))
+    thread.start()
+
+    def is_known() -> bool:
+        device = large_hall.device(one)
+        device.connect()
+        known = wait_until(lambda: bool(queries.sessions_of(device=one.id)), seconds=0.5)
+        device.close()
+        return known
+
+    assert wait_until(is_known)
+    assert wait_until(lambda: not queries.sessions_of(device=one.id))
+    stop.set()
+    thread.join(5)
+    assert {"connected", "disconnected"} <= {event.kind for event in queries.events_of(device=one.id)}
+
+
+def _listen(link: BrokerLink, stop: threading.Event) -> None:
+    keeper._watch(link, stop)
+    connections.close_all()

@@ -12,7 +12,15 @@ import pytest
 from brokers.adapters.mosquitto_control import control
 from brokers.adapters.mosquitto_dynsec import ControlAccountTaken, MosquittoDynsecAdapter
 from brokers.core.mosquitto_connection import MosquittoConnection
-from brokers.core.ports import AppliedState, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import (
+    AppliedState,
+    BrokerAdapter,
+    BrokerUnreachable,
+    DesiredState,
+    EffectLine,
+    RenderSubject,
+    Standing,
+)
 from brokers.core.values import (
     AccessKind,
     AdapterKind,
@@ -96,6 +104,12 @@ def device(bare_mosquitto: LiveMosquitto, openssl_ca: OpensslCa) -> Iterator[Ent
     yield make
     for one in made:
         one.close()
+
+
+def test_adapter_has_all_that_the_port_asks_for(bare_mosquitto: LiveMosquitto) -> None:
+    adapter: BrokerAdapter = MosquittoDynsecAdapter(link=link_to(bare_mosquitto))  # the type checker compares
+    asked = {name for name in vars(BrokerAdapter) if not name.startswith("_")}
+    assert asked <= {*dir(adapter)}
 
 
 def test_fresh_broker_holds_what_was_planned(adapter: MosquittoDynsecAdapter) -> None:
