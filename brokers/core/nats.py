@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acl.core.evaluation import EffectiveRule, effective
-from acl.core.topics import covers, intersects
+from acl.core.topics import covers, intersects, matches
 from acl.core.values import Action, BoundRule, Effect, Shared
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
@@ -31,6 +31,8 @@ from brokers.core.rendering import (
 RESERVED = ("$JS", "$SYS", "$MQTT", "$KV", "$O", "$SRV", "$NRG", "$LDS", "$GR", "$share", "$queue", "$CONTROL")
 MOST_OCTETS = 262_144  # of one principal's lists; a grant travels as one message of at most 1 MB
 _UNUSABLE = "NATS can not use a level that is * or >, or that has a blank in it"
+# What subscriptions of QoS 1 and of QoS 2 are served on, with levels that no rule spells in place of $MQTT and the id.
+_SERVED = ("\0/sub/\0", "\0/deliver/pubrel/\0")
 
 LIMITS = (
     Limit(kind=DeviationKind.NARROWER, why="There are no shared subscriptions: $share/… is an ordinary topic."),
@@ -184,6 +186,8 @@ class _Compiler:
             if any(map(unusable, levels)):
                 self._narrower(bound, f"{_UNUSABLE}: it denies every level in its place.")
             if action is Action.SUBSCRIBE:
+                if _ends_acknowledged(topic):
+                    self._narrower(bound, "It hits what QoS 1 and 2 are served on: all subscriptions are of QoS 0.")
                 why = "A filter that meets it is granted, and the messages that it denies are withheld."
                 self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
             yield from subjects_of("/".join("+" if unusable(level) else level for level in levels))
@@ -199,9 +203,10 @@ class _Compiler:
         for bound, topic in allows:
             if not topic.endswith("+") or not _is_open(topic, topics):
                 yield bound, topic
-            elif any(intersects(other, f"{topic}/+/#") for other in topics):
-                why = "NATS would take it for everything below, of which other rules allow a part only: left out."
-                self._narrower(bound, why)
+            elif any(intersects(other, f"{topic}/+/#") for other in topics) or _ends_acknowledged(f"{topic}/+/#"):
+                self._narrower(
+                    bound, "NATS would take it for all that is below its parent, which is not allowed: left out."
+                )
             else:
                 denies.add(f"{subjects_of(topic)[0]}.>")
                 why = "A subscription to everything below is granted, and nothing that is not allowed delivered."
@@ -236,6 +241,11 @@ def _is_open(topic: str, topics: set[str]) -> bool:
         return False
     parent = topic[:-2]
     return not parent or any(intersects(other, parent) for other in topics)
+
+
+def _ends_acknowledged(topic: str) -> bool:
+    """Whether a deny of that filter hits `$MQTT.sub.<id>` or `$MQTT.deliver.pubrel.<id>`."""
+    return begins_with_wildcard(topic) and any(matches(topic, served) for served in _SERVED)
 
 
 def _document(granted: NatsPermissions) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from acl.core.values import Publish, Receive, Request, Subscribe
 from brokers.core.nats import NatsPermissions
 
+# What the server itself subscribes to for a client with subscriptions of QoS 1, and besides for those of QoS 2.
+_SERVED = (["$MQTT", "sub", "an id"], ["$MQTT", "deliver", "pubrel", "an id"])
+
 
 def emulate(granted: NatsPermissions, request: Request) -> bool:
     """What the server answers: a publish that passes, a subscription that is granted, a message that is delivered.
@@ -17,20 +20,22 @@ def emulate(granted: NatsPermissions, request: Request) -> bool:
         return _may(_literal(request.topic), granted.publish_allow, granted.publish_deny)
     if isinstance(request, Receive):
         return _may(_literal(request.topic), granted.subscribe_allow, granted.subscribe_deny)
-    return may_subscribe(granted, _spelled(request))
+    return may_subscribe(granted, _spelled(request), qos=request.qos)
 
 
-def may_subscribe(granted: NatsPermissions, filter: str) -> bool:
+def may_subscribe(granted: NatsPermissions, filter: str, *, qos: int = 0) -> bool:
     """Whether SUBACK grants the filter as it stands in the SUBSCRIBE packet."""
     subjects = _subscribed(filter)
+    if any(_any_matches(granted.subscribe_deny, served) for served in _SERVED[:qos]):
+        return False
     return bool(subjects) and all(
         subject[0] != "$MQTT" and _may(subject, granted.subscribe_allow, granted.subscribe_deny) for subject in subjects
     )
 
 
-def deliverable(granted: NatsPermissions, filter: str, topic: str) -> bool:
+def deliverable(granted: NatsPermissions, filter: str, topic: str, *, qos: int = 0) -> bool:
     """Whether a message on `topic` reaches a client that asked for `filter`."""
-    if not may_subscribe(granted, filter):
+    if not may_subscribe(granted, filter, qos=qos):
         return False
     tokens = _literal(topic)
     hidden = topic.startswith("$") and filter[0] in "+#*>"

@@ -108,6 +108,15 @@ def test_an_allow_that_ends_in_plus_is_left_out_beside_a_part_of_what_is_below()
     assert deviations(*policy) == [("a/+", "narrower")]
 
 
+def test_no_deny_of_ours_ends_the_subscriptions_of_qos_1_and_2() -> None:
+    assert permissions(admitted(bound("allow", "+"))).subscribe_allow == ()
+    assert ("+", "narrower") in deviations(bound("allow", "+"))
+    wide = (bound("allow", "a"), bound("deny", "+/+/#", actions=frozenset({Action.SUBSCRIBE})))
+    assert deviations(*wide) == [("+/+/#", "narrower"), ("+/+/#", "signalling")]
+    granted = permissions(admitted(*wide))
+    assert [may_subscribe(granted, "a", qos=qos) for qos in (0, 1, 2)] == [True, False, False]
+
+
 def test_conditions_leave_allows_out_and_make_denies_unconditional() -> None:
     assert deviations(bound("allow", "a", qos=frozenset({0}))) == [("a", "narrower")]
     assert permissions(admitted(bound("allow", "a", qos=frozenset({0})))) == NOTHING
@@ -171,7 +180,7 @@ def test_engine_and_server_agree_or_the_deviation_is_declared(levels: tuple[str,
             delivers=lambda request, name, granted=granted: deliverable(granted, _spelled(request), name),  # type: ignore[misc]
             deviations=rendering.deviations,
             together=True,
-            excuses=_excuses,
+            excuses=lambda request, policy=policy: _excuses(policy, request),  # type: ignore[misc]
         )
         for _ in range(8):
             request = dice.request(policy)
@@ -182,9 +191,14 @@ def _spelled(request: Subscribe) -> str:
     return request.topic if request.group is None else f"$share/{request.group}/{request.topic}"
 
 
-def _excuses(request: Request) -> bool:
-    shared = isinstance(request, Subscribe) and request.group is not None
-    return shared or any(map(unusable, request.topic.split("/")))
+def _excuses(policy: tuple[BoundRule, ...], request: Request) -> bool:
+    """Shared subscriptions, unusable levels; and a deny of nearly everything, which ends QoS 1 and 2, as declared."""
+    if any(map(unusable, request.topic.split("/"))):
+        return True
+    if not isinstance(request, Subscribe):
+        return False
+    ended = [rule for rule in policy if rule.rule.effect is Effect.DENY and rule.rule.topic[0] in "+#*>"]
+    return request.group is not None or (request.qos > 0 and bool(ended))
 
 
 def test_receive_is_withheld_under_a_deny() -> None:
