@@ -3,12 +3,9 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
-from acl.core.index import FilterIndex
 from acl.core.topics import InvalidTopic, covers, intersects, matches, valid_filter, valid_name
-from acl.core.union import cover_together
 from tests.acl.core import reference
 from tests.acl.core.strategies import filters, names
 
@@ -79,27 +76,6 @@ def test_what_the_covered_filter_matches_the_covering_one_matches(wide: str, nar
     if covers(wide, narrow) and matches(narrow, name):
         assert matches(wide, name)
         assert intersects(wide, narrow)
-
-
-@settings(max_examples=500, deadline=None)
-@given(entries=st.lists(filters, max_size=12), wanted=st.one_of(filters, names))
-def test_index_agrees_with_the_pairwise_functions(entries: list[str], wanted: str) -> None:
-    index = FilterIndex()
-    for number, entry in enumerate(entries):
-        index.add(entry, number)
-    assert index.covering(wanted) == [number for number, entry in enumerate(entries) if covers(entry, wanted)]
-    assert index.intersecting(wanted) == [number for number, entry in enumerate(entries) if intersects(entry, wanted)]
-
-
-@settings(max_examples=500, deadline=None)
-@given(entries=st.lists(filters, max_size=6), wanted=filters)
-def test_filters_cover_together_as_the_reference_says(entries: list[str], wanted: str) -> None:
-    assert cover_together(entries, wanted) is reference.cover_together(entries, wanted)
-
-
-def test_a_tangle_of_filters_ends_soon_and_counts_as_not_covering() -> None:
-    tangle = ["/".join("x" if position == hole else "+" for position in range(40)) for hole in range(40)]
-    assert cover_together(tangle, "#") is False
 
 
 @pytest.mark.parametrize(
