@@ -70,7 +70,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "console.trusted_proxy.TrustedProxy",
     "console.request_log.RequestLog",
-    "console.api.faults.BodyLimit",
+    "console.api.faults.RequestBounds",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -151,6 +151,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
 )
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: rows wait as long
 CELERY_TASK_QUEUES = [KombuQueue(queue.value, Exchange("gatehouse"), queue.value) for queue in Queue]
 CELERY_TASK_DEFAULT_QUEUE = Queue.POLICY.value
 CELERY_TASK_SERIALIZER = "json"

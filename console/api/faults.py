@@ -57,14 +57,17 @@ def _answer(
     return page(request, *arguments)
 
 
-class BodyLimit:
-    """Refuses a body above DATA_UPLOAD_MAX_MEMORY_SIZE by its length, before anything reads it."""
+class RequestBounds:
+    """Refuses a body above DATA_UPLOAD_MAX_MEMORY_SIZE and an address with NUL, before anything reads it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """413 or what follows."""
+        """413, 400, or what follows."""
+        if "%00" in request.META.get("QUERY_STRING", "") or "\x00" in request.path:
+            detail = "An address can not hold the character NUL."
+            return problem_response(request, HTTPStatus.BAD_REQUEST, detail)
         length = request.META.get("CONTENT_LENGTH") or "0"
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if not length.isdigit() or int(length[:18]) > limit:

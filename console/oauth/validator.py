@@ -37,7 +37,8 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
     """The toolkit's checks over our way of storing tokens. Only the client credentials grant exists."""
 
     def _load_application(self, client_id: str, request: Any) -> Application | None:
-        application: Application | None = super()._load_application(client_id, request)
+        known = "\x00" not in (client_id or "")  # which PostgreSQL can not even look for
+        application: Application | None = super()._load_application(client_id, request) if known else None
         if application is None:  # as slow as a wrong secret, so that time does not tell which names exist
             check_password("", _NOBODYS_SECRET)
         return application

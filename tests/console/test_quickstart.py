@@ -118,7 +118,9 @@ def test_people_read_prose(quickstart: Run, capsys: Any, db: None) -> None:
 
 
 def test_two_at_once_on_an_empty_folder_do_no_harm(tmp_path: Path) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEHOUSE_", "DJANGO_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GATEHOUSE_", "DJANGO_", "DATABASE_"))
+    }
     words = [sys.executable, "manage.py", "quickstart", "--json"]
     environ = {**kept, "GATEHOUSE_HOME": str(tmp_path)}
     running = [

@@ -113,6 +113,11 @@ def test_large_body_is_refused_before_it_is_read(client: Client, settings: Any) 
     assert (answer.status_code, problem_of(answer)["code"]) == (413, "too-large")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/raises/a%00b/", "/api/v1/takes/?name=%00"])
+def test_nul_in_the_address_is_a_problem(client: Client, path: str) -> None:
+    assert problem_of(client.get(path))["status"] == 400
+
+
 def test_unknown_address_is_a_problem(client: Client) -> None:
     assert problem_of(client.get("/api/v1/no-such-thing/"))["code"] == "not-found"
 
