@@ -50,7 +50,7 @@ class TokenForm(ConsoleForm):
 
     def clean_allowed_networks(self) -> list[str]:
         """Each has to be one."""
-        words = self.cleaned_data["allowed_networks"].replace(",", " ").split()
+        words: list[str] = self.cleaned_data["allowed_networks"].replace(",", " ").split()
         for word in words:
             try:
                 ipaddress.ip_network(word)

@@ -77,8 +77,8 @@ class RuleForms:
             rows: list[dict[str, str] | None] = [*map(_row_of, rules), None]
             self.rows = [RuleForm(initial=row, prefix=f"rule-{n}") for n, row in enumerate(rows)]
         else:
-            count = sent.get("rows", "0")
-            count = min(int(count), _MOST_ROWS) if count.isascii() and count.isdigit() else 0
+            told = sent.get("rows", "0")
+            count = min(int(told), _MOST_ROWS) if told.isascii() and told.isdigit() else 0
             self.rows = [RuleForm(sent, prefix=f"rule-{n}") for n in range(count)]
             if "more" in sent:
                 self.rows.append(RuleForm(prefix=f"rule-{count}"))

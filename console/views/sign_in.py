@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import cast
 
 from django import forms
 from django.conf import settings
@@ -91,8 +90,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             password=form.cleaned_data["password"],
         )
         if found is not None:
-            operator = cast("Operator", found)
-            _enter(request, operator)
+            _enter(request, found)
             return HttpResponseRedirect(address)
         status = _refuse(request, form)
     return show(request, "sign_in.html", {"form": form, "next": address}, status=status)
