@@ -30,7 +30,7 @@ from kernel.core.ids import DomainId
 from kernel.core.secrets import new_token
 from pki import queries as pki
 
-CONTROL_USER = "gatehouse"
+CONTROL_USER = "gatehouse/control"  # no device can be called so: names have no slash
 
 
 class FolderTaken(Conflict):

@@ -49,7 +49,7 @@ class MqttDevice:
             client_id=client_id or identity.name,
             protocol=version,
             reconnect_on_failure=False,
-            **({} if five else {"clean_session": clean}),
+            clean_session=None if five else clean,
         )
         context = ssl.create_default_context(cafile=str(identity.trust))
         context.load_cert_chain(identity.certificate, identity.key)

@@ -30,7 +30,8 @@ def test_allowed_publish_arrives_at_a_second_device(fleet: Fleet, broker: LiveBr
     assert ear.subscribe("default/+/up/#") in (0, 1, 2)
     pump.publish(f"default/{pump.name}/up/t", b"21.5")
     assert ear.received(b"21.5")
-    pump.close(), ear.close()
+    pump.close()
+    ear.close()
 
 
 def test_forbidden_publish_and_subscription_do_not(fleet: Fleet, broker: LiveBroker, watcher: Enrolled) -> None:
@@ -45,7 +46,8 @@ def test_forbidden_publish_and_subscription_do_not(fleet: Fleet, broker: LiveBro
     assert pump.subscribe(f"default/{other.identity.name}/down/#") >= 128
     assert pump.subscribe("#") >= 128
     assert pump.subscribe(f"default/{pump.name}/down/#") < 128
-    pump.close(), ear.close()
+    pump.close()
+    ear.close()
 
 
 def test_another_certificate_steals_neither_session_nor_topics(
@@ -65,7 +67,8 @@ def test_another_certificate_steals_neither_session_nor_topics(
     assert not ear.received(b"stolen", seconds=0.5)
     victim.publish(f"default/{victim.name}/up/t", b"still-here")
     assert ear.received(b"still-here")
-    victim.close(), thief.close(), ear.close()
+    for each in (victim, thief, ear):
+        each.close()
 
 
 def test_suspend_ends_the_session_and_resume_restores(fleet: Fleet, broker: LiveBroker, watcher: Enrolled) -> None:
@@ -80,7 +83,8 @@ def test_suspend_ends_the_session_and_resume_restores(fleet: Fleet, broker: Live
     ear.subscribe("default/+/up/#")
     again.publish(f"default/{again.name}/up/t", b"back")
     assert ear.received(b"back")
-    again.close(), ear.close()
+    again.close()
+    ear.close()
 
 
 def test_revoke_throws_the_device_out(fleet: Fleet, broker: LiveBroker, house: House, folder: Path) -> None:

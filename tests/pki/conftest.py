@@ -25,8 +25,9 @@ def openssl(*words: str | Path, given: bytes | None = None, check: bool = True) 
 def make_csr(folder: Path, name: str, *options: str) -> bytes:
     """A request that openssl made for a fresh key, P-256 unless `options` say otherwise."""
     kind = options or ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
-    openssl("req", "-new", *kind, "-nodes", "-keyout", folder / f"{name}.key", "-subj", f"/CN={name}", "-out", folder / f"{name}.csr")  # fmt: skip
-    return (folder / f"{name}.csr").read_bytes()
+    key, csr = folder / f"{name}.key", folder / f"{name}.csr"
+    openssl("req", "-new", *kind, "-nodes", "-keyout", key, "-subj", f"/CN={name}", "-out", csr)
+    return csr.read_bytes()
 
 
 @pytest.fixture

@@ -179,7 +179,8 @@ def test_two_certificates_in_one_request_are_both_answered(
     both = ("-issuer", tmp_path / "ca.pem", "-cert", tmp_path / "good.pem", "-cert", tmp_path / "bad.pem")
     openssl("ocsp", *both, "-reqout", tmp_path / "rq")
     (tmp_path / "rs").write_bytes(call("POST", "/pki/north-ca/ocsp", (tmp_path / "rq").read_bytes())[2])
-    said = openssl("ocsp", *both, "-no_nonce", "-respin", tmp_path / "rs", "-CAfile", tmp_path / "root.pem", "-verify_other", tmp_path / "ca.pem")  # fmt: skip
+    trusted = ("-CAfile", tmp_path / "root.pem", "-verify_other", tmp_path / "ca.pem")
+    said = openssl("ocsp", *both, "-no_nonce", "-respin", tmp_path / "rs", *trusted)
     assert f"{tmp_path / 'good.pem'}: good" in said
     assert f"{tmp_path / 'bad.pem'}: revoked" in said
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -40,7 +40,7 @@ def call(method: str, caller: Caller, body: Any = None, *, role: str = "", query
     if request is None:
         request = getattr(APIRequestFactory(), method.lower())(path, body, format="json")
     request.META.update({f"HTTP_{name.upper()}": value for name, value in headers.items()})
-    force_authenticate(request, user=AnonymousUser(), token=caller)
+    force_authenticate(request, user=AnonymousUser(), token=cast("Any", caller))
     view = RoleView.as_view() if role else RoleListView.as_view()
     answer: Response = view(request, **({"role": role} if role else {}))
     return answer

@@ -83,7 +83,7 @@ class Client:
             self._changed.notify_all()
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        self.received.add((message.topic, message.payload))
+        self.received.add((message.topic, bytes(message.payload)))
 
 
 def settle(clients: Sequence[Client]) -> None:

@@ -45,7 +45,9 @@ def test_device_is_enrolled_by_the_lines_of_the_page_and_thrown_out(page: Page, 
     page.get_by_role("link", name="New enrolment token").first.click()
     page.get_by_role("button", name="Make the token").click()
     lines = page.locator("#lines").inner_text().replace("pump-17", "journey-pump")
-    done = subprocess.run(["bash", "-euc", lines], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["bash", "-euc", lines], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr + (tmp_path / "journey-pump.json").read_text()
 
     page.keyboard.press("/")

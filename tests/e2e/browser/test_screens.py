@@ -120,7 +120,7 @@ def keep(page: Page, name: str, look: Look) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
-def test_every_screen_is_clean(  # noqa: PLR0917 - fixtures
+def test_every_screen_is_clean(
     look: Look, north: Scene, ada: Operator, session_cookie: str, chromium: Browser, live_server: LiveServer
 ) -> None:
     context = open_context(chromium, look, live_server, session_cookie)
