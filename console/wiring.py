@@ -157,7 +157,10 @@ def _brokers(entry: Entry) -> Sequence[Broker]:
 
 def _is_leaving(device: str) -> bool:
     """Whether the device itself is being thrown out, in an entry of its own that has the same steps."""
-    state = fleet.get_device(device=DeviceId(UUID(device))).state
+    try:
+        state = fleet.get_device(device=DeviceId(UUID(device))).state
+    except fleet.UnknownDevice:
+        return False
     return state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}
 
 
