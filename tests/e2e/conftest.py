@@ -1,8 +1,9 @@
-"""One running installation for the whole run of end-to-end tests."""
+"""A running installation for the end-to-end tests: one with what a newcomer has, one as in production."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,23 @@ import pytest
 from tests.e2e.brokers import Embedded, LiveBroker, Mosquitto
 from tests.e2e.house import Fleet, House
 from tests.e2e.user import Application
+from tests.servers import running_postgresql, running_redis
 
 
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = House(tmp_path_factory.mktemp("house") / "home")
-    house.facts = house.quickstart()
-    house.start()
-    yield house
-    house.stop()
-    assert house.leftovers() == []
+@pytest.fixture(scope="session", params=["embedded", "postgresql"])
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Once as a newcomer has it, with SQLite and a queue of files; once on PostgreSQL and Redis, as in production."""
+    with ExitStack() as stack:
+        servers = {}
+        if request.param == "postgresql":
+            servers["DATABASE_URL"] = stack.enter_context(running_postgresql())
+            servers["REDIS_URL"] = stack.enter_context(running_redis())
+        house = House(tmp_path_factory.mktemp("house") / "home", servers=servers)
+        house.facts = house.quickstart()
+        house.start()
+        yield house
+        house.stop()
+        assert house.leftovers() == []
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ class House:
     home: Path
     port: int = field(default_factory=free_port)
     mqtt_port: int = field(default_factory=free_port)
+    servers: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     parent: subprocess.Popen[bytes] | None = None
 
@@ -51,11 +52,15 @@ class House:
     def environment(self) -> dict[str, str]:
         """What its processes are started with."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return kept | {
-            "GATEHOUSE_HOME": str(self.home),
-            "GATEHOUSE_PORT": str(self.port),
-            "GATEHOUSE_MQTT_PORT": str(self.mqtt_port),
-        }
+        return (
+            kept
+            | self.servers
+            | {
+                "GATEHOUSE_HOME": str(self.home),
+                "GATEHOUSE_PORT": str(self.port),
+                "GATEHOUSE_MQTT_PORT": str(self.mqtt_port),
+            }
+        )
 
     def manage(self, *words: str, check: bool = True) -> str:
         """The standard output of a command of `manage.py`."""

@@ -51,6 +51,7 @@ LOOKS = (Look(1440, 900, "light"), Look(1440, 900, "dark"), Look(390, 844, "ligh
 def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     """Name and address of every screen of a signed-in operator."""
     device = scene.devices["pump-01"]
+    scene.waiting("meter-01")
     with pytest.raises(Unavailable):
         plan_broker(broker=scene.broker.id, actor=SYSTEM, now=scene.now)
     operation: EntryId = devices.revoke_device(
