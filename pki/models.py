@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import models
 from django.db.models import Q
 
 from kernel.core.ids import DomainId
+from pki.core.pem import encode_pem
 from pki.core.values import (
     CertificateId,
     CertificateState,
     IssuedCertificate,
     IssuerId,
     KeyAlgorithm,
+    PublishedCrl,
     ReasonCode,
     SerialNumber,
 )
@@ -166,6 +166,16 @@ class Crl(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["issuer", "number"], name="pki_crl_number_once")]
 
+    def as_value(self) -> PublishedCrl:
+        """The row as a value."""
+        return PublishedCrl(
+            number=self.number,
+            der=bytes(self.der),
+            this_update=self.this_update,
+            next_update=self.next_update,
+            entries=self.entries,
+        )
+
 
 class OcspSigner(models.Model):
     """A delegated OCSP signer of an issuer; the newest that has begun is the one in use."""
@@ -177,4 +187,4 @@ class OcspSigner(models.Model):
 
 def to_pem(der: bytes) -> str:
     """A certificate as PEM, with a newline at its end."""
-    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()
+    return encode_pem("CERTIFICATE", der)

@@ -10,12 +10,15 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from django.db.models import QuerySet
 
 from kernel.core.errors import Denied, NotFound
 from kernel.core.ids import DomainId
+from pki.core.pem import encode_pem
 from pki.core.values import (
     CertificateId,
     CertificateState,
+    CrlStatus,
     IssuedCertificate,
     Issuer,
     IssuerId,
@@ -42,16 +45,21 @@ class UnknownCertificate(NotFound):
 class CertificateRefused(Denied):
     """A presented certificate does not prove its holder."""
 
+    code = "certificate-refused"
+
+
+APPROXIMATE_FROM = 10_000
 
 _ISSUERS = IssuerRow.objects.select_related("key", "parent__parent")
 _CERTIFICATES = Certificate.objects.select_related("issuer__parent__parent")
 
 
-def find_issuer(*, slug: str = "", id: IssuerId | None = None) -> Issuer:
-    """The issuer of that slug or id. Raises UnknownIssuer."""
-    row = _ISSUERS.filter(id=id).first() if id else _ISSUERS.filter(slug=slug).first()
+def find_issuer(*, slug: str = "", id: IssuerId | None = None, domains: Collection[DomainId] | None = None) -> Issuer:
+    """The issuer of that slug or id, in one of `domains` if they are given. Raises UnknownIssuer."""
+    rows = _ISSUERS.filter(id=id) if id else _ISSUERS.filter(slug=slug)
+    row = rows.first() if domains is None else rows.filter(domain_id__in=domains).first()
     if row is None:
-        raise UnknownIssuer(f"There is no issuer {slug or id}.")
+        raise UnknownIssuer(f"There is no issuer {slug[:80] or id}: list the issuers to see those there are.")
     return row.as_value()
 
 
@@ -61,11 +69,12 @@ def list_issuers(*, domains: Collection[DomainId] | None = None) -> list[Issuer]
     return [row.as_value() for row in (rows if domains is None else rows.filter(domain_id__in=domains))]
 
 
-def get_certificate(*, id: CertificateId) -> IssuedCertificate:
-    """The certificate of that id. Raises UnknownCertificate."""
-    row = _CERTIFICATES.filter(id=id).first()
+def get_certificate(*, id: CertificateId, domains: Collection[DomainId] | None = None) -> IssuedCertificate:
+    """The certificate of that id, in one of `domains` if they are given. Raises UnknownCertificate."""
+    rows = _CERTIFICATES.filter(id=id)
+    row = rows.first() if domains is None else rows.filter(domain_id__in=domains).first()
     if row is None:
-        raise UnknownCertificate("There is no such certificate.")
+        raise UnknownCertificate("There is no such certificate: list the certificates to see those there are.")
     return row.as_value()
 
 
@@ -109,14 +118,32 @@ def list_certificates(
     limit: int = 50,
 ) -> list[IssuedCertificate]:
     """The newest first, at most `limit`, older than the id `before`; `issuer` is a slug, `serial` a prefix."""
-    rows = _CERTIFICATES.filter(domain_id__in=domains).order_by("-id")
     exact = {"holder": holder, "issuer__slug": issuer, "state": state, "profile": profile}
-    rows = rows.filter(**{name: value for name, value in exact.items() if value})
-    if serial:
-        rows = rows.filter(serial__startswith=serial.lower())
+    rows = _narrowed(_CERTIFICATES.order_by("-id"), domains, exact, serial)
     if before is not None:
         rows = rows.filter(id__lt=before)
     return [row.as_value() for row in rows[:limit]]
+
+
+def count_certificates(
+    *,
+    domains: Collection[DomainId],
+    holder: str = "",
+    issuer: str = "",
+    state: str = "",
+    serial: str = "",
+    profile: str = "",
+) -> int:
+    """How many there are; counted up to 10,000 and no further, so that a million cost no more."""
+    exact = {"holder": holder, "issuer__slug": issuer, "state": state, "profile": profile}
+    return int(_narrowed(Certificate.objects.order_by(), domains, exact, serial)[:APPROXIMATE_FROM].count())
+
+
+def _narrowed(
+    rows: QuerySet[Certificate], domains: Collection[DomainId], exact: dict[str, str], serial: str
+) -> QuerySet[Certificate]:
+    rows = rows.filter(domain_id__in=domains, **{name: value for name, value in exact.items() if value})
+    return rows.filter(serial__startswith=serial.lower()) if serial else rows
 
 
 def trust_bundle(*, domain: DomainId) -> str:
@@ -128,28 +155,39 @@ def trust_bundle(*, domain: DomainId) -> str:
 def latest_crl(*, issuer: IssuerId) -> PublishedCrl | None:
     """The issuer's newest CRL."""
     row = Crl.objects.filter(issuer_id=issuer).order_by("-number").first()
+    return row.as_value() if row else None
+
+
+def newest_crl_number(*, slug: str) -> int | None:
+    """The number of the newest CRL of the issuer `slug`; None without one."""
+    return Crl.objects.filter(issuer__slug=slug).order_by("-number").values_list("number", flat=True).first()
+
+
+def crl_status(*, issuer: IssuerId) -> CrlStatus | None:
+    """The issuer's newest CRL without its octets."""
+    revision = IssuerRow.objects.values_list("revision", flat=True).get(id=issuer)
+    row = Crl.objects.filter(issuer_id=issuer).defer("der").order_by("-number").first()
     if row is None:
         return None
-    return PublishedCrl(
+    return CrlStatus(
         number=row.number,
-        der=bytes(row.der),
         this_update=row.this_update,
         next_update=row.next_update,
         entries=row.entries,
+        is_due=row.revision < revision,
     )
 
 
 def crl_bundle(*, domain: DomainId) -> str:
     """PEM of the newest CRL of each of the domain's issuers: what an OpenSSL-based broker reads."""
     found = [latest_crl(issuer=issuer.id) for issuer in list_issuers(domains=[domain])]
-    return "".join(x509.load_der_x509_crl(crl.der).public_bytes(Encoding.PEM).decode() for crl in found if crl)
+    return "".join(encode_pem("X509 CRL", crl.der) for crl in found if crl)
 
 
 def crl_is_due(*, issuer: IssuerId) -> bool:
     """Whether there are revocations that the newest CRL lacks."""
-    newest = Crl.objects.filter(issuer_id=issuer).order_by("-number").values_list("revision", flat=True).first()
-    revision = IssuerRow.objects.values_list("revision", flat=True).get(id=issuer)
-    return newest is None or newest < revision
+    status = crl_status(issuer=issuer)
+    return status is None or status.is_due
 
 
 def ocsp_signer_ends_at(*, issuer: IssuerId) -> datetime | None:
@@ -164,18 +202,32 @@ def verify_presented(*, chain: Sequence[x509.Certificate], now: datetime) -> Iss
     It is one of ours octet by octet, for client authentication, in its time, and neither it nor an issuer above it is
     revoked. Raises CertificateRefused with the code certificate-unknown, -expired, -revoked or -usage.
     """
-    leaf = chain[0]
-    fingerprint = hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()
+    fingerprint = hashlib.sha256(chain[0].public_bytes(Encoding.DER)).hexdigest() if chain else ""
     row = _CERTIFICATES.filter(fingerprint=fingerprint).first()
     if row is None:
         raise CertificateRefused("The certificate was not issued here: enrol first.", code="certificate-unknown")
-    if row.state != CertificateState.ISSUED:
+    if row.state != CertificateState.ISSUED or _is_issuer_revoked(row.issuer):
         raise CertificateRefused("The certificate is revoked or on hold: enrol again.", code="certificate-revoked")
     if not row.not_before <= now < row.not_after or row.issuer.not_after <= now:
         raise CertificateRefused(
             "The certificate is not in its time: renew before it ends.", code="certificate-expired"
         )
-    usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
+    if not _authenticates_clients(chain[0]):
         raise CertificateRefused("The certificate is not for client authentication.", code="certificate-usage")
     return row.as_value()
+
+
+def _is_issuer_revoked(issuer: IssuerRow) -> bool:
+    """Whether the issuer's certificate, or one above it, is revoked or on hold; a root's is not ours to revoke."""
+    if issuer.parent is None:
+        return False
+    own = Certificate.objects.filter(issuer=issuer.parent, serial=issuer.serial)
+    return own.exclude(state=CertificateState.ISSUED).exists() or _is_issuer_revoked(issuer.parent)
+
+
+def _authenticates_clients(leaf: x509.Certificate) -> bool:
+    try:
+        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
+    return ExtendedKeyUsageOID.CLIENT_AUTH in usages

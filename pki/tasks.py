@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import logging
+from datetime import datetime, timedelta
 
 from celery import shared_task
+from django.db import Error as DatabaseFault
 
 from kernel.core.clock import utc_now
+from kernel.core.errors import DomainError
 from kernel.services import Defer, Wake
 from kernel.tasks import wakeup_task
 from pki import queries, services
+from pki.core.values import Issuer
+
+log = logging.getLogger(__name__)
 
 BETWEEN_BUILDS = timedelta(seconds=2)
 
@@ -18,8 +24,8 @@ BETWEEN_BUILDS = timedelta(seconds=2)
 def publish_crl(wake: Wake) -> str:
     """Publishes the CRL of the issuer in the target `crl:<slug>`, at most one each two seconds."""
     issuer = queries.find_issuer(slug=wake.target.removeprefix("crl:"))
-    newest, now = queries.latest_crl(issuer=issuer.id), utc_now()
-    if newest and queries.crl_is_due(issuer=issuer.id) and newest.this_update + BETWEEN_BUILDS > now:
+    newest, now = queries.crl_status(issuer=issuer.id), utc_now()
+    if newest and newest.is_due and newest.this_update <= now < newest.this_update + BETWEEN_BUILDS:
         raise Defer(until=newest.this_update + BETWEEN_BUILDS, detail="gathering revocations for one CRL")
     published = services.publish_crl(issuer=issuer.id, now=now)
     return f"CRL {published.number} lists {published.entries}"
@@ -39,5 +45,14 @@ def refresh() -> None:
     now = utc_now()
     services.abandon_unsigned(now=now)
     for issuer in queries.list_issuers():
-        services.publish_crl(issuer=issuer.id, now=now)
-        services.ensure_ocsp_signer(issuer=issuer.id, now=now)
+        if now < issuer.not_after:
+            _refresh(issuer, now=now)
+
+
+def _refresh(issuer: Issuer, *, now: datetime) -> None:
+    """One issuer; what fails is logged and tried again at the next call, and keeps no other issuer waiting."""
+    for keep in (services.publish_crl, services.ensure_ocsp_signer):
+        try:
+            keep(issuer=issuer.id, now=now)
+        except (DomainError, DatabaseFault, RuntimeError):
+            log.exception("%s of %s failed", keep.__name__, issuer.slug)

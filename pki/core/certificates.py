@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +15,12 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from kernel.core.errors import Invalid
 from pki.core.keys import SigningKey, key_identifier, signature_hash
-from pki.core.profiles import Profile
+from pki.core.profiles import KEY_USAGES, Profile
 from pki.core.values import SerialNumber
 
 BACKDATED = timedelta(minutes=5)
-_KEY_USAGES = (
-    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-)  # fmt: skip
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
 
 
 class BadName(Invalid):
@@ -85,7 +84,7 @@ def build(
         .not_valid_before(not_before)
         .not_valid_after(not_after)
         .add_extension(x509.BasicConstraints(ca=profile.is_ca, path_length=profile.path_length), critical=True)
-        .add_extension(_key_usage(profile), critical=True)
+        .add_extension(key_usage_of(profile), critical=True)
         .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier(authority.key_id if authority else key_id, None, None), critical=False
@@ -109,8 +108,9 @@ def _subject(profile: Profile, names: Names) -> x509.Name:
         raise BadName(f"{common_name[:80]!r} can not be a common name, which has 1 to 64 characters.") from error
 
 
-def _key_usage(profile: Profile) -> x509.KeyUsage:
-    return x509.KeyUsage(**{usage: usage in profile.key_usage for usage in _KEY_USAGES})
+def key_usage_of(profile: Profile) -> x509.KeyUsage:
+    """The key usage that the profile asks for."""
+    return x509.KeyUsage(**{usage: usage in profile.key_usage for usage in KEY_USAGES})
 
 
 def _optional_extensions(profile: Profile, names: Names, authority: Authority | None) -> list[x509.ExtensionType]:
@@ -142,14 +142,26 @@ def _access(profile: Profile, authority: Authority) -> x509.AuthorityInformation
 
 
 def _alternative_names(profile: Profile, names: Names) -> list[x509.GeneralName]:
-    found: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in profile.uris(names.variables)]
-    if not profile.takes_names:
-        return found
     try:
-        found += [x509.DNSName(name) for name in names.dns]
-        found += [x509.IPAddress(ipaddress.ip_address(address)) for address in names.ip]
+        uris = [x509.UniformResourceIdentifier(uri) for uri in profile.uris(names.variables)]
     except ValueError as error:
-        raise BadName(f"A DNS name or IP address of the certificate is not one: {error}.") from error
-    if not found:
+        raise BadName("A name that goes into the certificate's URI has to be ASCII.") from error
+    if not profile.takes_names:
+        return [*uris]
+    addresses = [*map(_dns_name, names.dns), *map(_ip_address, names.ip)]
+    if not addresses:
         raise BadName(f"The profile {profile.name} needs at least one DNS name or IP address.")
-    return found
+    return [*uris, *addresses]
+
+
+def _dns_name(name: str) -> x509.DNSName:
+    if not _DNS_NAME.fullmatch(name):
+        raise BadName(f"{name[:80]!r} is no DNS name: write letters, digits and hyphens, other scripts as xn--….")
+    return x509.DNSName(name.lower())
+
+
+def _ip_address(address: str) -> x509.IPAddress:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError as error:
+        raise BadName(f"{address[:80]!r} is no IP address.") from error

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -54,14 +54,23 @@ def inspect_csr(csr: bytes) -> CsrFacts:
     Raises MalformedCsr, BadCsrSignature, WeakKey.
     """
     request = _parse(csr)
+    public_key = _public_key(request)
     try:
-        public_key = check_key(request.public_key())
-        if not request.is_signature_valid:
-            raise BadCsrSignature("The request is not signed by its own key: make a new one with `openssl req -new`.")
-    except (UnsupportedAlgorithm, InvalidSignature, ValueError) as error:
-        raise WeakKey(f"The request's key or signature is of a kind that is not supported: {ADVICE}") from error
+        common_name = _common_name(request.subject)
+        genuine = request.is_signature_valid
+    except UnsupportedAlgorithm as error:
+        raise BadCsrSignature(f"The request is signed in a way that is not supported: {ADVICE}") from error
+    except ValueError as error:
+        raise MalformedCsr("The request has a subject or signature that can not be read.") from error
+    if not genuine:
+        raise BadCsrSignature("The request is not signed by its own key: make a new one with `openssl req -new`.")
+    return facts_of(public_key, common_name=common_name)
+
+
+def facts_of(public_key: PublicKeyTypes, *, common_name: str | None = None) -> CsrFacts:
+    """The same of a key of our own that needs no request. Raises WeakKey."""
     return CsrFacts(
-        public_key=public_key, public_key_sha256=spki_sha256(public_key), common_name=_common_name(request.subject)
+        public_key=check_key(public_key), public_key_sha256=spki_sha256(public_key), common_name=common_name
     )
 
 
@@ -104,6 +113,15 @@ def _parse(csr: bytes) -> x509.CertificateSigningRequest:
         return x509.load_der_x509_csr(csr)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise MalformedCsr("This is no PKCS#10 request in PEM or DER: make one with `openssl req -new`.") from error
+
+
+def _public_key(request: x509.CertificateSigningRequest) -> IssuablePublicKey:
+    try:
+        return check_key(request.public_key())
+    except UnsupportedAlgorithm as error:
+        raise WeakKey(f"The request's key is of a kind that is not supported: {ADVICE}") from error
+    except ValueError as error:
+        raise MalformedCsr("The request's key can not be read: make a new one with `openssl req -new`.") from error
 
 
 def _common_name(subject: x509.Name) -> str | None:

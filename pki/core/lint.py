@@ -8,9 +8,11 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
 
 from kernel.core.errors import Conflict
-from pki.core.certificates import Authority
+from pki.core.certificates import Authority, key_usage_of
 from pki.core.keys import key_identifier
 from pki.core.profiles import Profile
+
+_Extensions = dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
 
 
 class LintFailure(Conflict):
@@ -52,9 +54,12 @@ def _names(certificate: x509.Certificate, authority: Authority | None) -> Iterat
 
 def _extensions(certificate: x509.Certificate, profile: Profile, authority: Authority | None) -> Iterator[str]:
     try:
-        found = {each.oid: each for each in certificate.extensions}
+        found: _Extensions = {each.oid: each for each in certificate.extensions}
     except x509.DuplicateExtension:
         yield "an extension stands twice (4.2)"
+        return
+    except ValueError as error:
+        yield f"an extension can not be read back: {error}"
         return
     must_be_critical = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE}
     for oid, extension in found.items():
@@ -71,15 +76,26 @@ def _extensions(certificate: x509.Certificate, profile: Profile, authority: Auth
     basic = found.get(ExtensionOID.BASIC_CONSTRAINTS)
     if not basic or basic.value != x509.BasicConstraints(profile.is_ca, profile.path_length):
         yield "its basic constraints are not the profile's (4.2.1.9)"
+    yield from _usages(found, profile)
     if not profile.is_ca and not profile.ocsp_no_check and ExtensionOID.SUBJECT_ALTERNATIVE_NAME not in found:
         yield "it has no subject alternative name"
     if authority:
         yield from _pointers(found, profile)
 
 
-def _pointers(
-    found: dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]], profile: Profile
-) -> Iterator[str]:
+def _usages(found: _Extensions, profile: Profile) -> Iterator[str]:
+    usage = found.get(ExtensionOID.KEY_USAGE)
+    if not usage or usage.value != key_usage_of(profile):
+        yield "its key usage is not the profile's (4.2.1.3)"
+    extended = found.get(ExtensionOID.EXTENDED_KEY_USAGE)
+    wanted = x509.ExtendedKeyUsage(profile.extended_key_usage) if profile.extended_key_usage else None
+    if (extended.value if extended else None) != wanted:
+        yield "its extended key usage is not the profile's (4.2.1.12)"
+    if (ExtensionOID.OCSP_NO_CHECK in found) != profile.ocsp_no_check:
+        yield "id-pkix-ocsp-nocheck is not as in the profile (RFC 6960 4.2.2.2.1)"
+
+
+def _pointers(found: _Extensions, profile: Profile) -> Iterator[str]:
     access = found.get(ExtensionOID.AUTHORITY_INFORMATION_ACCESS)
     if not access:
         yield "it does not say where its issuer's certificate is (4.2.2.1)"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+
+from cryptography import x509
 
 from pki.core import der
 from pki.core.der import Element, MalformedDerError
+from pki.core.keys import subject_public_key
 
 MAX_REQUEST_OCTETS = 10_240
 MAX_CERT_IDS = 32
@@ -43,6 +47,20 @@ class OcspRequest:
     nonce: bytes | None
 
 
+def issuer_hashes(certificate: x509.Certificate) -> dict[str, tuple[bytes, bytes]]:
+    """By name of hash what a CertID has of the issuer: the hash of its name, and that of its key (4.1.1)."""
+    name, key = certificate.subject.public_bytes(), subject_public_key(certificate.public_key())
+    return {each: (hashlib.new(each, name).digest(), hashlib.new(each, key).digest()) for each in HASHES.values()}
+
+
+def build_request(*, issuer: x509.Certificate, serial: int) -> bytes:
+    """An OCSPRequest in DER about one certificate, by SHA-256 and without a nonce."""
+    name_hash, key_hash = issuer_hashes(issuer)["sha256"]
+    algorithm = der.sequence(der.oid("2.16.840.1.101.3.4.2.1"))
+    cert_id = der.sequence(algorithm, der.octet_string(name_hash), der.octet_string(key_hash), der.integer(serial))
+    return der.sequence(der.sequence(der.sequence(der.sequence(cert_id))))
+
+
 def parse_request(octets: bytes) -> OcspRequest:
     """The request. A signature on it is not asked for and not looked at. Raises MalformedRequestError."""
     if len(octets) > MAX_REQUEST_OCTETS:
@@ -51,6 +69,8 @@ def parse_request(octets: bytes) -> OcspRequest:
         outer = [*der.read_only(octets).expect(der.SEQUENCE).children()]
         if not 1 <= len(outer) <= 2:
             raise MalformedDerError("not an OCSPRequest")
+        if len(outer) == 2:
+            outer[1].expect(0xA0)
         return _parse_tbs(outer[0].expect(der.SEQUENCE))
     except MalformedDerError as error:
         raise MalformedRequestError(str(error)) from error
@@ -75,16 +95,20 @@ def _parse_tbs(tbs: Element) -> OcspRequest:
 
 
 def _parse_single(request: Element) -> CertId:
-    cert_id, *rest = request.expect(der.SEQUENCE).children()
-    if rest:
-        _parse_extensions(rest[0].expect(0xA0))
+    parts = [*request.expect(der.SEQUENCE).children()]
+    if not 1 <= len(parts) <= 2:
+        raise MalformedDerError("not a Request")
+    if len(parts) == 2:
+        _parse_extensions(parts[1].expect(0xA0))
+    cert_id = parts[0]
     fields = [*cert_id.expect(der.SEQUENCE).children()]
-    if len(fields) != 4 or len(rest) > 1:
+    if len(fields) != 4:
         raise MalformedDerError("not a CertID")
-    algorithm = next(fields[0].expect(der.SEQUENCE).children()).expect(der.OID)
-    hash_name = HASHES.get(algorithm.encoded, "")
+    algorithm = [*fields[0].expect(der.SEQUENCE).children()]
+    if not 1 <= len(algorithm) <= 2:
+        raise MalformedDerError("not an AlgorithmIdentifier")
     return CertId(
-        hash_name,
+        HASHES.get(algorithm[0].expect(der.OID).encoded, ""),
         fields[1].expect(der.OCTET_STRING).body,
         fields[2].expect(der.OCTET_STRING).body,
         fields[3].as_integer(),

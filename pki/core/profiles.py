@@ -25,6 +25,15 @@ class MissingVariable(Invalid):
     code = "profile-variable"
 
 
+KEY_USAGES = frozenset(
+    {
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    }
+)  # fmt: skip
+"""RFC 5280 4.2.1.3, as the library names them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One kind of certificate. `path_length` is None for no limit; templates have `${…}` placeholders."""
@@ -39,6 +48,18 @@ class Profile:
     is_ca: bool = False
     path_length: int | None = None
     ocsp_no_check: bool = False
+
+    def __post_init__(self) -> None:
+        if self.validity <= timedelta(0) or not self.name or not self.common_name:
+            raise ValueError(f"the profile {self.name!r} needs a name, a common name and a validity above zero")
+        if not self.key_usage <= KEY_USAGES or not self.key_usage:
+            raise ValueError(f"the profile {self.name} has a key usage that RFC 5280 4.2.1.3 does not know")
+        if self.is_ca != ("key_cert_sign" in self.key_usage):
+            raise ValueError(f"the profile {self.name}: who signs certificates is a CA, and no other (4.2.1.9)")
+        if self.path_length is not None and (not self.is_ca or self.path_length < 0):
+            raise ValueError(f"the profile {self.name} has a path length, which only CAs have (4.2.1.9)")
+        if not (self.is_ca or self.extended_key_usage):
+            raise ValueError(f"the profile {self.name} does not say what its certificates are for")
 
     def subject(self, variables: Mapping[str, str]) -> str:
         """The common name for these variables. Raises MissingVariable."""

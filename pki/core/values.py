@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
-from kernel.core.ids import DomainId
+from kernel.core.ids import DomainId, EntryId
 
 IssuerId = NewType("IssuerId", UUID)
 KeyId = NewType("KeyId", UUID)
@@ -73,7 +73,6 @@ class CertificateState(StrEnum):
     ISSUED = "issued"
     HELD = "held"
     REVOKED = "revoked"
-    ABANDONED = "abandoned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +123,24 @@ class IssuedCertificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """That a certificate is revoked, since when and why."""
+    """That a certificate is revoked, since when and why; `operation` carries it out, now or when it was first asked."""
 
     certificate: CertificateId
     serial: SerialNumber
     revoked_at: datetime
     reason: ReasonCode
+    operation: EntryId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrlStatus:
+    """The newest CRL without its octets. `is_due`: there are revocations that it lacks."""
+
+    number: int
+    this_update: datetime
+    next_update: datetime
+    entries: int
+    is_due: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

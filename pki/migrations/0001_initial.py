@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('serial', models.CharField(max_length=40)),
                 ('holder', models.CharField(db_index=True, max_length=64)),
                 ('profile', models.CharField(max_length=32)),
-                ('state', models.CharField(choices=[('requested', 'requested'), ('issued', 'issued'), ('held', 'held'), ('revoked', 'revoked'), ('abandoned', 'abandoned')], max_length=9)),
+                ('state', models.CharField(choices=[('requested', 'requested'), ('issued', 'issued'), ('held', 'held'), ('revoked', 'revoked')], max_length=9)),
                 ('subject', models.CharField(max_length=255)),
                 ('public_key_sha256', models.CharField(max_length=64)),
                 ('der', models.BinaryField(null=True)),

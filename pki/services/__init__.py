@@ -1,10 +1,11 @@
 """The writes of the certificate authority, one function a use case."""
 
-from pki.services.answer_ocsp import confirm_revocation
+from pki.services.confirm_revocation import confirm_revocation
 from pki.services.issue_certificate import abandon_unsigned, issue_certificate
 from pki.services.issuers import create_issuing_ca, create_root
 from pki.services.ocsp_signers import ensure_ocsp_signer
 from pki.services.publish_crl import publish_crl
+from pki.services.query_ocsp import query_ocsp
 from pki.services.revoke_certificate import hold_certificate, release_certificate, revoke_certificate
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "hold_certificate",
     "issue_certificate",
     "publish_crl",
+    "query_ocsp",
     "release_certificate",
     "revoke_certificate",
 ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from cryptography import x509
 
+from kernel.core.errors import Conflict
 from pki.adapters.encrypted import EncryptedCustody
 from pki.conf import issuer_url
 from pki.core.certificates import Authority
@@ -13,6 +16,18 @@ from pki.core.values import KeyId
 from pki.models import Issuer
 
 custody: KeyCustody = EncryptedCustody()
+
+
+class IssuerEnded(Conflict):
+    """The issuer is no longer valid."""
+
+    code = "issuer-ended"
+
+
+def check_in_time(issuer: Issuer, *, now: datetime) -> None:
+    """Raises IssuerEnded: nobody would believe what it signs."""
+    if issuer.not_after <= now:
+        raise IssuerEnded(f"The issuer {issuer.slug} has ended: use a newer one.")
 
 
 def signing_key(issuer: Issuer) -> SigningKey:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import transaction
 
 from kernel.core.actor import SYSTEM, Actor
-from kernel.core.errors import Conflict
+from kernel.core.errors import Conflict, DomainError
 from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Subject
 from kernel.services import record
 from pki.core import certificates, lint
 from pki.core.certificates import Names
 from pki.core.csr import CsrFacts, inspect_csr
-from pki.core.keys import generate_key
+from pki.core.keys import SigningKey, generate_key
 from pki.core.profiles import Profile, get_profile
 from pki.core.values import (
     CertificateId,
@@ -31,8 +32,11 @@ from pki.core.values import (
     serial_hex,
 )
 from pki.models import Certificate, Issuer, PublicKeyHolder
-from pki.services.custody import authority_of, signing_key
-from pki.services.revoke_certificate import revoke_row
+from pki.queries import UnknownIssuer
+from pki.services.custody import authority_of, check_in_time, signing_key
+from pki.services.revoke_certificate import lock_certificate, revoke_row
+
+log = logging.getLogger(__name__)
 
 UNSIGNED_FOR = timedelta(minutes=10)
 
@@ -43,10 +47,8 @@ class KeyInUse(Conflict):
     code = "key-in-use"
 
 
-class IssuerEnded(Conflict):
-    """The issuer is no longer valid."""
-
-    code = "issuer-ended"
+class MissignedError(RuntimeError):
+    """What came back from signing is not what was linted: the row stays, and is revoked by the sweep."""
 
 
 def issue_certificate(
@@ -63,16 +65,17 @@ def issue_certificate(
 ) -> IssuedCertificate:
     """A certificate for the key of `csr` (PEM or DER). Not to be called in a transaction: it signs between two.
 
-    Raises MalformedCsr, BadCsrSignature, WeakKey, KeyInUse, BadName, MissingVariable, LintFailure.
+    Raises UnknownIssuer, IssuerEnded, UnknownProfile, MalformedCsr, BadCsrSignature, WeakKey, KeyInUse, BadName,
+    MissingVariable, LintFailure.
     """
-    kind = get_profile(profile)
-    facts = inspect_csr(csr)
-    names = Names(variables=variables, dns=tuple(dns_names), ip=tuple(ip_addresses))
+    signer = Issuer.objects.select_related("key", "parent__parent").filter(id=issuer).first()
+    if signer is None:
+        raise UnknownIssuer("There is no such issuer: list the issuers to see those there are.")
     return issue_for_key(
-        issuer=Issuer.objects.select_related("key", "parent").get(id=issuer),
-        profile=kind,
-        facts=facts,
-        names=names,
+        issuer=signer,
+        profile=get_profile(profile),
+        facts=inspect_csr(csr),
+        names=Names(variables=variables, dns=tuple(dns_names), ip=tuple(ip_addresses)),
         holder=holder,
         actor=actor,
         now=now,
@@ -82,9 +85,8 @@ def issue_certificate(
 def issue_for_key(
     *, issuer: Issuer, profile: Profile, facts: CsrFacts, names: Names, holder: str, actor: Actor, now: datetime
 ) -> Certificate:
-    """The row of a certificate for a key that was checked."""
-    if issuer.not_after <= now:
-        raise IssuerEnded(f"The issuer {issuer.slug} has ended: issue from a newer one.")
+    """The row of a certificate for a key that was checked. Not to be called in a transaction."""
+    check_in_time(issuer, now=now)
     authority = authority_of(issuer)
     not_before, not_after = certificates.validity(profile, now=now, ends_by=issuer.not_after)
     serial = certificates.new_serial()
@@ -97,7 +99,8 @@ def issue_for_key(
         not_before=not_before,
         not_after=not_after,
     )
-    lint.check(certificates.sign(builder, _throw_away_key(issuer)), profile=profile, authority=authority)
+    linted = certificates.sign(builder, throw_away_key(KeyAlgorithm(issuer.key.algorithm)))
+    lint.check(linted, profile=profile, authority=authority)
     row = Certificate(
         id=new_id(),
         domain_id=issuer.domain_id,
@@ -116,30 +119,36 @@ def issue_for_key(
         _bind_key(facts.public_key_sha256, holder)
         row.save(force_insert=True)
     certificate = certificates.sign(builder, signing_key(issuer))
-    _verify(certificate, issuer)
+    check_signed(certificate, linted=linted, issuer=x509.load_der_x509_certificate(bytes(issuer.der)))
     _store(row, certificate, actor=actor, now=now)
     return row
 
 
-_throw_away: dict[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey] = {}
+_throw_away: dict[KeyAlgorithm, SigningKey] = {}
 
 
-def _throw_away_key(issuer: Issuer) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey:
-    """A key of the issuer's kind that signs nothing but what is linted and thrown away; made once a process."""
-    if issuer.key.algorithm not in _throw_away:
-        _throw_away[issuer.key.algorithm] = generate_key(KeyAlgorithm(issuer.key.algorithm))
-    return _throw_away[issuer.key.algorithm]
+def throw_away_key(algorithm: KeyAlgorithm) -> SigningKey:
+    """A key that signs nothing but what is linted and thrown away; made once a process."""
+    if algorithm not in _throw_away:
+        _throw_away[algorithm] = generate_key(algorithm)
+    return _throw_away[algorithm]
+
+
+def check_signed(certificate: x509.Certificate, *, linted: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Reads it back: to the octet what was linted, and by the issuer's key. Raises MissignedError."""
+    parsed = x509.load_der_x509_certificate(certificate.public_bytes(Encoding.DER))
+    if parsed.tbs_certificate_bytes != linted.tbs_certificate_bytes:
+        raise MissignedError("something else was signed than was linted")
+    try:
+        parsed.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError) as error:
+        raise MissignedError("the issuer's certificate does not verify what its key signed") from error
 
 
 def _bind_key(public_key_sha256: str, holder: str) -> None:
     bound, _ = PublicKeyHolder.objects.get_or_create(public_key_sha256=public_key_sha256, defaults={"holder": holder})
     if bound.holder != holder:
         raise KeyInUse("This public key belongs to another holder already: make a new key, one for each device.")
-
-
-def _verify(certificate: x509.Certificate, issuer: Issuer) -> None:
-    parsed = x509.load_der_x509_certificate(certificate.public_bytes(Encoding.DER))
-    parsed.verify_directly_issued_by(x509.load_der_x509_certificate(bytes(issuer.der)))
 
 
 def _store(row: Certificate, certificate: x509.Certificate, *, actor: Actor, now: datetime) -> None:
@@ -172,11 +181,20 @@ def _store(row: Certificate, certificate: x509.Certificate, *, actor: Actor, now
 def abandon_unsigned(*, now: datetime) -> list[CertificateId]:
     """Revokes what was requested long ago and never stored: it may have been signed before a crash."""
     found = Certificate.objects.filter(state=CertificateState.REQUESTED, requested_at__lt=now - UNSIGNED_FOR)
-    abandoned = []
-    for each in found.values_list("id", flat=True):
+    return [
+        each for each in map(CertificateId, found.order_by("id").values_list("id", flat=True)) if _abandon(each, now)
+    ]
+
+
+def _abandon(certificate: CertificateId, now: datetime) -> bool:
+    """Whether it was revoked; one that can not be is logged, and keeps nobody else waiting."""
+    try:
         with transaction.atomic():
-            row = Certificate.objects.select_for_update().select_related("issuer").get(id=each)
-            if row.state == CertificateState.REQUESTED:
-                revoke_row(row, reason=ReasonCode.SUPERSEDED, actor=SYSTEM, now=now, note="never stored after signing")
-                abandoned.append(CertificateId(row.id))
-    return abandoned
+            row = lock_certificate(certificate)
+            if row.state != CertificateState.REQUESTED:
+                return False
+            revoke_row(row, reason=ReasonCode.SUPERSEDED, actor=SYSTEM, now=now, note="never stored after signing")
+    except DomainError:
+        log.exception("the request %s could not be given up", certificate)
+        return False
+    return True

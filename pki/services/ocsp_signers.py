@@ -8,9 +8,9 @@ from django.db import transaction
 
 from kernel.core.actor import SYSTEM
 from pki.core.certificates import Names
-from pki.core.csr import CsrFacts, check_key, spki_sha256
+from pki.core.csr import facts_of
 from pki.core.profiles import get_profile
-from pki.core.values import IssuerId, KeyAlgorithm
+from pki.core.values import CertificateState, IssuerId, KeyAlgorithm
 from pki.models import Issuer, OcspSigner
 from pki.services.custody import custody
 from pki.services.issue_certificate import issue_for_key
@@ -19,19 +19,18 @@ from pki.services.issue_certificate import issue_for_key
 def ensure_ocsp_signer(*, issuer: IssuerId, now: datetime) -> None:
     """Makes a new signer unless the newest has a third of its life before it. Not to be called in a transaction."""
     newest = OcspSigner.objects.filter(issuer_id=issuer).select_related("certificate").order_by("-pk").first()
-    if newest:
+    if newest and newest.certificate.state == CertificateState.ISSUED:
         life = newest.certificate.not_after - newest.certificate.not_before
         if newest.certificate.not_after - now > life / 3:
             return
     row = Issuer.objects.select_related("key", "parent").get(id=issuer)
     key_id, key = custody.generate(_algorithm(row))
-    public_key = check_key(key.public_key())
     certificate = issue_for_key(
         issuer=row,
         profile=get_profile("ocsp-signer"),
-        facts=CsrFacts(public_key=public_key, public_key_sha256=spki_sha256(public_key), common_name=None),
+        facts=facts_of(key.public_key()),
         names=Names(variables={"common_name": f"{row.name[:50]} OCSP"}),
-        holder=f"ocsp:{row.slug}"[:64],
+        holder=f"ocsp:{row.slug}",
         actor=SYSTEM,
         now=now,
     )

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,11 @@ def make_csr(folder: Path, name: str, *options: str) -> bytes:
     key, csr = folder / f"{name}.key", folder / f"{name}.csr"
     openssl("req", "-new", *kind, "-nodes", "-keyout", key, "-subj", f"/CN={name}", "-out", csr)
     return csr.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _no_consequences(settings: Any) -> None:
+    settings.GATEHOUSE_ROUTER = "tests.pki.routing.router"
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from cryptography.x509 import ocsp
 from kernel.core.errors import Conflict, Invalid
 from pki import queries, services
 from pki.api import wsgi
+from pki.api.shelf import Shelf
 from pki.core.values import IssuedCertificate, Issuer, ReasonCode
 from pki.models import Issuer as IssuerRow
 from pki.services.answer_ocsp import Responder
@@ -27,6 +28,7 @@ from tests.pki.conftest import IssueDevice, openssl
 @pytest.fixture(autouse=True)
 def fresh_responder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wsgi, "responder", Responder())
+    monkeypatch.setattr(wsgi, "shelf", Shelf())
     monkeypatch.setattr(wsgi, "close_old_connections", lambda: None)
 
 
@@ -214,8 +216,8 @@ def test_answers_go_on_from_memory_while_the_database_is_away(
     def away(*_: Any, **__: Any) -> None:
         raise DatabaseError("away")
 
-    monkeypatch.setattr(answer_ocsp, "_refresh", away)
-    monkeypatch.setattr(answer_ocsp, "_status", away)
+    monkeypatch.setattr(answer_ocsp, "learn", away)
+    monkeypatch.setattr(answer_ocsp, "read_status", away)
     assert responder.answer("north-ca", asked, now=now + timedelta(minutes=1)) == first
     late = responder.answer("north-ca", asked, now=now + timedelta(hours=2))
     assert late is not None
