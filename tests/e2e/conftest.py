@@ -14,12 +14,12 @@ from tests.e2e.user import Application
 from tests.servers import running_postgresql, running_redis
 
 
-@pytest.fixture(scope="session", params=["embedded", "postgresql"])
+@pytest.fixture(scope="session")
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Once as a newcomer has it, with SQLite and a queue of files; once on PostgreSQL and Redis, as in production."""
+    """As a newcomer has it, with SQLite and a queue of files; as in production for the parameter `postgresql`."""
     with ExitStack() as stack:
         servers = {}
-        if request.param == "postgresql":
+        if getattr(request, "param", "") == "postgresql":
             servers["DATABASE_URL"] = stack.enter_context(running_postgresql())
             servers["REDIS_URL"] = stack.enter_context(running_redis())
         house = House(tmp_path_factory.mktemp("house") / "home", servers=servers)

@@ -11,7 +11,10 @@ from tests.e2e.brokers import LiveBroker, admit, is_mute
 from tests.e2e.house import Enrolled, Fleet, House
 from tests.e2e.user import run
 
-pytestmark = pytest.mark.e2e
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.parametrize("house", ["embedded", "postgresql"], indirect=True, scope="session"),
+]
 
 
 @pytest.fixture(scope="module")
