@@ -17,9 +17,11 @@ from console.views.device_acts import REASONS
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
 from console.views.links import holder_address, holder_label
+from console.views.operations import find_panel
 from console.views.paging import place_of
 from devices.queries import find_device_by_name
 from kernel.core.errors import Conflict, Invalid
+from kernel.core.ids import EntryId
 from pki import queries, services
 from pki.core.values import CertificateId, CertificateState, IssuedCertificate, ReasonCode
 
@@ -88,6 +90,7 @@ def show_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> H
     found = seen_certificate(visit, certificate)
     context = {
         "certificate": found,
+        "panel": find_panel(visit, request.GET.get("operation", "")),
         "holder": holder_label(found.holder),
         "holder_address": holder_address(found.holder),
         "fields": fields_of(found.pem) if found.pem else None,
@@ -148,7 +151,7 @@ def revoke_certificate(request: HttpRequest, visit: Visit, certificate: UUID) ->
     form = RevokeForm(request.POST or None, serial=found.serial_hex)
     if request.method == "POST" and form.is_valid():
         try:
-            services.revoke_certificate(
+            revoked = services.revoke_certificate(
                 certificate=found.id,
                 reason=ReasonCode(form.cleaned_data["reason"]),
                 note=form.cleaned_data["note"],
@@ -158,8 +161,7 @@ def revoke_certificate(request: HttpRequest, visit: Visit, certificate: UUID) ->
         except (Conflict, Invalid) as error:
             form.add_fault(error)
         else:
-            messages.success(request, "Revoked. OCSP says so now; the next CRL lists it within seconds.")
-            return HttpResponseRedirect(reverse("certificate", args=[found.id]))
+            return _to_operation(found, revoked.operation)
     return show(request, "certificate_revoke.html", {"certificate": found, "form": form})
 
 
@@ -171,9 +173,14 @@ def change_hold(request: HttpRequest, visit: Visit, certificate: UUID, act: str)
     visit.check_may("certificates:revoke", found.domain)
     try:
         if act == "hold":
-            services.hold_certificate(certificate=found.id, actor=visit.actor, now=visit.now)
+            operation = services.hold_certificate(certificate=found.id, actor=visit.actor, now=visit.now).operation
         else:
-            services.release_certificate(certificate=found.id, actor=visit.actor, now=visit.now)
+            operation = services.release_certificate(certificate=found.id, actor=visit.actor, now=visit.now)
     except Conflict as error:
         messages.error(request, error.detail)
-    return HttpResponseRedirect(reverse("certificate", args=[found.id]))
+        return HttpResponseRedirect(reverse("certificate", args=[found.id]))
+    return _to_operation(found, operation)
+
+
+def _to_operation(certificate: IssuedCertificate, operation: EntryId) -> HttpResponse:
+    return HttpResponseRedirect(f"{reverse('certificate', args=[certificate.id])}?operation={operation}")

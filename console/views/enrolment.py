@@ -14,10 +14,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.views.enrolment_lines import enrolment_lines
 from console.views.forms import ConsoleForm
-from console.views.frame import NotHere, Visit, screen, show
+from console.views.frame import NotHere, NotYours, Visit, screen, show
 from console.views.paging import place_of
 from devices import queries, services
-from kernel.core.errors import DomainError
+from devices.core.values import EnrolmentRequestId, RequestState
+from kernel.core.errors import Conflict, DomainError
 
 _ENDS = (
     (3_600, "an hour"),
@@ -69,7 +70,12 @@ def list_tokens(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     found = [token for token in tokens if before is None or token.id < before]
     shown = found[: place.size]
     more = [str(shown[-1].id)] if len(found) > place.size else None
+    waiting = []
+    if visit.may("enrolment-requests:read"):
+        waiting = queries.list_enrolment_requests(domains=[visit.domain.id], state=RequestState.PENDING.value, limit=50)
     context = {
+        "waiting": waiting,
+        "may_decide": visit.may("enrolment-requests:write"),
         "tokens": shown,
         "pager": place.pager(shown=len(shown), next_key=more, noun="tokens"),
         "may_write": visit.may("enrolment-tokens:write"),
@@ -113,4 +119,26 @@ def revoke_token(request: HttpRequest, visit: Visit, token: UUID) -> HttpRespons
     visit.check_may("enrolment-tokens:write", found.domain)
     services.revoke_enrolment_token(token=found.id, actor=visit.actor, now=visit.now)
     messages.success(request, "The token is revoked: nobody comes in with it any more.")
+    return HttpResponseRedirect(reverse("enrolment"))
+
+
+@require_POST
+@screen("enrolment-requests:read")
+def decide_request(request: HttpRequest, visit: Visit, enrolment: UUID, verdict: str) -> HttpResponseBase:
+    """Lets a device in that waits, or turns it away."""
+    wanted = EnrolmentRequestId(enrolment)
+    if not queries.enrolment_request_exists(request=wanted, domains=visit.caller.domain_ids):
+        raise NotHere("There is no such enrolment request, or it belongs to a domain that is not yours.")
+    within = visit.whole.within("enrolment-requests:write").domain_ids
+    if not queries.enrolment_request_exists(request=wanted, domains=within):
+        raise NotYours("Your role does not let you decide on enrolments: ask an owner of the domain.")
+    try:
+        if verdict == "approve":
+            services.approve_request(request=wanted, actor=visit.actor, now=visit.now)
+            messages.success(request, "Approved: the device gets its certificate when it asks again.")
+        else:
+            services.deny_request(request=wanted, actor=visit.actor, now=visit.now)
+            messages.success(request, "Denied: the device is turned away.")
+    except Conflict as error:
+        messages.error(request, error.detail)
     return HttpResponseRedirect(reverse("enrolment"))

@@ -6,7 +6,7 @@ A view gets a `Visit` and hands back `show(...)`; it calls queries and services,
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -20,8 +20,10 @@ from django.utils.cache import patch_cache_control
 
 from console.access import operator_caller
 from console.models import Operator
+from console.request_log import request_id_of
 from console.views.navigation import NavigationGroup, navigation
 from kernel.api.address import peer_address
+from kernel.core import errors
 from kernel.core.actor import Actor
 from kernel.core.caller import Caller, DomainRef
 from kernel.core.clock import utc_now
@@ -173,18 +175,19 @@ def show(
     return render(request, f"console/{template}", values, status=status)
 
 
-_STATUS: Mapping[str, tuple[HTTPStatus, str]] = {
-    "Invalid": (HTTPStatus.BAD_REQUEST, "That can not be accepted"),
-    "Denied": (HTTPStatus.FORBIDDEN, "Not with your role"),
-    "NotFound": (HTTPStatus.NOT_FOUND, "Nothing here"),
-    "Conflict": (HTTPStatus.CONFLICT, "Not in this state"),
-    "RateLimited": (HTTPStatus.TOO_MANY_REQUESTS, "Too much at once"),
-    "Unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Something does not answer"),
-}
+_PAGES: Sequence[tuple[type[DomainError], HTTPStatus, str]] = (
+    (errors.Invalid, HTTPStatus.BAD_REQUEST, "That can not be accepted"),
+    (errors.Denied, HTTPStatus.FORBIDDEN, "Not with your role"),
+    (errors.NotFound, HTTPStatus.NOT_FOUND, "Nothing here"),
+    (errors.Conflict, HTTPStatus.CONFLICT, "Not in this state"),
+    (errors.RateLimited, HTTPStatus.TOO_MANY_REQUESTS, "Too much at once"),
+    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "Something does not answer"),
+    (DomainError, HTTPStatus.BAD_REQUEST, "Not possible"),
+)
 
 
 def show_error(request: HttpRequest, error: DomainError) -> HttpResponse:
     """The error as a page in the frame: what is wrong, and what to do."""
-    names = [kind.__name__ for kind in type(error).__mro__]
-    status, title = next((_STATUS[name] for name in names if name in _STATUS), (HTTPStatus.BAD_REQUEST, "Not possible"))
-    return show(request, "error.html", {"title": title, "detail": error.detail, "code": error.code}, status=status)
+    status, title = next((status, title) for kind, status, title in _PAGES if isinstance(error, kind))
+    context = {"title": title, "detail": error.detail, "request_id": request_id_of(request)}
+    return show(request, "error.html", context, status=status)

@@ -82,8 +82,12 @@ def show_operation(request: HttpRequest, visit: Visit, operation: UUID) -> HttpR
 @require_safe
 @screen("operations:read")
 def show_panel(request: HttpRequest, visit: Visit, operation: UUID) -> HttpResponseBase:
-    """The panel, for a page that has it already."""
-    return show(request, "parts/operation.html", {"panel": _panel(visit, operation)})
+    """The panel, for a page that has it already; once all is over, the rest of that page is told to catch up."""
+    panel = _panel(visit, operation)
+    response = show(request, "parts/operation.html", {"panel": panel})
+    if not panel.open:
+        response.headers["HX-Trigger"] = "settled"
+    return response
 
 
 def _panel(visit: Visit, operation: UUID) -> Panel:

@@ -46,6 +46,11 @@ class _Hold(_Word):
     regex = "hold|release"
 
 
+class _Verdict(_Word):
+    regex = "approve|deny"
+
+
+register_converter(_Verdict, "verdict")
 register_converter(_Change, "change")
 register_converter(_End, "end")
 register_converter(_Hold, "hold")
@@ -66,6 +71,7 @@ urlpatterns = [
     path("devices/<uuid:device>/<end:act>/", device_acts.end_device, name="device-end"),
     path("enrolment/", enrolment.list_tokens, name="enrolment"),
     path("enrolment/new/", enrolment.mint_token, name="new-token"),
+    path("enrolment/requests/<uuid:enrolment>/<verdict:verdict>/", enrolment.decide_request, name="decide-request"),
     path("enrolment/<uuid:token>/revoke/", enrolment.revoke_token, name="revoke-token"),
     path("issuers/", issuers.list_issuers, name="issuers"),
     path("issuers/<slug:slug>/", issuers.show_issuer, name="issuer"),

@@ -44,6 +44,7 @@ class Scene:
     role: Role
     broker: Broker
     token: str
+    strict_token: str = ""
     devices: dict[str, DeviceId] = field(default_factory=dict)
 
     def enroll(self, name: str, **attributes: Any) -> DeviceId:
@@ -60,6 +61,15 @@ class Scene:
         self.devices[name] = enrolled.device.id  # type: ignore[union-attr]
         return self.devices[name]
 
+    def waiting(self, name: str) -> None:
+        """A device that asked to come in, and waits for somebody's word."""
+        if not self.strict_token:
+            devices.create_enrolment_profile(
+                domain=self.domain, name="strict", device_type="pump", needs_approval=True, actor=SYSTEM, now=self.now
+            )
+            self.strict_token = mint(self.domain, "strict", now=self.now)
+        devices.enroll_device(token=self.strict_token, csr=make_csr(name), name=name, address="192.0.2.9", now=self.now)
+
     def register(self, name: str) -> DeviceId:
         """A device without one."""
         made = devices.register_device(
@@ -67,6 +77,20 @@ class Scene:
         )
         self.devices[name] = made.id
         return made.id
+
+
+def mint(domain: DomainId, profile: str, *, now: datetime) -> str:
+    """An enrolment token for 500 devices of one network."""
+    minted = devices.mint_enrolment_token(
+        domain=domain,
+        profile=profile,
+        max_uses=500,
+        expires_in_seconds=86_400,
+        allowed_networks=["192.0.2.0/24"],
+        actor=SYSTEM,
+        now=now,
+    )
+    return minted.token
 
 
 def make_csr(name: str) -> str:
@@ -119,15 +143,6 @@ def build_scene(*, slug: str, now: datetime) -> Scene:
         domain=domain, name="default", device_type="pump", needs_approval=False, actor=SYSTEM, now=now
     )
     devices.bind_role(domain=domain, role=role.id, target=BindingTarget(domain=slug), actor=SYSTEM, now=now)
-    minted = devices.mint_enrolment_token(
-        domain=domain,
-        profile="default",
-        max_uses=500,
-        expires_in_seconds=86_400,
-        allowed_networks=["192.0.2.0/24"],
-        actor=SYSTEM,
-        now=now,
-    )
     broker = brokers.register_broker(
         domain=domain,
         name=f"{slug}-hall",
@@ -137,7 +152,8 @@ def build_scene(*, slug: str, now: datetime) -> Scene:
         actor=SYSTEM,
         now=now,
     )
-    return Scene(now=now, slug=slug, domain=domain, root=root, ca=ca, role=role, broker=broker, token=minted.token)
+    token = mint(domain, "default", now=now)
+    return Scene(now=now, slug=slug, domain=domain, root=root, ca=ca, role=role, broker=broker, token=token)
 
 
 def furnish(scene: Scene, *, pumps: int) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 
 from acl.queries import find_role, get_role
 from devices.core.values import DeviceState
-from devices.queries import credentials_of, get_device, list_bindings, list_enrolment_tokens
+from devices.queries import credentials_of, get_device, list_bindings, list_enrolment_requests, list_enrolment_tokens
 from kernel.queries import list_entries
 from pki.core.values import CertificateState
 from pki.queries import get_certificate, list_certificates
@@ -117,7 +117,7 @@ def test_revoke_needs_the_name_and_loses_nothing_typed(north: Scene, at_ada: Cli
 
 def test_certificate_is_held_released_and_revoked(north: Scene, at_ada: Client) -> None:
     certificate = credentials_of(device=north.devices["pump-01"])[0].certificate
-    at_ada.post(f"/certificates/{certificate}/hold/")
+    assert b'id="operation"' in at_ada.post(f"/certificates/{certificate}/hold/", follow=True).content
     assert get_certificate(id=certificate).state is CertificateState.HELD
     at_ada.post(f"/certificates/{certificate}/release/")
     assert get_certificate(id=certificate).state is CertificateState.ISSUED
@@ -140,6 +140,22 @@ def test_token_is_shown_once(north: Scene, at_ada: Client) -> None:
     assert (newest.max_uses, newest.allowed_networks) == (3, ("192.0.2.0/24",))
     at_ada.post(f"/enrolment/{newest.id}/revoke/")
     assert list_enrolment_tokens(domains=[north.domain])[0].revoked_at is not None
+
+
+def test_enrolment_that_waits_is_approved_or_denied(north: Scene, at_ada: Client, at_bo: Client, at_cy: Client) -> None:
+    north.waiting("meter-1")
+    north.waiting("meter-2")
+    waits = list_enrolment_requests(domains=[north.domain], state="pending")
+    addresses = {row.name: f"/enrolment/requests/{row.id}" for row in waits}
+    assert b"meter-1" in at_ada.get("/enrolment/").content
+    assert at_bo.post(addresses["meter-1"] + "/approve/").status_code == 403
+    assert at_cy.post(addresses["meter-1"] + "/approve/").status_code == 404
+    at_ada.post(addresses["meter-1"] + "/approve/")
+    at_ada.post(addresses["meter-2"] + "/deny/")
+    states = {row.name: row.state.value for row in list_enrolment_requests(domains=[north.domain])}
+    assert states["meter-1"] in {"approved", "issued"}
+    assert states["meter-2"] == "denied"
+    assert b"denied already" in at_ada.post(addresses["meter-2"] + "/approve/", follow=True).content
 
 
 @pytest.mark.parametrize(
@@ -235,4 +251,4 @@ def test_jump_finds_devices_serials_roles_and_brokers(north: Scene, at_ada: Clie
         assert address in found, text
         if text != "device-def":
             assert "north" not in at_cy.get("/search/found/", {"q": text}).content.decode()
-    assert "Nothing begins with" in at_ada.get("/search/found/", {"q": "zzz\x00<b>"}).content.decode()
+    assert "Nothing begins with" in at_ada.get("/search/found/", {"q": "zzz<b>"}).content.decode()

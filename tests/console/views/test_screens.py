@@ -43,7 +43,7 @@ def test_list_works_with_and_without_devices(address: str, at_ada: Client, at_cy
     for browser in (at_ada, at_cy):
         answer = browser.get(address)
         assert answer.status_code == 200, answer.content[:2000]
-        assert b"<h1>" in answer.content
+        assert b'<h1 id="heading">' in answer.content
 
 
 def test_every_detail_works(north: Scene, at_ada: Client) -> None:
@@ -101,3 +101,24 @@ def test_broker_that_does_not_answer_is_a_message(north: Scene, at_ada: Client) 
     answer = at_ada.post(f"/brokers/{north.broker.name}/plan/", follow=True)
     assert answer.status_code == 200
     assert "Nothing was changed" in answer.content.decode()
+
+
+def test_address_of_nothing_is_a_page_that_says_so(client: Client) -> None:
+    answer = client.get("/no/such/place/")
+    assert answer.status_code == 404
+    assert b"Nothing here" in answer.content
+    assert b"tabler.min.css" in answer.content
+
+
+def test_stale_form_is_a_page_that_says_what_to_do(db: None) -> None:
+    answer = Client(enforce_csrf_checks=True).post("/sign-in/", {"username": "ada"})
+    assert answer.status_code == 403
+    assert b"reload the page" in answer.content
+
+
+def test_every_page_forbids_inline_scripts_and_styles(north: Scene, at_ada: Client) -> None:
+    for address in ("/", "/sign-in/", "/no/such/place/"):
+        policy = at_ada.get(address, follow=True)["Content-Security-Policy"]
+        assert "script-src 'self';" in f"{policy};"
+        assert "style-src 'self';" in f"{policy};"
+        assert "unsafe" not in policy
