@@ -165,17 +165,22 @@ def newest_crl_number(*, slug: str) -> int | None:
 
 def crl_status(*, issuer: IssuerId) -> CrlStatus | None:
     """The issuer's newest CRL without its octets."""
-    revision = IssuerRow.objects.values_list("revision", flat=True).get(id=issuer)
-    row = Crl.objects.filter(issuer_id=issuer).defer("der").order_by("-number").first()
-    if row is None:
-        return None
-    return CrlStatus(
-        number=row.number,
-        this_update=row.this_update,
-        next_update=row.next_update,
-        entries=row.entries,
-        is_due=row.revision < revision,
-    )
+    return crl_statuses(issuers=[issuer]).get(issuer)
+
+
+def crl_statuses(*, issuers: Collection[IssuerId]) -> dict[IssuerId, CrlStatus]:
+    """The same of several issuers; those without a CRL are left out."""
+    rows = Crl.objects.filter(issuer_id__in=issuers).defer("der").select_related("issuer").order_by("number")
+    return {
+        IssuerId(row.issuer_id): CrlStatus(
+            number=row.number,
+            this_update=row.this_update,
+            next_update=row.next_update,
+            entries=row.entries,
+            is_due=row.revision < row.issuer.revision,
+        )
+        for row in rows  # the newest last
+    }
 
 
 def crl_bundle(*, domain: DomainId) -> str:
