@@ -7,6 +7,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from rest_framework.serializers import Serializer
 
 from console.core.roles import SCOPES
 
@@ -29,6 +30,12 @@ class Schema(AutoSchema):
         found: list[dict[str, list[str]]] = super().get_auth()  # registers the security schemes, too
         scope = getattr(self.view, "scopes", {}).get(self.method)
         return found if scope is None else [{"oauth2": [scope]}, {"session": []}]
+
+    def get_serializer_name(self, serializer: Serializer[Any], direction: str) -> str:
+        """The name of its component: the app's before the document's, since apps do not know each other's names."""
+        del direction
+        document = type(serializer)
+        return document.__module__.partition(".")[0].capitalize() + document.__name__.removesuffix("Document")
 
     def get_tags(self) -> list[str]:
         """The noun after /api/v1/."""

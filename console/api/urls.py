@@ -10,6 +10,7 @@ from console.api.views import ApplicationListView, JournalView, OperationView
 
 urlpatterns = [
     path("", include("devices.api.urls")),
+    path("", include("pki.api.urls")),
     path("", include("acl.api.urls")),
     path("", include("brokers.api.urls")),
     path("operations/<uuid:operation>/", OperationView.as_view(), name="operation-detail"),

@@ -73,7 +73,6 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "binding": str(binding),
         "token": str(token.id),
         "profile": str(profile),
-        "issuer": issuer.slug,
         "slug": issuer.slug,
         "certificate": str(certificate.id),
         "name": _broker(),
