@@ -111,8 +111,11 @@ def test_object_of_another_domain_is_404(
 ) -> None:
     answer = call(client, endpoint, method, fleet, token_of(domain=SOUTH))
     assert answer.status_code == 404, answer.content
+    text = answer.content.decode()
+    for kind in endpoint.kwargs:  # what the caller said itself may be said back
+        text = text.replace(fleet[kind], "")
     for kind in set(fleet) - set(endpoint.kwargs):
-        assert fleet[kind] not in answer.content.decode(), kind
+        assert fleet[kind] not in text, kind
 
 
 @pytest.mark.parametrize(("endpoint", "method"), calls("GET", of="object"))
