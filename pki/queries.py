@@ -59,7 +59,7 @@ def find_issuer(*, slug: str = "", id: IssuerId | None = None, domains: Collecti
     rows = _ISSUERS.filter(id=id) if id else _ISSUERS.filter(slug=slug)
     row = rows.first() if domains is None else rows.filter(domain_id__in=domains).first()
     if row is None:
-        raise UnknownIssuer(f"There is no issuer {slug[:80] or id}: list the issuers to see those there are.")
+        raise UnknownIssuer("There is no such issuer: list the issuers to see those there are.")
     return row.as_value()
 
 

@@ -22,8 +22,8 @@ from pki import queries, services
 from pki.api.documents import (
     CertificateDocument,
     CertificateListDocument,
+    CertificateNoteDocument,
     ChangedCertificateDocument,
-    NoteDocument,
     RevocationDocument,
     certificate_document,
 )
@@ -104,11 +104,13 @@ class HoldView(APIView):
 
     scopes = {"POST": "certificates:revoke"}
 
-    @extend_schema(operation_id="holdCertificate", request=NoteDocument, responses={202: ChangedCertificateDocument})
+    @extend_schema(
+        operation_id="holdCertificate", request=CertificateNoteDocument, responses={202: ChangedCertificateDocument}
+    )
     def post(self, request: Request, certificate: UUID) -> Response:
         """The certificate, on hold until it is released."""
         seen = _seen(request, certificate)
-        note = body_of(NoteDocument, request)["note"]
+        note = body_of(CertificateNoteDocument, request)["note"]
         actor = caller_of(request).actor
         revocation = services.hold_certificate(certificate=seen.id, actor=actor, now=utc_now(), note=note)
         return _changed(seen, revocation.operation, request)
@@ -119,11 +121,13 @@ class ReleaseView(APIView):
 
     scopes = {"POST": "certificates:revoke"}
 
-    @extend_schema(operation_id="releaseCertificate", request=NoteDocument, responses={202: ChangedCertificateDocument})
+    @extend_schema(
+        operation_id="releaseCertificate", request=CertificateNoteDocument, responses={202: ChangedCertificateDocument}
+    )
     def post(self, request: Request, certificate: UUID) -> Response:
         """The certificate, good again."""
         seen = _seen(request, certificate)
-        note = body_of(NoteDocument, request)["note"]
+        note = body_of(CertificateNoteDocument, request)["note"]
         actor = caller_of(request).actor
         operation = services.release_certificate(certificate=seen.id, actor=actor, now=utc_now(), note=note)
         return _changed(seen, operation, request)

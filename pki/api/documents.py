@@ -18,13 +18,13 @@ class NothingDocument(StrictDocument):
     """There is nothing to say."""
 
 
-class NoteDocument(StrictDocument):
+class CertificateNoteDocument(StrictDocument):
     """Why something is done."""
 
     note = serializers.CharField(max_length=2_000, allow_blank=True, default="")
 
 
-class RevocationDocument(NoteDocument):
+class RevocationDocument(CertificateNoteDocument):
     """Why a certificate is revoked: a reason of RFC 5280 5.3.1."""
 
     reason = serializers.ChoiceField(choices=_FOR_GOOD, default=ReasonCode.UNSPECIFIED.value)
