@@ -13,4 +13,4 @@ def shell_operator() -> Actor:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container without a name for its user
         name = "unnamed"
-    return Actor(kind=ActorKind.OPERATOR, id=f"shell:{name}", label=f"{name} (shell)")
+    return Actor(kind=ActorKind.OPERATOR, id=f"command:{name}"[:64], label=f"{name} (command line)")

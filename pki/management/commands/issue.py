@@ -58,11 +58,7 @@ class Command(BaseCommand):
             )
         except DomainError as error:
             raise CommandError(error.detail) from error
-        self.stdout.write(
-            json.dumps(_document(issued)) if options["json"] else issued.pem + issued.chain_pem, ending=""
-        )
-        if options["json"]:
-            self.stdout.write("")
+        self.stdout.write(json.dumps(_document(issued)) if options["json"] else issued.pem + issued.chain_pem)
 
 
 def _read(path: str) -> bytes:

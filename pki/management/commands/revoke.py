@@ -19,7 +19,7 @@ _REASONS = [each.value for each in ReasonCode if each.number not in {6, 8}]  # n
 
 
 class Command(BaseCommand):
-    """Changes one certificate; to do it again is harmless."""
+    """Changes one certificate; to revoke or hold it again is harmless."""
 
     help = "Revokes a certificate for good, or puts it on hold, or releases it from hold."
 
