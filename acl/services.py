@@ -15,7 +15,7 @@ from acl.core.documents import rule_document
 from acl.core.rules import RuleSpec, check_role
 from acl.core.values import Role, RoleId, RuleId
 from kernel.core.actor import Actor
-from kernel.core.errors import Conflict, FieldError
+from kernel.core.errors import Conflict, FieldError, Superseded
 from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Subject
 from kernel.services import record
@@ -27,7 +27,7 @@ class RoleNameTaken(Conflict):
     code = "role-name-taken"
 
 
-class RoleChanged(Conflict):
+class RoleChanged(Superseded):
     """Somebody changed the role since it was read."""
 
     code = "version-mismatch"

@@ -47,6 +47,12 @@ class Conflict(DomainError):
     code = "conflict"
 
 
+class Superseded(Conflict):
+    """It was changed since the actor read it (If-Match, RFC 9110 13.1.1): read it again, then change it."""
+
+    code = "version-mismatch"
+
+
 class Denied(DomainError):
     """The actor is known and may not do this."""
 

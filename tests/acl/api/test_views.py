@@ -115,7 +115,7 @@ def test_a_change_of_another_version_is_refused(tag: str) -> None:
     role = made()
     for method, body in (("PUT", role), ("DELETE", None)):
         answer = call(method, ada, body, role=role["id"], if_match=tag)
-        assert (answer.status_code, answer.data["code"]) == (409, "version-mismatch")
+        assert (answer.status_code, answer.data["code"]) == (412, "version-mismatch")
 
 
 def test_a_role_is_deleted_once() -> None:

@@ -1,0 +1,68 @@
+"""`manage.py policy explain|who-can`: what policy says, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from acl.core.values import Action, Publish, Subscribe
+from brokers import services
+from brokers.api.serializers import explanation_document, who_can_document
+from devices import queries as devices
+from kernel.core.errors import DomainError
+
+
+class Command(BaseCommand):
+    """Asks the policy engine, as the API does."""
+
+    help = "Explains whether a device may, or lists who can."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        explain = verbs.add_parser("explain", help="may this device do that, and why?")
+        explain.add_argument("device", help="the device's name")
+        explain.add_argument("--qos", type=int, choices=(0, 1, 2), default=0)
+        explain.add_argument("--retain", action="store_true")
+        who_can = verbs.add_parser("who-can", help="which devices may do that?")
+        for command in (explain, who_can):
+            command.add_argument("action", choices=[action.value for action in Action])
+            command.add_argument("topic", help="topic name, or filter; $share/<group>/<filter> for a shared one")
+            command.add_argument("--domain", default="default", help="slug of the domain")
+            command.add_argument("--json", action="store_true", help="print JSON")
+
+    def handle(self, *_args: Any, verb: str, **options: Any) -> None:
+        work: Callable[..., None] = {"explain": self._explain, "who-can": self._who_can}[verb]
+        try:
+            work(**options)
+        except DomainError as error:
+            raise CommandError(error.detail) from error
+
+    def _explain(
+        self, *, device: str, action: str, topic: str, domain: str, qos: int, retain: bool, **options: Any
+    ) -> None:
+        found = devices.find_device_by_name(domain=devices.get_domain(slug=domain).id, name=device)
+        if found is None:
+            raise CommandError(f"There is no device {device} in the domain {domain}.")
+        publishes = action == Action.PUBLISH
+        request = Publish(topic=topic, qos=qos, retain=retain) if publishes else Subscribe.parse(topic, qos=qos)
+        told = explanation_document(services.explain_request(device=found.id, request=request))
+        if options["json"]:
+            self.stdout.write(json.dumps(told))
+            return
+        self.stdout.write(f"{told['verdict']}: {told['reason']}")
+        for rule in told["considered"]:
+            self.stdout.write(f"  {rule['filter']}: {rule['why']}")
+
+    def _who_can(self, *, action: str, topic: str, domain: str, **options: Any) -> None:
+        found = services.who_can(domains=[devices.get_domain(slug=domain).id], action=Action(action), topic=topic)
+        told = who_can_document(found)
+        if options["json"]:
+            self.stdout.write(json.dumps(told))
+            return
+        self.stdout.write(f"about {told['devices']['approximate_count']} devices")
+        for grant in told["grants"]:
+            self.stdout.write(f"  by the role {grant['role']}")
