@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from console.core.roles import ConsoleRole
 from console.models import Operator
+from devices.models import Credential
 from kernel.core.clock import utc_now
 from tests.console.views.scene import PASSWORD, Scene, build_scene, furnish, make_operator
 
@@ -39,6 +41,9 @@ def chromium() -> Iterator[Browser]:
 def north(transactional_db: None) -> Scene:
     scene = build_scene(slug="north", now=utc_now())
     furnish(scene, pumps=12)
+    for number, row in enumerate(Credential.objects.filter(state="active").order_by("id")):
+        row.not_after = scene.now + timedelta(days=4 + number**2 + 5 * (number % 3))  # so that the chart has something
+        row.save()
     return scene
 
 
