@@ -14,9 +14,10 @@ from threading import Event
 from typing import Any, ClassVar
 
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from acl.core.values import Principal, Request
-from brokers.adapters.nats_system import in_time, kick, list_connections, system
+from brokers.adapters.nats_system import ANSWER_SECONDS, Connections, in_time, kick, list_connections, system
 from brokers.core import nats, nats_emulator
 from brokers.core.callout import grant_digest, split_grant_name
 from brokers.core.nats_connection import NatsConnection, connection_errors
@@ -34,6 +35,8 @@ from brokers.core.values import AccessKind, BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
 _SINGLE = 4
+_BATCH = 200
+_LISTEN_SECONDS = 0.25
 
 
 class NatsAdapter:
@@ -44,6 +47,7 @@ class NatsAdapter:
         protocol_versions=("3.1.1",),
         placeholders=frozenset(),
         shared_subscriptions=False,
+        limits=tuple((limit.kind, limit.why) for limit in nats.LIMITS),
     )
 
     def __init__(self, *, link: BrokerLink) -> None:
@@ -59,27 +63,22 @@ class NatsAdapter:
         return nats.render(desired.subjects)
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """Who is connected with which grant: a JSON list of cid, auth_id and grant.
+        """Who is connected with which grant: a JSON list of auth_id, grant, and the connection's server and cid.
 
         Few principals are asked for by client id, which is their auth id; `disconnect` asks by the client id itself,
         and a check of the whole reads every connection.
         """
 
-        async def work() -> tuple[str, list[dict[str, Any]]]:
+        async def work() -> list[Connections]:
             async with system(self._connection) as client:
                 if only is None or len(only) > _SINGLE:
-                    _, version, found = await list_connections(client)
-                    return version, found
-                version, found = "", []
-                for auth_id in sorted(only) or ["-"]:
-                    _, version, some = await list_connections(client, client_id=auth_id)
-                    found += some
-                return version, found
+                    return [await list_connections(client)]
+                return [await list_connections(client, client_id=each) for each in sorted(only) or ["-"]]
 
-        version, found = in_time(work())
-        held = [_held(each) for each in found]
+        found = in_time(work())
+        held = [_held(each, listed.server) for listed in found for each in listed.connections]
         applied = [each for each in held if only is None or each["auth_id"] in only]
-        return AppliedState(artifact=json.dumps(applied), version=version, only=only)
+        return AppliedState(artifact=json.dumps(applied), version=found[0].version, only=only)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """A close for each connection whose grant is not the one that its principal would get now."""
@@ -93,7 +92,7 @@ class NatsAdapter:
                 kind="close-connection",
                 target=held["auth_id"],
                 summary=f"Close the connection of {held['auth_id']}, whose grant has changed.",
-                payload=str(held["cid"]),
+                payload=f"{held['server']} {held['cid']}",
             )
             for held in json.loads(applied.artifact or "[]")
             if granted.get(held["auth_id"]) != held["grant"]
@@ -106,25 +105,26 @@ class NatsAdapter:
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Closes the connections."""
-        between()
 
-        async def work() -> None:
+        async def work(batch: Sequence[Step]) -> None:
             async with system(self._connection) as client:
-                server, _, _ = await list_connections(client, client_id="-")
-                for step in steps:
-                    await kick(client, server=server, cid=int(step.payload))
+                for step in batch:
+                    server, cid = step.payload.split()
+                    await kick(client, server=server, cid=int(cid))
 
-        in_time(work(), seconds=60)
+        for start in range(0, len(steps), _BATCH):
+            between()
+            in_time(work(steps[start : start + _BATCH]))
 
     def disconnect(self, principal: Principal) -> int:
         """Closes what is left of the principal; -1 if that was nothing, since a plan may have closed it before."""
 
         async def work() -> int:
             async with system(self._connection) as client:
-                server, _, found = await list_connections(client, client_id=principal.client_id)
-                for each in found:
-                    await kick(client, server=server, cid=each["cid"])
-                return len(found)
+                listed = await list_connections(client, client_id=principal.client_id)
+                for each in listed.connections:
+                    await kick(client, server=listed.server, cid=each["cid"])
+                return len(listed.connections)
 
         return in_time(work()) or -1
 
@@ -141,24 +141,21 @@ class NatsAdapter:
     def present(self) -> Sequence[BrokerEvent]:
         """Every connection there is now."""
 
-        async def work() -> list[dict[str, Any]]:
+        async def work() -> Connections:
             async with system(self._connection) as client:
-                return (await list_connections(client))[2]
+                return await list_connections(client)
 
-        return [_present(each) for each in in_time(work())]
+        return [_present(each) for each in in_time(work()).connections]
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent]:
-        """Connects and disconnects of devices."""
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Connects and disconnects of devices, and attempts to get in as one of us; None when nothing happens."""
         with asyncio.Runner() as runner:
             feed = _Feed(self._connection)
             try:
                 runner.run(feed.open())
-                while not stop.is_set():
-                    if event := runner.run(feed.next()):
-                        yield event
-                    if feed.lost:
-                        return
-            except (OSError, TimeoutError, ValueError, KeyError) as error:
+                while not stop.is_set() and not feed.lost:
+                    yield runner.run(feed.next())
+            except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:
                 raise BrokerUnreachable("The NATS server does not answer: is it up?") from error
             finally:
                 runner.run(feed.close())
@@ -168,7 +165,7 @@ class _Feed:
     """The advisories of the devices' account, as events."""
 
     def __init__(self, connection: NatsConnection) -> None:
-        self._account = connection.account
+        self._connection = connection
         self._context = system(connection)
         self._events: asyncio.Queue[BrokerEvent] = asyncio.Queue(10_000)
         self._client: Any = None
@@ -179,15 +176,17 @@ class _Feed:
         return bool(self._client.is_closed)
 
     async def open(self) -> None:
-        """Connects, and listens from now on."""
+        """Connects; whatever happens from now on is heard."""
         self._client = await self._context.__aenter__()
         for kind in ("CONNECT", "DISCONNECT"):
-            await self._client.subscribe(f"$SYS.ACCOUNT.{self._account}.{kind}", cb=self._take)
+            await self._client.subscribe(f"$SYS.ACCOUNT.{self._connection.account}.{kind}", cb=self._take)
+        await self._client.subscribe("$SYS.SERVER.*.CLIENT.AUTH.ERR", cb=self._take_refusal)
+        await self._client.flush(ANSWER_SECONDS)
 
     async def next(self) -> BrokerEvent | None:
         """The next event, or None if there is none for a quarter of a second."""
         try:
-            return await asyncio.wait_for(self._events.get(), 0.25)
+            return await asyncio.wait_for(self._events.get(), _LISTEN_SECONDS)
         except TimeoutError:
             return None
 
@@ -199,13 +198,24 @@ class _Feed:
     async def _take(self, message: Msg) -> None:
         document = json.loads(message.data)
         client = document.get("client", {})
-        if client.get("client_type") == "mqtt" and not self._events.full():
-            self._events.put_nowait(_event(document, client, is_connect=message.subject.endswith(".CONNECT")))
+        if client.get("client_type") == "mqtt":
+            self._put(_event(document, client, is_connect=message.subject.endswith(".CONNECT")))
+
+    async def _take_refusal(self, message: Msg) -> None:
+        """Whom the callout refuses the callout writes down; the server asks it about everybody but our own users."""
+        document = json.loads(message.data)
+        client = document.get("client", {})
+        if client.get("user") in {self._connection.system_user, self._connection.callout_user}:
+            self._put(_refusal(document, client))
+
+    def _put(self, event: BrokerEvent) -> None:
+        if not self._events.full():
+            self._events.put_nowait(event)
 
 
-def _held(connection: dict[str, Any]) -> dict[str, Any]:
+def _held(connection: dict[str, Any], server: str) -> dict[str, Any]:
     auth_id, digest = split_grant_name(str(connection.get("authorized_user", "")))
-    return {"cid": connection["cid"], "auth_id": auth_id, "grant": digest}
+    return {"auth_id": auth_id, "grant": digest, "server": server, "cid": connection["cid"]}
 
 
 def _present(connection: dict[str, Any]) -> BrokerEvent:
@@ -224,7 +234,7 @@ def _present(connection: dict[str, Any]) -> BrokerEvent:
 def _event(document: dict[str, Any], client: dict[str, Any], *, is_connect: bool) -> BrokerEvent:
     auth_id, digest = split_grant_name(str(client.get("user", "")))
     return BrokerEvent(
-        at=_moment(document["timestamp"]),
+        at=_moment(client["start"] if is_connect else document["timestamp"]),
         kind=AccessKind.CONNECTED if is_connect else AccessKind.DISCONNECTED,
         auth_id=auth_id,
         client_id=str(client.get("client_id", "")),
@@ -232,6 +242,15 @@ def _event(document: dict[str, Any], client: dict[str, Any], *, is_connect: bool
         detail="" if is_connect else str(document.get("reason", "")),
         connection_id=str(client.get("id", "")),
         grant_digest=digest,
+    )
+
+
+def _refusal(document: dict[str, Any], client: dict[str, Any]) -> BrokerEvent:
+    return BrokerEvent(
+        at=_moment(document["timestamp"]),
+        kind=AccessKind.REFUSED,
+        address=str(client.get("host", "")),
+        detail=f"Somebody tried to get in as {client['user']}, which is Gatehouse's own.",
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 
 from brokers.core.nats_connection import NatsConnection
 from brokers.core.ports import BrokerUnreachable
@@ -19,8 +21,19 @@ from brokers.core.ports import BrokerUnreachable
 PAGE = 1024
 ANSWER_SECONDS = 3
 CONNECT_SECONDS = 4
+CLOSE_SECONDS = 1
 WHOLE_SECONDS = 12
+PING_SECONDS = 3  # a server that is silent for two of these is lost
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """What CONNZ says: the server's id and version, and connections as it describes them."""
+
+    server: str
+    version: str
+    connections: tuple[dict[str, Any], ...]
 
 
 def in_time(work: Coroutine[Any, Any, _Result], *, seconds: float = WHOLE_SECONDS) -> _Result:
@@ -48,20 +61,26 @@ async def connected(
     scheme, tls = "nats", None
     if connection.ca_pem:
         scheme, tls = "tls", ssl.create_default_context(cadata=connection.ca_pem)
-    client = await nats.connect(
-        f"{scheme}://{connection.host}:{connection.port}",
-        user=user,
-        password=password,
-        tls=tls,
-        connect_timeout=CONNECT_SECONDS,
-        allow_reconnect=False,
-        error_cb=_ignore,
-        closed_cb=closed,
-    )
+    client = Client()
     try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await client.connect(
+                f"{scheme}://{connection.host}:{connection.port}",
+                user=user,
+                password=password,
+                tls=tls,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # these two: a port that refuses is no reason to wait
+                reconnect_time_wait=0.05,
+                ping_interval=PING_SECONDS,
+                max_outstanding_pings=2,
+                error_cb=_ignore,
+                closed_cb=closed,
+            )
         yield client
     finally:
-        await client.close()
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            await asyncio.wait_for(client.close(), CLOSE_SECONDS)
 
 
 async def _ignore(_error: Exception) -> None:
@@ -73,8 +92,8 @@ def system(connection: NatsConnection) -> Any:
     return connected(connection, user=connection.system_user, password=connection.system_password)
 
 
-async def list_connections(client: Client, *, client_id: str = "") -> tuple[str, str, list[dict[str, Any]]]:
-    """The server's id, its version, and every MQTT connection, or those with that client id."""
+async def list_connections(client: Client, *, client_id: str = "") -> Connections:
+    """Every MQTT connection, or those with that client id."""
     found: list[dict[str, Any]] = []
     while True:
         asked: dict[str, Any] = {"auth": True, "limit": PAGE, "offset": len(found)}
@@ -86,10 +105,12 @@ async def list_connections(client: Client, *, client_id: str = "") -> tuple[str,
         found += page
         if len(page) < PAGE:
             server = document["server"]
-            return server["id"], server["ver"], [each for each in found if each.get("type") == "mqtt"]
+            devices = tuple(each for each in found if each.get("type") == "mqtt")
+            return Connections(server=server["id"], version=server["ver"], connections=devices)
 
 
 async def kick(client: Client, *, server: str, cid: int) -> None:
-    """Closes the connection; one that is gone already is no fault."""
+    """Closes the connection. One that is gone is no fault; nor is a server that is: its connections went with it."""
     asked = json.dumps({"cid": cid}).encode()
-    await client.request(f"$SYS.REQ.SERVER.{server}.KICK", asked, timeout=ANSWER_SECONDS)
+    with contextlib.suppress(NoRespondersError):
+        await client.request(f"$SYS.REQ.SERVER.{server}.KICK", asked, timeout=ANSWER_SECONDS)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from brokers.core.nats import NatsPermissions
-from brokers.core.nkeys import AccountKey, BadNkeyError, verified_claims
+from brokers.core.nkeys import AccountKey, BadNkeyError, public_key, verified_claims
 
 _MARK = "#"  # stands in no auth id
 
@@ -36,6 +36,7 @@ def parse_request(token: str) -> CalloutRequest:
         server = asked["server_id"]["id"]
         if claims["iss"] != server or claims["aud"] != "nats-authorization-request":
             raise BadNkeyError("not this server's question")
+        public_key(asked["user_nkey"], kind="U")
         client, options = asked.get("client_info") or {}, asked.get("connect_opts") or {}
         chains = (asked.get("client_tls") or {}).get("verified_chains") or [[]]
         return CalloutRequest(
@@ -78,7 +79,12 @@ def grant(
     expires_at: datetime,
     now: datetime,
 ) -> str:
-    """The answer that admits: MQTT only, both directions spelled out, until `expires_at`."""
+    """The answer that admits: MQTT only, both directions spelled out, until `expires_at`.
+
+    NATS 2.15.1 does not hold a callout's grant to its `allowed_connection_types`, so nothing else is ever granted.
+    """
+    if request.kind != "mqtt":
+        raise ValueError("only MQTT is granted")
     user = {
         **_common(request, key, now=now),
         "aud": account,

@@ -34,8 +34,12 @@ pid_file: {pid}
 max_payload: 1MB
 jetstream {{ store_dir: {store}, max_memory_store: 64MB, max_file_store: 1GB }}
 accounts {{
-  GATEHOUSE_SYS {{ users: [ {{ user: {system_user}, password: {system_password} }} ] }}
-  GATEHOUSE_AUTH {{ users: [ {{ user: {callout_user}, password: {callout_password} }} ] }}
+  GATEHOUSE_SYS {{ users: [
+    {{ user: {system_user}, password: {system_password}, allowed_connection_types: ["STANDARD"] }}
+  ] }}
+  GATEHOUSE_AUTH {{ users: [
+    {{ user: {callout_user}, password: {callout_password}, allowed_connection_types: ["STANDARD"] }}
+  ] }}
   {account} {{ jetstream: enabled }}
 }}
 system_account: GATEHOUSE_SYS

@@ -219,6 +219,9 @@ class BrokerAdapter(Protocol):
         """Every connection there is now, as the event that began it; None where the broker does not list them."""
         ...
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent]:
-        """What happens there, as it happens; blocks, ends soon after `stop` is set or when the connection is lost."""
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """What happens there, as it happens; ends soon after `stop` is set or when the connection is lost.
+
+        None now and then, if `present` lists connections: all that happened up to now was told.
+        """
         ...

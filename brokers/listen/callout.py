@@ -6,52 +6,65 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import close_old_connections
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from brokers.adapters.nats import NatsAdapter
-from brokers.adapters.nats_system import connected
+from brokers.adapters.nats_system import ANSWER_SECONDS, connected
 from brokers.core import callout, nats
 from brokers.core.callout import CalloutRequest
+from brokers.core.nats import NatsPermissions
 from brokers.core.nats_connection import NatsConnection
 from brokers.core.nkeys import AccountKey, BadNkeyError
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import BrokerId, BrokerLink
+from brokers.listen.refusals import RefusalLog
 from brokers.services.admission import Admission, Refusal, judge_connect
-from brokers.services.presence import note_refused
 from kernel.core.clock import utc_now
 
 log = logging.getLogger(__name__)
 
 JUDGE_SECONDS = 4
-SECOND_LOOK_SECONDS = 0.5
-Verdict = Admission | Refusal
+SECOND_LOOKS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # the later ones only while it can not be decided
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What an admitted device gets."""
+
+    admission: Admission
+    permissions: NatsPermissions
 
 
 class Callout:
     """The service for one broker. Judging reads the database, so it is done in threads."""
 
-    def __init__(self, link: BrokerLink, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, link: BrokerLink, threads: ThreadPoolExecutor, refusals: RefusalLog) -> None:
         self._broker = link.broker.id
         self._link = link
         self._connection = NatsConnection.of(link.connection)
         self._key = AccountKey.from_seed(self._connection.issuer_seed)
-        self._threads = threads
+        self._threads, self._refusals = threads, refusals
         self._looks: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
-        """Answers until the connection is lost. Raises what connecting raises."""
+        """Answers until the connection is lost. Raises BrokerUnreachable if there never was one."""
         connection, lost = self._connection, asyncio.Event()
-        async with connected(
-            connection, user=connection.callout_user, password=connection.callout_password, lost=lost
-        ) as client:
-            await client.subscribe("$SYS.REQ.USER.AUTH", cb=self._start)
-            log.info("answering for broker %s", self._link.broker.name)
-            await lost.wait()
+        try:
+            async with connected(
+                connection, user=connection.callout_user, password=connection.callout_password, lost=lost
+            ) as client:
+                await client.subscribe("$SYS.REQ.USER.AUTH", cb=self._start)
+                await client.flush(ANSWER_SECONDS)
+                log.info("answering for broker %s", self._link.broker.name)
+                await lost.wait()
+        except (NatsError, OSError, TimeoutError) as error:
+            raise BrokerUnreachable("The NATS server does not answer: is it up?") from error
 
     async def _start(self, message: Msg) -> None:
         """Begins an answer, and takes the next question meanwhile."""
@@ -68,25 +81,32 @@ class Callout:
         except (BadNkeyError, UnicodeDecodeError):
             log.warning("a question that no NATS server asks; it gets no answer")
             return
-        verdict = await self._judged(request)
-        await message.respond(self._said(request, verdict).encode())
-        if isinstance(verdict, Admission):
+        verdict = await self._verdict(request)
+        try:
+            await message.respond(self._said(request, verdict).encode())
+        except (NatsError, OSError):
+            log.warning("broker %s went away before it had its answer", self._link.broker.name)
+        if isinstance(verdict, Grant):
             self._keep(self._look_again(request, verdict))
         else:
-            self._in_thread(_note_refused, self._broker, request, verdict)
+            self._refusals.note(self._broker, request, verdict)
 
-    async def _judged(self, request: CalloutRequest) -> Verdict:
+    async def _verdict(self, request: CalloutRequest) -> Grant | Refusal:
+        """What is answered. Whatever goes wrong, nobody enters by it."""
         if request.kind != "mqtt":
             return Refusal(why="Only MQTT is let in here.")
         try:
-            return await asyncio.wait_for(self._in_thread(_judge, self._broker, request), JUDGE_SECONDS)
+            return await self._judged(request)
         except TimeoutError:
             return Refusal(why="Gatehouse could not decide in time.")
-        except Exception:  # whatever it is, nobody enters by it
+        except Exception:
             log.exception("judging a connection failed")
             return Refusal(why="Gatehouse could not decide.")
 
-    def _said(self, request: CalloutRequest, verdict: Verdict) -> str:
+    async def _judged(self, request: CalloutRequest) -> Grant | Refusal:
+        return await asyncio.wait_for(self._in_thread(_judge, self._broker, request), JUDGE_SECONDS)
+
+    def _said(self, request: CalloutRequest, verdict: Grant | Refusal) -> str:
         now = utc_now()
         if isinstance(verdict, Refusal):
             return callout.refuse(request, key=self._key, why=verdict.why, now=now)
@@ -94,20 +114,28 @@ class Callout:
             request,
             key=self._key,
             account=self._connection.account,
-            auth_id=verdict.subject.principal.auth_id,
-            granted=nats.permissions(verdict.subject),
-            expires_at=verdict.expires_at,
+            auth_id=verdict.admission.subject.principal.auth_id,
+            granted=verdict.permissions,
+            expires_at=verdict.admission.expires_at,
             now=now,
         )
 
-    async def _look_again(self, request: CalloutRequest, before: Admission) -> None:
+    async def _look_again(self, request: CalloutRequest, before: Grant) -> None:
         """Closes what was granted a moment before it was taken away, and so was not yet there to be closed."""
-        await asyncio.sleep(SECOND_LOOK_SECONDS)
-        now = await self._judged(request)
-        if isinstance(now, Admission) and nats.permissions(now.subject) == nats.permissions(before.subject):
+        for pause in SECOND_LOOKS_SECONDS:
+            await asyncio.sleep(pause)
+            try:
+                found = await self._judged(request)
+            except Exception:  # without a database nothing is taken away either; the worker's checks follow
+                log.warning("a second look was not possible", exc_info=True)
+                continue
+            if isinstance(found, Refusal) or found.permissions != before.permissions:
+                await self._close(before)
             return
+
+    async def _close(self, granted: Grant) -> None:
         try:
-            await self._in_thread(NatsAdapter(link=self._link).disconnect, before.subject.principal)
+            await self._in_thread(NatsAdapter(link=self._link).disconnect, granted.admission.subject.principal)
         except BrokerUnreachable:
             log.warning("broker %s does not answer; the next check closes what has to be", self._link.broker.name)
 
@@ -115,23 +143,11 @@ class Callout:
         return asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
 
 
-def _judge(broker: BrokerId, request: CalloutRequest) -> Verdict:
+def _judge(broker: BrokerId, request: CalloutRequest) -> Grant | Refusal:
     close_old_connections()
-    return judge_connect(
+    verdict = judge_connect(
         broker=broker, chain=request.chain, client_id=request.client_id, username=request.username, now=utc_now()
     )
-
-
-def _note_refused(broker: BrokerId, request: CalloutRequest, refusal: Refusal, at: datetime | None = None) -> None:
-    close_old_connections()
-    try:
-        note_refused(
-            broker=broker,
-            at=at or utc_now(),
-            auth_id=refusal.auth_id,
-            client_id=request.client_id,
-            address=request.address,
-            detail=refusal.why,
-        )
-    except Exception:  # the log is no reason to fail
-        log.exception("a refusal was not written down")
+    if isinstance(verdict, Refusal):
+        return verdict
+    return Grant(admission=verdict, permissions=nats.permissions(verdict.subject))

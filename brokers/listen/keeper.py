@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Thread
 
 from django.db import DatabaseError, close_old_connections
-from nats.errors import Error as NatsError
 
 from brokers import queries
 from brokers.conf import adapter_for
 from brokers.core.values import AdapterKind, BrokerId, BrokerLink
 from brokers.listen.callout import Callout
+from brokers.listen.refusals import RefusalLog
 from brokers.services.presence import note_event, replace_sessions
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
@@ -23,7 +24,9 @@ from kernel.core.errors import DomainError
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3
+STOCK_SECONDS = 30
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
+LAST_SECONDS = 1.0
 THREADS = 16
 
 
@@ -40,6 +43,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
+        self._refusals = RefusalLog()
         self._kept: dict[BrokerId, _Kept] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -47,7 +51,7 @@ class Keeper:
         while not stop.is_set():
             try:
                 links = await asyncio.to_thread(_links)
-            except (DatabaseError, DomainError):
+            except DatabaseError:
                 log.exception("the register of brokers can not be read; trying again")
             else:
                 self._arrange(links)
@@ -55,9 +59,17 @@ class Keeper:
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
             except TimeoutError:
                 continue
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        watchers = [kept.watcher for kept in self._kept.values()]
         for broker in list(self._kept):
             self._drop(broker)
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._refusals.close()
+        end = time.monotonic() + LAST_SECONDS
+        for watcher in watchers:
+            watcher.join(max(0.0, end - time.monotonic()))
 
     def _arrange(self, links: dict[BrokerId, BrokerLink]) -> None:
         for broker, kept in list(self._kept.items()):
@@ -72,31 +84,43 @@ class Keeper:
         watcher = Thread(target=_watch, args=(link, stop), name=f"watch-{link.broker.name}", daemon=True)
         watcher.start()
         asks_us = link.broker.kind is AdapterKind.NATS
-        service = asyncio.create_task(_serve(Callout(link, self._threads), link)) if asks_us else None
+        service = asyncio.create_task(self._serve(link)) if asks_us else None
         return _Kept(link=link, stop=stop, watcher=watcher, service=service)
 
     def _drop(self, broker: BrokerId) -> None:
         kept = self._kept.pop(broker)
         kept.stop.set()
         if kept.service is not None:
-            kept.service.cancel()
+            kept.service.get_loop().call_soon_threadsafe(kept.service.cancel)
+
+    async def _serve(self, link: BrokerLink) -> None:
+        """Answers for the broker, over and over, until it is cancelled."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            began = time.monotonic()
+            try:
+                await Callout(link, self._threads, self._refusals).serve()
+                log.warning("broker %s is gone; trying again", link.broker.name)
+            except DomainError as error:
+                log.warning("broker %s can not be answered for: %s Trying again.", link.broker.name, error.detail)
+            except Exception:  # whatever it is, it must not end the service of this broker or of another
+                log.exception("answering for broker %s failed; trying again", link.broker.name)
+            lasted = time.monotonic() - began > LONGEST_PAUSE_SECONDS
+            pause = FIRST_PAUSE_SECONDS if lasted else min(2 * pause, LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
 
 
 def _links() -> dict[BrokerId, BrokerLink]:
     close_old_connections()
-    return {broker: queries.link_to(broker=broker) for broker in queries.all_brokers()}
-
-
-async def _serve(service: Callout, link: BrokerLink) -> None:
-    pause = FIRST_PAUSE_SECONDS
-    while True:
+    found = {}
+    for broker in queries.all_brokers():
         try:
-            await service.serve()
-            pause = FIRST_PAUSE_SECONDS
-        except (NatsError, OSError, TimeoutError) as error:
-            log.warning("broker %s can not be answered for: %s; trying again", link.broker.name, type(error).__name__)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        await asyncio.sleep(pause)
+            found[broker] = queries.link_to(broker=broker)
+        except DatabaseError:
+            raise
+        except Exception:  # one that can not be read is no reason to leave the others alone
+            log.exception("how broker %s is spoken to can not be read", broker)
+    return found
 
 
 def _watch(link: BrokerLink, stop: Event) -> None:
@@ -112,11 +136,15 @@ def _watch(link: BrokerLink, stop: Event) -> None:
 
 
 def _watch_once(link: BrokerLink, stop: Event) -> None:
-    adapter = adapter_for(link)
-    _write(lambda: _take_stock(link))
+    """Until the connection is lost. Stock is taken once it is heard what happens, and then every 30 s."""
+    adapter, due = adapter_for(link), time.monotonic()
     for event in adapter.watch(stop):
-        found = event
-        _write(lambda found=found: note_event(broker=link.broker.id, event=found))  # type: ignore[misc]
+        if event is not None:
+            found = event
+            _write(lambda found=found: note_event(broker=link.broker.id, event=found))  # type: ignore[misc]
+        elif time.monotonic() >= due:
+            _write(lambda: _take_stock(link))
+            due = time.monotonic() + STOCK_SECONDS
 
 
 def _take_stock(link: BrokerLink) -> None:

@@ -88,33 +88,42 @@ def note_refused(
 
 
 def replace_sessions(*, broker: BrokerId, present: Iterable[BrokerEvent], now: datetime) -> int:
-    """How many sessions were forgotten: those that are not among `present`, the connections that the broker lists."""
+    """How many sessions were forgotten: those that are not among `present`, the connections that the broker lists.
+
+    Connections that were not known are written down as any other. What is known already costs no write.
+    """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:
         return 0
-    events = list(present)
+    events = {_cut(event.client_id, 255): event for event in present}
+    known = {session.client_id: session for session in models.Session.objects.filter(broker=row)}
+    forgotten = [session for client_id, session in known.items() if client_id not in events]
     with transaction.atomic():
-        gone = models.Session.objects.filter(broker=row).exclude(client_id__in=[event.client_id for event in events])
-        forgotten = list(gone)
         for session in forgotten:
             ended = BrokerEvent(
                 at=now, kind=AccessKind.DISCONNECTED, auth_id=session.auth_id, client_id=session.client_id
             )
             _note(row, ended, device=_device_of(session))
-        for event in events:
-            _open(row, event, device=_device_called(event.auth_id, domain=DomainId(row.domain_id)))
+        for client_id, event in events.items():
+            if not _is_of(known.get(client_id), event):
+                _note(row, event, device=_device_called(event.auth_id, domain=DomainId(row.domain_id)))
     return len(forgotten)
 
 
 def _note(row: models.Broker, event: BrokerEvent, *, device: DeviceId | None) -> None:
     auth_id = event.auth_id
+    present = models.Session.objects.filter(broker=row, client_id=_cut(event.client_id, 255)).first()
     if event.kind is AccessKind.CONNECTED:
+        if _is_of(present, event):
+            return
         _open(row, event, device=device)
     elif event.kind is AccessKind.STARTED:
         models.Session.objects.filter(broker=row, connected_at__lt=event.at).delete()
         return
     elif event.kind is AccessKind.DISCONNECTED:
-        closed = _close(row, event)
+        if event.connection_id and present is None:
+            return  # its end was written down when it was closed from here
+        closed = _close(present, event)
         if closed is not None:
             device, auth_id = device or _device_of(closed), auth_id or closed.auth_id
     models.AccessEvent.objects.create(
@@ -123,22 +132,22 @@ def _note(row: models.Broker, event: BrokerEvent, *, device: DeviceId | None) ->
         broker_name=row.name,
         domain_id=row.domain_id,
         device_id=device,
-        auth_id=auth_id[:255],
-        client_id=event.client_id[:255],
+        auth_id=_cut(auth_id, 255),
+        client_id=_cut(event.client_id, 255),
         kind=event.kind,
-        address=event.address[:64],
-        detail=event.detail[:500],
+        address=_cut(event.address, 64),
+        detail=_cut(event.detail, 500),
     )
 
 
 def _open(row: models.Broker, event: BrokerEvent, *, device: DeviceId | None) -> None:
     models.Session.objects.update_or_create(
         broker=row,
-        client_id=event.client_id[:255],
+        client_id=_cut(event.client_id, 255),
         defaults={
             "device_id": device,
-            "auth_id": event.auth_id[:255],
-            "address": event.address[:64],
+            "auth_id": _cut(event.auth_id, 255),
+            "address": _cut(event.address, 64),
             "connected_at": event.at,
             "connection_id": event.connection_id[:64],
             "grant_digest": event.grant_digest[:64],
@@ -147,12 +156,23 @@ def _open(row: models.Broker, event: BrokerEvent, *, device: DeviceId | None) ->
     )
 
 
-def _close(row: models.Broker, event: BrokerEvent) -> models.Session | None:
-    session = models.Session.objects.filter(broker=row, client_id=event.client_id[:255]).first()
+def _is_of(session: models.Session | None, event: BrokerEvent) -> bool:
+    """Whether the session is the very connection that the event began."""
+    if session is None or not event.connection_id:
+        return False
+    return (session.connection_id, session.connected_at) == (event.connection_id[:64], event.at)
+
+
+def _close(session: models.Session | None, event: BrokerEvent) -> models.Session | None:
     if session is None or (event.connection_id and session.connection_id not in ("", event.connection_id)):
         return None
     models.Session.objects.filter(pk=session.pk).delete()
     return session
+
+
+def _cut(text: str, length: int) -> str:
+    """At most so many characters, without NUL, which PostgreSQL can not store."""
+    return text[:length].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _device_of(session: models.Session) -> DeviceId | None:
@@ -160,5 +180,7 @@ def _device_of(session: models.Session) -> DeviceId | None:
 
 
 def _device_called(auth_id: str, *, domain: DomainId) -> DeviceId | None:
-    found = devices.find_device_by_auth_id(domain=domain, auth_id=auth_id) if auth_id else None
+    if not auth_id or "\0" in auth_id:
+        return None
+    found = devices.find_device_by_auth_id(domain=domain, auth_id=auth_id)
     return found.id if found else None
