@@ -79,7 +79,7 @@ class Fleet:
 
     def enroll(self, name: str) -> Enrolled:
         """A device of that name, active, with a key that openssl made."""
-        key, csr = _make_request(self.folder, name)
+        key, csr = make_request(self.folder, name)
         token = devices.mint_enrolment_token(
             domain=self.domain.id,
             profile="default",
@@ -103,7 +103,7 @@ class Fleet:
 
     def server_files(self, name: str) -> tuple[str, str]:
         """Certificate chain and key, both PEM, of a broker at 127.0.0.1."""
-        key, csr = _make_request(self.folder, name)
+        key, csr = make_request(self.folder, name)
         made = pki.issue_certificate(
             issuer=self.ca.id,
             profile="broker-server",
@@ -118,7 +118,8 @@ class Fleet:
         return made.pem + made.chain_pem, key.read_text()
 
 
-def _make_request(folder: Path, name: str) -> tuple[Path, Path]:
+def make_request(folder: Path, name: str) -> tuple[Path, Path]:
+    """Paths of a key and of its CSR with that CN, made by openssl."""
     key, csr = folder / f"{name}.key", folder / f"{name}.csr"
     kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     subprocess.run(

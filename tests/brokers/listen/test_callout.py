@@ -1,0 +1,195 @@
+"""The callout service against a real server; what it judges by is set by each test, without a database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from brokers.core.ports import Standing
+from brokers.listen import callout
+from brokers.listen.callout import Callout
+from brokers.listen.refusals import RefusalLog
+from brokers.services.admission import Admission, Refusal
+from devices.core.values import DeviceId
+from kernel.core.clock import utc_now
+from kernel.core.ids import new_id
+from tests.brokers.nats.conftest import Open, device, nats
+from tests.brokers.nats.server import LiveNats
+from tests.brokers.nats.test_adapter import subject
+from tests.servers import wait_until
+
+pytestmark = pytest.mark.e2e
+__all__ = ["device", "nats"]
+
+
+class Judge:
+    """In place of `judge_connect`. `says` is called for each question, and answers or raises."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.says: Any = lambda asked: admission(asked["client_id"])
+
+    def __call__(self, **asked: Any) -> Admission | Refusal:
+        self.asked.append(asked)
+        found: Admission | Refusal = self.says(asked)
+        return found
+
+
+def admission(name: str, topic: str = "north/${client_id}/up/#") -> Admission:
+    return Admission(
+        device=DeviceId(new_id()), subject=subject(name, topic), expires_at=utc_now() + timedelta(minutes=5)
+    )
+
+
+class Written(RefusalLog):
+    """Keeps refusals instead of writing them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whys: list[str] = []
+
+    def note(self, _broker: Any, _request: Any, refusal: Refusal) -> None:
+        self.whys.append(refusal.why)
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
+    judge = Judge()
+    monkeypatch.setattr(callout, "judge_connect", judge)
+    monkeypatch.setattr(callout, "close_old_connections", lambda: None)
+    return judge
+
+
+@pytest.fixture
+def written(nats: LiveNats, judge: Judge) -> Iterator[Written]:
+    """The service runs; what it refused."""
+    written, loop, ready = Written(), asyncio.new_event_loop(), threading.Event()
+    threads = ThreadPoolExecutor(16)
+
+    async def serve() -> None:
+        task = asyncio.create_task(Callout(nats.link, threads, written).serve())
+        await asyncio.sleep(0.2)
+        ready.set()
+        await task
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(5)
+    yield written
+    nats.stop()  # ends the service as well
+    thread.join(10)
+    threads.shutdown()
+    assert not thread.is_alive()
+
+
+def test_admitted_device_enters(judge: Judge, written: Written, device: Open) -> None:
+    assert device("pump-1").connect()
+    assert judge.asked[0]["client_id"] == "pump-1"
+    assert len(judge.asked[0]["chain"]) == 2
+    assert written.whys == []
+
+
+def test_refused_device_is_told_at_once_and_written_down(judge: Judge, written: Written, device: Open) -> None:
+    judge.says = lambda _: Refusal(why="It is revoked.", auth_id="pump-1")
+    began = time.monotonic()
+    pump = device("pump-1")
+    assert not pump.connect()
+    assert time.monotonic() - began < 1
+    wait_until(lambda: written.whys == ["It is revoked."], seconds=2, what="the refusal is written down")
+
+
+@pytest.mark.parametrize("fault", [OperationalError("down"), RuntimeError("a bug"), KeyError("x")])
+def test_fault_lets_nobody_in_and_the_next_one_is_judged(
+    judge: Judge, written: Written, device: Open, fault: Exception
+) -> None:
+    def fail(_: object) -> Admission:
+        raise fault
+
+    judge.says = fail
+    assert not device("pump-1").connect()
+    assert written.whys == ["Gatehouse could not decide."]
+    judge.says = lambda asked: admission(asked["client_id"])
+    assert device("pump-2").connect()
+
+
+def test_judge_that_hangs_lets_nobody_in_and_holds_up_nobody_else(
+    judge: Judge, written: Written, device: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callout, "JUDGE_SECONDS", 1.0)
+    release = threading.Event()
+
+    def hang(asked: dict[str, Any]) -> Admission:
+        if asked["client_id"] == "slow":
+            release.wait(8)
+        return admission(asked["client_id"])
+
+    judge.says = hang
+    slow, quick = device("slow"), device("quick")
+    thread = threading.Thread(target=slow.connect)
+    thread.start()
+    began = time.monotonic()
+    assert quick.connect()
+    assert time.monotonic() - began < 0.9
+    thread.join(5)
+    release.set()
+    assert slow.connack not in (0, None)
+    assert written.whys == ["Gatehouse could not decide in time."]
+
+
+@pytest.mark.parametrize(
+    "then",
+    [Refusal(why="It is suspended."), admission("pump-1", "north/other/#")],
+    ids=["taken away", "changed"],
+)
+def test_grant_that_changes_while_it_is_answered_is_closed(
+    judge: Judge, written: Written, device: Open, then: Admission | Refusal
+) -> None:
+    judge.says = lambda asked: admission(asked["client_id"]) if len(judge.asked) == 1 else then
+    pump = device("pump-1")
+    assert pump.connect()
+    assert pump.wait_closed(seconds=2)
+
+
+def test_second_look_that_fails_closes_nobody(judge: Judge, written: Written, device: Open) -> None:
+    def fail_then(asked: dict[str, Any]) -> Admission:
+        if len(judge.asked) == 2:
+            raise OperationalError("down")
+        return admission(asked["client_id"])
+
+    judge.says = fail_then
+    pump = device("pump-1")
+    assert pump.connect()
+    wait_until(lambda: len(judge.asked) == 3, seconds=4, what="it is looked once more")
+    assert not pump.wait_closed(seconds=0.3)
+
+
+def test_barred_subject_gets_nothing_even_if_admitted(judge: Judge, written: Written, device: Open) -> None:
+    barred = Admission(
+        device=DeviceId(new_id()), subject=subject("pump-1", state=Standing.BARRED), expires_at=utc_now() + timedelta(1)
+    )
+    judge.says = lambda _: barred
+    pump = device("pump-1")
+    assert pump.connect()
+    assert pump.subscribe("#") == 0x80
+
+
+def test_fifty_at_once_enter(judge: Judge, written: Written, device: Open) -> None:
+    judge.says = lambda asked: time.sleep(0.02) or admission(asked["client_id"])
+    fleet = [device(f"pump-{number}") for number in range(50)]
+    began = time.monotonic()
+    with ThreadPoolExecutor(50) as pool:
+        entered = list(pool.map(lambda each: each.connect(), fleet))
+    assert all(entered)
+    assert time.monotonic() - began < 5
