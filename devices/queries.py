@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from devices.core.values import (
     EnrolmentProfileId,
     EnrolmentRequestId,
     EnrolmentTokenId,
+    GroupId,
     RequestState,
 )
 from devices.models import Binding, DeviceType, EnrolmentProfile, EnrolmentRequest, EnrolmentToken, Group
@@ -97,7 +99,10 @@ def credentials_of(*, device: DeviceId) -> list[Credential]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFilter:
-    """What a list of devices is narrowed to; what is empty does not narrow. `name` is a prefix."""
+    """What a list of devices is narrowed to; what is empty does not narrow. `name` is a prefix.
+
+    A text among `attributes` also finds the number or truth value that it spells.
+    """
 
     state: str = ""
     device_type: str = ""
@@ -115,6 +120,7 @@ class DevicePage:
 
 
 Place = tuple[str, DeviceId]
+_NUMBER = re.compile(r"-?[0-9]{1,16}(?:\.[0-9]{1,16})?")
 
 
 def list_devices(
@@ -149,8 +155,22 @@ def _narrow(rows: Any, narrowed: DeviceFilter) -> Any:
     if narrowed.name:
         rows = rows.filter(name__gte=narrowed.name, name__lt=narrowed.name + "\U0010ffff")
     for name, value in (narrowed.attributes or {}).items():
-        rows = rows.filter(**{f"attributes__{name}": value}) if ATTRIBUTE_NAME.fullmatch(name) else rows.none()
+        if not ATTRIBUTE_NAME.fullmatch(name):
+            return rows.none()
+        rows = rows.filter(**{f"attributes__{name}__in": _readings(value)})
     return rows
+
+
+def _readings(value: AttributeValue) -> list[AttributeValue]:
+    """The values that a text in an address can mean: itself, a truth value, a number."""
+    if not isinstance(value, str):
+        return [value]
+    found: list[AttributeValue] = [value]
+    if value in {"true", "false"}:
+        found.append(value == "true")
+    if _NUMBER.fullmatch(value):
+        found.append(int(value) if value.lstrip("-").isdigit() else float(value))
+    return found
 
 
 APPROXIMATE_FROM = 10_000
@@ -429,6 +449,21 @@ def list_enrolment_requests(*, domains: Collection[DomainId], state: str = "", l
 def enrolment_request_exists(*, request: EnrolmentRequestId, domains: Collection[DomainId]) -> bool:
     """Whether there is such a request in one of the domains."""
     return EnrolmentRequest.objects.filter(id=request, profile__domain_id__in=domains).exists()
+
+
+def binding_exists(*, binding: BindingId, domains: Collection[DomainId]) -> bool:
+    """Whether there is such a binding in one of the domains."""
+    return Binding.objects.filter(id=binding, domain_id__in=domains).exists()
+
+
+def group_exists(*, group: GroupId, domains: Collection[DomainId]) -> bool:
+    """Whether there is such a group in one of the domains."""
+    return Group.objects.filter(id=group, domain_id__in=domains).exists()
+
+
+def enrolment_token_exists(*, token: EnrolmentTokenId, domains: Collection[DomainId]) -> bool:
+    """Whether there is such an enrolment token in one of the domains."""
+    return EnrolmentToken.objects.filter(id=token, profile__domain_id__in=domains).exists()
 
 
 def issuer_of(*, domain: DomainId) -> IssuerId | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,7 +21,8 @@ from devices.api.documents import (
     device_document,
     permission_documents,
 )
-from devices.core.values import AttributeValue, Device, DeviceId
+from devices.core.names import BadName, check_name
+from devices.core.values import Device, DeviceId
 from devices.queries import DeviceFilter, Place
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core import cursor
@@ -182,28 +183,28 @@ class DeviceStateView(APIView):
         return Response({"operation": str(operation)}, status=202)
 
 
-@extend_schema(operation_id="suspendDevice")
+@extend_schema_view(post=extend_schema(operation_id="suspendDevice"))
 class SuspendView(DeviceStateView):
     """Refuses the device until it is resumed."""
 
     change = staticmethod(services.suspend_device)
 
 
-@extend_schema(operation_id="resumeDevice")
+@extend_schema_view(post=extend_schema(operation_id="resumeDevice"))
 class ResumeView(DeviceStateView):
     """Gives a suspended or quarantined device its policy back."""
 
     change = staticmethod(services.resume_device)
 
 
-@extend_schema(operation_id="quarantineDevice")
+@extend_schema_view(post=extend_schema(operation_id="quarantineDevice"))
 class QuarantineView(DeviceStateView):
     """Leaves the device the quarantine role alone."""
 
     change = staticmethod(services.quarantine_device)
 
 
-@extend_schema(operation_id="decommissionDevice")
+@extend_schema_view(post=extend_schema(operation_id="decommissionDevice"))
 class DecommissionView(DeviceStateView):
     """Ends the device."""
 
@@ -236,9 +237,7 @@ def _seen(request: Request, device: UUID) -> Device:
 
 
 def _filter(asked: Any) -> DeviceFilter:
-    attributes = {
-        name.removeprefix("attr."): _value(value) for name, value in asked.items() if name.startswith("attr.")
-    }
+    attributes = {name.removeprefix("attr."): value for name, value in asked.items() if name.startswith("attr.")}
     return DeviceFilter(
         state=asked.get("state", ""),
         device_type=asked.get("device_type", ""),
@@ -248,15 +247,11 @@ def _filter(asked: Any) -> DeviceFilter:
     )
 
 
-def _value(text: str) -> AttributeValue:
-    return {"true": True, "false": False}.get(text, text)
-
-
 def _place(text: str | None) -> Place | None:
     if not text:
         return None
     try:
         name, device = cursor.decode(text)
-        return str(name), DeviceId(UUID(str(device)))
-    except ValueError as error:
+        return check_name(name), DeviceId(UUID(device))
+    except (ValueError, TypeError, AttributeError, BadName) as error:
         raise WrongCursor("The cursor is none of ours: begin again without one.") from error

@@ -6,6 +6,7 @@ import base64
 import binascii
 
 from cryptography import x509
+from django.core.exceptions import RequestDataTooBig
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -16,21 +17,16 @@ from rest_framework.views import APIView
 from devices import services
 from devices.api.documents import PermissionDocument, enrolment_document
 from devices.conf import base_url
-from devices.core.proof import BadProof, verify_proof
+from devices.core.proof import BadProof, Proof, verify_proof
 from devices.core.tokens import TokenRefused
 from kernel.api.address import is_trusted_proxy, peer_address
 from kernel.api.documents import StrictDocument, body_of
 from kernel.core.clock import utc_now
-from kernel.core.errors import Invalid, Unauthenticated
+from kernel.core.errors import Unauthenticated
+from pki.core.csr import inspect_csr
 
 MAX_BODY = 65_536
 RETRY_AFTER_SECONDS = 30
-
-
-class BodyTooLarge(Invalid):
-    """More than a request needs."""
-
-    code = "body-too-large"
 
 
 class EnrollDocument(StrictDocument):
@@ -116,19 +112,28 @@ class RenewView(APIView):
         """The device with its next certificate."""
         _check_length(request)
         body = body_of(RenewDocument, request)
-        chain = _presented(request, csr=body["csr"])
-        renewed = services.renew_credential(chain=chain, csr=body["csr"], address=peer_address(request), now=utc_now())
+        inspect_csr(body["csr"].encode())
+        proof = _proof(request, csr=body["csr"])
+        renewed = services.renew_credential(
+            chain=proof.chain if proof else _presented_to_proxy(request),
+            proof=proof,
+            csr=body["csr"],
+            address=peer_address(request),
+            now=utc_now(),
+        )
         return Response(enrolment_document(renewed), status=201)
 
 
-def _presented(request: Request, *, csr: str) -> tuple[x509.Certificate, ...]:
-    """The certificate chain whose key was proved: by a JWS, or to a trusted proxy that ended mutual TLS (RFC 9440)."""
-    proof_text = _credentials(request, "proof")
-    if proof_text is not None:
-        audience = f"{base_url()}/api/v1/renew/"
-        proof = verify_proof(proof_text, audience=audience, csr=csr.encode(), now=utc_now())
-        services.use_proof(proof=proof, now=utc_now())
-        return proof.chain
+def _proof(request: Request, *, csr: str) -> Proof | None:
+    """The proof by a JWS, if there is one."""
+    text = _credentials(request, "proof")
+    if text is None:
+        return None
+    return verify_proof(text, audience=f"{base_url()}/api/v1/renew/", csr=csr.encode(), now=utc_now())
+
+
+def _presented_to_proxy(request: Request) -> tuple[x509.Certificate, ...]:
+    """The certificate whose key was proved to a trusted proxy that ended mutual TLS (RFC 9440)."""
     header = request.headers.get("Client-Cert")
     if header is None or not is_trusted_proxy(request):
         raise Unauthenticated(
@@ -152,4 +157,4 @@ def _credentials(request: Request, scheme: str) -> str | None:
 def _check_length(request: Request) -> None:
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     if not length.isdigit() or int(length) > MAX_BODY:
-        raise BodyTooLarge(f"The body is larger than {MAX_BODY} octets: send one request alone.")
+        raise RequestDataTooBig(f"The body is larger than {MAX_BODY} octets: send one request alone.")

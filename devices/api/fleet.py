@@ -166,7 +166,7 @@ class GroupMembersView(APIView):
     def post(self, request: Request, group: UUID) -> Response:
         """Nothing; the group is changed."""
         caller = caller_of(request)
-        if str(group) not in {id for id, *_ in queries.list_groups(domains=caller.domain_ids)}:
+        if not queries.group_exists(group=GroupId(group), domains=caller.domain_ids):
             raise UnknownGroup("There is no such group.")
         body = body_of(MembersDocument, request)
         for change, members in ((services.add_to_group, body["add"]), (services.remove_from_group, body["remove"])):
@@ -213,7 +213,7 @@ class BindingView(APIView):
     def delete(self, request: Request, binding: UUID) -> Response:
         """Nothing; the role is taken away."""
         caller = caller_of(request)
-        if binding not in {row.id for row in queries.list_bindings(domains=caller.domain_ids)}:
+        if not queries.binding_exists(binding=BindingId(binding), domains=caller.domain_ids):
             raise UnknownBinding("There is no such binding: it may have been removed already.")
         services.unbind_role(binding=BindingId(binding), actor=caller.actor, now=utc_now())
         return Response(status=204)

@@ -169,7 +169,7 @@ class TokenView(APIView):
     def delete(self, request: Request, token: UUID) -> Response:
         """Nothing; the token is refused from now on."""
         caller = caller_of(request)
-        if token not in {row.id for row in queries.list_enrolment_tokens(domains=caller.domain_ids)}:
+        if not queries.enrolment_token_exists(token=EnrolmentTokenId(token), domains=caller.domain_ids):
             raise UnknownToken("There is no such enrolment token.")
         services.revoke_enrolment_token(token=EnrolmentTokenId(token), actor=caller.actor, now=utc_now())
         return Response(status=204)

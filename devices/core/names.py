@@ -9,6 +9,8 @@ from kernel.core.errors import FieldError, Invalid
 
 MAX_NAME = 64
 _FORBIDDEN = "+#/"
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+"""Unicode's controls, invisible marks, surrogates, what is unassigned, and ends of lines and paragraphs."""
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -32,8 +34,8 @@ def name_fault(name: str) -> str | None:
         return f"has {len(name)} characters; give it 1 to {MAX_NAME}"
     if bad := sorted({char for char in name if char in _FORBIDDEN}):
         return f"has {' '.join(bad)}, which topics reserve; leave it out"
-    if any(unicodedata.category(char) in {"Cc", "Cs", "Cn"} for char in name):
-        return "has a control character or one that does not exist; leave it out"
+    if any(unicodedata.category(char) in _UNSEEN for char in name):
+        return "has a control character, or one that can not be seen; leave it out"
     if name.startswith("$"):
         return "begins with $, which topics reserve; begin with a letter or digit"
     if name != name.strip():

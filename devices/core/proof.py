@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
+import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeGuard
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from kernel.core.errors import Unauthenticated
-from kernel.core.secrets import same
 
 SKEW = timedelta(minutes=5)
 MAX_OCTETS = 32_768
 MAX_CHAIN = 5
+
+
+class _Registry(JWSRegistry):
+    """Lets the header hold a chain of certificates, and the signature be of an RSA key of 8192 bits."""
+
+    max_header_length = MAX_OCTETS
+    max_payload_length = 4_096
+    max_signature_length = 2_048
+
+
+_JTI = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class BadProof(Unauthenticated):
@@ -42,17 +56,17 @@ class Proof:
 def verify_proof(token: str, *, audience: str, csr: bytes, now: datetime) -> Proof:
     """The proof for this URL, this request and this time. Whether the certificate is ours is not asked here.
 
-    Raises BadProof.
+    `csr` is a request in PEM or DER that was inspected before. Raises BadProof.
     """
     if len(token) > MAX_OCTETS:
         raise BadProof("The proof is too large: send one certificate, or a short chain, in x5c.")
     try:
-        found = jws.extract_compact(token.encode())
+        found = jws.extract_compact(token.encode(), registry=_Registry())
         chain = _chain(found.headers().get("x5c"))
-        algorithm, key = _key(chain[0])
-        payload = jws.deserialize_compact(token, key, algorithms=[algorithm]).payload
+        algorithms, key = _key(chain[0])
+        payload = jws.deserialize_compact(token, key, registry=_Registry(algorithms=algorithms)).payload
         claims = json.loads(payload)
-    except (JoseError, ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (JoseError, ValueError, KeyError, TypeError, UnsupportedAlgorithm, RecursionError) as error:
         raise BadProof("The proof is no JWS by the key of the certificate in its x5c header: sign it anew.") from error
     return _check_claims(claims, chain, audience=audience, csr=csr, now=now)
 
@@ -63,17 +77,17 @@ def _chain(encoded: object) -> tuple[x509.Certificate, ...]:
     return tuple(x509.load_der_x509_certificate(base64.b64decode(each, validate=True)) for each in encoded)
 
 
-def _key(certificate: x509.Certificate) -> tuple[str, ECKey | RSAKey | OKPKey]:
-    """The one algorithm that goes with the certificate's key, and the key."""
+def _key(certificate: x509.Certificate) -> tuple[list[str], ECKey | RSAKey | OKPKey]:
+    """The algorithms that go with the certificate's key (RFC 7518 3.1, RFC 8037 3.1), and the key."""
     public_key = certificate.public_key()
     pem = public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     if isinstance(public_key, ec.EllipticCurvePublicKey):
         algorithms = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
-        return algorithms[public_key.curve.name], ECKey.import_key(pem)
+        return [algorithms[public_key.curve.name]], ECKey.import_key(pem)
     if isinstance(public_key, rsa.RSAPublicKey):
-        return "RS256", RSAKey.import_key(pem)
+        return ["RS256", "PS256"], RSAKey.import_key(pem)
     if isinstance(public_key, ed25519.Ed25519PublicKey):
-        return "EdDSA", OKPKey.import_key(pem)
+        return ["EdDSA", "Ed25519"], OKPKey.import_key(pem)
     raise ValueError("key")
 
 
@@ -84,12 +98,25 @@ def _check_claims(
         raise BadProof("The proof's payload has to be a JSON object with aud, iat, jti and csr_sha256.")
     if claims.get("aud") != audience:
         raise BadProof(f"The proof is for another address: its aud has to be {audience}.")
-    digest = claims.get("csr_sha256")
-    if not isinstance(digest, str) or not same(digest.lower().encode(), hashlib.sha256(csr).hexdigest().encode()):
+    if claims.get("csr_sha256") not in _digests(csr):
         raise BadProof("The proof is for another request: csr_sha256 has to be the SHA-256 of the csr that is sent.")
     issued, jti = claims.get("iat"), claims.get("jti")
-    if isinstance(issued, bool) or not isinstance(issued, int) or abs(now.timestamp() - issued) > SKEW.total_seconds():
+    if not _is_number(issued) or abs(now.timestamp() - issued) > SKEW.total_seconds():
         raise BadProof("The proof's iat is not within five minutes of our time: set the clock, and sign it anew.")
-    if not isinstance(jti, str) or not 1 <= len(jti) <= 128:
-        raise BadProof("The proof needs a jti of 1 to 128 characters that was never used before.")
+    if not isinstance(jti, str) or not _JTI.fullmatch(jti):
+        raise BadProof("The proof needs a jti of 1 to 128 visible ASCII characters that was never used before.")
     return Proof(chain=chain, jti=jti, replay_until=datetime.fromtimestamp(issued, UTC) + 2 * SKEW)
+
+
+def _digests(csr: bytes) -> set[str]:
+    """SHA-256 of the request as it was sent, and of its DER; each as hex and as base64url."""
+    forms = [csr]
+    if b"-----BEGIN" in csr:
+        forms.append(x509.load_pem_x509_csr(csr).public_bytes(Encoding.DER))
+    digests = [hashlib.sha256(form).digest() for form in forms]
+    return {text for each in digests for text in (each.hex(), base64.urlsafe_b64encode(each).decode().rstrip("="))}
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a NumericDate (RFC 7519 2)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

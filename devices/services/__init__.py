@@ -26,7 +26,7 @@ from devices.services.enrolment_tokens import (
     revoke_enrolment_token,
 )
 from devices.services.register_device import register_device
-from devices.services.renew_credential import renew_credential, use_proof
+from devices.services.renew_credential import renew_credential
 
 __all__ = [
     "Enrolment",
@@ -54,5 +54,4 @@ __all__ = [
     "set_quarantine_role",
     "suspend_device",
     "unbind_role",
-    "use_proof",
 ]

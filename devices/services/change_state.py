@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from devices.core.lifecycle import check_transition
+from devices.core.lifecycle import check_resumable, check_transition
 from devices.core.values import CredentialState, DeviceId, DeviceState
 from devices.models import Credential, Device
 from devices.queries import UnknownDevice
@@ -52,10 +52,9 @@ def _change(device: DeviceId, state: DeviceState, verb: str, *, actor: Actor, no
     with transaction.atomic():
         row = _lock(device)
         before = DeviceState(row.state)
-        if before != state:
-            check_transition(before=before, after=state)
-            row.state = state
-            row.save(update_fields=["state"])
+        if state is DeviceState.ACTIVE:
+            check_resumable(before)
+        _move(row, state)
         return _record(row, verb, before=before, more={}, actor=actor, now=now, note=note)
 
 
@@ -72,10 +71,7 @@ def _end(
     with transaction.atomic():
         row = _lock(device)
         before = DeviceState(row.state)
-        if before != state:
-            check_transition(before=before, after=state)
-            row.state = state
-            row.save(update_fields=["state"])
+        _move(row, state)
         held = pki.certificates_of(holder=f"device:{row.id}")
         for certificate in held:
             if certificate.state in {CertificateState.ISSUED, CertificateState.HELD}:
@@ -89,6 +85,14 @@ def _end(
             "issuers": sorted({certificate.issuer_slug for certificate in held}),
         }
         return _record(row, verb, before=before, more=more, actor=actor, now=now, note=note)
+
+
+def _move(row: Device, state: DeviceState) -> None:
+    """Puts a locked device into the state; being in it already is fine."""
+    if row.state != state:
+        check_transition(before=DeviceState(row.state), after=state)
+        row.state = state
+        row.save(update_fields=["state"])
 
 
 def _lock(device: DeviceId) -> Device:

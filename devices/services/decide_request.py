@@ -6,10 +6,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from devices.core.values import DeviceState, EnrolmentRequestId, RequestState
-from devices.models import Device, EnrolmentRequest
-from devices.services.enroll_device import answer
-from devices.services.enrolment_tokens import give_back_use
+from devices.core.values import EnrolmentRequestId, RequestState
+from devices.models import EnrolmentRequest
+from devices.services.grant_request import answer
+from devices.services.write_request import let_go
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, NotFound
 from kernel.core.ids import DomainId
@@ -36,7 +36,10 @@ def approve_request(*, request: EnrolmentRequestId, actor: Actor, now: datetime)
 
 
 def deny_request(*, request: EnrolmentRequestId, actor: Actor, now: datetime) -> None:
-    """The device is refused; its name is free again. Repeating it is harmless. Raises AlreadyDecided."""
+    """The device is refused; its name is free, or registered ahead, again. Repeating is harmless.
+
+    Raises AlreadyDecided.
+    """
     _decide(request, RequestState.DENIED, actor=actor, now=now)
 
 
@@ -52,9 +55,8 @@ def _decide(request: EnrolmentRequestId, state: RequestState, *, actor: Actor, n
             raise AlreadyDecided(f"The request is {row.state} already.")
         row.state = state
         row.save(update_fields=["state"])
-        if state == RequestState.DENIED and row.device_id is not None:
-            give_back_use(row.token)
-            Device.objects.filter(id=row.device_id, state=DeviceState.ENROLLING).delete()
+        if state == RequestState.DENIED:
+            let_go(row)
         record(
             action=f"devices.enrolment_request.{state.value}",
             subject=Subject(kind="devices.enrolment_request", id=str(row.id), label=row.name),

@@ -152,20 +152,26 @@ def revoke_enrolment_token(*, token: EnrolmentTokenId, actor: Actor, now: dateti
         )
 
 
-def open_token(*, token: str, address: str, now: datetime) -> EnrolmentToken:
-    """The row of a token that may be used now from there; its quota is looked at when it is spent.
+def open_token(*, token: str, address: str) -> EnrolmentToken:
+    """The row of a token that is genuine and may be used from there; `check_usable` and its quota come after.
 
-    Raises TokenRefused (unknown and wrong alike), TokenExpired, WrongNetwork.
+    Raises TokenRefused (unknown and wrong alike), TokenExpired if it was revoked, WrongNetwork.
     """
     id, secret = split_token(token)
     row = EnrolmentToken.objects.select_related("profile__domain", "profile__device_type").filter(id=id).first()
     expected = bytes(row.secret_hash) if row else bytes(32)
     if not same(master_key().keyed_hash(f"{id}.{secret}", purpose=PURPOSE), expected) or row is None:
         raise refused()
-    if row.revoked_at is not None or row.expires_at <= now:
-        raise TokenExpired("The enrolment token has ended: ask for a fresh one.")
+    if row.revoked_at is not None:
+        raise TokenExpired("The enrolment token was revoked: ask for a fresh one.")
     check_address(address, row.allowed_networks)
     return row
+
+
+def check_usable(row: EnrolmentToken, *, now: datetime) -> None:
+    """Raises TokenExpired once its time is over."""
+    if row.expires_at <= now:
+        raise TokenExpired("The enrolment token has ended: ask for a fresh one.")
 
 
 def spend_use(row: EnrolmentToken, *, now: datetime) -> None:

@@ -1,0 +1,94 @@
+"""What enrolment and renewal share: a certificate for a device, and its place among the device's credentials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from devices.core.values import CredentialState, DeviceId
+from devices.core.values import Device as DeviceValue
+from devices.models import Credential, Device, Domain
+from kernel.core.actor import Actor, ActorKind
+from kernel.core.errors import Conflict, Denied
+from kernel.core.ids import new_id
+from pki import queries as pki
+from pki import services as pki_services
+from pki.core.values import CertificateState, IssuedCertificate, IssuerId, ReasonCode
+
+_SELF = Actor(kind=ActorKind.SYSTEM, id="enrolment", label="Enrolment")
+
+
+class NoIssuer(Conflict):
+    """The domain has no CA."""
+
+    code = "domain-without-issuer"
+
+
+class DeviceRefused(Denied):
+    """The device was enrolled, and may not be any more."""
+
+    code = "device-state"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """A device and its certificate."""
+
+    device: DeviceValue
+    certificate: IssuedCertificate
+    trust_bundle: str
+
+
+def holder_of(device: DeviceId) -> str:
+    """What pki calls the device."""
+    return f"device:{device}"
+
+
+def issue_for(device: Device, csr: str, *, actor: Actor, now: datetime) -> IssuedCertificate:
+    """A certificate of the profile `device` from the domain's issuer. Raises NoIssuer and what pki raises."""
+    domain = Domain.objects.get(id=device.domain_id)
+    if domain.issuer_id is None:
+        raise NoIssuer(f"The domain {domain.slug} has no issuing CA: set one before devices enrol.")
+    return pki_services.issue_certificate(
+        issuer=IssuerId(domain.issuer_id),
+        profile="device",
+        csr=csr.encode(),
+        holder=holder_of(DeviceId(device.id)),
+        variables={"auth_id": device.auth_id, "domain": domain.slug, "id": str(device.id)},
+        actor=actor,
+        now=now,
+    )
+
+
+def add_credential(device: Device, certificate: IssuedCertificate) -> None:
+    """The certificate proves the device from now on; within the caller's transaction, which has locked the device."""
+    Credential.objects.create(
+        id=new_id(),
+        device=device,
+        certificate_id=certificate.id,
+        state=CredentialState.ACTIVE,
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+    )
+
+
+def revoke_stray(certificate: IssuedCertificate, *, now: datetime) -> None:
+    """Revokes what was signed and never became a credential."""
+    note = "signed while the device was thrown out, or twice at once"
+    pki_services.revoke_certificate(
+        certificate=certificate.id, reason=ReasonCode.SUPERSEDED, actor=_SELF, now=now, note=note
+    )
+
+
+def revoke_strays(device: DeviceId, *, now: datetime) -> None:
+    """Revokes every certificate of a device that has none as a credential, such as one signed before a crash."""
+    known = set(Credential.objects.filter(device_id=device).values_list("certificate_id", flat=True))
+    for certificate in pki.certificates_of(holder=holder_of(device)):
+        if certificate.state is CertificateState.ISSUED and certificate.id not in known:
+            revoke_stray(certificate, now=now)
+
+
+def enrolment_of(device: DeviceId, certificate: IssuedCertificate) -> Enrolment:
+    """Device and certificate with what the device has to trust."""
+    value = Device.objects.whole().get(id=device).as_value()
+    return Enrolment(device=value, certificate=certificate, trust_bundle=pki.trust_bundle(domain=value.domain))
