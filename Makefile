@@ -59,7 +59,7 @@ lock:
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 
 vendor: install
-	@$(BIN)/python static/vendor.py
+	@$(BIN)/python .ci/vendor.py
 
 screenshots: install-dev system
 	@$(BIN)/python -m tests.screenshots

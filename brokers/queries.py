@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 
 from brokers import models
 from brokers.core.plans import Plan
-from brokers.core.values import AccessEvent, Broker, BrokerId, BrokerLink, Connection, PlanId, Session
+from brokers.core.values import AccessEvent, AccessKind, Broker, BrokerId, BrokerLink, Connection, PlanId, Session
 from devices.core.ports import BrokerEndpoint
 from devices.core.values import DeviceId
 from kernel.conf import master_key
@@ -99,6 +100,16 @@ def count_sessions(*, broker: BrokerId) -> int:
 def events_of(*, device: DeviceId, limit: int = 50) -> list[AccessEvent]:
     """The newest lines of the access log about the device, newest first."""
     return [row.as_value() for row in models.AccessEvent.objects.filter(device_id=device).order_by("-id")[:limit]]
+
+
+_LOOKED_AT = 1_000
+
+
+def refusals_in(*, domains: Sequence[DomainId], limit: int = 8) -> list[AccessEvent]:
+    """Who was refused or denied lately, newest first: among the newest 1,000 lines of the access log."""
+    rows = models.AccessEvent.objects.filter(domain_id__in=domains).order_by("-id")[:_LOOKED_AT]
+    refused = (row.as_value() for row in rows if row.kind in {AccessKind.REFUSED, AccessKind.DENIED})
+    return list(islice(refused, limit))
 
 
 def endpoints(domain: DomainId) -> list[BrokerEndpoint]:

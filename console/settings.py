@@ -226,6 +226,11 @@ STATIC_ROOT = GATEHOUSE_HOME / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True  # a checkout serves its own files; collectstatic only adds to them
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Names that bear a digest, so that browsers keep them for ever; compressed once, when they are collected.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
 
 SILENCED_SYSTEM_CHECKS: list[str] = []
 

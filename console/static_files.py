@@ -26,8 +26,8 @@ def collect_static_files() -> bool:
 
 
 def _digest_of_sources() -> str:
-    """Over path, size and time of change of every source file, and where they come from."""
-    seen = hashlib.sha256()
+    """Over path, size and time of change of every source file, where they come from, and how they are kept."""
+    seen = hashlib.sha256(repr(settings.STORAGES["staticfiles"]).encode())
     for finder in get_finders():
         for path, storage in finder.list([]):
             facts = Path(storage.path(path)).stat()

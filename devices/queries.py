@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Count, Q
+from django.db.models.functions import TruncWeek
 
 from acl import queries as roles
 from acl.core.values import BindingRef, BoundRule, CertificateFields, Principal, RoleId
@@ -338,12 +339,13 @@ def _principal(device: Device, certificate: CertificateFields | None) -> Princip
     )
 
 
-def credentials_ending(*, domains: Collection[DomainId], by: datetime) -> list[tuple[DeviceId, datetime]]:
-    """(device, not_after) of each active credential that ends by then, the first first."""
+def count_ending_by_week(*, domains: Collection[DomainId], begin: datetime, by: datetime) -> dict[datetime, int]:
+    """How many active credentials end from `begin` until before `by`, for each week's Monday (UTC) that has any."""
     rows = CredentialRow.objects.filter(
-        device__domain_id__in=domains, state=CredentialState.ACTIVE, not_after__lte=by
-    ).order_by("not_after")
-    return [(DeviceId(device), end) for device, end in rows.values_list("device_id", "not_after")]
+        device__domain_id__in=domains, state=CredentialState.ACTIVE, not_after__gte=begin, not_after__lt=by
+    )
+    weeks = rows.annotate(week=TruncWeek("not_after", tzinfo=UTC)).values("week").annotate(count=Count("id"))
+    return {row["week"]: row["count"] for row in weeks.order_by("week")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from brokers.queries import refusals_in
 from console.views.bars import Column, columns
 from console.views.brokers import broker_rows
 from console.views.frame import Visit, screen, show
 from console.views.issuers import issuer_rows
 from console.views.journal import entry_row
 from devices.core.values import DeviceState
-from devices.queries import count_by_state, credentials_ending
+from devices.queries import count_by_state, count_ending_by_week
 from kernel.queries import list_entries
 
 _WEEKS = 12
@@ -52,6 +52,7 @@ def show_overview(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         "entries": [entry_row(entry) for entry in list_entries(domain=domain, limit=8)]
         if visit.may("journal:read")
         else [],
+        "refusals": refusals_in(domains=[domain]) if visit.may("access-log:read") else [],
         "may_enrol": visit.may("enrolment-tokens:write"),
     }
     return show(request, "overview.html", context)
@@ -69,11 +70,7 @@ def _weeks(visit: Visit) -> list[Column]:
     """How many device certificates end in each of the next twelve weeks; the label is the Monday that begins it."""
     today = visit.now.replace(hour=0, minute=0, second=0, microsecond=0)
     monday = today - timedelta(days=today.weekday())
-    ends = credentials_ending(domains=[visit.domain.id], by=monday + timedelta(weeks=_WEEKS))
-    counted = Counter(_week_of(end, monday) for _, end in ends if end >= visit.now)
-    values = [((monday + timedelta(weeks=week)).strftime("%-d %b"), counted[week]) for week in range(_WEEKS)]
+    counted = count_ending_by_week(domains=[visit.domain.id], begin=visit.now, by=monday + timedelta(weeks=_WEEKS))
+    weeks = [monday + timedelta(weeks=week) for week in range(_WEEKS)]
+    values = [(week.strftime("%-d %b"), counted.get(week, 0)) for week in weeks]
     return columns(values, width=_WIDTH, height=_HEIGHT)
-
-
-def _week_of(end: datetime, monday: datetime) -> int:
-    return (end - monday).days // 7

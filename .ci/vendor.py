@@ -97,7 +97,7 @@ def main() -> None:
         sprite = VENDOR / "icons.svg"
         sprite.write_text(_sprite(packages / "@tabler/icons" / "icons" / "outline"), encoding="utf-8")
         rows.append(_row(packages, "@tabler/icons", sprite))
-    heading = "# What is vendored, written by static/vendor.py. axe-core is for tests only.\n"
+    heading = "# What is vendored, written by .ci/vendor.py. axe-core is for tests only.\n"
     (VENDOR / "VERSIONS.toml").write_text(heading + "".join(rows), encoding="utf-8")
 
 
