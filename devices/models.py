@@ -209,13 +209,17 @@ class EnrolmentToken(models.Model):
 
 
 class EnrolmentRequest(models.Model):
-    """One wish to be enrolled; the same key under the same profile is the same wish, however often it is sent."""
+    """One wish to be enrolled; the same key under the same profile is the same wish, however often it is sent.
+
+    `device_is_new` unless the device was registered ahead.
+    """
 
     id = models.UUIDField(primary_key=True)
     profile = models.ForeignKey(EnrolmentProfile, on_delete=models.PROTECT)
     token = models.ForeignKey(EnrolmentToken, on_delete=models.PROTECT)
     public_key_sha256 = models.CharField(max_length=64)
     device = models.ForeignKey(Device, on_delete=models.SET_NULL, null=True)
+    device_is_new = models.BooleanField()
     state = models.CharField(max_length=8, choices=_choices(RequestState))
     csr = models.TextField()
     name = models.CharField(max_length=64)

@@ -109,6 +109,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(primary_key=True, serialize=False)),
                 ('public_key_sha256', models.CharField(max_length=64)),
+                ('device_is_new', models.BooleanField()),
                 ('state', models.CharField(choices=[('pending', 'pending'), ('approved', 'approved'), ('denied', 'denied'), ('issued', 'issued')], max_length=8)),
                 ('csr', models.TextField()),
                 ('name', models.CharField(max_length=64)),

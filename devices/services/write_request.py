@@ -56,13 +56,15 @@ def write_request(token: EnrolmentToken, wish: Wish, *, now: datetime) -> Enrolm
     check_serial(wish.hardware_serial)
     with transaction.atomic():
         spend_use(token, now=now)
-        device = _device_for(wish, profile, now=now)
+        known = Device.objects.select_for_update().filter(domain_id=profile.domain_id, name=wish.name).first()
+        device = _match(known, wish, profile) if known else _begin(wish, profile, now=now)
         request = EnrolmentRequest.objects.create(
             id=new_id(),
             profile=profile,
             token=token,
             public_key_sha256=wish.public_key_sha256,
             device=device,
+            device_is_new=known is None,
             state=RequestState.PENDING if profile.needs_approval else RequestState.APPROVED,
             csr=wish.csr,
             name=wish.name,
@@ -83,8 +85,10 @@ def let_go(request: EnrolmentRequest) -> None:
     """
     give_back_use(request.token)
     begun = Device.objects.filter(id=request.device_id, state=DeviceState.ENROLLING)
-    begun.filter(created_at=request.created_at).delete()
-    begun.update(state=DeviceState.PRE_REGISTERED)
+    if request.device_is_new:
+        begun.delete()
+    else:
+        begun.update(state=DeviceState.PRE_REGISTERED)
 
 
 def device_actor(request: EnrolmentRequest) -> Actor:
@@ -92,10 +96,7 @@ def device_actor(request: EnrolmentRequest) -> Actor:
     return Actor(kind=ActorKind.DEVICE, id=str(request.device_id), label=request.name, address=request.address)
 
 
-def _device_for(wish: Wish, profile: EnrolmentProfile, *, now: datetime) -> Device:
-    known = Device.objects.select_for_update().filter(domain_id=profile.domain_id, name=wish.name).first()
-    if known is not None:
-        return _match(known, wish, profile)
+def _begin(wish: Wish, profile: EnrolmentProfile, *, now: datetime) -> Device:
     return new_device(
         profile.device_type,
         name=wish.name,
