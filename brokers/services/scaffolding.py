@@ -16,6 +16,7 @@ from brokers.core.mosquitto_conf import (
     CONFIGURATION_FILE,
     CRL_FILE,
     DYNSEC_FILE,
+    DYNSEC_PLUGIN,
     SERVER_CERTIFICATE_FILE,
     SERVER_KEY_FILE,
     MosquittoSettings,
@@ -47,13 +48,14 @@ def scaffold_mosquitto(
     device_port: int,
     control_port: int,
     directory: PurePosixPath | None = None,
+    plugin: str = DYNSEC_PLUGIN,
     actor: Actor,
     now: datetime,
 ) -> tuple[Broker, Path]:
     """The registered broker, and the configuration file to start it with: `mosquitto -c <file>`.
 
     `hosts` are the names and addresses that devices use; `directory` is the folder as the broker sees it, if that is
-    another machine's or container's view. Raises FolderTaken, InvalidBroker, BrokerNameTaken, NoIssuer.
+    another machine's or container's view; `plugin` is where that has the plugin. Raises FolderTaken, InvalidBroker, BrokerNameTaken, NoIssuer.
     """
     folder = files_root() / name
     if folder.exists() and any(folder.iterdir()):
@@ -86,6 +88,7 @@ def scaffold_mosquitto(
         directory=directory or PurePosixPath(folder),
         device_port=device_port,
         control_port=control_port,
+        plugin=plugin,
         # Mosquitto reads the CRL again as this user: one who can not would leave revoked certificates accepted
         user=pwd.getpwuid(os.getuid()).pw_name,
         persistence=True,

@@ -6,11 +6,13 @@ import argparse
 import getpass
 import json
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from brokers import queries, services
+from brokers.core.mosquitto_conf import DYNSEC_PLUGIN
 from brokers.core.plans import Plan
 from devices import queries as devices
 from kernel.core.actor import Actor, ActorKind
@@ -45,6 +47,8 @@ class Command(BaseCommand):
                 )
                 command.add_argument("--device-port", type=int, default=8884, help="port for devices, mutual TLS")
                 command.add_argument("--control-port", type=int, default=1884, help="port for Gatehouse, on loopback")
+                command.add_argument("--directory", help="the folder as the broker sees it, if it is in a container")
+                command.add_argument("--plugin", default=DYNSEC_PLUGIN, help="where the broker has the plugin")
 
     def handle(self, *_args: Any, verb: str, **options: Any) -> None:
         work: Callable[..., None] = getattr(self, f"_{verb}")
@@ -79,15 +83,15 @@ class Command(BaseCommand):
         if found.count:
             raise CommandError(f"{found.count} differences", returncode=1)
 
-    def _scaffold(
-        self, *, name: str, json: bool, domain: str, hosts: list[str], device_port: int, control_port: int, **_: Any
-    ) -> None:
+    def _scaffold(self, *, name: str, json: bool, domain: str, directory: str | None, **settings: Any) -> None:
         broker, path = services.scaffold_mosquitto(
             domain=devices.get_domain(slug=domain).id,
             name=name,
-            hosts=hosts,
-            device_port=device_port,
-            control_port=control_port,
+            hosts=settings["hosts"],
+            device_port=settings["device_port"],
+            control_port=settings["control_port"],
+            directory=PurePosixPath(directory) if directory else None,
+            plugin=settings["plugin"],
             actor=_actor(),
             now=utc_now(),
         )
