@@ -55,7 +55,8 @@ def scaffold_mosquitto(
     """The registered broker, and the configuration file to start it with: `mosquitto -c <file>`.
 
     `hosts` are the names and addresses that devices use; `directory` is the folder as the broker sees it, if that is
-    another machine's or container's view; `plugin` is where that has the plugin. Raises FolderTaken, InvalidBroker, BrokerNameTaken, NoIssuer.
+    another machine's or container's view; `plugin` is where that has the plugin.
+    Raises FolderTaken, InvalidBroker, BrokerNameTaken, NoIssuer.
     """
     folder = files_root() / name
     if folder.exists() and any(folder.iterdir()):
