@@ -20,8 +20,8 @@ from django.conf import settings
 from brokers import queries
 from brokers.core.nats_conf import NatsServer, render_conf
 from brokers.core.nkeys import AccountKey
-from brokers.core.values import Broker, Listener
-from brokers.services.changing import change_connection
+from brokers.core.values import AdapterKind, Broker, Listener
+from brokers.services.changing import change_connection, change_listeners
 from brokers.services.server_certificates import is_due, issue_server_certificate
 from kernel.core.actor import SYSTEM
 from kernel.core.errors import Conflict
@@ -66,15 +66,18 @@ def embedded_listeners() -> list[Listener]:
 
 def prepare_embedded(*, now: datetime) -> list[str] | None:
     """The command line that starts it, once its files are in order; None if no such broker is registered."""
-    found = [queries.get_broker(id=broker) for broker in queries.all_brokers()]
-    found = [broker for broker in found if broker.name == NAME]
-    if not found:
+    known = queries.find_broker_id(name=NAME)
+    broker = queries.get_broker(id=known) if known else None
+    if broker is None or broker.kind is not AdapterKind.NATS:
         return None
-    broker, connection = found[0], embedded_connection()
+    connection = embedded_connection()
     if not _is_free(connection["port"]):
         connection = {**connection, "port": _free_port()}
         _write(_folder() / "connection.json", json.dumps(connection))
+    if dict(queries.link_to(broker=broker.id).connection) != connection:
         change_connection(broker=broker.id, connection=connection, actor=SYSTEM, now=now)
+    if list(broker.listeners) != embedded_listeners():
+        change_listeners(broker=broker.id, listeners=embedded_listeners(), actor=SYSTEM, now=now)
     _renew_certificate(broker, now=now)
     _write(_folder() / "ca.crt", pki.trust_bundle(domain=broker.domain))
     server = NatsServer(
@@ -97,6 +100,7 @@ def prepare_embedded(*, now: datetime) -> list[str] | None:
 def _folder() -> Path:
     folder = Path(settings.GATEHOUSE_HOME) / "embedded"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
     return folder
 
 

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3
 STOCK_SECONDS = 30
+WATCH_PAUSE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
 LAST_SECONDS = 1.0
 THREADS = 16
@@ -132,7 +133,7 @@ def _watch(link: BrokerLink, stop: Event) -> None:
             log.info("broker %s is not heard: %s", link.broker.name, error.detail)
         except Exception:  # a watcher that dies would leave the access log blind
             log.exception("watching broker %s failed", link.broker.name)
-        stop.wait(LONGEST_PAUSE_SECONDS)
+        stop.wait(WATCH_PAUSE_SECONDS)
 
 
 def _watch_once(link: BrokerLink, stop: Event) -> None:

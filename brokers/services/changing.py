@@ -1,9 +1,10 @@
-"""Changing how a registered broker is spoken to."""
+"""Changing how a registered broker is spoken to, and where devices reach it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.db import transaction
 from brokers import models, queries
 from brokers.conf import adapter_class
 from brokers.core.registration import refuse
-from brokers.core.values import AdapterKind, BrokerId
+from brokers.core.values import AdapterKind, BrokerId, Listener
 from kernel.conf import master_key
 from kernel.core.actor import Actor
 from kernel.core.ids import DomainId
@@ -29,11 +30,24 @@ def change_connection(*, broker: BrokerId, connection: Mapping[str, Any], actor:
             json.dumps(dict(connection)).encode(), purpose=queries.CONNECTION_PURPOSE, context=str(broker)
         )
         row.save(update_fields=["connection"])
-        record(
-            action="brokers.broker.changed",
-            subject=Subject(kind="brokers.broker", id=str(broker), label=row.name),
-            actor=actor,
-            now=now,
-            domain=DomainId(row.domain_id),
-            after={"changed": "connection"},
-        )
+        _record(row, "connection", actor=actor, now=now)
+
+
+def change_listeners(*, broker: BrokerId, listeners: Sequence[Listener], actor: Actor, now: datetime) -> None:
+    """Devices reach the broker there from now on."""
+    with transaction.atomic():
+        row = models.Broker.objects.select_for_update().get(id=broker)
+        row.listeners = [asdict(listener) for listener in listeners]
+        row.save(update_fields=["listeners"])
+        _record(row, "listeners", actor=actor, now=now)
+
+
+def _record(row: models.Broker, changed: str, *, actor: Actor, now: datetime) -> None:
+    record(
+        action="brokers.broker.changed",
+        subject=Subject(kind="brokers.broker", id=str(row.id), label=row.name),
+        actor=actor,
+        now=now,
+        domain=DomainId(row.domain_id),
+        after={"changed": changed},
+    )

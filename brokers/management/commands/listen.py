@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand
 
 from brokers.listen.keeper import Keeper
 
+GRACE_SECONDS = 2.0
+
 
 class Command(BaseCommand):
     """Stays until SIGTERM or SIGINT; it may be killed and started again at any time."""
@@ -25,6 +27,11 @@ class Command(BaseCommand):
 async def _run() -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        loop.call_later(GRACE_SECONDS, os._exit, 0)  # whatever still waits, for a database say, has nothing to lose
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     await Keeper().run(stop)

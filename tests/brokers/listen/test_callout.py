@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def written(nats: LiveNats, judge: Judge) -> Iterator[Written]:
     thread.start()
     assert ready.wait(5)
     yield written
-    nats.stop()  # ends the service as well
+    nats.stop(by=signal.SIGKILL)  # ends the service as well
     thread.join(10)
     threads.shutdown()
     assert not thread.is_alive()

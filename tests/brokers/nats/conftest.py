@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def nats(tmp_path: Path, openssl_ca: OpensslCa) -> Iterator[LiveNats]:
     server.prepare(client_ca=openssl_ca.certificate, server_chain=certificate.read_text(), server_key=key.read_text())
     server.start()
     yield server
-    server.stop()
+    server.stop(by=signal.SIGKILL)  # a graceful end may take seconds
 
 
 @pytest.fixture
