@@ -84,7 +84,7 @@ def test_a_weak_key_is_refused(name: str, options: tuple[str, ...], ca: Issuer, 
 
 def test_a_request_whose_signature_was_broken_is_refused(ca: Issuer, now: datetime, tmp_path: Path) -> None:
     make_csr(tmp_path, "a")
-    words = ["openssl", "req", "-in", tmp_path / "a.csr", "-outform", "DER"]
+    words: list[str | Path] = ["openssl", "req", "-in", tmp_path / "a.csr", "-outform", "DER"]
     der = bytearray(subprocess.run(words, capture_output=True, check=True).stdout)
     der[der.index(b"\x0c\x01a") + 2] = ord("b")  # another name than was signed
     with pytest.raises(BadCsrSignature):

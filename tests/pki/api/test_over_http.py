@@ -88,8 +88,8 @@ def test_openssl_is_told_that_a_serial_was_never_issued(url: str, files: Path) -
 def test_gnutls_asks_with_a_nonce_and_believes_the_answer(url: str, files: Path) -> None:
     for name, status in (("good", "good"), ("bad", "revoked")):
         (files / "chain.pem").write_text((files / f"{name}.pem").read_text() + (files / "ca.pem").read_text())
-        words = ["ocsptool", f"--ask={url}/pki/north-ca/ocsp", "--nonce", "--load-chain", files / "chain.pem"]
-        words += ["--load-trust", files / "ca.pem"]
+        words: list[str | Path] = ["ocsptool", f"--ask={url}/pki/north-ca/ocsp", "--nonce"]
+        words += ["--load-chain", files / "chain.pem", "--load-trust", files / "ca.pem"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert f"Certificate Status: {status}" in done.stdout, done.stdout + done.stderr
         assert "Verifying OCSP Response: Success" in done.stdout
@@ -124,7 +124,8 @@ def test_openssl_downloads_the_crl_and_refuses_the_revoked_one(
 
 def test_certtool_verifies_the_crl(url: str, files: Path) -> None:
     curl(f"{url}/pki/north-ca/crl.pem", "-o", str(files / "crl.pem"))
-    words = ["certtool", "--verify-crl", "--infile", files / "crl.pem", "--load-ca-certificate", files / "ca.pem"]
+    words: list[str | Path] = ["certtool", "--verify-crl", "--infile", files / "crl.pem"]
+    words += ["--load-ca-certificate", files / "ca.pem"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "Verified" in done.stdout, done.stdout + done.stderr
 

@@ -38,7 +38,7 @@ ada, bo, cy = as_(ADA, NORTHERN), as_(BO, NORTHERN, scopes=READ), as_(CY, SOUTHE
 
 def call(method: str, tail: str, caller: Caller = ada, body: Any = None) -> Response:
     request = getattr(APIRequestFactory(), method.lower())(f"/api/v1/{tail}", body, format="json" if body else None)
-    force_authenticate(request, user=AnonymousUser(), token=caller)
+    force_authenticate(request, user=AnonymousUser(), token=caller)  # type: ignore[arg-type]
     match = resolve(request.path, urlconf=__name__)
     answer: Response = match.func(request, **match.kwargs)
     return answer

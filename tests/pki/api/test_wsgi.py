@@ -70,7 +70,7 @@ def question(ca: Issuer, serial: int) -> bytes:
 
 def get(ca: Issuer, serial: int, method: str = "GET", **headers: str) -> Answer:
     encoded = base64.b64encode(question(ca, serial)).decode()
-    return call(method, f"/pki/{ca.slug}/ocsp/{encoded}", **headers)
+    return call(method, f"/pki/{ca.slug}/ocsp/{encoded}", b"", **headers)
 
 
 def post(ca: Issuer, serial: int) -> Answer:

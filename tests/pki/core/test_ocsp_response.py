@@ -27,9 +27,9 @@ from pki.core.ocsp_response import (
     build_response,
 )
 from pki.core.values import KeyAlgorithm, ReasonCode
-from tests.pki.core.making import NOW, make_ca
+from tests.pki.core.making import NOW, Ca, make_ca
 
-SIGNERS = {algorithm: make_ca(algorithm) for algorithm in KeyAlgorithm if algorithm is not KeyAlgorithm.RSA_4096}
+SIGNERS: dict[KeyAlgorithm, Ca] = {each: make_ca(each) for each in KeyAlgorithm if each is not KeyAlgorithm.RSA_4096}
 SIGNER = SIGNERS[KeyAlgorithm.ECDSA_P256]
 SHA256 = der.sequence(der.oid("2.16.840.1.101.3.4.2.1"))
 
