@@ -10,23 +10,10 @@ from rest_framework import serializers
 from acl.core.documents import rule_document
 from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Role, Shared
+from kernel.api.documents import StrictDocument
 
 
-class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses members that it does not know: a misspelt condition would silently make a rule wider."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """The validated input. Raises ValidationError."""
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
-        if unknown:
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {str(name)[:64]: f"There is no such member: the members are {known}." for name in unknown}
-            )
-        return super().to_internal_value(data)
-
-
-class RuleDocument(StrictSerializer):
+class RuleDocument(StrictDocument):
     """One rule."""
 
     id = serializers.UUIDField(read_only=True)
@@ -43,7 +30,7 @@ class RuleDocument(StrictSerializer):
     )
 
 
-class NewRoleDocument(StrictSerializer):
+class NewRoleDocument(StrictDocument):
     """A role to be made. `domain` is needed only where the caller may act in several."""
 
     domain = serializers.CharField(required=False)
@@ -52,7 +39,7 @@ class NewRoleDocument(StrictSerializer):
     rules = RuleDocument(many=True)
 
 
-class RoleDocument(StrictSerializer):
+class RoleDocument(StrictDocument):
     """A role."""
 
     id = serializers.UUIDField(read_only=True)

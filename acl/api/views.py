@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import cast
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -20,10 +19,11 @@ from acl.api.serializers import (
     rule_specs,
 )
 from acl.core.values import Role, RoleId
+from kernel.api.documents import caller_of
 from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
-from kernel.core.errors import FieldError, Invalid
+from kernel.core.pages import limit_of
 
 _TAG = re.compile(r'"(\d{1,9})"')
 _IF_MATCH = OpenApiParameter(name="If-Match", location="header", description="The ETag of the role as it was read.")
@@ -46,10 +46,10 @@ class RoleListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """A page of roles by name."""
-        caller = _caller(request)
+        caller = caller_of(request)
         wanted = request.query_params.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
-        limit = _limit(request.query_params.get("limit", "100"))
+        limit = limit_of(request.query_params)
         roles = queries.list_roles(
             domains=domains,
             name=request.query_params.get("name"),
@@ -68,7 +68,7 @@ class RoleListView(APIView):
     @extend_schema(operation_id="createRole", request=NewRoleDocument, responses={201: RoleDocument})
     def post(self, request: Request) -> Response:
         """The new role."""
-        caller = _caller(request)
+        caller = caller_of(request)
         body = NewRoleDocument(data=request.data)
         body.is_valid(raise_exception=True)
         role = services.create_role(
@@ -90,13 +90,13 @@ class RoleView(APIView):
     @extend_schema(operation_id="getRole", responses=RoleDocument)
     def get(self, request: Request, role: UUID) -> Response:
         """The role, with its ETag."""
-        caller = _caller(request)
+        caller = caller_of(request)
         return _answer(_seen(role, caller), caller)
 
     @extend_schema(operation_id="changeRole", parameters=[_IF_MATCH], request=RoleDocument, responses=RoleDocument)
     def put(self, request: Request, role: UUID) -> Response:
         """The role as it is now."""
-        caller = _caller(request)
+        caller = caller_of(request)
         seen = _seen(role, caller)
         body = RoleDocument(data=request.data)
         body.is_valid(raise_exception=True)
@@ -114,16 +114,12 @@ class RoleView(APIView):
     @extend_schema(operation_id="deleteRole", parameters=[_IF_MATCH], responses={204: None})
     def delete(self, request: Request, role: UUID) -> Response:
         """Nothing; the role is gone."""
-        caller = _caller(request)
+        caller = caller_of(request)
         seen = _seen(role, caller)
         services.delete_role(
             role=seen.id, expected_version=_expected_version(request), actor=caller.actor, now=utc_now()
         )
         return Response(status=204)
-
-
-def _caller(request: Request) -> Caller:
-    return cast("Caller", request.auth)
 
 
 def _seen(role: UUID, caller: Caller) -> Role:
@@ -145,13 +141,6 @@ def _expected_version(request: Request) -> int | None:
         return None
     tag = _TAG.fullmatch(wanted)
     return int(tag[1]) if tag else 0
-
-
-def _limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1000:
-        return int(text)
-    fault = FieldError(pointer="/limit", code="invalid-limit", detail="Give a number from 1 to 1000.")
-    raise Invalid("The parameter limit is a number from 1 to 1000.", errors=(fault,))
 
 
 def _place(text: str | None) -> tuple[str, RoleId] | None:

@@ -18,9 +18,9 @@ from brokers.api.serializers import (
     request_of,
     who_can_document,
 )
-from brokers.api.views import caller_of
 from devices import queries as devices
 from devices.core.values import DeviceId
+from kernel.api.documents import caller_of
 
 
 class ExplainView(APIView):

@@ -13,23 +13,10 @@ from brokers.core.answers import DeviceExplanation, WhoCan
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import Plan, PlannedDeviation
 from brokers.core.values import AdapterKind, Broker, Listener, Session, SyncState, Transport
+from kernel.api.documents import StrictDocument
 
 
-class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses members that it does not know: a misspelt one would silently be without effect."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """The validated input. Raises ValidationError."""
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
-        if unknown:
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {str(name)[:64]: f"There is no such member: the members are {known}." for name in unknown}
-            )
-        return super().to_internal_value(data)
-
-
-class ListenerDocument(StrictSerializer):
+class ListenerDocument(StrictDocument):
     """Where devices connect."""
 
     host = serializers.CharField(max_length=255)
@@ -37,7 +24,7 @@ class ListenerDocument(StrictSerializer):
     transport = serializers.ChoiceField(choices=[*Transport], default=Transport.MQTTS)
 
 
-class NewBrokerDocument(StrictSerializer):
+class NewBrokerDocument(StrictDocument):
     """A broker to be registered. `domain` is needed only where the caller may act in several."""
 
     domain = serializers.CharField(required=False)
@@ -119,7 +106,7 @@ class PlanDocument(serializers.Serializer[Any]):
     in_sync = serializers.BooleanField()
 
 
-class ApplyDocument(StrictSerializer):
+class ApplyDocument(StrictDocument):
     """Which plan to apply, and the ids of the wider deviations that are accepted."""
 
     plan = serializers.UUIDField()
@@ -176,7 +163,7 @@ class SessionListDocument(serializers.Serializer[Any]):
     approximate_count = serializers.IntegerField()
 
 
-class QuestionDocument(StrictSerializer):
+class QuestionDocument(StrictDocument):
     """May this device do that? `topic` may be `$share/<group>/<filter>`; `retain` is about publishing only."""
 
     device = serializers.UUIDField()
@@ -186,7 +173,7 @@ class QuestionDocument(StrictSerializer):
     retain = serializers.BooleanField(default=False)
 
 
-class WhoCanDocument(StrictSerializer):
+class WhoCanDocument(StrictDocument):
     """Who may do that? `domain` narrows the question to one."""
 
     domain = serializers.CharField(required=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -30,10 +28,11 @@ from brokers.api.serializers import (
 from brokers.conf import adapter_class
 from brokers.core.plans import planned_deviation
 from brokers.core.values import AdapterKind, Broker, PlanId
+from kernel.api.documents import caller_of
 from kernel.core import cursor
-from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
-from kernel.core.errors import FieldError, Invalid
+from kernel.core.errors import Invalid
+from kernel.core.pages import limit_of
 
 _LIMIT = OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent.")
 _DOMAIN = OpenApiParameter(name="domain", description="Slug of a domain: its brokers only.")
@@ -55,7 +54,7 @@ class BrokerListView(APIView):
         caller = caller_of(request)
         wanted = request.query_params.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
-        limit, place = _limit(request), _place(request, 1)
+        limit, place = limit_of(request.query_params), _place(request, 1)
         found = queries.list_brokers(domains=domains)
         beyond = [broker for broker in found if place is None or broker.name > place[0]]
         return Response(
@@ -177,7 +176,7 @@ class SessionListView(APIView):
     @extend_schema(operation_id="listBrokerSessions", parameters=[_LIMIT, _CURSOR], responses=SessionListDocument)
     def get(self, request: Request, name: str) -> Response:
         """A page of sessions by auth id and client id."""
-        broker, limit, place = seen(request, name), _limit(request), _place(request, 2)
+        broker, limit, place = seen(request, name), limit_of(request.query_params), _place(request, 2)
         after = (place[0], place[1]) if place else None
         found = queries.sessions_on(broker=broker.id, after=after, limit=limit + 1)
         last = found[limit - 1] if len(found) > limit else None
@@ -190,22 +189,9 @@ class SessionListView(APIView):
         )
 
 
-def caller_of(request: Request) -> Caller:
-    """Who calls."""
-    return cast("Caller", request.auth)
-
-
 def seen(request: Request, name: str) -> Broker:
     """The broker of that name, if the caller may see it. Raises BrokerNotFound."""
     return queries.get_broker(name=name, domains=list(caller_of(request).domain_ids))
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", "100")
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1000:
-        return int(text)
-    fault = FieldError(pointer="/limit", code="invalid-limit", detail="Give a number from 1 to 1000.")
-    raise Invalid("The parameter limit is a number from 1 to 1000.", errors=(fault,))
 
 
 def _place(request: Request, members: int) -> list[str] | None:
