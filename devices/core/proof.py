@@ -108,13 +108,13 @@ def _check_claims(
     return Proof(chain=chain, jti=jti, replay_until=datetime.fromtimestamp(issued, UTC) + 2 * SKEW)
 
 
-def _digests(csr: bytes) -> set[str]:
+def _digests(csr: bytes) -> list[str]:
     """SHA-256 of the request as it was sent, and of its DER; each as hex and as base64url."""
     forms = [csr]
     if b"-----BEGIN" in csr:
         forms.append(x509.load_pem_x509_csr(csr).public_bytes(Encoding.DER))
     digests = [hashlib.sha256(form).digest() for form in forms]
-    return {text for each in digests for text in (each.hex(), base64.urlsafe_b64encode(each).decode().rstrip("="))}
+    return [text for each in digests for text in (each.hex(), base64.urlsafe_b64encode(each).decode().rstrip("="))]
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel.core.ids import new_id
+
 P256 = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 P384 = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384")
 RSA2048 = ("-newkey", "rsa:2048")
@@ -40,12 +42,10 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._made = 0
 
     def key(self, kind: tuple[str, ...] = P256) -> Key:
         """A fresh key."""
-        self._made += 1
-        path = self.folder / f"{self._made}.key"
+        path = self.folder / f"{new_id()}.key"
         openssl("req", "-new", *kind, "-nodes", "-keyout", path, "-subj", "/CN=x", "-out", self.folder / "unused.csr")
         return Key(path)
 
