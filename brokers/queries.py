@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from itertools import islice
 
 from brokers import models
+from brokers.conf import adapter_class
 from brokers.core.plans import Plan
+from brokers.core.ports import Capabilities
 from brokers.core.values import AccessEvent, AccessKind, Broker, BrokerId, BrokerLink, Connection, PlanId, Session
 from devices.core.ports import BrokerEndpoint
 from devices.core.values import DeviceId
@@ -100,6 +102,11 @@ def count_sessions(*, broker: BrokerId) -> int:
 def events_of(*, device: DeviceId, limit: int = 50) -> list[AccessEvent]:
     """The newest lines of the access log about the device, newest first."""
     return [row.as_value() for row in models.AccessEvent.objects.filter(device_id=device).order_by("-id")[:limit]]
+
+
+def capabilities_of(*, broker: BrokerId) -> Capabilities:
+    """What a broker of this kind can enforce, and what it never does."""
+    return adapter_class(link_to(broker=broker).broker.kind).capabilities
 
 
 _LOOKED_AT = 1_000

@@ -71,7 +71,13 @@ def show_deviations(request: HttpRequest, visit: Visit, name: str) -> HttpRespon
     broker = _seen(visit, name)
     rendering = services.render_broker(broker=broker.id)
     found: list[PlannedDeviation] = [planned_deviation(deviation) for deviation in rendering.deviations]
-    return show(request, "parts/deviations.html", {"deviations": found})
+    capabilities = queries.capabilities_of(broker=broker.id)
+    context = {
+        "deviations": found,
+        "limits": capabilities.limits,
+        "versions": ", ".join(capabilities.protocol_versions),
+    }
+    return show(request, "parts/deviations.html", context)
 
 
 @require_POST
