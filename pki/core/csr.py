@@ -10,13 +10,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
 
 from kernel.core.errors import Invalid
+from pki.core import der
 from pki.core.roca import is_roca_modulus
 
 MAX_CSR_OCTETS = 16_384
 RSA_BITS = range(2048, 8193)
+_COMMON_NAME = der.oid("2.5.4.3")
+_TEXTS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}  # X.680 8.4, by tag
 IssuablePublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
@@ -55,13 +57,13 @@ def inspect_csr(csr: bytes) -> CsrFacts:
     """
     request = _parse(csr)
     public_key = _public_key(request)
+    common_name = _common_name(request)
     try:
-        common_name = _common_name(request.subject)
         genuine = request.is_signature_valid
     except UnsupportedAlgorithm as error:
         raise BadCsrSignature(f"The request is signed in a way that is not supported: {ADVICE}") from error
     except ValueError as error:
-        raise MalformedCsr("The request has a subject or signature that can not be read.") from error
+        raise MalformedCsr("The request has a signature that can not be read.") from error
     if not genuine:
         raise BadCsrSignature("The request is not signed by its own key: make a new one with `openssl req -new`.")
     return facts_of(public_key, common_name=common_name)
@@ -111,7 +113,7 @@ def _parse(csr: bytes) -> x509.CertificateSigningRequest:
         if b"-----BEGIN" in csr:
             return x509.load_pem_x509_csr(csr)
         return x509.load_der_x509_csr(csr)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise MalformedCsr("This is no PKCS#10 request in PEM or DER: make one with `openssl req -new`.") from error
 
 
@@ -124,7 +126,12 @@ def _public_key(request: x509.CertificateSigningRequest) -> IssuablePublicKey:
         raise MalformedCsr("The request's key can not be read: make a new one with `openssl req -new`.") from error
 
 
-def _common_name(subject: x509.Name) -> str | None:
-    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    value = names[0].value if len(names) == 1 else None
-    return value if isinstance(value, str) else None
+def _common_name(request: x509.CertificateSigningRequest) -> str | None:
+    """The one common name, read here since the library warns of, and trips over, attributes that nobody asks for."""
+    try:
+        _, subject, *_ = der.read_only(request.tbs_certrequest_bytes).children()
+        attributes = [attribute.children() for names in subject.children() for attribute in names.children()]
+        found = [text for kind, text in attributes if kind.encoded == _COMMON_NAME]
+        return found[0].body.decode(_TEXTS[found[0].tag]) if len(found) == 1 else None
+    except (ValueError, KeyError) as error:
+        raise MalformedCsr("The request has a subject that can not be read.") from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import subprocess
 from math import gcd
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -87,6 +89,22 @@ def test_a_name_that_is_no_text_is_malformed() -> None:
     with pytest.raises(MalformedCsr) as caught:
         inspect_csr(GOOD.replace(b"pump-17", b"pump\xff17"))
     assert caught.value.code == "csr-malformed"
+
+
+def test_a_version_that_there_is_not_is_malformed() -> None:
+    version = GOOD.index(b"\x02\x01\x00")
+    with pytest.raises(MalformedCsr):
+        inspect_csr(GOOD[: version + 2] + b"\x07" + GOOD[version + 3 :])
+
+
+@pytest.mark.parametrize("encoding", ["utf8only", "nombstr", "pkix"])
+def test_names_of_every_string_type_are_read(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "cnf").write_text(
+        f"[req]\nstring_mask={encoding}\ndistinguished_name=dn\nprompt=no\n[dn]\nC=DE\nCN=pump\n"
+    )
+    words = ["openssl", "req", "-new", "-newkey", "ed25519", "-nodes", "-config", "cnf", "-keyout", "k", "-out", "r"]
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+    assert inspect_csr((tmp_path / "r").read_bytes()).common_name == "pump"
 
 
 def test_a_certificate_is_no_request() -> None:
