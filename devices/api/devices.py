@@ -85,6 +85,7 @@ class DeviceListView(APIView):
             OpenApiParameter(name="device_type", description="Devices of this type only."),
             OpenApiParameter(name="group", description="Members of this group only."),
             OpenApiParameter(name="name", description="Devices whose name begins so."),
+            OpenApiParameter(name="q", description="The same as name."),
             OpenApiParameter(name="attr.<name>", description="Devices whose attribute has this value."),
             OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent."),
             OpenApiParameter(name="cursor", description="`next` of the page before."),
@@ -242,7 +243,7 @@ def _filter(asked: Any) -> DeviceFilter:
         state=asked.get("state", ""),
         device_type=asked.get("device_type", ""),
         group=asked.get("group", ""),
-        name=asked.get("name", ""),
+        name=asked.get("name") or asked.get("q", ""),
         attributes=attributes,
     )
 
