@@ -71,7 +71,7 @@ async def connected(
                 tls=tls,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,  # these two: a port that refuses is no reason to wait
-                reconnect_time_wait=0.05,
+                reconnect_time_wait=0,
                 ping_interval=PING_SECONDS,
                 max_outstanding_pings=2,
                 error_cb=_ignore,

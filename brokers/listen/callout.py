@@ -50,7 +50,7 @@ class Callout:
         self._connection = NatsConnection.of(link.connection)
         self._key = AccountKey.from_seed(self._connection.issuer_seed)
         self._threads, self._refusals = threads, refusals
-        self._looks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         """Answers until the connection is lost. Raises BrokerUnreachable if there never was one."""
@@ -65,6 +65,10 @@ class Callout:
                 await lost.wait()
         except (NatsError, OSError, TimeoutError) as error:
             raise BrokerUnreachable("The NATS server does not answer: is it up?") from error
+        except asyncio.CancelledError:
+            for task in self._tasks:
+                task.cancel()
+            raise
 
     async def _start(self, message: Msg) -> None:
         """Begins an answer, and takes the next question meanwhile."""
@@ -72,8 +76,8 @@ class Callout:
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._looks.add(task)
-        task.add_done_callback(self._looks.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, message: Msg) -> None:
         try:

@@ -187,7 +187,11 @@ def test_barred_subject_gets_nothing_even_if_admitted(judge: Judge, written: Wri
 
 
 def test_fifty_at_once_enter(judge: Judge, written: Written, device: Open) -> None:
-    judge.says = lambda asked: time.sleep(0.02) or admission(asked["client_id"])
+    def take_time(asked: dict[str, Any]) -> Admission:
+        time.sleep(0.02)
+        return admission(asked["client_id"])
+
+    judge.says = take_time
     fleet = [device(f"pump-{number}") for number in range(50)]
     began = time.monotonic()
     with ThreadPoolExecutor(50) as pool:
