@@ -106,7 +106,8 @@ def make_operator(
 ) -> Operator:
     """An operator with that role in the domains."""
     operator = create_operator(username=name, actor=SYSTEM, now=now)
-    for domain in domains:
+    for domain in domains if role else ():
+        assert role is not None
         grant_role(operator=operator, domain=domain, role=role, actor=SYSTEM, now=now)
     if password:
         operator.set_password(password)
