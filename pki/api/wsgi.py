@@ -32,7 +32,7 @@ shelf = Shelf()
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Answers a request whose path begins with /pki/."""
-    close_old_connections()
+    close_old_connections()  # one that broke, before it is used again
     try:
         reply = _route(environ, now=utc_now())
     except NotFound:
@@ -42,8 +42,6 @@ def application(environ: Environ, start_response: StartResponse) -> Iterable[byt
     except Exception:
         log.exception("%s was not served", environ.get("PATH_INFO", "")[:200])
         reply = _plain("500 Internal Server Error", "Something went wrong here: see the log of the web process.")
-    finally:
-        close_old_connections()
     length = () if reply.status.startswith("304") else (("Content-Length", str(len(reply.body))),)
     start_response(reply.status, [*reply.headers, *length])
     return [b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body]

@@ -102,6 +102,8 @@ def sign(builder: x509.CertificateBuilder, key: SigningKey) -> x509.Certificate:
 
 def _subject(profile: Profile, names: Names) -> x509.Name:
     common_name = profile.subject(names.variables)
+    if not common_name.isprintable():
+        raise BadName("A common name has no control characters: leave them out.")
     try:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     except ValueError as error:

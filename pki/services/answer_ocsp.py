@@ -36,6 +36,7 @@ VALID_FOR = timedelta(hours=1)
 RENEWED_AFTER = timedelta(minutes=30)
 FRESH_FOR = timedelta(seconds=0.3)
 MAX_CACHED = 50_000
+MAX_KEY_OCTETS = 300  # a request about one certificate has 200 at most, unless somebody pads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,8 @@ class Responder:
                 return kept.answer
             return _TRY_LATER
         answer = _sign(known, request, statuses, now=now)
-        if answer.next_update and len(statuses) == 1:  # any mix of several is somebody's first and last
+        # Any mix of several certificates is asked once; the bound keeps padding out of our memory.
+        if answer.next_update and len(statuses) == 1 and len(octets) <= MAX_KEY_OCTETS:
             renew_at = min(now + RENEWED_AFTER, answer.next_update)
             self._answers.put((slug, octets), _Kept(known.revision, answer, now, renew_at, answer.next_update))
         return answer

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import transaction
 
 from kernel.core.actor import SYSTEM, Actor
-from kernel.core.errors import Conflict, DomainError
+from kernel.core.errors import Conflict, DomainError, Invalid
 from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Subject
 from kernel.services import record
@@ -38,6 +38,7 @@ from pki.services.revoke_certificate import lock_certificate, revoke_row
 
 log = logging.getLogger(__name__)
 
+HOLDER_CHARACTERS = 64
 UNSIGNED_FOR = timedelta(minutes=10)
 
 
@@ -45,6 +46,12 @@ class KeyInUse(Conflict):
     """The public key belongs to somebody else already."""
 
     code = "key-in-use"
+
+
+class BadHolder(Invalid):
+    """The holder has no name that can be kept."""
+
+    code = "certificate-holder"
 
 
 class MissignedError(RuntimeError):
@@ -65,8 +72,8 @@ def issue_certificate(
 ) -> IssuedCertificate:
     """A certificate for the key of `csr` (PEM or DER). Not to be called in a transaction: it signs between two.
 
-    Raises UnknownIssuer, IssuerEnded, UnknownProfile, MalformedCsr, BadCsrSignature, WeakKey, KeyInUse, BadName,
-    MissingVariable, LintFailure.
+    Raises UnknownIssuer, IssuerEnded, UnknownProfile, MalformedCsr, BadCsrSignature, WeakKey, BadHolder, KeyInUse,
+    BadName, MissingVariable, LintFailure.
     """
     signer = Issuer.objects.select_related("key", "parent__parent").filter(id=issuer).first()
     if signer is None:
@@ -87,6 +94,8 @@ def issue_for_key(
 ) -> Certificate:
     """The row of a certificate for a key that was checked. Not to be called in a transaction."""
     check_in_time(issuer, now=now)
+    if not 1 <= len(holder) <= HOLDER_CHARACTERS or not holder.isprintable():
+        raise BadHolder(f"A holder is named by 1 to {HOLDER_CHARACTERS} printable characters, such as service:billing.")
     authority = authority_of(issuer)
     not_before, not_after = certificates.validity(profile, now=now, ends_by=issuer.not_after)
     serial = certificates.new_serial()

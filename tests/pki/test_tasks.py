@@ -154,6 +154,7 @@ def test_issuers_that_ended_are_left_in_peace(ca: Issuer, clock: list[datetime])
     clock[0] = ca.not_after + timedelta(days=1)
     tasks.refresh()
     assert numbers(ca) == [1]
+    assert publish() == "the issuer has ended: nobody asks for its CRL"
 
 
 def test_the_clockwork_gives_up_what_was_never_stored(

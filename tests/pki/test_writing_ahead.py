@@ -161,6 +161,8 @@ def test_one_request_that_can_not_be_given_up_keeps_no_other_waiting(
         ({"variables": {"auth_id": "x" * 65, "domain": "n", "id": "1"}}, "certificate-name"),
         ({"variables": {"auth_id": "x"}}, "profile-variable"),
         ({"csr": b"junk"}, "csr-malformed"),
+        ({"holder": ""}, "certificate-holder"),
+        ({"holder": "x" * 65}, "certificate-holder"),
         ({"profile": "broker-server", "variables": {"common_name": "mq"}}, "certificate-name"),
     ],
 )

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from pki import services
 from pki.api import shelf, wsgi
+from pki.core import der
 from pki.core.ocsp_request import build_request
 from pki.core.values import Issuer, ReasonCode
 from pki.services import answer_ocsp
@@ -114,6 +115,14 @@ def test_an_answer_is_made_anew_before_it_is_half_an_hour_old(
     assert post(ca, serial)[2] == first
     clock.wait(61)
     assert post(ca, serial)[2] != first
+
+
+def test_a_padded_request_is_answered_and_not_kept(ca: Issuer, issue_device: IssueDevice) -> None:
+    asked = der.read_only(question(ca, issue_device("x").serial)).body
+    padding = der.explicit(2, der.sequence(der.extension("1.2.3.4", b"x" * 5_000)))
+    padded = der.sequence(der.sequence(der.read_only(asked).body, padding))
+    assert status_in(call("POST", "/pki/north-ca/ocsp", padded)) is ocsp.OCSPCertStatus.GOOD
+    assert len(wsgi.responder._answers) == 0
 
 
 def test_a_serial_that_is_unknown_now_may_be_good_the_next_moment(ca: Issuer) -> None:

@@ -73,6 +73,8 @@ def test_validity_is_whole_seconds_and_never_beyond_the_issuer() -> None:
     [
         (Names(variables={**DEVICE, "auth_id": "x" * 65}), "certificate-name"),
         (Names(variables={**DEVICE, "auth_id": ""}), "certificate-name"),
+        (Names(variables={**DEVICE, "auth_id": "pump\0.example"}), "certificate-name"),
+        (Names(variables={**DEVICE, "auth_id": "pump\n17"}), "certificate-name"),
         (Names(variables={**DEVICE, "domain": "nörd"}), "certificate-name"),
         (Names(variables={"auth_id": "x"}), "profile-variable"),
     ],
