@@ -101,13 +101,10 @@ def make_csr(name: str) -> str:
     return csr.public_bytes(Encoding.PEM).decode()
 
 
-def make_operator(
-    name: str, role: ConsoleRole | None, *domains: DomainId, now: datetime, password: str = ""
-) -> Operator:
+def make_operator(name: str, role: ConsoleRole, *domains: DomainId, now: datetime, password: str = "") -> Operator:
     """An operator with that role in the domains."""
     operator = create_operator(username=name, actor=SYSTEM, now=now)
-    for domain in domains if role else ():
-        assert role is not None
+    for domain in domains:
         grant_role(operator=operator, domain=domain, role=role, actor=SYSTEM, now=now)
     if password:
         operator.set_password(password)
