@@ -1,7 +1,8 @@
 """The writes of the certificate authority, one function a use case."""
 
+from pki.services.abandon_unsigned import abandon_unsigned
 from pki.services.confirm_revocation import confirm_revocation
-from pki.services.issue_certificate import abandon_unsigned, issue_certificate
+from pki.services.issue_certificate import issue_certificate
 from pki.services.issuers import create_issuing_ca, create_root
 from pki.services.ocsp_signers import ensure_ocsp_signer
 from pki.services.publish_crl import publish_crl

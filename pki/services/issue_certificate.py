@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import transaction
 
-from kernel.core.actor import SYSTEM, Actor
-from kernel.core.errors import Conflict, DomainError, Invalid
+from kernel.core.actor import Actor
+from kernel.core.errors import Conflict, Invalid
 from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Subject
 from kernel.services import record
@@ -23,23 +22,17 @@ from pki.core.csr import CsrFacts, inspect_csr
 from pki.core.keys import SigningKey, generate_key
 from pki.core.profiles import Profile, get_profile
 from pki.core.values import (
-    CertificateId,
     CertificateState,
     IssuedCertificate,
     IssuerId,
     KeyAlgorithm,
-    ReasonCode,
     serial_hex,
 )
 from pki.models import Certificate, Issuer, PublicKeyHolder
 from pki.queries import UnknownIssuer
 from pki.services.custody import authority_of, check_in_time, signing_key
-from pki.services.revoke_certificate import lock_certificate, revoke_row
-
-log = logging.getLogger(__name__)
 
 HOLDER_CHARACTERS = 64
-UNSIGNED_FOR = timedelta(minutes=10)
 
 
 class KeyInUse(Conflict):
@@ -98,31 +91,25 @@ def issue_for_key(
         raise BadHolder(f"A holder is named by 1 to {HOLDER_CHARACTERS} printable characters, such as service:billing.")
     authority = authority_of(issuer)
     not_before, not_after = certificates.validity(profile, now=now, ends_by=issuer.not_after)
-    serial = certificates.new_serial()
     builder = certificates.build(
         profile=profile,
         names=names,
         authority=authority,
         public_key=facts.public_key,
-        serial=serial,
+        serial=certificates.new_serial(),
         not_before=not_before,
         not_after=not_after,
     )
     linted = certificates.sign(builder, throw_away_key(KeyAlgorithm(issuer.key.algorithm)))
     lint.check(linted, profile=profile, authority=authority)
-    row = Certificate(
-        id=new_id(),
-        domain_id=issuer.domain_id,
+    row = _row(
+        linted,
         issuer=issuer,
-        serial=serial_hex(serial),
-        holder=holder,
-        profile=profile.name,
-        state=CertificateState.REQUESTED,
+        profile=profile,
         subject=f"CN={profile.subject(names.variables)}",
         public_key_sha256=facts.public_key_sha256,
-        not_before=not_before,
-        not_after=not_after,
-        requested_at=now,
+        holder=holder,
+        now=now,
     )
     with transaction.atomic():
         _bind_key(facts.public_key_sha256, holder)
@@ -152,6 +139,33 @@ def check_signed(certificate: x509.Certificate, *, linted: x509.Certificate, iss
         parsed.verify_directly_issued_by(issuer)
     except (InvalidSignature, ValueError, TypeError) as error:
         raise MissignedError("the issuer's certificate does not verify what its key signed") from error
+
+
+def _row(
+    linted: x509.Certificate,
+    *,
+    issuer: Issuer,
+    profile: Profile,
+    subject: str,
+    public_key_sha256: str,
+    holder: str,
+    now: datetime,
+) -> Certificate:
+    """What is written down before the issuer's key signs."""
+    return Certificate(
+        id=new_id(),
+        domain_id=issuer.domain_id,
+        issuer=issuer,
+        serial=serial_hex(linted.serial_number),
+        holder=holder,
+        profile=profile.name,
+        state=CertificateState.REQUESTED,
+        subject=subject,
+        public_key_sha256=public_key_sha256,
+        not_before=linted.not_valid_before_utc,
+        not_after=linted.not_valid_after_utc,
+        requested_at=now,
+    )
 
 
 def _bind_key(public_key_sha256: str, holder: str) -> None:
@@ -185,25 +199,3 @@ def _store(row: Certificate, certificate: x509.Certificate, *, actor: Actor, now
                 "not_after": row.not_after.isoformat(),
             },
         )
-
-
-def abandon_unsigned(*, now: datetime) -> list[CertificateId]:
-    """Revokes what was requested long ago and never stored: it may have been signed before a crash."""
-    found = Certificate.objects.filter(state=CertificateState.REQUESTED, requested_at__lt=now - UNSIGNED_FOR)
-    return [
-        each for each in map(CertificateId, found.order_by("id").values_list("id", flat=True)) if _abandon(each, now)
-    ]
-
-
-def _abandon(certificate: CertificateId, now: datetime) -> bool:
-    """Whether it was revoked; one that can not be is logged, and keeps nobody else waiting."""
-    try:
-        with transaction.atomic():
-            row = lock_certificate(certificate)
-            if row.state != CertificateState.REQUESTED:
-                return False
-            revoke_row(row, reason=ReasonCode.SUPERSEDED, actor=SYSTEM, now=now, note="never stored after signing")
-    except DomainError:
-        log.exception("the request %s could not be given up", certificate)
-        return False
-    return True

@@ -140,15 +140,15 @@ def test_one_request_that_can_not_be_given_up_keeps_no_other_waiting(
 ) -> None:
     first, second = issue_device("a"), issue_device("b")
     Certificate.objects.filter(id__in=[first.id, second.id]).update(state="requested", der=None, fingerprint=None)
-    issuing = sys.modules[MissignedError.__module__]  # its name in the package is the function's
-    right = issuing.revoke_row
+    abandoning = sys.modules["pki.services.abandon_unsigned"]  # in the package that name is the function's
+    right = abandoning.revoke_row
 
     def fail_once(row: Certificate, **rest: Any) -> Any:
         if row.id == first.id:
             raise DomainError("the device is not known.")
         return right(row, **rest)
 
-    monkeypatch.setattr(issuing, "revoke_row", fail_once)
+    monkeypatch.setattr(abandoning, "revoke_row", fail_once)
     with caplog.at_level(logging.CRITICAL):
         assert services.abandon_unsigned(now=now + timedelta(minutes=11)) == [second.id]
 
