@@ -5,10 +5,12 @@ Its secrets are made once for each installation and kept in GATEHOUSE_HOME/embed
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 from datetime import datetime
@@ -66,9 +68,8 @@ def embedded_listeners() -> list[Listener]:
 
 def prepare_embedded(*, now: datetime) -> list[str] | None:
     """The command line that starts it, once its files are in order; None if no such broker is registered."""
-    known = queries.find_broker_id(name=NAME)
-    broker = queries.get_broker(id=known) if known else None
-    if broker is None or broker.kind is not AdapterKind.NATS:
+    broker = _registered()
+    if broker is None:
         return None
     connection = embedded_connection()
     if not _is_free(connection["port"]):
@@ -78,8 +79,7 @@ def prepare_embedded(*, now: datetime) -> list[str] | None:
         change_connection(broker=broker.id, connection=connection, actor=SYSTEM, now=now)
     if list(broker.listeners) != embedded_listeners():
         change_listeners(broker=broker.id, listeners=embedded_listeners(), actor=SYSTEM, now=now)
-    _renew_certificate(broker, now=now)
-    _write(_folder() / "ca.crt", pki.trust_bundle(domain=broker.domain))
+    _renew_certificates(broker, now=now)
     server = NatsServer(
         folder=_folder(),
         name="gatehouse-embedded",
@@ -97,8 +97,34 @@ def prepare_embedded(*, now: datetime) -> list[str] | None:
     return [_binary(), "--config", str(_folder() / "nats.conf")]
 
 
+def refresh_embedded(*, now: datetime) -> bool:
+    """Whether the server, if it runs on this machine, was given a newer certificate or trust bundle.
+
+    It then closes every connection; devices come back by themselves. Once in two months, if no CA changes.
+    """
+    pid_file = _home() / "nats.pid"
+    broker = _registered() if pid_file.exists() else None
+    if broker is None or not _renew_certificates(broker, now=now):
+        return False
+    pid = int(pid_file.read_text())
+    with contextlib.suppress(OSError):  # it has ended; the next start reads the new files
+        if str(_home() / "nats.conf").encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGHUP)
+    return True
+
+
+def _registered() -> Broker | None:
+    known = queries.find_broker_id(name=NAME)
+    broker = queries.get_broker(id=known) if known else None
+    return broker if broker and broker.kind is AdapterKind.NATS else None
+
+
+def _home() -> Path:
+    return Path(settings.GATEHOUSE_HOME) / "embedded"
+
+
 def _folder() -> Path:
-    folder = Path(settings.GATEHOUSE_HOME) / "embedded"
+    folder = _home()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder
@@ -120,21 +146,26 @@ def _write(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _renew_certificate(broker: Broker, *, now: datetime) -> None:
-    """A server certificate, unless the one there has a third of its life before it."""
-    path = _folder() / "server.crt"
-    if path.exists() and not is_due(path.read_bytes(), now=now):
-        return
-    issued = issue_server_certificate(
-        broker=broker.id,
-        domain=broker.domain,
-        dns_names=["localhost"],
-        ip_addresses=[HOST, "::1"],
-        actor=SYSTEM,
-        now=now,
-    )
-    _write(_folder() / "server.key", issued.key_pem)
-    _write(path, issued.chain_pem)
+def _renew_certificates(broker: Broker, *, now: datetime) -> bool:
+    """Whether there is something new: a server certificate, once a third of its life is left, or the trust bundle."""
+    folder = _folder()
+    path, trust, bundle = folder / "server.crt", folder / "ca.crt", pki.trust_bundle(domain=broker.domain)
+    renew = not path.exists() or is_due(path.read_bytes(), now=now)
+    if renew:
+        issued = issue_server_certificate(
+            broker=broker.id,
+            domain=broker.domain,
+            dns_names=["localhost"],
+            ip_addresses=[HOST, "::1"],
+            actor=SYSTEM,
+            now=now,
+        )
+        _write(folder / "server.key", issued.key_pem)
+        _write(path, issued.chain_pem)
+    if not renew and trust.exists() and trust.read_text(encoding="utf-8") == bundle:
+        return False
+    _write(trust, bundle)
+    return True
 
 
 def _is_free(port: int) -> bool:

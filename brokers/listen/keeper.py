@@ -15,6 +15,7 @@ from django.db import DatabaseError, close_old_connections
 from brokers import queries
 from brokers.conf import adapter_for
 from brokers.core.values import AdapterKind, BrokerId, BrokerLink
+from brokers.embedded import refresh_embedded
 from brokers.listen.callout import Callout
 from brokers.listen.refusals import RefusalLog
 from brokers.services.presence import note_event, replace_sessions
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3
 STOCK_SECONDS = 30
+REFRESH_SECONDS = 3600
 WATCH_PAUSE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
 LAST_SECONDS = 1.0
@@ -49,7 +51,11 @@ class Keeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; brokers that come or go meanwhile are noticed within three seconds."""
+        due = time.monotonic()
         while not stop.is_set():
+            if time.monotonic() >= due:
+                await asyncio.to_thread(_refresh)
+                due = time.monotonic() + REFRESH_SECONDS
             try:
                 links = await asyncio.to_thread(_links)
             except DatabaseError:
@@ -109,6 +115,15 @@ class Keeper:
             lasted = time.monotonic() - began > LONGEST_PAUSE_SECONDS
             pause = FIRST_PAUSE_SECONDS if lasted else min(2 * pause, LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
+
+
+def _refresh() -> None:
+    close_old_connections()
+    try:
+        if refresh_embedded(now=utc_now()):
+            log.info("the embedded broker has a new certificate")
+    except Exception:  # tried again in an hour; the certificate has a month left
+        log.exception("the certificate of the embedded broker could not be renewed")
 
 
 def _links() -> dict[BrokerId, BrokerLink]:

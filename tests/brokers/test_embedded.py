@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import stat
 import subprocess
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,12 +18,12 @@ from pytest_django import Settings
 
 from brokers import queries, services
 from brokers.core.values import AdapterKind, Broker
-from brokers.embedded import embedded_connection, embedded_listeners, prepare_embedded
+from brokers.embedded import embedded_connection, embedded_listeners, prepare_embedded, refresh_embedded
 from kernel import queries as journal
 from kernel.core.clock import utc_now
 from tests.brokers.fleet import Fleet
 from tests.cast import ADA
-from tests.servers import free_port
+from tests.servers import free_port, is_open, wait_until
 
 
 @pytest.fixture
@@ -152,3 +154,40 @@ def test_server_certificate_is_renewed_in_its_last_third(broker: Broker, home: P
         ["openssl", "x509", "-in", path, "-noout", "-pubkey"], capture_output=True, check=True, timeout=10
     )
     assert key.stdout == shown.stdout
+
+
+def served(port: int) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode())
+
+
+@pytest.mark.e2e
+def test_running_server_shows_the_renewed_certificate(broker: Broker, home: Path, settings: Settings) -> None:
+    now, path = utc_now(), home / "embedded" / "server.crt"
+    assert not refresh_embedded(now=now)  # there is no server yet
+    server = subprocess.Popen(prepare(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        port = settings.GATEHOUSE_MQTT_PORT
+        wait_until(lambda: is_open(port), seconds=10, what="NATS listens")
+        before = served(port)
+        assert not refresh_embedded(now=now)
+        assert refresh_embedded(now=now + (before.not_valid_after_utc - now) * 0.7)
+        wait_until(lambda: served(port) != before, seconds=3, what="the new certificate")
+        assert served(port) == x509.load_pem_x509_certificate(path.read_bytes())
+        assert server.poll() is None
+    finally:
+        server.kill()
+        server.wait(5)
+
+
+def test_pid_that_is_another_programs_by_now_is_left_alone(broker: Broker, home: Path) -> None:
+    prepare()
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        (home / "embedded" / "nats.pid").write_text(str(bystander.pid))
+        (home / "embedded" / "ca.crt").unlink()
+        assert refresh_embedded(now=utc_now())
+        time.sleep(0.2)
+        assert bystander.poll() is None  # SIGHUP would have ended it
+    finally:
+        bystander.kill()
+        bystander.wait(5)

@@ -90,6 +90,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
 def house(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     house = House()
     monkeypatch.setattr(keeper, "_links", house.read)
+    monkeypatch.setattr(keeper, "refresh_embedded", lambda **_: False)
     monkeypatch.setattr(keeper, "note_event", house.note)
     monkeypatch.setattr(keeper, "replace_sessions", house.replace)
     monkeypatch.setattr(keeper, "LOOK_SECONDS", 0.2)

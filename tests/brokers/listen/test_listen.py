@@ -87,7 +87,8 @@ def test_kill_of_the_listener_loses_nothing(running: Fleet) -> None:
     wait_session(running, "kill-1")
     wait_session(running, "kill-0")
     wait_session(running, "kill-2", present=False)
-    old.close(), new.close()
+    old.close()
+    new.close()
 
 
 def test_listener_ends_at_once(running: Fleet) -> None:
