@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.house import Enrolled, Fleet
 from tests.e2e.mqtt import MqttDevice
-from tests.servers import wait_until
+from tests.servers import is_open, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -117,8 +117,11 @@ def test_nobody_enters_while_the_listener_hangs(running: Fleet) -> None:
 def test_broker_that_is_killed_is_answered_again(running: Fleet) -> None:
     one = running.enroll("restart-1")
     old = admit(running, one)
-    os.kill(broker_process(running), signal.SIGKILL)
+    first = broker_process(running)
+    os.kill(first, signal.SIGKILL)
     assert old.wait_closed(seconds=3)
+    wait_until(lambda: [*running.house.processes("nats-server"), first][0] != first, seconds=5, what="another one")
+    wait_until(lambda: is_open(running.house.mqtt_port), seconds=5, what="it listens")
     new = admit(running, one)
     wait_session(running, "restart-1")
     new.close()
