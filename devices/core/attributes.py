@@ -130,7 +130,7 @@ def _fault(value: Any, spec: AttributeSpec) -> str | None:
         return f"has to be a {spec.type}"
     if isinstance(value, str):
         return _text_fault(value, spec)
-    if not -MAX_NUMBER <= value <= MAX_NUMBER:  # false for NaN too
+    if isinstance(value, int | float) and not -MAX_NUMBER <= value <= MAX_NUMBER:  # false for NaN too
         return f"has to lie between -{MAX_NUMBER} and {MAX_NUMBER}"
     return None
 

@@ -25,6 +25,7 @@ from devices.services.enrolment_tokens import (
     mint_enrolment_token,
     revoke_enrolment_token,
 )
+from devices.services.import_devices import import_devices
 from devices.services.register_device import register_device
 from devices.services.renew_credential import renew_credential
 
@@ -42,6 +43,7 @@ __all__ = [
     "decommission_device",
     "deny_request",
     "enroll_device",
+    "import_devices",
     "mint_enrolment_token",
     "quarantine_device",
     "register_device",

@@ -103,7 +103,8 @@ def _signed_before(device: Device, request: EnrolmentRequest) -> IssuedCertifica
 def _take_back(request: EnrolmentRequest) -> None:
     """Undoes a wish that can not be granted; unless the key is the device's already, so that a retry completes it."""
     with transaction.atomic():
-        if pki.holder_of_key(public_key_sha256=request.public_key_sha256) == holder_of(DeviceId(request.device_id)):
+        holder = pki.holder_of_key(public_key_sha256=request.public_key_sha256)
+        if request.device_id is not None and holder == holder_of(DeviceId(request.device_id)):
             return
         deleted, _ = EnrolmentRequest.objects.filter(id=request.id, state=RequestState.APPROVED).delete()
         if deleted:
@@ -115,7 +116,7 @@ def _settle(request: EnrolmentRequest, certificate: IssuedCertificate, *, now: d
 
     Whoever comes first stores the certificate; the device is locked before its request, as everywhere.
     """
-    device = Device.objects.select_for_update().filter(id=request.device_id).first()
+    device = Device.objects.select_for_update().filter(id__in=[request.device_id]).first()
     rows = EnrolmentRequest.objects.select_for_update(of=("self",)).select_related("profile")
     row = rows.filter(id=request.id).first()
     if row is None or device is None or row.state == RequestState.ISSUED:

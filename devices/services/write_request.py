@@ -84,6 +84,8 @@ def let_go(request: EnrolmentRequest) -> None:
     Within the caller's transaction. A device that was registered ahead is so again.
     """
     give_back_use(request.token)
+    if request.device_id is None:
+        return
     begun = Device.objects.filter(id=request.device_id, state=DeviceState.ENROLLING)
     if request.device_is_new:
         begun.delete()

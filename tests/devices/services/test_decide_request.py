@@ -8,7 +8,7 @@ import pytest
 
 from devices import queries, services
 from devices.core.tokens import TokenExpired
-from devices.core.values import DeviceState, EnrolmentRequestId, RequestState
+from devices.core.values import DeviceId, DeviceState, EnrolmentRequestId, RequestState
 from devices.models import Device
 from devices.services.decide_request import AlreadyDecided, UnknownRequest
 from devices.services.domains import NameTaken
@@ -107,7 +107,9 @@ def test_name_is_taken_while_it_waits(north: Factory) -> None:
 
 def test_device_revoked_while_it_waits_is_not_enrolled(north: Factory) -> None:
     waiting = north.wait()
-    services.revoke_device(device=Device.objects.get().id, reason=ReasonCode.UNSPECIFIED, actor=ADA, now=north.now)
+    services.revoke_device(
+        device=DeviceId(Device.objects.get().id), reason=ReasonCode.UNSPECIFIED, actor=ADA, now=north.now
+    )
     with pytest.raises(DeviceRefused):
         services.approve_request(request=waiting.request, actor=ADA, now=north.now)
     assert pki.certificates_of(holder=f"device:{Device.objects.get().id}") == []

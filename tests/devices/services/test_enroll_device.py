@@ -13,11 +13,11 @@ from devices import queries, services
 from devices.core.attributes import BadAttributes
 from devices.core.names import BadName
 from devices.core.tokens import TokenExpired, TokenRefused, TokenSpent, WrongNetwork
-from devices.core.values import CredentialState, DeviceState
+from devices.core.values import CredentialState, DeviceId, DeviceState
 from devices.models import Credential, Device, Domain, EnrolmentRequest, EnrolmentToken
 from devices.services import grant_request
 from devices.services.domains import NameTaken
-from devices.services.issue_credential import DeviceRefused, NoIssuer
+from devices.services.issue_credential import DeviceRefused, NoIssuer, issue_for
 from devices.services.write_request import KeyInUse, NotTheSame
 from kernel.core.errors import Conflict, DomainError, Invalid, Unavailable
 from kernel.queries import list_entries
@@ -396,10 +396,10 @@ def test_retry_completes_what_failed_once_the_key_was_bound(
 def test_device_revoked_between_signing_and_storing_has_no_good_certificate(
     north: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine = grant_request.issue_for
+    genuine = issue_for
 
     def issue_and_be_thrown_out(device: Device, csr: str, **kwargs: object) -> object:
-        services.revoke_device(device=device.id, reason=ReasonCode.UNSPECIFIED, actor=ADA, now=north.now)
+        services.revoke_device(device=DeviceId(device.id), reason=ReasonCode.UNSPECIFIED, actor=ADA, now=north.now)
         return genuine(device, csr, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(grant_request, "issue_for", issue_and_be_thrown_out)
