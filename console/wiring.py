@@ -159,7 +159,7 @@ def _is_leaving(device: str) -> bool:
     """Whether the device itself is being thrown out, in an entry of its own that has the same steps."""
     try:
         state = fleet.get_device(device=DeviceId(UUID(device))).state
-    except fleet.UnknownDevice:
+    except (fleet.UnknownDevice, ValueError):  # whoever holds it, a revocation goes through
         return False
     return state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}
 

@@ -29,7 +29,6 @@ _STATES = {
     "issued": ("ok", "done"),
     "requested": ("info", "pending"),
     "held": ("warn", "suspend"),
-    "abandoned": ("idle", "failed"),
     "staged": ("info", "pending"),
     "retiring": ("warn", "pending"),
     "expired": ("idle", "failed"),
