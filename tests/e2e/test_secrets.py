@@ -1,0 +1,55 @@
+"""No secret that an installation makes stands in its logs, its database, its queue or a command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.house import Fleet, House
+from tests.e2e.user import KeyPair, curl
+
+pytestmark = pytest.mark.e2e
+
+
+def test_secrets_are_kept_nowhere_in_the_clear(house: House, fleet: Fleet) -> None:
+    token = fleet.application.mint_token()
+    pair = KeyPair(fleet.folder, "secretive")
+    fleet.keep(pair, fleet.send_csr(pair, token=token, name="secretive"))
+    curl("POST", f"{house.url}/api/v1/enroll/", bearer=token, sent={"csr": "nonsense", "name": "x"})
+    curl("GET", house.facts["operator"]["setup_url"])
+    connection = {"host": "127.0.0.1", "port": 9, "username": "u", "password": "password-of-a-broker"}
+    sent = {"name": "secret-hall", "kind": "mosquitto-dynsec", "connection": connection, "listeners": []}
+    fleet.post("brokers/", sent, status=201)
+    fleet.application.call("POST", "brokers/secret-hall/plan/", {})
+    fleet.application.call("DELETE", "brokers/secret-hall/")
+
+    embedded = json.loads((house.home / "embedded" / "connection.json").read_text())
+    secrets = {
+        "application": house.facts["application"]["client_secret"],
+        "access token": fleet.application.token,
+        "enrolment token": token.partition(".")[2],
+        "setup link": house.facts["operator"]["setup_url"].rstrip("/").rpartition("/")[2],
+        "broker password": "password-of-a-broker",
+        "system password": embedded["system_password"],
+        "callout password": embedded["callout_password"],
+        "issuer seed": embedded["issuer_seed"],
+        "master key": (house.home / "master.key").read_text().strip(),
+        "secret key": (house.home / "secret.key").read_text().strip(),
+    }
+    places = [path for folder in ("logs", "queue") for path in (house.home / folder).rglob("*") if path.is_file()]
+    places += [path for path in house.home.glob("gatehouse.sqlite3*") if path.is_file()]
+    places += [Path(f"/proc/{process}/cmdline") for process in house.processes()]
+    assert len(places) > 10
+    for place in places:
+        held = _octets(place)
+        found = [name for name, secret in secrets.items() if secret.encode() in held]
+        assert found == [], f"{place} has the {', '.join(found)}"
+
+
+def _octets(place: Path) -> bytes:
+    try:
+        return place.read_bytes()
+    except OSError:  # a message that was just taken, a process that has just ended
+        return b""
