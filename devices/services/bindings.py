@@ -12,6 +12,7 @@ from acl import queries as roles
 from acl.core.values import RoleId
 from devices.core.values import BindingId, DeviceId
 from devices.models import Binding, Device, DeviceType, Domain, Group
+from devices.queries.bindings import target_of
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, Invalid, NotFound
 from kernel.core.ids import DomainId, new_id
@@ -67,7 +68,7 @@ def unbind_role(*, binding: BindingId, actor: Actor, now: datetime) -> None:
         row = Binding.objects.select_for_update(of=("self",)).select_related("role").filter(id=binding).first()
         if row is None:
             raise UnknownBinding("There is no such binding: it may have been removed already.")
-        via, target = _described(row)
+        via, target, _ = target_of(row)
         role = row.role.name
         row.delete()
         row.id = binding
@@ -102,16 +103,6 @@ def _found(row: _Row | None, what: str, name: str) -> _Row:
     if row is None:
         raise UnknownTarget(f"There is no {what} {name[:80]!r} in this domain.")
     return row
-
-
-def _described(row: Binding) -> tuple[str, str]:
-    if row.device:
-        return "device", row.device.name
-    if row.group:
-        return "group", row.group.name
-    if row.device_type:
-        return "device_type", row.device_type.name
-    return "domain", row.domain.slug
 
 
 def _record(action: str, row: Binding, *, role: str, via: str, target: str, actor: Actor, now: datetime) -> None:

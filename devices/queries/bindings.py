@@ -1,0 +1,57 @@
+"""Who has which role."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from acl.core.values import RoleId
+from devices.core.values import BindingId
+from devices.models import Binding
+from kernel.core.ids import DomainId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindingRow:
+    """A role given to something: `via` is device, group, device_type or domain; `target` is its name."""
+
+    id: BindingId
+    domain: DomainId
+    role: RoleId
+    via: str
+    target: str
+    target_id: str
+
+
+def list_bindings(*, domains: Collection[DomainId], role: RoleId | None = None) -> list[BindingRow]:
+    """Every binding of the domains, of one role if it is given."""
+    rows = Binding.objects.select_related("device", "group", "device_type", "domain").filter(domain_id__in=domains)
+    return [_binding(row) for row in (rows.filter(role_id=role) if role else rows).order_by("id")]
+
+
+def binding_exists(*, binding: BindingId, domains: Collection[DomainId]) -> bool:
+    """Whether there is such a binding in one of the domains."""
+    return Binding.objects.filter(id=binding, domain_id__in=domains).exists()
+
+
+def _binding(row: Binding) -> BindingRow:
+    via, target, target_id = target_of(row)
+    return BindingRow(
+        id=BindingId(row.id),
+        domain=DomainId(row.domain_id),
+        role=RoleId(row.role_id),
+        via=via,
+        target=target,
+        target_id=target_id,
+    )
+
+
+def target_of(row: Binding) -> tuple[str, str, str]:
+    """(via, name, id) of what a binding gives its role to; load it with its four relations."""
+    if row.device:
+        return "device", row.device.name, str(row.device_id)
+    if row.group:
+        return "group", row.group.name, str(row.group_id)
+    if row.device_type:
+        return "device_type", row.device_type.name, str(row.device_type_id)
+    return "domain", row.domain.slug, str(row.domain_id)

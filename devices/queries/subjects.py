@@ -1,0 +1,115 @@
+"""Devices as brokers judge them: the principal, and the policy in force for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.db.models import Q
+
+from acl import queries as roles
+from acl.core.values import BindingRef, BoundRule, CertificateFields, Principal, RoleId
+from devices.core.values import CredentialState, Device, DeviceId, DeviceState, DeviceSubject
+from devices.models import Binding
+from devices.models import Credential as CredentialRow
+from devices.models import Device as DeviceRow
+from devices.queries.bindings import target_of
+from devices.queries.devices import UnknownDevice
+from kernel.core.ids import DomainId
+
+
+def subject_of(*, device: DeviceId) -> DeviceSubject:
+    """The device with its principal and the policy in force for it. Raises UnknownDevice."""
+    row = DeviceRow.objects.whole().filter(id=device).first()
+    if row is None:
+        raise UnknownDevice("There is no such device.")
+    [subject] = _subjects([row])
+    return subject
+
+
+def iterate_subjects(*, domain: DomainId, after: str = "", chunk: int = 500) -> Iterator[DeviceSubject]:
+    """Every device of the domain by auth id, beyond `after`; a fixed number of queries for each `chunk`."""
+    while True:
+        rows = list(DeviceRow.objects.whole().filter(domain_id=domain, auth_id__gt=after).order_by("auth_id")[:chunk])
+        if not rows:
+            return
+        yield from _subjects(rows)
+        after = rows[-1].auth_id
+
+
+def _subjects(rows: list[DeviceRow]) -> Iterator[DeviceSubject]:
+    """Subjects of devices of one domain."""
+    domain = rows[0].domain
+    bindings = _bindings_for(rows)
+    wanted = {RoleId(binding.role_id) for binding in bindings}
+    if domain.quarantine_role_id:
+        wanted.add(RoleId(domain.quarantine_role_id))
+    by_id = roles.roles_by_id(ids=wanted)
+    fields = _certificate_fields(rows)
+    for row in rows:
+        policy: list[BoundRule] = []
+        if row.state == DeviceState.QUARANTINED and domain.quarantine_role_id:
+            role = by_id[RoleId(domain.quarantine_role_id)]
+            policy = [BoundRule(rule=rule, role_name=role.name) for rule in role.rules]
+        elif row.state == DeviceState.ACTIVE:
+            policy = [bound for binding in bindings if _reaches(binding, row) for bound in _bound(binding, by_id)]
+        device = row.as_value()
+        yield DeviceSubject(device=device, principal=_principal(device, fields.get(device.id)), policy=tuple(policy))
+
+
+def _bindings_for(rows: Iterable[DeviceRow]) -> list[Binding]:
+    rows = list(rows)
+    groups = {group.id for row in rows for group in row.groups.all()}
+    reach = (
+        Q(whole_domain=True)
+        | Q(device_id__in=[row.id for row in rows])
+        | Q(group_id__in=groups)
+        | Q(device_type_id__in={row.device_type_id for row in rows})
+    )
+    found = Binding.objects.filter(reach, domain_id=rows[0].domain_id).order_by("id")
+    return list(found.select_related("device", "group", "device_type", "domain"))
+
+
+def _reaches(binding: Binding, row: DeviceRow) -> bool:
+    if binding.whole_domain:
+        return True
+    if binding.device_id:
+        return binding.device_id == row.id
+    if binding.group_id:
+        return any(group.id == binding.group_id for group in row.groups.all())
+    return binding.device_type_id == row.device_type_id
+
+
+def _bound(binding: Binding, by_id: Mapping[RoleId, Any]) -> list[BoundRule]:
+    via, target, _ = target_of(binding)
+    ref = BindingRef(id=binding.id, via=via, target=target)
+    role = by_id[RoleId(binding.role_id)]
+    return [BoundRule(rule=rule, role_name=role.name, binding=ref) for rule in role.rules]
+
+
+def _certificate_fields(rows: Iterable[DeviceRow]) -> dict[DeviceId, CertificateFields]:
+    """What templates may take from each device's newest active certificate."""
+    live = CredentialRow.objects.filter(device_id__in=[row.id for row in rows], state=CredentialState.ACTIVE)
+    found = live.order_by("id").values_list(
+        "device_id", "certificate__serial", "device__auth_id", "device__domain__slug"
+    )
+    return {
+        DeviceId(device): CertificateFields(
+            cn=auth_id, serial=serial, san_uri=f"urn:gatehouse:{domain}:device:{device}"
+        )
+        for device, serial, auth_id, domain in found
+    }
+
+
+def _principal(device: Device, certificate: CertificateFields | None) -> Principal:
+    return Principal(
+        id=str(device.id),
+        auth_id=device.auth_id,
+        client_id=device.client_id,
+        username=device.auth_id,
+        domain=device.domain_slug,
+        device_type=device.device_type,
+        groups=device.groups,
+        attributes=device.attributes,
+        certificate=certificate,
+    )
