@@ -125,7 +125,9 @@ def _settle(request: EnrolmentRequest, certificate: IssuedCertificate, *, now: d
         return None
     add_credential(device, certificate)
     device.state, device.enrolled_at = DeviceState.ACTIVE, now
-    device.save(update_fields=["state", "enrolled_at"])
+    device.attributes = {**row.attributes, **device.attributes}
+    device.hardware_serial = device.hardware_serial or row.hardware_serial
+    device.save(update_fields=["state", "enrolled_at", "attributes", "hardware_serial"])
     row.device, row.state, row.certificate_id = device, RequestState.ISSUED, certificate.id
     row.save(update_fields=["state", "certificate"])
     record(

@@ -112,7 +112,8 @@ def _begin(wish: Wish, profile: EnrolmentProfile, *, now: datetime) -> Device:
 def _match(known: Device, wish: Wish, profile: EnrolmentProfile) -> Device:
     """A device that was registered ahead, if it is the same; a name that was ever enrolled is never taken over.
 
-    What was registered stands: attributes that policy may hang on can be added by the device, and not changed.
+    What was registered stands: attributes that policy may hang on can be added by the device, and not changed. They
+    are kept once the wish is granted, so that one that comes to nothing leaves nothing behind.
     """
     if known.state != DeviceState.PRE_REGISTERED:
         raise NameTaken(f"The name {known.name} belongs to another device, and stays reserved for it: choose another.")
@@ -126,9 +127,8 @@ def _match(known: Device, wish: Wish, profile: EnrolmentProfile) -> Device:
     attributes = check_attributes({**known.attributes, **wish.attributes}, parse_schema(profile.device_type.schema))
     if changed := sorted(name for name, value in known.attributes.items() if attributes[name] != value):
         raise BadAttributes(f"The attribute {changed[0]} is registered with another value: leave it out.")
-    known.state, known.attributes = DeviceState.ENROLLING, attributes
-    known.hardware_serial = wish.hardware_serial or known.hardware_serial
-    known.save(update_fields=["state", "attributes", "hardware_serial"])
+    known.state = DeviceState.ENROLLING
+    known.save(update_fields=["state"])
     return known
 
 

@@ -307,6 +307,15 @@ def test_attribute_registered_ahead_is_not_changed_by_the_device(north: Factory)
     assert Device.objects.get().state == DeviceState.PRE_REGISTERED
 
 
+def test_wish_that_comes_to_nothing_leaves_no_serial_and_no_attribute(north: Factory) -> None:
+    north.register(attributes={"wet": True})
+    waits = north.wait(hardware_serial="foreign", attributes={"site": "elsewhere"})
+    services.deny_request(request=waits.request, actor=ADA, now=north.now)
+    assert (Device.objects.get().hardware_serial, Device.objects.get().attributes) == ("", {"wet": True})
+    made = north.enroll(hardware_serial="own", attributes={"site": "hall"})
+    assert (made.device.hardware_serial, made.device.attributes) == ("own", {"site": "hall", "wet": True})
+
+
 @pytest.mark.parametrize("serial", ["", "SN-2"])
 def test_another_serial_than_registered_is_refused(north: Factory, serial: str) -> None:
     north.register(hardware_serial="SN-1")
