@@ -23,6 +23,7 @@ from devices.services.issue_credential import (
     revoke_stray,
 )
 from kernel.core.actor import Actor, ActorKind
+from kernel.core.errors import Conflict
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record
@@ -30,7 +31,14 @@ from pki import queries as pki
 from pki.core.csr import inspect_csr
 from pki.core.values import CertificateId, CertificateState, IssuedCertificate
 
+MOST_GOOD = 16
 _MAY_RENEW = frozenset({DeviceState.ACTIVE, DeviceState.QUARANTINED})
+
+
+class TooManyCertificates(Conflict):
+    """The device was given many certificates that are still good."""
+
+    code = "too-many-certificates"
 
 
 def renew_credential(
@@ -40,7 +48,7 @@ def renew_credential(
 
     The certificate that was shown retires: it is good until it ends. Showing it again with the same new key gives the
     same certificate. A `proof` is taken once. Not to be called in a transaction.
-    Raises CertificateRefused, BadProof, DeviceRefused, and what issuing raises.
+    Raises CertificateRefused, BadProof, DeviceRefused, TooManyCertificates, and what issuing raises.
     """
     presented = pki.verify_presented(chain=chain, now=now)
     device = device_of_certificate(certificate=presented.id)
@@ -52,6 +60,7 @@ def renew_credential(
         _use(proof, now=now)
     given = _given_before(row, presented, facts.public_key_sha256, now=now)
     if given is None:
+        _check_few(row, now=now)
         actor = Actor(kind=ActorKind.DEVICE, id=str(row.id), label=row.name, address=address)
         certificate = issue_for(row, csr, actor=actor, now=now)
         given = _settle(row, presented, certificate, actor=actor, now=now)
@@ -69,6 +78,20 @@ def _use(proof: Proof, *, now: datetime) -> None:
             UsedProof.objects.create(jti=f"{leaf}:{proof.jti}", until=proof.replay_until)
     except IntegrityError as error:
         raise BadProof("This proof was used before: sign a fresh one with a new jti.") from error
+
+
+def _check_few(device: Device, *, now: datetime) -> None:
+    """Raises TooManyCertificates. Each has to be revoked when the device is thrown out, which must not take long."""
+    good = Credential.objects.filter(
+        device=device,
+        state__in=[CredentialState.ACTIVE, CredentialState.RETIRING],
+        not_after__gt=now,
+        certificate__state=CertificateState.ISSUED,
+    )
+    if good.count() >= MOST_GOOD:
+        raise TooManyCertificates(
+            f"The device has {MOST_GOOD} certificates that are still good: use one of them, or have some revoked."
+        )
 
 
 def _given_before(

@@ -15,6 +15,7 @@ from devices.core.values import CredentialState, DeviceState
 from devices.models import Device, UsedProof
 from devices.services import Enrolment, renew_credential
 from devices.services.issue_credential import DeviceRefused
+from devices.services.renew_credential import MOST_GOOD, TooManyCertificates
 from kernel.core.errors import Conflict
 from kernel.queries import list_entries
 from pki import queries as pki
@@ -91,6 +92,17 @@ def test_device_that_lost_its_next_key_may_ask_for_another(north: Factory) -> No
     first = north.enroll()
     renew(north, first)
     assert renew(north, first).device.state is DeviceState.ACTIVE
+
+
+def test_device_can_not_heap_certificates_up_until_throwing_it_out_takes_long(north: Factory) -> None:
+    first = north.enroll()
+    others = [renew(north, first) for _ in range(MOST_GOOD - 1)]
+    with pytest.raises(TooManyCertificates):
+        renew(north, first)
+    pki_services.revoke_certificate(
+        certificate=others[0].certificate.id, reason=ReasonCode.SUPERSEDED, actor=ADA, now=north.now
+    )
+    assert renew(north, first)
 
 
 def test_proof_is_taken_once(north: Factory) -> None:
