@@ -58,16 +58,19 @@ def _answer(
 
 
 class RequestBounds:
-    """Refuses a body above DATA_UPLOAD_MAX_MEMORY_SIZE and an address with NUL, before anything reads it."""
+    """Refuses a body above DATA_UPLOAD_MAX_MEMORY_SIZE or of unknown length, and an address with NUL, unread."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """413, 400, or what follows."""
+        """400, 411, 413, or what follows."""
         if "%00" in request.META.get("QUERY_STRING", "") or "\x00" in request.path:
             detail = "An address can not hold the character NUL."
             return problem_response(request, HTTPStatus.BAD_REQUEST, detail)
+        if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+            detail = "The body has no length: send Content-Length, not a chunked body."
+            return problem_response(request, HTTPStatus.LENGTH_REQUIRED, detail)
         length = request.META.get("CONTENT_LENGTH") or "0"
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if not length.isdigit() or int(length[:18]) > limit:

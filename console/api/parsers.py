@@ -20,3 +20,6 @@ class BoundedJSONParser(JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError("The JSON nests too deeply: send a flatter document.") from error
+        except ParseError as error:
+            fault = str(error.detail).removeprefix("JSON parse error - ")
+            raise ParseError(f"The body is no JSON in UTF-8: {fault}.") from error

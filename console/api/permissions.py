@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -25,7 +26,7 @@ class HasScope(BasePermission):
     """Asks for `view.scopes[method]`, and narrows `request.auth` to the domains where that scope holds."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Whether the caller may; False without a caller. Raises InsufficientScope."""
+        """Whether the caller may; False without a caller. Raises InsufficientScope, MethodNotAllowed."""
         if not isinstance(request.auth, Caller):
             return False
         scopes: Mapping[str, str] = getattr(view, "scopes", {})
@@ -33,6 +34,8 @@ class HasScope(BasePermission):
         if scope is None:
             if request.method in {"HEAD", "OPTIONS"}:
                 return True
+            if not hasattr(view, str(request.method).lower()):
+                raise MethodNotAllowed(str(request.method))
             raise InsufficientScope(f"No scope allows {request.method} here.")
         caller = request.auth.within(scope)
         if scope not in caller.scopes:

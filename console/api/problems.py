@@ -37,6 +37,7 @@ _CODE = {
     HTTPStatus.NOT_FOUND: "not-found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
     HTTPStatus.NOT_ACCEPTABLE: "not-acceptable",
+    HTTPStatus.LENGTH_REQUIRED: "length-required",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
     HTTPStatus.TOO_MANY_REQUESTS: "rate-limited",
@@ -99,6 +100,20 @@ _OTHERS: Sequence[tuple[tuple[type[Exception], ...], HTTPStatus, str]] = (
     ((PermissionDenied,), HTTPStatus.FORBIDDEN, "This is not allowed."),
     ((SuspiciousOperation, UnicodeError), HTTPStatus.BAD_REQUEST, "The request can not be understood."),
 )
+# What DRF says names the fault alone, or speaks of Python.
+_DRF_DETAILS: Mapping[type[drf.APIException], str] = {
+    drf.NotAuthenticated: "Send an access token as `Authorization: Bearer <token>`: /oauth/token/ gives one.",
+    drf.MethodNotAllowed: "This method is not for this address: the header Allow lists those that are.",
+    drf.NotAcceptable: "Answers are JSON: accept application/json.",
+    drf.UnsupportedMediaType: "Send the body as JSON, with `Content-Type: application/json`.",
+}
+_FIELD_DETAILS = {
+    "required": "It is missing.",
+    "null": "It may not be null: give a value, or leave it out.",
+    "blank": "It may not be empty.",
+    "not-a-dict": "Give an object.",
+    "not-a-list": "Give a list.",
+}
 _UNEXPECTED = "Something went wrong here; it is in the log under this request id."
 
 
@@ -138,14 +153,14 @@ def _drf_facts(error: drf.APIException) -> _Facts:
         headers["Retry-After"] = str(max(1, round(wait)))
     code = error.get_codes()
     kept = code if isinstance(code, str) and code in {"invalid-token", "csrf"} else ""
-    return status, str(error.detail), kept, (), headers
+    return status, _DRF_DETAILS.get(type(error), str(error.detail)), kept, (), headers
 
 
 def _faults(found: Any, *, pointer: str) -> Iterator[errors.FieldError]:
     """The leaves of DRF's nested error details, each with the JSON pointer (RFC 6901) of its member."""
     if isinstance(found, Mapping) and isinstance(found.get("message"), str) and isinstance(found.get("code"), str):
         code = found["code"].replace("_", "-")
-        yield errors.FieldError(pointer=pointer, code=code, detail=str(found["message"]))
+        yield errors.FieldError(pointer=pointer, code=code, detail=_FIELD_DETAILS.get(code, str(found["message"])))
     elif isinstance(found, Mapping):
         for name, inner in found.items():
             step = "" if name == "non_field_errors" else "/" + str(name).replace("~", "~0").replace("/", "~1")

@@ -14,6 +14,15 @@ from kernel.core.caller import Caller
 class StrictDocument(serializers.Serializer[Any]):
     """Refuses members that it does not know: a misspelt condition would silently change what is meant."""
 
+    def get_fields(self) -> dict[str, Any]:
+        """The fields; a choice that is none of the choices is told them."""
+        fields = super().get_fields()
+        for field in (inner for each in fields.values() for inner in (each, getattr(each, "child", None))):
+            if isinstance(field, serializers.ChoiceField):
+                choices = ", ".join(map(str, field.choices))
+                field.error_messages["invalid_choice"] = f'"{{input}}" is none of {choices}.'
+        return fields
+
     def to_internal_value(self, data: Any) -> Any:
         """The validated input. Raises ValidationError."""
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
