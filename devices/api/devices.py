@@ -22,12 +22,13 @@ from devices.api.documents import (
     permission_documents,
 )
 from devices.core.names import BadName, check_name
-from devices.core.values import Device, DeviceId
+from devices.core.values import Device, DeviceId, DeviceState
 from devices.queries import DeviceFilter, Place
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core import cursor
 from kernel.core.clock import to_rfc3339, utc_now
 from kernel.core.cursor import WrongCursor
+from kernel.core.errors import Invalid
 from kernel.core.ids import EntryId
 from kernel.core.pages import limit_of, page
 from pki import queries as pki
@@ -81,7 +82,7 @@ class DeviceListView(APIView):
         operation_id="listDevices",
         parameters=[
             OpenApiParameter(name="domain", description="Slug of a domain: its devices only."),
-            OpenApiParameter(name="state", description="Devices in this state only."),
+            OpenApiParameter(name="state", enum=[*DeviceState], description="Devices in this state only."),
             OpenApiParameter(name="device_type", description="Devices of this type only."),
             OpenApiParameter(name="group", description="Members of this group only."),
             OpenApiParameter(name="name", description="Devices whose name begins so."),
@@ -239,8 +240,11 @@ def _seen(request: Request, device: UUID) -> Device:
 
 def _filter(asked: Any) -> DeviceFilter:
     attributes = {name.removeprefix("attr."): value for name, value in asked.items() if name.startswith("attr.")}
+    state = asked.get("state", "")
+    if state and state not in set(DeviceState):
+        raise Invalid(f"There is no state {state!r}: the states are {', '.join(DeviceState)}.")
     return DeviceFilter(
-        state=asked.get("state", ""),
+        state=state,
         device_type=asked.get("device_type", ""),
         group=asked.get("group", ""),
         name=asked.get("name") or asked.get("q", ""),
