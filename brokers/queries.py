@@ -120,7 +120,10 @@ def refusals_in(*, domains: Sequence[DomainId], limit: int = 8) -> list[AccessEv
 
 
 def endpoints(domain: DomainId) -> list[BrokerEndpoint]:
-    """Where the devices of the domain connect: each listener of each of its brokers, by name."""
+    """Where the devices of the domain connect: each listener of each broker that holds its policy, by name.
+
+    A broker to which no plan was applied yet knows no device.
+    """
     return [
         BrokerEndpoint(
             name=broker.name,
@@ -130,5 +133,6 @@ def endpoints(domain: DomainId) -> list[BrokerEndpoint]:
             protocol_versions=PROTOCOL_VERSIONS[broker.kind],
         )
         for broker in list_brokers(domains=[domain])
+        if broker.managed_since is not None
         for listener in broker.listeners
     ]

@@ -28,6 +28,8 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
         adapter = adapter_for(queries.link_to(broker=broker))
         try:
             desired = desired_state_of(device=device)
+            # What is heard of the broker ends these rows too, perhaps before it is our turn.
+            before = models.Session.objects.filter(broker=row, device_id=device).count()
             version = _take_away(adapter, desired)
             closed = adapter.disconnect(desired.subjects[0].principal)
         except BrokerUnreachable as error:
@@ -36,7 +38,7 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
         # After an outage the rest is still to be compared: the next push or check does that.
         missed = {"sync": SyncState.PENDING} if row.sync == SyncState.UNREACHABLE else {}
         records.note_contact(broker=broker, now=lease.now(), version=version, desired_digest="", **missed)
-        known = _forget_sessions(row, device, now=lease.now())
+        known = max(before, _forget_sessions(row, device, now=lease.now()))
     return Eviction(closed=known if closed < 0 else closed, detail=_sentence(closed, known))
 
 
