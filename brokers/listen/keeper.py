@@ -140,12 +140,16 @@ def _links() -> dict[BrokerId, BrokerLink]:
 
 
 def _watch(link: BrokerLink, stop: Event) -> None:
-    """Writes down what happens at the broker, over and over, until `stop` is set."""
+    """Writes down what happens at the broker, over and over, until `stop` is set; says once that it is down."""
+    said = ""
     while not stop.is_set():
+        began = time.monotonic()
         try:
             _watch_once(link, stop)
         except DomainError as error:
-            log.info("broker %s is not heard: %s", link.broker.name, error.detail)
+            if error.detail != said or time.monotonic() - began > STOCK_SECONDS:
+                log.info("broker %s is not heard: %s", link.broker.name, error.detail)
+            said = error.detail
         except Exception:  # a watcher that dies would leave the access log blind
             log.exception("watching broker %s failed", link.broker.name)
         stop.wait(WATCH_PAUSE_SECONDS)
