@@ -22,6 +22,7 @@ from kernel.core.journal import Break, Entry, digest_of
 from kernel.queries import list_entries, verify_journal
 
 _MOST_VERIFIED_HERE = 50_000
+_ABBREVIATIONS = {"crl", "ocsp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,15 @@ class EntryRow:
     holds: bool
 
 
+def happened(action: str) -> str:
+    """An action for people: `pki.crl.published` as `CRL published`."""
+    _, _, what = action.partition(".")
+    first, *others = what.replace(".", " ").replace("_", " ").split(" ")
+    return " ".join((first.upper() if first in _ABBREVIATIONS else first.capitalize(), *others))
+
+
 def entry_row(entry: Entry) -> EntryRow:
     """The entry for people; `holds` says that its content is what its digest covers."""
-    _, _, what = entry.action.partition(".")
     changes = list(_changes(entry.before, entry.after))
     return EntryRow(
         seq=entry.seq,
@@ -66,7 +73,7 @@ def entry_row(entry: Entry) -> EntryRow:
         who_kind="" if entry.actor.kind is ActorKind.OPERATOR else entry.actor.kind.value,
         from_address=entry.actor.address,
         action=entry.action,
-        what=what.replace(".", " ").replace("_", " ").capitalize(),
+        what=happened(entry.action),
         subject_kind=entry.subject.kind.partition(".")[2].replace("_", " "),
         subject=entry.subject.label or entry.subject.id,
         subject_address=subject_address(entry.subject),

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from console.views.frame import NotHere, Visit, screen, show
+from console.views.journal import happened
 from kernel.core.ids import EntryId
 from kernel.core.journal import StepState
 from kernel.queries import Operation, OperationStep, find_operation
@@ -39,10 +40,9 @@ class Panel:
 
 def panel_of(operation: Operation) -> Panel:
     """The operation for people."""
-    _, _, words = operation.action.partition(".")
     return Panel(
         id=operation.id,
-        title=words.replace(".", " ").replace("_", " ").capitalize(),
+        title=happened(operation.action),
         state=operation.state.value,
         started_at=operation.started_at,
         open=operation.state in {StepState.PENDING, StepState.RUNNING},

@@ -54,11 +54,13 @@
     if (found_box && !event.target.closest(".jump")) found_box.replaceChildren();
   });
 
-  // Buttons that copy are of use only with scripts.
-  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
-  document.addEventListener("htmx:afterSwap", (event) => {
-    for (const button of event.target.querySelectorAll?.("[data-copy]") ?? []) button.hidden = false;
-  });
+  // Buttons that copy are of use only with scripts, and where the browser lets a page write to the clipboard.
+  const offerCopy = (root) => {
+    if (!navigator.clipboard) return;
+    for (const button of root.querySelectorAll?.("[data-copy]") ?? []) button.hidden = false;
+  };
+  offerCopy(document);
+  document.addEventListener("htmx:afterSwap", (event) => offerCopy(event.target));
   // A second submit of the same form is one too many.
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented || event.target.method !== "post") return;
