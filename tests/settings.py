@@ -22,10 +22,6 @@ if "GATEHOUSE_TEST_DATABASE_URL" in os.environ:
 
 from console.settings import *  # noqa: E402, F403
 
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
-    # a file, as in an installation: threads on a database in memory meet locks that nobody waits for
-    DATABASES["default"]["TEST"] = {"NAME": os.path.join(os.environ["GATEHOUSE_TEST_HOME"], "test.sqlite3")}  # noqa: F405, PTH118
-
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
