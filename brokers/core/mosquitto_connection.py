@@ -19,6 +19,7 @@ from kernel.core.errors import FieldError
 
 _MEMBERS = ("host", "port", "username", "password", "ca_pem", "files")
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a line of its own would speak to whatever else listens at that port
 _MAX_TEXT = 1_024
 _MAX_PEM = 200_000
 
@@ -37,14 +38,13 @@ class MosquittoConnection:
     @classmethod
     def of(cls, members: Mapping[str, Any]) -> MosquittoConnection:
         """The connection that these members, found without error, spell."""
-        files = members.get("files") or {}
         return cls(
             host=members["host"],
             port=members["port"],
             username=members["username"],
             password=members["password"],
             ca_pem=members.get("ca_pem") or "",
-            directory=files.get("directory"),
+            directory=folder_of(members),
         )
 
 
@@ -58,6 +58,12 @@ def connection_errors(connection: object) -> list[FieldError]:
     errors += [error for name in ("username", "password") for error in _text_errors(connection.get(name), name)]
     errors += _tls_errors(connection)
     return errors + _files_errors(connection.get("files"))
+
+
+def folder_of(connection: Mapping[str, Any]) -> str | None:
+    """The folder that a checked connection shares with its broker, or None."""
+    found: str | None = (connection.get("files") or {}).get("directory")
+    return found
 
 
 def is_loopback(host: str) -> bool:
@@ -75,9 +81,9 @@ def _error(name: str, code: str, detail: str) -> FieldError:
 
 
 def _text_errors(value: object, name: str) -> list[FieldError]:
-    if isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and "\0" not in value:
+    if isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and not _CONTROL.search(value):
         return []
-    return [_error(f"/{name}", f"invalid-{name}", f"Give the {name} of the broker's control account as text.")]
+    return [_error(f"/{name}", f"invalid-{name}", f"Give the {name} of the broker's control account as one line.")]
 
 
 def _tls_errors(connection: Mapping[str, Any]) -> list[FieldError]:

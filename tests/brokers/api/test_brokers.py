@@ -54,6 +54,14 @@ def test_name_is_taken_once_for_all_domains(api: Api, caller: Caller, tmp_path: 
     assert (again.status_code, again.json()["code"]) == (409, "broker-name-taken")
 
 
+def test_folder_of_a_broker_of_another_domain_is_not_written_to(api: Api, caller: Caller, tmp_path: Path) -> None:
+    new = {**NEW, "connection": {**NEW["connection"], "files": {"directory": "hall-9"}}}
+    assert api.post("brokers/", new).status_code == 201
+    other = caller(Fleet(tmp_path, slug="south").domain.id, EVERY_SCOPE)
+    again = other.post("brokers/", {**new, "name": "hall-10"})
+    assert (again.status_code, again.json()["code"]) == (409, "broker-folder-shared")
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
@@ -79,6 +87,8 @@ def test_wrong_member_is_named(api: Api, change: dict[str, Any], pointer: str) -
         ({"ca_pem": "nonsense"}, "/connection/ca_pem"),
         ({"port": "1883"}, "/connection/port"),
         ({"username": ""}, "/connection/username"),
+        ({"username": "x\r\nflush_all"}, "/connection/username"),
+        ({"password": f"{PASSWORD}\n"}, "/connection/password"),
         ({"passwort": "x"}, "/connection/passwort"),
         ({"files": {"directory": "../x"}}, "/connection/files/directory"),
     ],
