@@ -1,4 +1,7 @@
-"""How often an address or a client may fail to prove itself before it has to wait."""
+"""How often an address or a client may fail to prove itself before it has to wait.
+
+Each try costs 100 MB and a tenth of a second (Argon2), whoever asks: the bound is also what keeps the others served.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ class TooManyFailures(RateLimited):
     code = "too-many-failures"
 
 
-def _keys(client: str, address: str) -> tuple[tuple[str, int], tuple[str, int]]:
-    return (
-        (f"oauth-failures:{address}:{client.encode().hex()[:160]}", MAX_FAILURES_OF_CLIENT),
-        (f"oauth-failures:{address}", MAX_FAILURES_OF_ADDRESS),
-    )
+def _keys(client: str | None, address: str) -> list[tuple[str, int]]:
+    of_address = (f"oauth-failures:{address}", MAX_FAILURES_OF_ADDRESS)
+    if client is None:
+        return [of_address]
+    return [(f"oauth-failures:{address}:{client.encode().hex()[:160]}", MAX_FAILURES_OF_CLIENT), of_address]
 
 
-def check_failures(*, client: str, address: str) -> None:
+def check_failures(*, client: str | None = None, address: str) -> None:
     """Raises TooManyFailures if this client from this address, or the address alone, has failed too often."""
     for key, most in _keys(client, address):
         if cache.get(key, 0) >= most:
@@ -34,7 +37,7 @@ def check_failures(*, client: str, address: str) -> None:
             )
 
 
-def note_failure(*, client: str, address: str) -> None:
+def note_failure(*, client: str | None = None, address: str) -> None:
     """Counts one failure."""
     for key, _ in _keys(client, address):
         cache.add(key, 0, timeout=WINDOW_SECONDS)

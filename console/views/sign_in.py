@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.models import Operator
+from console.oauth.failures import TooManyFailures, check_failures, note_failure
 from console.services.operators import (
     SetupLinkSpent,
     WeakPassword,
@@ -47,7 +48,9 @@ class SignInForm(ConsoleForm):
             attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "autofocus": True}
         ),
     )
-    password = forms.CharField(label="Password", strip=False, widget=_password("current-password"))
+    password = forms.CharField(
+        label="Password", strip=False, max_length=_MOST_CHARACTERS, widget=_password("current-password")
+    )
 
 
 class SetupForm(ConsoleForm):
@@ -84,16 +87,27 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = SignInForm(request.POST or None)
     status = HTTPStatus.OK
     if request.method == "POST" and form.is_valid():
-        found = authenticate(
-            request,
-            username=form.cleaned_data["username"].strip().lower(),
-            password=form.cleaned_data["password"],
-        )
+        found, status = _operator_of(request, form)
         if found is not None:
             _enter(request, found)
             return HttpResponseRedirect(address)
-        status = _refuse(request, form)
     return show(request, "sign_in.html", {"form": form, "next": address}, status=status)
+
+
+def _operator_of(request: HttpRequest, form: SignInForm) -> tuple[Operator | None, HTTPStatus]:
+    """Who signs in; None if nobody, and the form says why. One password tried with many names is counted, too."""
+    source = peer_address(request)
+    try:
+        check_failures(address=source)
+    except TooManyFailures as refusal:
+        form.add_error(None, refusal.detail)
+        return None, HTTPStatus.TOO_MANY_REQUESTS
+    name, password = form.cleaned_data["username"].strip().lower(), form.cleaned_data["password"]
+    found = authenticate(request, username=name, password=password)
+    if isinstance(found, Operator):
+        return found, HTTPStatus.OK
+    note_failure(address=source)
+    return None, _refuse(request, form)
 
 
 def _refuse(request: HttpRequest, form: SignInForm) -> HTTPStatus:

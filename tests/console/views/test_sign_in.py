@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from console.models import Operator
+from console.oauth import failures
 from console.services.operators import make_setup_link
 from kernel.core.actor import SYSTEM
 from kernel.queries import list_entries
@@ -23,6 +24,15 @@ def link(north: Scene, ada: Operator) -> str:
 
 def sign_in(client: Client, password: str, **more: str) -> object:
     return client.post("/sign-in/", {"username": "Ada", "password": password, **more})
+
+
+@pytest.mark.django_db
+def test_one_password_can_not_be_tried_with_many_names(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "MAX_FAILURES_OF_ADDRESS", 3)
+    answers = [client.post("/sign-in/", {"username": f"name{each}", "password": STRONG}) for each in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    elsewhere = client.post("/sign-in/", {"username": "name9", "password": STRONG}, REMOTE_ADDR="192.0.2.99")
+    assert elsewhere.status_code == 200
 
 
 def test_setup_link_sets_the_password_and_signs_in(link: str, client: Client) -> None:
