@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -117,10 +116,7 @@ def large_hall(transactional_db: None, tmp_path: Path, home: Path) -> Iterator[H
     made.live.stop()
 
 
-@pytest.mark.skipif(
-    "GATEHOUSE_TEST_DATABASE_URL" not in os.environ,
-    reason="two threads write at once: SQLite in memory has locks that nobody waits for, so it runs on PostgreSQL",
-)
+@pytest.mark.several_writers
 def test_eviction_does_not_wait_for_a_bulk_change(large_hall: Hall) -> None:
     """300 devices are pushed while one is thrown out."""
     hall = large_hall

@@ -125,6 +125,7 @@ def test_token_is_not_in_the_database_nor_in_the_journal(ada: Operator) -> None:
     assert token not in repr(list_entries())
 
 
+@pytest.mark.several_writers
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_with_one_link_are_one_operator_and_one_refusal() -> None:
     ada = create_operator(username="ada", actor=SYSTEM, now=NOW)
