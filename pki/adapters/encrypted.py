@@ -23,5 +23,5 @@ class EncryptedCustody:
 
     def open(self, key: KeyId) -> SigningKey:
         """A kept key, to sign with. Raises WrongKey if it was made under another master key."""
-        envelope = bytes(Key.objects.get(id=key).wrapped)
+        envelope = bytes(Key.objects.get(id=key).wrapped or b"")
         return key_from_der(master_key().unwrap(envelope, purpose=_PURPOSE, context=str(key)))

@@ -32,6 +32,42 @@ class KeyAlgorithm(StrEnum):
     ED25519 = "ed25519"
 
 
+class Custody(StrEnum):
+    """Where a private key is kept."""
+
+    ENCRYPTED = "encrypted"
+    FILE = "file"
+    PKCS11 = "pkcs11"
+
+
+class IssuerKind(StrEnum):
+    """Where an issuer signs: `online` here; `offline` elsewhere, by files; `trusted` is another's, believed only."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    TRUSTED = "trusted"
+
+
+class IssuerState(StrEnum):
+    """`superseded` after a rollover: it signs its CRLs and OCSP answers still, and certificates no longer.
+
+    `retired`: nothing that it signed is valid any more, and nobody trusts it. `revoked`: its certificate is.
+    """
+
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+
+class CrlKind(StrEnum):
+    """What a CRL lists: all that is revoked, what changed since a full one, or one shard."""
+
+    FULL = "full"
+    DELTA = "delta"
+    SHARD = "shard"
+
+
 class ReasonCode(StrEnum):
     """RFC 5280 5.3.1; value 7 is unused there."""
 
@@ -77,14 +113,18 @@ class CertificateState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """A CA that signs. `chain_pem` leads from it up to, and without, the root; both PEM texts end in a newline."""
+    """A CA. `chain_pem` leads from it up to, and without, the root; both PEM texts end in a newline."""
 
     id: IssuerId
     domain: DomainId
     slug: str
     name: str
     parent: IssuerId | None
+    kind: IssuerKind
+    state: IssuerState
+    successor: IssuerId | None
     key_algorithm: KeyAlgorithm
+    crl_shards: int
     certificate_der: bytes
     certificate_pem: str
     chain_pem: str
@@ -104,6 +144,8 @@ class IssuedCertificate:
     serial: SerialNumber
     holder: str
     profile: str
+    profile_version: int
+    shard: int | None
     state: CertificateState
     subject: str
     pem: str
@@ -112,8 +154,10 @@ class IssuedCertificate:
     not_after: datetime
     fingerprint: str
     public_key_sha256: str
+    requested_at: datetime
     revoked_at: datetime | None
     reason: ReasonCode | None
+    invalidity_date: datetime | None
 
     @property
     def serial_hex(self) -> str:
@@ -145,8 +189,11 @@ class CrlStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedCrl:
-    """A stored CRL, as it is served."""
+    """A stored CRL, as it is served. `base_number`: the full CRL that a delta begins at."""
 
+    kind: CrlKind
+    shard: int | None
+    base_number: int | None
     number: int
     der: bytes
     this_update: datetime

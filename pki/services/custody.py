@@ -24,6 +24,12 @@ class IssuerEnded(Conflict):
     code = "issuer-ended"
 
 
+class KeyElsewhere(Conflict):
+    """The issuer is offline, or another's."""
+
+    code = "issuer-key-elsewhere"
+
+
 def check_in_time(issuer: Issuer, *, now: datetime) -> None:
     """Raises IssuerEnded: nobody would believe what it signs."""
     if issuer.not_after <= now:
@@ -31,7 +37,9 @@ def check_in_time(issuer: Issuer, *, now: datetime) -> None:
 
 
 def signing_key(issuer: Issuer) -> SigningKey:
-    """The issuer's key."""
+    """The issuer's key. Raises KeyElsewhere if it is not online."""
+    if issuer.key_id is None:
+        raise KeyElsewhere(f"The key of {issuer.slug} is not here: it signs elsewhere.")
     return custody.open(KeyId(issuer.key_id))
 
 

@@ -68,7 +68,7 @@ def issue_certificate(
     Raises UnknownIssuer, IssuerEnded, UnknownProfile, MalformedCsr, BadCsrSignature, WeakKey, BadHolder, KeyInUse,
     BadName, MissingVariable, LintFailure.
     """
-    signer = Issuer.objects.select_related("key", "parent__parent").filter(id=issuer).first()
+    signer = Issuer.objects.select_related("parent__parent").filter(id=issuer).first()
     if signer is None:
         raise UnknownIssuer("There is no such issuer: list the issuers to see those there are.")
     return issue_for_key(
@@ -100,7 +100,7 @@ def issue_for_key(
         not_before=not_before,
         not_after=not_after,
     )
-    linted = certificates.sign(builder, throw_away_key(KeyAlgorithm(issuer.key.algorithm)))
+    linted = certificates.sign(builder, throw_away_key(KeyAlgorithm(issuer.key_algorithm)))
     lint.check(linted, profile=profile, authority=authority)
     row = _row(
         linted,

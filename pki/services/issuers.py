@@ -80,7 +80,17 @@ def create_root(
     lint.check(linted, profile=profile, authority=None)
     certificate = certificates.sign(builder, key)
     check_signed(certificate, linted=linted, issuer=certificate)
-    return _store(certificate, id=new_id(), domain=domain, parent=None, slug=slug, key=key_id, actor=actor, now=now)
+    return _store(
+        certificate,
+        id=new_id(),
+        domain=domain,
+        parent=None,
+        slug=slug,
+        key=key_id,
+        key_algorithm=key_algorithm,
+        actor=actor,
+        now=now,
+    )
 
 
 def create_issuing_ca(
@@ -112,7 +122,17 @@ def create_issuing_ca(
     assert row.der is not None
     certificate = x509.load_der_x509_certificate(bytes(row.der))
     domain = DomainId(above.domain_id)
-    return _store(certificate, id=new_id(), domain=domain, parent=above, slug=slug, key=key_id, actor=actor, now=now)
+    return _store(
+        certificate,
+        id=new_id(),
+        domain=domain,
+        parent=above,
+        slug=slug,
+        key=key_id,
+        key_algorithm=key_algorithm,
+        actor=actor,
+        now=now,
+    )
 
 
 def _check_slug(slug: str) -> None:
@@ -123,7 +143,7 @@ def _check_slug(slug: str) -> None:
 
 
 def _issuer_above(parent: IssuerId) -> Issuer:
-    above = Issuer.objects.select_related("key", "parent").filter(id=parent).first()
+    above = Issuer.objects.select_related("parent").filter(id=parent).first()
     if above is None:
         raise UnknownIssuer("The issuer above does not exist: create a root first.")
     basic = x509.load_der_x509_certificate(bytes(above.der)).extensions.get_extension_for_class(x509.BasicConstraints)
@@ -140,6 +160,7 @@ def _store(
     parent: Issuer | None,
     slug: str,
     key: KeyId,
+    key_algorithm: KeyAlgorithm,
     actor: Actor,
     now: datetime,
 ) -> IssuerValue:
@@ -154,6 +175,7 @@ def _store(
                 name=name,
                 parent=parent,
                 key_id=key,
+                key_algorithm=key_algorithm,
                 der=certificate.public_bytes(Encoding.DER),
                 serial=serial,
                 not_before=certificate.not_valid_before_utc,

@@ -23,7 +23,7 @@ def ensure_ocsp_signer(*, issuer: IssuerId, now: datetime) -> None:
         life = newest.certificate.not_after - newest.certificate.not_before
         if newest.certificate.not_after - now > life / 3:
             return
-    row = Issuer.objects.select_related("key", "parent").get(id=issuer)
+    row = Issuer.objects.select_related("parent").get(id=issuer)
     key_id, key = custody.generate(_algorithm(row))
     certificate = issue_for_key(
         issuer=row,
@@ -40,5 +40,5 @@ def ensure_ocsp_signer(*, issuer: IssuerId, now: datetime) -> None:
 
 def _algorithm(issuer: Issuer) -> KeyAlgorithm:
     """The signer's algorithm follows the issuer's; RSA at its smallest, since each answer is signed."""
-    algorithm = KeyAlgorithm(issuer.key.algorithm)
+    algorithm = KeyAlgorithm(issuer.key_algorithm)
     return KeyAlgorithm.RSA_3072 if algorithm is KeyAlgorithm.RSA_4096 else algorithm

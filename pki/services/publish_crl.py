@@ -15,7 +15,7 @@ from kernel.core.journal import Subject
 from kernel.services import record
 from pki.core.crl import CrlFacts, build_crl
 from pki.core.keys import key_identifier
-from pki.core.values import IssuerId, PublishedCrl
+from pki.core.values import CrlKind, IssuerId, PublishedCrl
 from pki.models import Certificate, Crl, Issuer
 from pki.services.custody import check_in_time, signing_key
 
@@ -38,8 +38,8 @@ def publish_crl(*, issuer: IssuerId, now: datetime, force: bool = False) -> Publ
     so that numbers rise and none lists less than the one before. Raises IssuerEnded, Overtaken.
     """
     for _ in range(_ATTEMPTS):
-        row = Issuer.objects.select_related("key").get(id=issuer)
-        newest = Crl.objects.filter(issuer_id=issuer, number=row.crl_number).first()
+        row = Issuer.objects.get(id=issuer)
+        newest = Crl.objects.filter(issuer_id=issuer, kind=CrlKind.FULL, number=row.crl_number).first()
         if newest and not force and newest.revision >= row.revision and newest.this_update > now - REBUILD_AFTER:
             return newest.as_value()
         check_in_time(row, now=now)

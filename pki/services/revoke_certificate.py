@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
 
 from kernel import queries as journal
 from kernel.core.actor import Actor
@@ -98,8 +97,10 @@ def lock_certificate(certificate: CertificateId) -> Certificate:
 
 
 def _save(row: Certificate, *, verb: str, actor: Actor, now: datetime, note: str) -> Entry:
-    row.save(update_fields=["state", "revoked_at", "reason", "note", "crl_entry"])
-    Issuer.objects.filter(id=row.issuer_id).update(revision=F("revision") + 1)
+    row.issuer.revision += 1  # locked
+    row.issuer.save(update_fields=["revision"])
+    row.changed_revision = row.issuer.revision
+    row.save(update_fields=["state", "revoked_at", "reason", "note", "crl_entry", "changed_revision"])
     return record(
         action=f"{_SUBJECT}.{verb}",
         subject=Subject(kind=_SUBJECT, id=str(row.id), label=row.serial),
