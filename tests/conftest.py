@@ -60,13 +60,8 @@ def redis_url(redis_server: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps tests that start servers together, and tests with several writers on PostgreSQL.
-
-    Together, so that parallel runs start each server once. SQLite in memory has locks that nobody waits for.
-    """
+    """Keeps tests that start servers together, so that parallel runs start each server once."""
     for item in items:
-        if item.get_closest_marker("several_writers") and "GATEHOUSE_TEST_DATABASE_URL" not in os.environ:
-            item.add_marker(pytest.mark.skip(reason="runs in tests/test_on_postgresql.py"))
         if item.get_closest_marker("e2e") and not item.get_closest_marker("xdist_group"):
             folder = item.path.parent.name
             item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else item.path.stem))

@@ -29,3 +29,6 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+
+if "GATEHOUSE_TEST_DATABASE_URL" not in os.environ:  # in a file, since SQLite in memory has locks that nobody waits for
+    DATABASES["default"]["TEST"] = {"NAME": f"{os.environ['GATEHOUSE_TEST_HOME']}/tests.sqlite3"}  # noqa: F405

@@ -47,6 +47,12 @@ def pkilint(program: str, document: Path, *options: str) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
+def _kept_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's transaction outlives the requests in it, as with Django's own test client."""
+    monkeypatch.setattr("pki.api.wsgi.close_old_connections", lambda: None)
+
+
+@pytest.fixture(autouse=True)
 def _no_consequences(settings: Any) -> None:
     settings.GATEHOUSE_ROUTER = "tests.pki.routing.router"
 
