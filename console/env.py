@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def integer(environ: Environ, name: str, default: int, *, low: int, high: int) -
     if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
         raise ImproperlyConfigured(f"{name} is {value!r}; it has to be a whole number from {low} to {high}.")
     return int(value)
+
+
+def header_name(environ: Environ, name: str, default: str) -> str:
+    """The name of a header in `name`: letters, digits and hyphens, since WSGI knows no others apart."""
+    value = text(environ, name, default)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,99}", value):
+        raise ImproperlyConfigured(f"{name} can not name a header: use letters, digits and hyphens.")
+    return value
 
 
 def words(environ: Environ, name: str, default: tuple[str, ...] = ()) -> list[str]:

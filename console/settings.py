@@ -29,6 +29,7 @@ GATEHOUSE_PORT = env.integer(os.environ, "GATEHOUSE_PORT", 8000, low=1, high=655
 GATEHOUSE_MQTT_PORT = env.integer(os.environ, "GATEHOUSE_MQTT_PORT", 8883, low=1, high=65535)
 GATEHOUSE_BASE_URL = env.text(os.environ, "GATEHOUSE_BASE_URL", f"http://127.0.0.1:{GATEHOUSE_PORT}").rstrip("/")
 GATEHOUSE_TRUSTED_PROXIES = env.networks(os.environ, "GATEHOUSE_TRUSTED_PROXIES")
+GATEHOUSE_CLIENT_CERT_HEADER = env.header_name(os.environ, "GATEHOUSE_CLIENT_CERT_HEADER", "Client-Cert")
 GATEHOUSE_LOG_FORMAT = env.choice(os.environ, "GATEHOUSE_LOG_FORMAT", "console", among=("console", "json"))
 GATEHOUSE_MASTER_KEY = env.master_key(os.environ, GATEHOUSE_HOME / "master.key")
 GATEHOUSE_ROUTER = "console.wiring.router"

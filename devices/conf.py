@@ -14,6 +14,12 @@ def broker_directory() -> BrokerDirectory:
     return found
 
 
+def client_cert_header() -> str:
+    """The header in which a trusted proxy hands over the certificate that a client showed (RFC 9440)."""
+    name: str = settings.GATEHOUSE_CLIENT_CERT_HEADER
+    return name
+
+
 def base_url() -> str:
     """How the world reaches us; without a slash at its end."""
     url: str = settings.GATEHOUSE_BASE_URL

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from devices import services
 from devices.api.documents import PermissionDocument, enrolment_document
-from devices.conf import base_url
+from devices.conf import base_url, client_cert_header
 from devices.core.proof import BadProof, Proof, verify_proof
 from devices.core.tokens import TokenRefused
 from kernel.api.address import is_trusted_proxy, peer_address
@@ -134,7 +134,7 @@ def _proof(request: Request, *, csr: str) -> Proof | None:
 
 def _presented_to_proxy(request: Request) -> tuple[x509.Certificate, ...]:
     """The certificate whose key was proved to a trusted proxy that ended mutual TLS (RFC 9440)."""
-    header = request.headers.get("Client-Cert")
+    header = request.headers.get(client_cert_header())
     if header is None or not is_trusted_proxy(request):
         raise Unauthenticated(
             "Prove the current key: by mutual TLS, or with `Authorization: Proof <JWS>` signed by it.",
@@ -146,7 +146,7 @@ def _presented_to_proxy(request: Request) -> tuple[x509.Certificate, ...]:
             raise ValueError("not a byte sequence")
         return (x509.load_der_x509_certificate(base64.b64decode(item[1:-1], validate=True)),)
     except (ValueError, binascii.Error) as error:
-        raise BadProof("The Client-Cert header of the proxy is no certificate as RFC 9440 writes it.") from error
+        raise BadProof("What the proxy says of the client's certificate is no certificate as RFC 9440 writes it.") from error
 
 
 def _credentials(request: Request, scheme: str) -> str | None:

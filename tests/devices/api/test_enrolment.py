@@ -315,6 +315,16 @@ def test_certificate_that_a_proxy_saw_counts_from_a_trusted_proxy_alone(
     assert anybody.post("renew/", body, **forged).status_code == 201
 
 
+def test_header_of_a_secret_name_takes_the_place_of_the_well_known_one(
+    anybody: Program, enrolled: dict[str, Any], workshop: Workshop, settings: Settings
+) -> None:
+    settings.GATEHOUSE_TRUSTED_PROXIES = [ipaddress.ip_network("127.0.0.1/32")]
+    settings.GATEHOUSE_CLIENT_CERT_HEADER = "Client-Cert-6d1f0c"
+    body, seen = {"csr": workshop.csr()}, client_cert(enrolled["certificate"])
+    problem(anybody.post("renew/", body, **{"Client-Cert": seen}), 401, "proof-required")
+    assert anybody.post("renew/", body, **{"Client-Cert-6d1f0c": seen}).status_code == 201
+
+
 @pytest.mark.parametrize("header", ["", ":", "::", "x", ":x:", ":AAAA:", ":ä:", "AAAA", "-----BEGIN CERTIFICATE-----"])
 def test_header_that_is_no_certificate_is_401(
     north: Factory, anybody: Program, workshop: Workshop, settings: Settings, header: str
