@@ -38,7 +38,7 @@ class BrokerQuerySet(models.QuerySet["Broker"]):
 
 
 class Broker(models.Model):
-    """A broker. `connection` is an envelope under the master key.
+    """A broker. `connection` is an envelope under the master key, `control_name` the account that it names.
 
     `lease` says who writes to it now, `yield_until` asks that one to give way to an eviction. `desired_digest` is of
     the rendering that was last verified on the broker.
@@ -49,6 +49,7 @@ class Broker(models.Model):
     name = models.CharField(max_length=63, unique=True)
     kind = models.CharField(max_length=32, choices=_choices(*AdapterKind))
     connection = models.BinaryField()
+    control_name = models.CharField(max_length=255, blank=True)
     listeners = models.JSONField(default=list)
     accepted_deviations = models.JSONField(default=list)
     sync = models.CharField(max_length=16, choices=_choices(*SyncState), default=SyncState.UNKNOWN)

@@ -119,6 +119,11 @@ def refusals_in(*, domains: Sequence[DomainId], limit: int = 8) -> list[AccessEv
     return list(islice(refused, limit))
 
 
+def is_control_name(*, domain: DomainId, name: str) -> bool:
+    """Whether a broker of the domain is controlled by an account of that name."""
+    return models.Broker.objects.filter(domain_id=domain, control_name=name).exists()
+
+
 def endpoints(domain: DomainId) -> list[BrokerEndpoint]:
     """Where the devices of the domain connect: each listener of each broker that holds its policy, by name.
 

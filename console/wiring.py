@@ -142,6 +142,10 @@ class Endpoints:
         """Each listener of each broker of the domain."""
         return brokers.endpoints(domain)
 
+    def is_reserved(self, domain: DomainId, name: str) -> bool:
+        """Whether a broker of the domain is controlled by an account of that name."""
+        return brokers.is_control_name(domain=domain, name=name)
+
 
 router = WiringRouter()
 broker_directory = Endpoints()

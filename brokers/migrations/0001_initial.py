@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=63, unique=True)),
                 ('kind', models.CharField(choices=[(brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['NATS']), (brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'])], max_length=32)),
                 ('connection', models.BinaryField()),
+                ('control_name', models.CharField(blank=True, max_length=255)),
                 ('listeners', models.JSONField(default=list)),
                 ('accepted_deviations', models.JSONField(default=list)),
                 ('sync', models.CharField(choices=[(brokers.core.values.SyncState['IN_SYNC'], brokers.core.values.SyncState['IN_SYNC']), (brokers.core.values.SyncState['PENDING'], brokers.core.values.SyncState['PENDING']), (brokers.core.values.SyncState['DRIFT'], brokers.core.values.SyncState['DRIFT']), (brokers.core.values.SyncState['UNREACHABLE'], brokers.core.values.SyncState['UNREACHABLE']), (brokers.core.values.SyncState['UNKNOWN'], brokers.core.values.SyncState['UNKNOWN'])], default=brokers.core.values.SyncState['UNKNOWN'], max_length=16)),

@@ -14,6 +14,7 @@ from brokers import models, queries
 from brokers.conf import adapter_class
 from brokers.core.registration import refuse
 from brokers.core.values import AdapterKind, BrokerId, Listener
+from brokers.services.connections import check_connection, control_name_of
 from kernel.conf import master_key
 from kernel.core.actor import Actor
 from kernel.core.ids import DomainId
@@ -22,14 +23,16 @@ from kernel.services import record
 
 
 def change_connection(*, broker: BrokerId, connection: Mapping[str, Any], actor: Actor, now: datetime) -> None:
-    """The broker is spoken to like this from now on. Raises InvalidBroker."""
+    """The broker is spoken to like this from now on. Raises InvalidBroker, FolderShared, AccountShared."""
     with transaction.atomic():
         row = models.Broker.objects.select_for_update().get(id=broker)
         refuse(adapter_class(AdapterKind(row.kind)).connection_errors(connection))
+        check_connection(connection, domain=DomainId(row.domain_id), broker=broker)
+        row.control_name = control_name_of(connection)
         row.connection = master_key().wrap(
             json.dumps(dict(connection)).encode(), purpose=queries.CONNECTION_PURPOSE, context=str(broker)
         )
-        row.save(update_fields=["connection"])
+        row.save(update_fields=["connection", "control_name"])
         _record(row, "connection", actor=actor, now=now)
 
 

@@ -12,9 +12,9 @@ from django.db import IntegrityError, transaction
 
 from brokers import models, queries
 from brokers.conf import adapter_class
-from brokers.core.mosquitto_connection import folder_of
 from brokers.core.registration import listener_errors, name_errors, refuse
 from brokers.core.values import AdapterKind, Broker, BrokerId, Listener
+from brokers.services.connections import check_connection, control_name_of
 from kernel.conf import master_key
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, FieldError
@@ -29,12 +29,6 @@ class BrokerNameTaken(Conflict):
     code = "broker-name-taken"
 
 
-class FolderShared(Conflict):
-    """Another broker, of this domain or another, has that folder."""
-
-    code = "broker-folder-shared"
-
-
 def register_broker(
     *,
     domain: DomainId,
@@ -47,13 +41,13 @@ def register_broker(
 ) -> Broker:
     """The broker. It is not contacted; one that stores policy gets none before a plan is applied.
 
-    Raises InvalidBroker, which names each wrong member and quotes none of the connection's, BrokerNameTaken and
-    FolderShared.
+    Raises InvalidBroker, which names each wrong member and quotes none of the connection's, BrokerNameTaken,
+    FolderShared and AccountShared.
     """
     adapter = adapter_class(kind)
     refuse([*name_errors(name), *adapter.connection_errors(connection), *listener_errors(listeners)])
-    _refuse_folder_of_another(connection)
     broker = BrokerId(new_id())
+    check_connection(connection, domain=domain, broker=broker)
     envelope = master_key().wrap(
         json.dumps(dict(connection)).encode(), purpose=queries.CONNECTION_PURPOSE, context=str(broker)
     )
@@ -65,6 +59,7 @@ def register_broker(
                 name=name,
                 kind=kind,
                 connection=envelope,
+                control_name=control_name_of(connection),
                 listeners=[asdict(listener) for listener in listeners],
                 managed_since=None if adapter.capabilities.stores_policy else now,
                 created_at=now,
@@ -82,15 +77,6 @@ def register_broker(
             raise
         raise _name_taken(name) from error
     return queries.get_broker(id=broker)
-
-
-def _refuse_folder_of_another(connection: Mapping[str, Any]) -> None:
-    """Raises FolderShared: one domain's CRLs in place of another's would shut all of its devices out."""
-    folder = folder_of(connection)
-    if folder and any(folder == folder_of(queries.link_to(broker=each).connection) for each in queries.all_brokers()):
-        detail = "belongs to another broker: give each a folder of its own"
-        fault = FieldError(pointer="/connection/files/directory", code=FolderShared.code, detail=detail)
-        raise FolderShared(f"The folder {folder!r} {detail}.", errors=(fault,))
 
 
 def _name_taken(name: str) -> BrokerNameTaken:

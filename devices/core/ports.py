@@ -26,3 +26,7 @@ class BrokerDirectory(Protocol):
     def endpoints(self, domain: DomainId) -> Sequence[BrokerEndpoint]:
         """Every listener that a device of the domain may use, in a stable order."""
         ...
+
+    def is_reserved(self, domain: DomainId, name: str) -> bool:
+        """Whether a device of that name would be taken for an account that controls a broker of the domain."""
+        ...

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from devices.conf import broker_directory
 from devices.core.attributes import check_attributes, parse_schema
 from devices.core.names import check_name
 from devices.core.values import Device as DeviceValue
@@ -69,6 +70,8 @@ def new_device(
     """A new row within the caller's transaction; auth id and client id are the name. Raises NameTaken."""
     check_name(name)
     check_serial(hardware_serial)
+    if broker_directory().is_reserved(DomainId(kind.domain_id), name):
+        raise NameTaken(f"The name {name} is that of an account that controls a broker: choose another.")
     try:
         with transaction.atomic():
             return Device.objects.create(

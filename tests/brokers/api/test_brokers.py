@@ -10,6 +10,7 @@ import pytest
 
 from brokers import models, services
 from console.core.roles import EVERY_SCOPE
+from devices.services.domains import NameTaken
 from kernel.core.clock import utc_now
 from tests.brokers.api.conftest import Api, Caller
 from tests.brokers.conftest import Hall
@@ -60,6 +61,22 @@ def test_folder_of_a_broker_of_another_domain_is_not_written_to(api: Api, caller
     other = caller(Fleet(tmp_path, slug="south").domain.id, EVERY_SCOPE)
     again = other.post("brokers/", {**new, "name": "hall-10"})
     assert (again.status_code, again.json()["code"]) == (409, "broker-folder-shared")
+
+
+def test_no_device_has_the_name_of_the_account_that_controls_a_broker(api: Api, fleet: Fleet) -> None:
+    """A broker that takes the name from the certificate would take that device for the control account."""
+    account = {**NEW["connection"], "username": "warden"}
+    assert api.post("brokers/", {**NEW, "connection": account}).status_code == 201
+    with pytest.raises(NameTaken, match="controls a broker"):
+        fleet.enroll("warden")
+
+
+def test_no_broker_is_controlled_by_an_account_with_a_device_s_name(api: Api, fleet: Fleet) -> None:
+    fleet.enroll("warden")
+    account = {**NEW["connection"], "username": "warden"}
+    refused = api.post("brokers/", {**NEW, "connection": account})
+    assert (refused.status_code, refused.json()["code"]) == (409, "broker-account-shared")
+    assert not models.Broker.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ from tests.devices.openssl import RSA1024, Key, Workshop, broken, openssl
 class Directory:
     """Knows one broker."""
 
+    def is_reserved(self, domain: DomainId, name: str) -> bool:
+        return False
+
     def endpoints(self, domain: DomainId) -> list[BrokerEndpoint]:
         """Its listener."""
         assert domain == NORTH
