@@ -146,7 +146,7 @@ def _presented_to_proxy(request: Request) -> tuple[x509.Certificate, ...]:
             raise ValueError("not a byte sequence")
         return (x509.load_der_x509_certificate(base64.b64decode(item[1:-1], validate=True)),)
     except (ValueError, binascii.Error) as error:
-        raise BadProof("What the proxy says of the client's certificate is no certificate as RFC 9440 writes it.") from error
+        raise BadProof("The proxy's header with the client's certificate is not as RFC 9440 writes it.") from error
 
 
 def _credentials(request: Request, scheme: str) -> str | None:
