@@ -190,6 +190,7 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # the journal knows who signed in; a path could carry a setup token
 AXES_CLIENT_IP_CALLABLE = "kernel.api.address.peer_address"
 
 # The browser
