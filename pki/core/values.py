@@ -113,7 +113,10 @@ class CertificateState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """A CA. `chain_pem` leads from it up to, and without, the root; both PEM texts end in a newline."""
+    """A CA. `chain_pem` leads from it up to, and without, the root; both PEM texts end in a newline.
+
+    `key_algorithm` is None for another's key of a sort that ours never are.
+    """
 
     id: IssuerId
     domain: DomainId
@@ -123,7 +126,7 @@ class Issuer:
     kind: IssuerKind
     state: IssuerState
     successor: IssuerId | None
-    key_algorithm: KeyAlgorithm
+    key_algorithm: KeyAlgorithm | None
     crl_shards: int
     certificate_der: bytes
     certificate_pem: str

@@ -69,7 +69,8 @@ class Certificate(models.Model):
                 name="pki_revoked_has_entry",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=["issued", "held"]) | Q(der__isnull=False), name="pki_issued_has_certificate"
+                condition=~Q(state__in=["issued", "held"]) | Q(der__isnull=False) | Q(profile="imported"),
+                name="pki_issued_has_certificate",
             ),
         ]
         indexes = [

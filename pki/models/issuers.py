@@ -60,7 +60,7 @@ class Issuer(models.Model):
             kind=IssuerKind(self.kind),
             state=IssuerState(self.state),
             successor=IssuerId(self.successor_id) if self.successor_id else None,
-            key_algorithm=KeyAlgorithm(self.key_algorithm),
+            key_algorithm=KeyAlgorithm(self.key_algorithm) if self.key_algorithm in set(KeyAlgorithm) else None,
             crl_shards=self.crl_shards,
             certificate_der=der,
             certificate_pem=to_pem(der),
@@ -79,7 +79,7 @@ class Issuer(models.Model):
 
 
 class IssuerRequest(models.Model):
-    """A CA to be, whose certificate is yet to come from a CA elsewhere; its key is here already."""
+    """A CA to be, whose certificate is yet to be signed, elsewhere; its key is here already. It succeeds `replaces`."""
 
     id = models.UUIDField(primary_key=True)
     domain_id = models.UUIDField()
@@ -87,6 +87,8 @@ class IssuerRequest(models.Model):
     name = models.CharField(max_length=64)
     key = models.OneToOneField(Key, on_delete=models.PROTECT)
     csr = models.BinaryField()
+    crl_shards = models.PositiveSmallIntegerField(default=0)
+    replaces = models.ForeignKey(Issuer, on_delete=models.PROTECT, null=True)
     created_at = models.DateTimeField()
 
 
@@ -104,7 +106,10 @@ class CrossCertificate(models.Model):
 
 
 class SigningRequest(models.Model):
-    """What an offline issuer has yet to sign: the DER of a TBSCertificate or TBSCertList, as linted."""
+    """What an offline issuer has yet to sign: the DER of a TBSCertificate or TBSCertList, as linted.
+
+    `becomes` is the CA that the certificate is for, `key` that of an OCSP signer; a CRL covers up to `revision`.
+    """
 
     id = models.UUIDField(primary_key=True)
     issuer = models.ForeignKey(Issuer, on_delete=models.PROTECT)
@@ -112,6 +117,9 @@ class SigningRequest(models.Model):
     to_be_signed = models.BinaryField()
     purpose = models.CharField(max_length=255)
     certificate = models.ForeignKey("pki.Certificate", on_delete=models.PROTECT, null=True)
+    becomes = models.ForeignKey(IssuerRequest, on_delete=models.SET_NULL, null=True)
+    key = models.OneToOneField(Key, on_delete=models.PROTECT, null=True)
+    revision = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
