@@ -199,6 +199,14 @@ class Migration(migrations.Migration):
             model_name='certificate',
             index=models.Index(fields=['domain_id', 'not_after'], name='pki_certificate_ends'),
         ),
+        migrations.AddIndex(
+            model_name='certificate',
+            index=models.Index(condition=models.Q(('state', 'issued')), fields=['issuer', 'not_after'], name='pki_certificate_good'),
+        ),
+        migrations.AddIndex(
+            model_name='certificate',
+            index=models.Index(condition=models.Q(('state__in', ['requested', 'held', 'revoked'])), fields=['state', 'requested_at'], name='pki_certificate_other'),
+        ),
         migrations.AddConstraint(
             model_name='certificate',
             constraint=models.UniqueConstraint(fields=('issuer', 'serial'), name='pki_serial_once_per_issuer'),

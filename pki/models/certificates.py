@@ -87,6 +87,12 @@ class Certificate(models.Model):
                 fields=["issuer", "shard"], name="pki_certificate_shard", condition=Q(crl_entry__isnull=False)
             ),
             models.Index(fields=["domain_id", "not_after"], name="pki_certificate_ends"),
+            models.Index(fields=["issuer", "not_after"], name="pki_certificate_good", condition=Q(state="issued")),
+            models.Index(
+                fields=["state", "requested_at"],
+                name="pki_certificate_other",
+                condition=Q(state__in=["requested", "held", "revoked"]),
+            ),
         ]
 
     def as_value(self) -> IssuedCertificate:
