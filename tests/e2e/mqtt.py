@@ -84,7 +84,7 @@ class MqttDevice:
         if qos:
             self.wait_for(lambda: sent.is_published() or self.closed_at is not None, 10)
 
-    def received(self, payload: bytes, *, seconds: float = 5) -> bool:
+    def received(self, payload: bytes, *, seconds: float = 20) -> bool:
         """Whether a message with that payload has come, or comes in time."""
         return self.wait_for(lambda: any(body == payload for _, body in self.messages), seconds)
 

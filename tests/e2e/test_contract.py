@@ -110,6 +110,7 @@ def test_list_of_devices_filters_and_pages(fleet: Fleet, pump: Enrolled) -> None
     assert {"results", "next", "approximate_count"} <= set(found)
     assert [device["name"] for device in found["results"]] == ["contract-pump"]
     assert {"id", "name", "state"} <= set(found["results"][0])
+    fleet.enroll("contract-second")
     first = fleet.application.call("GET", "devices/?limit=1").body
     second = fleet.application.call("GET", f"devices/?limit=1&cursor={first['next']}").body
     assert first["results"][0]["id"] != second["results"][0]["id"]

@@ -32,7 +32,7 @@ def test_allowed_publish_arrives_at_a_second_device(fleet: Fleet, broker: LiveBr
     ear = admit(broker, watcher)
     assert ear.subscribe("default/+/up/#") in (0, 1, 2)
     pump.publish(f"default/{pump.name}/up/t", b"21.5")
-    assert ear.received(b"21.5")
+    assert ear.received(b"21.5"), f"closed: pump {pump.closed_at}, ear {ear.closed_at}"
     pump.close()
     ear.close()
 
