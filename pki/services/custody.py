@@ -10,7 +10,8 @@ from kernel.core.errors import Conflict
 from pki.adapters.encrypted import EncryptedCustody
 from pki.conf import issuer_url
 from pki.core.certificates import Authority
-from pki.core.keys import SigningKey, key_identifier
+from pki.core.key_ids import key_id_of
+from pki.core.keys import SigningKey
 from pki.core.ports import KeyCustody
 from pki.core.values import KeyId
 from pki.models import Issuer
@@ -48,7 +49,7 @@ def authority_of(issuer: Issuer) -> Authority:
     certificate = x509.load_der_x509_certificate(bytes(issuer.der))
     return Authority(
         name=certificate.subject,
-        key_id=key_identifier(certificate.public_key()),
+        key_id=key_id_of(certificate),
         not_after=issuer.not_after,
         ocsp_url=issuer_url(issuer.slug, "ocsp"),
         certificate_url=issuer_url(issuer.slug, "cert"),
