@@ -2,45 +2,56 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from kernel.core.errors import Invalid
+from kernel.core.errors import Conflict, Invalid
+from pki.core.filling import AskedNames, Names, alternative_names_of, subject_of
+from pki.core.key_kinds import kind_of
 from pki.core.keys import SigningKey, key_identifier, signature_hash
-from pki.core.profiles import KEY_USAGES, Profile
+from pki.core.names import BadName, subtree
+from pki.core.profile import KEY_USAGES, BeyondIssuer, KeyFamily, Profile, Subtree
 from pki.core.values import SerialNumber
 
+__all__ = [
+    "AskedNames", "Authority", "BadName", "Blank", "KeyNotAccepted", "Names", "OutlivesIssuer", "ProfileEnded",
+    "build", "key_usage_of", "new_serial", "prepare", "sign", "subject_text", "validity",
+]  # fmt: skip
+
 BACKDATED = timedelta(minutes=5)
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
+"""How far back a certificate begins, unless its profile says otherwise."""
 
 
-class BadName(Invalid):
-    """A name can not stand in a certificate."""
+class OutlivesIssuer(Conflict):
+    """The certificate would end after its issuer."""
 
-    code = "certificate-name"
+    code = "outlives-issuer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """What the subject is called: the profile's variables, and DNS names and IP addresses where it takes them."""
+class ProfileEnded(Conflict):
+    """The end that the profile gives to certificates has passed."""
 
-    variables: Mapping[str, str]
-    dns: tuple[str, ...] = ()
-    ip: tuple[str, ...] = ()
+    code = "profile-ended"
+
+
+class KeyNotAccepted(Invalid):
+    """The profile is not for keys of this sort."""
+
+    code = "key-not-accepted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The issuer as its certificates name it. The URLs are empty for a root, which nobody looks up."""
+    """The issuer as its certificates name it. The URLs are empty for a root, which nobody looks up.
+
+    `path_length` and `constraints` are its own: what it may issue. None is no limit.
+    """
 
     name: x509.Name
     key_id: bytes
@@ -48,18 +59,58 @@ class Authority:
     ocsp_url: str = ""
     certificate_url: str = ""
     crl_url: str = ""
+    path_length: int | None = None
+    constraints: x509.NameConstraints | None = None
 
 
-def new_serial() -> SerialNumber:
-    """A serial number of 20 octets with 158 random bits: positive, and of one length (RFC 5280 4.1.2.2)."""
-    return SerialNumber(1 << 158 | secrets.randbits(158))
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A certificate of a profile by an issuer, without what differs from holder to holder.
+
+    To be made once for many: `own` are the extensions that are the same in each.
+    """
+
+    profile: Profile
+    authority: Authority | None
+    own: tuple[x509.Extension[x509.ExtensionType], ...]
+
+    def fill(
+        self,
+        *,
+        names: Names,
+        public_key: CertificatePublicKeyTypes,
+        serial: SerialNumber,
+        not_before: datetime,
+        not_after: datetime,
+    ) -> x509.CertificateBuilder:
+        """A builder that lacks only its signature; without an issuer the certificate is self-signed.
+
+        Raises BadName, MissingVariable, KeyNotAccepted.
+        """
+        check_key_family(self.profile, public_key)
+        subject = subject_of(self.profile, names.variables)
+        key_id = key_identifier(public_key)
+        extensions = [*self.own, _extension(x509.SubjectKeyIdentifier(key_id))]
+        if self.authority is None:
+            extensions.append(_extension(x509.AuthorityKeyIdentifier(key_id, None, None)))
+        if alternatives := alternative_names_of(self.profile, names):
+            extensions.append(
+                _extension(x509.SubjectAlternativeName(alternatives), critical=not self.profile.subject_parts)
+            )
+        return (
+            x509.CertificateBuilder(extensions=extensions)
+            .subject_name(subject)
+            .issuer_name(self.authority.name if self.authority else subject)
+            .public_key(public_key)
+            .serial_number(serial)
+            .not_valid_before(not_before)
+            .not_valid_after(not_after)
+        )
 
 
-def validity(profile: Profile, *, now: datetime, ends_by: datetime | None) -> tuple[datetime, datetime]:
-    """notBefore and notAfter to the second: backdated five minutes, and never beyond the issuer's end."""
-    not_before = (now - BACKDATED).replace(microsecond=0)
-    not_after = (now + profile.validity).replace(microsecond=0)
-    return not_before, min(not_after, ends_by) if ends_by else not_after
+def prepare(*, profile: Profile, authority: Authority | None) -> Blank:
+    """What every certificate of the profile by this issuer has in common; without `authority` for a root."""
+    return Blank(profile, authority, (*_constant_extensions(profile, authority),))
 
 
 def build(
@@ -72,27 +123,12 @@ def build(
     not_before: datetime,
     not_after: datetime,
 ) -> x509.CertificateBuilder:
-    """A builder that lacks only its signature; without `authority` the certificate is self-signed."""
-    subject = _subject(profile, names)
-    key_id = key_identifier(public_key)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(authority.name if authority else subject)
-        .public_key(public_key)
-        .serial_number(serial)
-        .not_valid_before(not_before)
-        .not_valid_after(not_after)
-        .add_extension(x509.BasicConstraints(ca=profile.is_ca, path_length=profile.path_length), critical=True)
-        .add_extension(key_usage_of(profile), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier(authority.key_id if authority else key_id, None, None), critical=False
-        )
-    )
-    for extension in _optional_extensions(profile, names, authority):
-        builder = builder.add_extension(extension, critical=False)
-    return builder
+    """A builder that lacks only its signature; without `authority` the certificate is self-signed.
+
+    Raises BadName, MissingVariable, KeyNotAccepted.
+    """
+    blank = prepare(profile=profile, authority=authority)
+    return blank.fill(names=names, public_key=public_key, serial=serial, not_before=not_before, not_after=not_after)
 
 
 def sign(builder: x509.CertificateBuilder, key: SigningKey) -> x509.Certificate:
@@ -100,14 +136,42 @@ def sign(builder: x509.CertificateBuilder, key: SigningKey) -> x509.Certificate:
     return builder.sign(key, signature_hash(key))
 
 
-def _subject(profile: Profile, names: Names) -> x509.Name:
-    common_name = profile.subject(names.variables)
-    if not common_name.isprintable():
-        raise BadName("A common name has no control characters: leave them out.")
-    try:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    except ValueError as error:
-        raise BadName(f"{common_name[:80]!r} can not be a common name, which has 1 to 64 characters.") from error
+def new_serial() -> SerialNumber:
+    """A serial number of 20 octets with 158 random bits: positive, and of one length (RFC 5280 4.1.2.2)."""
+    return SerialNumber(1 << 158 | secrets.randbits(158))
+
+
+def validity(profile: Profile, *, now: datetime, ends_by: datetime | None) -> tuple[datetime, datetime]:
+    """notBefore and notAfter to the second, as the profile says; `ends_by` is the issuer's end.
+
+    Raises OutlivesIssuer, ProfileEnded.
+    """
+    start = now.replace(microsecond=0)
+    end = start + profile.validity if isinstance(profile.validity, timedelta) else profile.validity
+    if end <= now:
+        raise ProfileEnded(f"The profile {profile.name} ends at {end:%Y-%m-%d %H:%M:%S}: save one that ends later.")
+    if ends_by is not None and end > ends_by and profile.issuer_limits is not BeyondIssuer.ALLOW:
+        if profile.issuer_limits is BeyondIssuer.REFUSE:
+            raise OutlivesIssuer(f"The certificate would outlive its issuer, which ends at {ends_by:%Y-%m-%d}.")
+        end = ends_by
+    return start - profile.backdate, end
+
+
+def subject_text(name: x509.Name) -> str:
+    """The name as RFC 4514 writes it: the last attribute first, with the short names of the profiles."""
+    return name.rfc4514_string({x509.NameOID.SERIAL_NUMBER: "serialNumber", x509.NameOID.TITLE: "title"})
+
+
+def check_key_family(profile: Profile, public_key: PublicKeyTypes) -> None:
+    """Raises KeyNotAccepted unless the profile is for keys of this sort and size."""
+    kind = kind_of(public_key)
+    family, _, bits = kind.partition("-")
+    accepted = profile.key_families
+    if KeyFamily.RSA in accepted and family == KeyFamily.RSA and int(bits) >= profile.rsa_bits:
+        return
+    if kind not in accepted:
+        words = [f"rsa of {profile.rsa_bits} bits" if each is KeyFamily.RSA else each for each in sorted(accepted)]
+        raise KeyNotAccepted(f"The profile {profile.name} takes no {kind} key: use {', '.join(words)}.")
 
 
 def key_usage_of(profile: Profile) -> x509.KeyUsage:
@@ -115,55 +179,54 @@ def key_usage_of(profile: Profile) -> x509.KeyUsage:
     return x509.KeyUsage(**{usage: usage in profile.key_usage for usage in KEY_USAGES})
 
 
-def _optional_extensions(profile: Profile, names: Names, authority: Authority | None) -> list[x509.ExtensionType]:
-    found: list[x509.ExtensionType] = []
-    if alternatives := _alternative_names(profile, names):
-        found.append(x509.SubjectAlternativeName(alternatives))
+def _extension(value: x509.ExtensionType, *, critical: bool = False) -> x509.Extension[x509.ExtensionType]:
+    return x509.Extension(value.oid, critical, value)
+
+
+def _constant_extensions(profile: Profile, authority: Authority | None) -> Iterator[x509.Extension[x509.ExtensionType]]:
+    yield _extension(x509.BasicConstraints(ca=profile.is_ca, path_length=profile.path_length), critical=True)
+    yield _extension(key_usage_of(profile), critical=True)
+    if authority:
+        yield _extension(x509.AuthorityKeyIdentifier(authority.key_id, None, None))
     if profile.extended_key_usage:
-        found.append(x509.ExtendedKeyUsage(profile.extended_key_usage))
+        is_stamp = ExtendedKeyUsageOID.TIME_STAMPING in profile.extended_key_usage  # RFC 3161 2.3
+        yield _extension(x509.ExtendedKeyUsage(profile.extended_key_usage), critical=is_stamp)
+    if profile.policies:
+        yield _extension(
+            x509.CertificatePolicies(
+                [
+                    x509.PolicyInformation(policy.oid, [policy.cps] if policy.cps else None)
+                    for policy in profile.policies
+                ]
+            )
+        )
+    if profile.permitted_names or profile.excluded_names:
+        constraints = x509.NameConstraints(_subtrees(profile.permitted_names), _subtrees(profile.excluded_names))
+        yield _extension(constraints, critical=True)
     if profile.ocsp_no_check:
-        found.append(x509.OCSPNoCheck())
-    if authority and authority.certificate_url:
-        found.append(_access(profile, authority))
-    if authority and authority.crl_url and not profile.ocsp_no_check:
+        yield _extension(x509.OCSPNoCheck())
+    yield from _pointers(profile, authority)
+
+
+def _subtrees(trees: tuple[Subtree, ...]) -> list[x509.GeneralName] | None:
+    return [subtree(tree.kind, tree.value) for tree in trees] or None
+
+
+def _pointers(profile: Profile, authority: Authority | None) -> Iterator[x509.Extension[x509.ExtensionType]]:
+    """Where to ask for status, issuer and CRL, as far as the profile wants it and the issuer has it."""
+    if authority is None:
+        return
+    access = []
+    if profile.names_ocsp and authority.ocsp_url:
+        access.append((AuthorityInformationAccessOID.OCSP, authority.ocsp_url))
+    if profile.names_issuer and authority.certificate_url:
+        access.append((AuthorityInformationAccessOID.CA_ISSUERS, authority.certificate_url))
+    if access:
+        yield _extension(
+            x509.AuthorityInformationAccess(
+                [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in access]
+            )
+        )
+    if profile.names_crl and authority.crl_url:
         point = x509.DistributionPoint([x509.UniformResourceIdentifier(authority.crl_url)], None, None, None)
-        found.append(x509.CRLDistributionPoints([point]))
-    return found
-
-
-def _access(profile: Profile, authority: Authority) -> x509.AuthorityInformationAccess:
-    issuer = x509.AccessDescription(
-        AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(authority.certificate_url)
-    )
-    if profile.ocsp_no_check:
-        return x509.AuthorityInformationAccess([issuer])
-    ocsp = x509.AccessDescription(
-        AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(authority.ocsp_url)
-    )
-    return x509.AuthorityInformationAccess([ocsp, issuer])
-
-
-def _alternative_names(profile: Profile, names: Names) -> list[x509.GeneralName]:
-    try:
-        uris = [x509.UniformResourceIdentifier(uri) for uri in profile.uris(names.variables)]
-    except ValueError as error:
-        raise BadName("A name that goes into the certificate's URI has to be ASCII.") from error
-    if not profile.takes_names:
-        return [*uris]
-    addresses = [*map(_dns_name, names.dns), *map(_ip_address, names.ip)]
-    if not addresses:
-        raise BadName(f"The profile {profile.name} needs at least one DNS name or IP address.")
-    return [*uris, *addresses]
-
-
-def _dns_name(name: str) -> x509.DNSName:
-    if not _DNS_NAME.fullmatch(name):
-        raise BadName(f"{name[:80]!r} is no DNS name: write letters, digits and hyphens, other scripts as xn--….")
-    return x509.DNSName(name.lower())
-
-
-def _ip_address(address: str) -> x509.IPAddress:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(address))
-    except ValueError as error:
-        raise BadName(f"{address[:80]!r} is no IP address.") from error
+        yield _extension(x509.CRLDistributionPoints([point]))

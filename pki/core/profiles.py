@@ -1,16 +1,28 @@
-"""Profiles: what a certificate of a kind contains. Values only; `certificates.py` builds from them."""
+"""The built-in profiles: version 0 of their names. A domain's own versions are documents in the database."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from string import Template
 
-from cryptography.x509 import ObjectIdentifier
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from kernel.core.errors import Invalid, NotFound
+from kernel.core.errors import NotFound
+from pki.core.profile import (
+    KEY_USAGES,
+    NO_EXPIRY,
+    Attribute,
+    BeyondIssuer,
+    KeyFamily,
+    NameKind,
+    NamePart,
+    Profile,
+    Requestable,
+    SubjectPart,
+)
+from pki.core.templates import MissingVariable
+
+__all__ = ["KEY_USAGES", "PROFILES", "MissingVariable", "Profile", "UnknownProfile", "get_profile"]
 
 
 class UnknownProfile(NotFound):
@@ -19,122 +31,86 @@ class UnknownProfile(NotFound):
     code = "profile-unknown"
 
 
-class MissingVariable(Invalid):
-    """The profile's template asks for something that was not given."""
-
-    code = "profile-variable"
-
-
-KEY_USAGES = frozenset(
-    {
-        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-    }
-)  # fmt: skip
-"""RFC 5280 4.2.1.3, as the library names them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """One kind of certificate. `path_length` is None for no limit; templates have `${…}` placeholders."""
-
-    name: str
-    validity: timedelta
-    common_name: str
-    san_uris: tuple[str, ...] = ()
-    takes_names: bool = False
-    key_usage: frozenset[str]
-    extended_key_usage: tuple[ObjectIdentifier, ...] = ()
-    is_ca: bool = False
-    path_length: int | None = None
-    ocsp_no_check: bool = False
-
-    def __post_init__(self) -> None:
-        if self.validity <= timedelta(0) or not self.name or not self.common_name:
-            raise ValueError(f"the profile {self.name!r} needs a name, a common name and a validity above zero")
-        if not self.key_usage <= KEY_USAGES or not self.key_usage:
-            raise ValueError(f"the profile {self.name} has a key usage that RFC 5280 4.2.1.3 does not know")
-        if self.is_ca != ("key_cert_sign" in self.key_usage):
-            raise ValueError(f"the profile {self.name}: who signs certificates is a CA, and no other (4.2.1.9)")
-        if self.path_length is not None and (not self.is_ca or self.path_length < 0):
-            raise ValueError(f"the profile {self.name} has a path length, which only CAs have (4.2.1.9)")
-        if not (self.is_ca or self.extended_key_usage):
-            raise ValueError(f"the profile {self.name} does not say what its certificates are for")
-
-    def subject(self, variables: Mapping[str, str]) -> str:
-        """The common name for these variables. Raises MissingVariable."""
-        return self._fill(self.common_name, variables)
-
-    def uris(self, variables: Mapping[str, str]) -> list[str]:
-        """The URIs of the subject alternative name."""
-        return [self._fill(template, variables) for template in self.san_uris]
-
-    def _fill(self, template: str, variables: Mapping[str, str]) -> str:
-        try:
-            return Template(template).substitute(variables)
-        except KeyError as error:
-            raise MissingVariable(f"The profile {self.name} needs a value for ${{{error.args[0]}}}.") from error
-
-
 _LEAF = frozenset({"digital_signature"})
 _CA = frozenset({"key_cert_sign", "crl_sign", "digital_signature"})
+
+
+def _named(template: str) -> tuple[SubjectPart, ...]:
+    return (SubjectPart(attribute=Attribute.COMMON_NAME, value=template),)
+
+
+def _client(name: str, description: str) -> Profile:
+    return Profile(
+        name=name,
+        description=description,
+        validity=timedelta(days=365),
+        subject_parts=_named("${auth_id}"),
+        alternative_names=(NamePart(kind=NameKind.URI, value=f"urn:gatehouse:${{domain}}:{name}:${{id}}"),),
+        key_usage=_LEAF,
+        extended_key_usage=(ExtendedKeyUsageOID.CLIENT_AUTH,),
+    )
+
+
+def _ca(name: str, description: str, *, days: int, path_length: int | None) -> Profile:
+    return Profile(
+        name=name,
+        description=description,
+        validity=timedelta(days=days),
+        subject_parts=_named("${common_name}"),
+        key_usage=_CA,
+        is_ca=True,
+        path_length=path_length,
+        key_families=frozenset(KeyFamily),
+    )
+
 
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile(
-            name="root",
-            validity=timedelta(days=3653),
-            common_name="${common_name}",
-            key_usage=_CA,
-            is_ca=True,
-        ),
-        Profile(
-            name="issuing-ca",
-            validity=timedelta(days=1826),
-            common_name="${common_name}",
-            key_usage=_CA,
-            is_ca=True,
-            path_length=0,
-        ),
-        Profile(
-            name="device",
-            validity=timedelta(days=365),
-            common_name="${auth_id}",
-            san_uris=("urn:gatehouse:${domain}:device:${id}",),
-            key_usage=_LEAF,
-            extended_key_usage=(ExtendedKeyUsageOID.CLIENT_AUTH,),
-        ),
-        Profile(
-            name="application",
-            validity=timedelta(days=365),
-            common_name="${auth_id}",
-            san_uris=("urn:gatehouse:${domain}:application:${id}",),
-            key_usage=_LEAF,
-            extended_key_usage=(ExtendedKeyUsageOID.CLIENT_AUTH,),
-        ),
+        _ca("root", "A root: ten years, any number of CAs below.", days=3653, path_length=None),
+        _ca("issuing-ca", "A CA that issues to devices and servers: five years.", days=1826, path_length=0),
+        _client("device", "A device: it proves who it is to brokers."),
+        _client("application", "An application: it proves who it is to brokers."),
         Profile(
             name="broker-server",
+            description="A broker's or service's own certificate, by DNS name or address: 90 days.",
             validity=timedelta(days=90),
-            common_name="${common_name}",
-            takes_names=True,
+            subject_parts=_named("${common_name}"),
+            requestable=(Requestable(kind=NameKind.DNS), Requestable(kind=NameKind.IP)),
+            needs_requested=True,
             key_usage=_LEAF,
             extended_key_usage=(ExtendedKeyUsageOID.SERVER_AUTH,),
         ),
         Profile(
             name="ocsp-signer",
+            description="A delegated OCSP signer (RFC 6960 4.2.2.2): 14 days.",
             validity=timedelta(days=14),
-            common_name="${common_name}",
+            subject_parts=_named("${common_name}"),
             key_usage=_LEAF,
             extended_key_usage=(ExtendedKeyUsageOID.OCSP_SIGNING,),
+            key_families=frozenset(KeyFamily),
+            names_ocsp=False,
+            names_crl=False,
             ocsp_no_check=True,
+        ),
+        Profile(
+            name="idevid",
+            description="An IDevID of a manufacturer (IEEE 802.1AR): no end, named by serial number.",
+            validity=NO_EXPIRY,
+            issuer_limits=BeyondIssuer.ALLOW,
+            subject_parts=(SubjectPart(attribute=Attribute.SERIAL_NUMBER, value="${hardware_serial}"),),
+            alternative_names=(
+                NamePart(kind=NameKind.HARDWARE_MODULE, value="${hardware_serial}", hardware_type="${hardware_type}"),
+            ),
+            key_usage=_LEAF,
+            extended_key_usage=(ExtendedKeyUsageOID.CLIENT_AUTH,),
         ),
     )
 }
 
 
 def get_profile(name: str) -> Profile:
-    """The profile of that name. Raises UnknownProfile."""
+    """The built-in profile of that name. Raises UnknownProfile."""
     try:
         return PROFILES[name]
     except KeyError as error:

@@ -1,0 +1,112 @@
+"""Filling a profile's templates: the subject and the alternative names of one certificate."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote
+
+from cryptography import x509
+
+from pki.core.names import MAKERS, BadName, hardware_module, subject_attribute
+from pki.core.profile import NameKind, NamePart, Profile, Requestable
+from pki.core.templates import fill, placeholders
+
+_KINDS = {NameKind.DNS: "DNS name", NameKind.IP: "IP address", NameKind.EMAIL: "e-mail address", NameKind.URI: "URI"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedNames:
+    """The alternative names that a request asks for."""
+
+    dns: tuple[str, ...] = ()
+    ip: tuple[str, ...] = ()
+    email: tuple[str, ...] = ()
+    uri: tuple[str, ...] = ()
+
+    def of(self, kind: NameKind) -> tuple[str, ...]:
+        """Those of a kind."""
+        found: tuple[str, ...] = getattr(self, kind.value)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What the subject is called: the profile's variables, and the names that it lets one choose.
+
+    `asked` are a request's own: they count if no other is given, and only those of the kinds that the profile takes.
+    """
+
+    variables: Mapping[str, str]
+    dns: tuple[str, ...] = ()
+    ip: tuple[str, ...] = ()
+    email: tuple[str, ...] = ()
+    uri: tuple[str, ...] = ()
+    asked: AskedNames | None = None
+
+
+def subject_of(profile: Profile, variables: Mapping[str, str]) -> x509.Name:
+    """The subject. Raises BadName, MissingVariable."""
+    return x509.Name(
+        [
+            subject_attribute(part.attribute, fill(part.value, variables, profile=profile.name))
+            for part in profile.subject_parts
+        ]
+    )
+
+
+def alternative_names_of(profile: Profile, names: Names) -> list[x509.GeneralName]:
+    """The alternative names: the profile's own, then those chosen. Raises BadName, MissingVariable."""
+    own = [_own_name(profile, part, names.variables) for part in profile.alternative_names]
+    chosen = [*_chosen_names(profile, names)]
+    if profile.needs_requested and not chosen:
+        kinds = " or ".join(_KINDS[asked.kind] for asked in profile.requestable)
+        raise BadName(f"The profile {profile.name} needs at least one {kinds}.")
+    return [*dict.fromkeys((*own, *chosen))]
+
+
+def _own_name(profile: Profile, part: NamePart, variables: Mapping[str, str]) -> x509.GeneralName:
+    if part.kind is NameKind.URI:
+        variables = {name: quote(variables[name], safe="") for name in placeholders(part.value) if name in variables}
+    value = fill(part.value, variables, profile=profile.name)
+    if part.kind is NameKind.HARDWARE_MODULE:
+        return hardware_module(fill(part.hardware_type, variables, profile=profile.name), value)
+    if part.kind is NameKind.DNS and "*" in value and "*" not in part.value:
+        raise BadName(f"{value[:80]!r} would name every host there: a variable has no asterisk.")
+    return MAKERS[part.kind](value)
+
+
+def _chosen_names(profile: Profile, names: Names) -> Iterator[x509.GeneralName]:
+    given = AskedNames(dns=names.dns, ip=names.ip, email=names.email, uri=names.uri)
+    taken = {asked.kind: asked for asked in profile.requestable}
+    if given == _NOTHING:
+        given = names.asked or _NOTHING
+    elif unwanted := [kind for kind in _KINDS if given.of(kind) and kind not in taken]:
+        raise BadName(f"The profile {profile.name} takes no {_KINDS[unwanted[0]]}: leave it out.")
+    for kind, asked in taken.items():
+        for text in given.of(kind):
+            name = MAKERS[kind](text)
+            if asked.patterns and not any(_fits(asked, each, name, profile, names) for each in asked.patterns):
+                raise BadName(f"The profile {profile.name} does not allow the {_KINDS[kind]} {text[:80]!r}.")
+            yield name
+
+
+_NOTHING = AskedNames()
+
+
+def _fits(asked: Requestable, pattern: str, name: x509.GeneralName, profile: Profile, names: Names) -> bool:
+    if asked.kind is NameKind.IP:
+        try:
+            return name.value in ipaddress.ip_network(fill(pattern, names.variables, profile=profile.name))
+        except (ValueError, TypeError):
+            return False
+    pieces = (fill(piece, names.variables, profile=profile.name) for piece in pattern.split("*"))
+    return _pattern(tuple(pieces)).fullmatch(name.value) is not None
+
+
+@lru_cache(maxsize=1024)
+def _pattern(pieces: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pieces)), re.IGNORECASE)
