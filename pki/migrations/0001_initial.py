@@ -207,6 +207,18 @@ class Migration(migrations.Migration):
             model_name='certificate',
             index=models.Index(condition=models.Q(('state__in', ['requested', 'held', 'revoked'])), fields=['state', 'requested_at'], name='pki_certificate_other'),
         ),
+        migrations.AddIndex(
+            model_name='certificate',
+            index=models.Index(condition=models.Q(('state__in', ['revoked', 'held'])), fields=['domain_id', '-revoked_at', '-id'], name='pki_certificate_revocations'),
+        ),
+        migrations.AddIndex(
+            model_name='certificate',
+            index=models.Index(fields=['domain_id', 'subject'], name='pki_certificate_subject', opclasses=['uuid_ops', 'varchar_pattern_ops']),
+        ),
+        migrations.AddIndex(
+            model_name='certificate',
+            index=models.Index(condition=models.Q(('profile', 'device'), _negated=True), fields=['domain_id', 'profile', '-id'], name='pki_certificate_profile'),
+        ),
         migrations.AddConstraint(
             model_name='certificate',
             constraint=models.UniqueConstraint(fields=('issuer', 'serial'), name='pki_serial_once_per_issuer'),

@@ -93,6 +93,19 @@ class Certificate(models.Model):
                 name="pki_certificate_other",
                 condition=Q(state__in=["requested", "held", "revoked"]),
             ),
+            models.Index(
+                fields=["domain_id", "-revoked_at", "-id"],
+                name="pki_certificate_revocations",
+                condition=Q(state__in=["revoked", "held"]),
+            ),
+            models.Index(
+                fields=["domain_id", "subject"],
+                name="pki_certificate_subject",
+                opclasses=["uuid_ops", "varchar_pattern_ops"],
+            ),
+            models.Index(
+                fields=["domain_id", "profile", "-id"], name="pki_certificate_profile", condition=~Q(profile="device")
+            ),
         ]
 
     def as_value(self) -> IssuedCertificate:
