@@ -1,186 +1,137 @@
-"""Certificates: the list, what stands in each with the RFC's names, and its revocation."""
+"""The list of certificates: found by serial number, subject, fingerprint, holder or when they end."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from uuid import UUID
 
-from django import forms
-from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.http import require_safe
 
-from console.views.certificate_fields import fields_of
-from console.views.device_acts import REASONS
-from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
-from console.views.links import holder_address, holder_label
-from console.views.operations import find_panel
-from console.views.paging import place_of
+from console.views.paging import DamagedPlace, Place, place_of, to_uuid
 from devices.queries import find_device_by_name
-from kernel.core.errors import Conflict, Invalid
-from kernel.core.ids import EntryId
-from pki import queries, services
-from pki.core.values import CertificateId, CertificateState, IssuedCertificate, ReasonCode
+from kernel.core.errors import Invalid
+from pki import queries
+from pki.core.profiles import PROFILES
+from pki.core.values import CertificateState, IssuedCertificate, Issuer
+from pki.queries.certificate_search import CertificateFilter, CertificatePlace, search_certificates
 
-_FILTERS = ("q", "state", "issuer", "profile")
-_HEX = re.compile(r"[0-9a-fA-F]{2,40}")
+_FILTERS = ("q", "state", "issuer", "profile", "ends_from", "ends_before")
+_HEX = re.compile(r"[0-9a-f]{2,40}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_OUR_URI = re.compile(r"urn:gatehouse:[a-z0-9-]+:(device|application):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the filters offer."""
+
+    states: tuple[str, ...]
+    issuers: tuple[str, ...]
+    profiles: tuple[str, ...]
 
 
 @require_safe
 @screen("certificates:read")
 def list_certificates(request: HttpRequest, visit: Visit) -> HttpResponseBase:
-    """The domain's certificates, the newest first; `q` is a serial number, a fingerprint, or a device's name."""
+    """The domain's certificates, narrowed as asked: the newest first, or by their end if one is asked for."""
     place = place_of(request, *_FILTERS)
-    narrowed, fault = _narrowed(visit, place.filters["q"])
-    state = place.filters["state"] if place.filters["state"] in set(CertificateState) else ""
-    found = (
-        []
-        if fault
-        else queries.list_certificates(
-            domains=[visit.domain.id],
-            state=state,
-            issuer=place.filters["issuer"],
-            profile=place.filters["profile"],
-            before=place.uuid_key(),
-            limit=place.size + 1,
-            **narrowed,
-        )
-    )
+    issuers = queries.list_issuers(domains=[visit.domain.id])
+    fault, narrowed = "", CertificateFilter()
+    try:
+        narrowed = _narrowed(visit, place.filters, issuers)
+    except Invalid as error:
+        fault = error.detail
+    found = [] if fault else _search(visit, narrowed, place)
     shown = found[: place.size]
-    more = [str(shown[-1].id)] if len(found) > place.size else None
+    more = _key_of(shown[-1], narrowed) if len(found) > place.size else None
     context = {
         "certificates": shown,
         "pager": place.pager(shown=len(shown), next_key=more, noun="certificates"),
         "filters": place.filters,
         "narrowed": any(place.filters.values()),
         "fault": fault,
-        "states": tuple(CertificateState),
-        "issuers": [issuer.slug for issuer in queries.list_issuers(domains=[visit.domain.id])],
+        "choices": Choices(
+            states=tuple(CertificateState),
+            issuers=tuple(issuer.slug for issuer in issuers),
+            profiles=_profiles(),
+        ),
     }
     return show(request, "certificates.html", context)
 
 
-def _narrowed(visit: Visit, text: str) -> tuple[dict[str, str], str]:
-    """What a search narrows the list to, or why it can not."""
-    if not text:
-        return {}, ""
-    plain = text.replace(":", "").lower()
-    if _FINGERPRINT.fullmatch(plain):
-        found = queries.find_certificate_by_fingerprint(sha256_hex=plain)
-        return ({"serial": found.serial_hex}, "") if found else ({}, "No certificate has this fingerprint.")
-    device = find_device_by_name(domain=visit.domain.id, name=text)
-    if device is not None:
-        return {"holder": f"device:{device.id}"}, ""
-    if _HEX.fullmatch(plain):
-        return {"serial": plain}, ""
-    return (
-        {},
-        "Search by the beginning of a serial number (hex), a SHA-256 fingerprint, or a device's whole name.",
+def _profiles() -> tuple[str, ...]:
+    return tuple(sorted(PROFILES))
+
+
+def _search(visit: Visit, narrowed: CertificateFilter, place: Place) -> list[IssuedCertificate]:
+    return search_certificates(
+        domain=visit.domain.id, narrowed=narrowed, after=_after(place, narrowed), limit=place.size + 1
     )
 
 
-@require_safe
-@screen("certificates:read")
-def show_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> HttpResponseBase:
-    """One certificate with everything that stands in it."""
-    found = seen_certificate(visit, certificate)
-    context = {
-        "certificate": found,
-        "panel": find_panel(visit, request.GET.get("operation", "")),
-        "holder": holder_label(found.holder),
-        "holder_address": holder_address(found.holder),
-        "fields": fields_of(found.pem) if found.pem else None,
-        "may_revoke": visit.may("certificates:revoke", found.domain),
-    }
-    return show(request, "certificate.html", context)
+def _key_of(certificate: IssuedCertificate, narrowed: CertificateFilter) -> list[str]:
+    return [str(certificate.id), *([certificate.not_after.isoformat()] if narrowed.by_end else [])]
 
 
-def seen_certificate(visit: Visit, certificate: UUID) -> IssuedCertificate:
-    """The certificate, in a domain of the visit. Raises NotFound."""
-    found = queries.get_certificate(id=CertificateId(certificate))
-    visit.check_sees(found.domain, what="certificate")
-    return found
+def _after(place: Place, narrowed: CertificateFilter) -> CertificatePlace | None:
+    match place.key:
+        case None:
+            return None
+        case [str(id)] if not narrowed.by_end:
+            return CertificatePlace(not_after=None, id=to_uuid(id))
+        case [str(id), str(moment)] if narrowed.by_end:
+            return CertificatePlace(not_after=_to_moment(moment), id=to_uuid(id))
+    raise DamagedPlace
 
 
-@require_safe
-@screen("certificates:read")
-def download_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> HttpResponse:
-    """The certificate and its chain, as PEM."""
-    del request
-    found = seen_certificate(visit, certificate)
-    headers = {"Content-Disposition": f'attachment; filename="{found.serial_hex}.pem"'}
-    return HttpResponse(found.pem + found.chain_pem, content_type="application/x-pem-file", headers=headers)
-
-
-class RevokeForm(ConsoleForm):
-    """Why a certificate is revoked."""
-
-    reason = forms.ChoiceField(
-        label="Reason",
-        choices=[(reason.value, words) for reason, words in REASONS],
-        help_text="It stands in the CRL and in OCSP answers.",
-    )
-    confirm = forms.CharField(
-        label="Type the last 8 digits of the serial number to confirm",
-        max_length=40,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "class": "form-control mono"}),
-    )
-    note = forms.CharField(label="Note", required=False, max_length=500, help_text="For the journal.")
-
-    def __init__(self, *args: Any, serial: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.ending = serial[-8:]
-
-    def clean_confirm(self) -> str:
-        """They have to be this certificate's."""
-        if self.cleaned_data["confirm"].strip().lower() != self.ending:
-            raise forms.ValidationError(f"This is not {self.ending}: nothing was done.")
-        return self.ending
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@screen("certificates:read")
-def revoke_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> HttpResponseBase:
-    """Revokes for good, once it is confirmed."""
-    found = seen_certificate(visit, certificate)
-    visit.check_may("certificates:revoke", found.domain)
-    form = RevokeForm(request.POST or None, serial=found.serial_hex)
-    if request.method == "POST" and form.is_valid():
-        try:
-            revoked = services.revoke_certificate(
-                certificate=found.id,
-                reason=ReasonCode(form.cleaned_data["reason"]),
-                note=form.cleaned_data["note"],
-                actor=visit.actor,
-                now=visit.now,
-            )
-        except (Conflict, Invalid) as error:
-            form.add_fault(error)
-        else:
-            return _to_operation(found, revoked.operation)
-    return show(request, "certificate_revoke.html", {"certificate": found, "form": form})
-
-
-@require_POST
-@screen("certificates:read")
-def change_hold(request: HttpRequest, visit: Visit, certificate: UUID, act: str) -> HttpResponseBase:
-    """Puts on hold, or releases."""
-    found = seen_certificate(visit, certificate)
-    visit.check_may("certificates:revoke", found.domain)
+def _to_moment(text: str) -> datetime:
     try:
-        if act == "hold":
-            operation = services.hold_certificate(certificate=found.id, actor=visit.actor, now=visit.now).operation
-        else:
-            operation = services.release_certificate(certificate=found.id, actor=visit.actor, now=visit.now)
-    except Conflict as error:
-        messages.error(request, error.detail)
-        return HttpResponseRedirect(reverse("certificate", args=[found.id]))
-    return _to_operation(found, operation)
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise DamagedPlace from error
 
 
-def _to_operation(certificate: IssuedCertificate, operation: EntryId) -> HttpResponse:
-    return HttpResponseRedirect(f"{reverse('certificate', args=[certificate.id])}?operation={operation}")
+def _narrowed(visit: Visit, asked: Mapping[str, str], issuers: list[Issuer]) -> CertificateFilter:
+    """The filter that the address spells. Raises Invalid."""
+    if asked["state"] and asked["state"] not in set(CertificateState):
+        raise Invalid(f"There is no state {asked['state']!r}: choose one from the list.")
+    issuer = next((issuer for issuer in issuers if issuer.slug == asked["issuer"]), None)
+    if asked["issuer"] and issuer is None:
+        raise Invalid(f"This domain has no issuer {asked['issuer']!r}: choose one from the list.")
+    found = CertificateFilter(
+        state=CertificateState(asked["state"]) if asked["state"] else None,
+        issuer=issuer.id if issuer else None,
+        profile=asked["profile"],
+        ends_from=_day(asked["ends_from"]),
+        ends_before=_day(asked["ends_before"]),
+    )
+    return _by_text(visit, found, asked["q"]) if asked["q"] else found
+
+
+def _day(text: str) -> datetime | None:
+    """Midnight (UTC) at the beginning of that day. Raises Invalid."""
+    if not text:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise Invalid(f"{text[:40]!r} is no day: write it as 2027-03-01.") from error
+
+
+def _by_text(visit: Visit, found: CertificateFilter, text: str) -> CertificateFilter:
+    """Narrowed by what was typed or pasted: a fingerprint, our URI, a device's name, a serial number, or a subject."""
+    plain = text.replace(":", "").replace(" ", "").lower()
+    if _FINGERPRINT.fullmatch(plain):
+        return replace(found, fingerprint=plain)
+    if ours := _OUR_URI.fullmatch(text.removeprefix("URI:").strip().lower()):
+        return replace(found, holder=f"{ours[1]}:{UUID(ours[2])}")
+    if device := find_device_by_name(domain=visit.domain.id, name=text):
+        return replace(found, holder=f"device:{device.id}")
+    if _HEX.fullmatch(plain.removeprefix("0x")):
+        return replace(found, serial=plain.removeprefix("0x"))
+    return replace(found, subject=text if "=" in text else f"CN={text}")

@@ -17,6 +17,12 @@ SIZES = (25, 50, 100)
 _LONGEST_TRAIL = 40
 
 
+class UnknownFilter(Invalid):
+    """The address asks for something that the list can not be narrowed by."""
+
+    code = "unknown-parameter"
+
+
 class DamagedPlace(Invalid):
     """The address names no place in the list."""
 
@@ -103,8 +109,11 @@ class Place:
 
 
 def place_of(request: HttpRequest, *filters: str) -> Place:
-    """The request's place in a list that has those filters."""
+    """The request's place in a list that has those filters. Raises UnknownFilter: a list never leaves one out."""
     asked = request.GET
+    if unknown := sorted(set(asked) - {*filters, "size", "cursor", "trail"}):
+        known = ", ".join(filters) or "none"
+        raise UnknownFilter(f"This list can not be narrowed by {unknown[0][:40]!r}, only by: {known}.")
     size = asked.get("size", "")
     trail = asked.get("trail")
     return Place(

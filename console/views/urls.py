@@ -6,6 +6,9 @@ from django.urls import path, register_converter
 
 from console.views import (
     brokers,
+    certificate,
+    certificate_acts,
+    certificate_status,
     certificates,
     device,
     device_acts,
@@ -46,6 +49,10 @@ class _Hold(_Word):
     regex = "hold|release"
 
 
+class _Download(_Word):
+    regex = "pem|chain|der"
+
+
 class _Verdict(_Word):
     regex = "approve|deny"
 
@@ -54,6 +61,7 @@ register_converter(_Verdict, "verdict")
 register_converter(_Change, "change")
 register_converter(_End, "end")
 register_converter(_Hold, "hold")
+register_converter(_Download, "download")
 
 urlpatterns = [
     path("", overview.show_overview, name="overview"),
@@ -76,10 +84,15 @@ urlpatterns = [
     path("issuers/", issuers.list_issuers, name="issuers"),
     path("issuers/<slug:slug>/", issuers.show_issuer, name="issuer"),
     path("certificates/", certificates.list_certificates, name="certificates"),
-    path("certificates/<uuid:certificate>/", certificates.show_certificate, name="certificate"),
-    path("certificates/<uuid:certificate>/pem/", certificates.download_certificate, name="certificate-pem"),
-    path("certificates/<uuid:certificate>/revoke/", certificates.revoke_certificate, name="certificate-revoke"),
-    path("certificates/<uuid:certificate>/<hold:act>/", certificates.change_hold, name="certificate-hold"),
+    path("certificates/<uuid:certificate>/", certificate.show_certificate, name="certificate"),
+    path("certificates/<uuid:certificate>/status/", certificate_status.show_status, name="certificate-status"),
+    path("certificates/<uuid:certificate>/revoke/", certificate_acts.revoke_certificate, name="certificate-revoke"),
+    path("certificates/<uuid:certificate>/<hold:act>/", certificate_acts.change_hold, name="certificate-hold"),
+    path(
+        "certificates/<uuid:certificate>/<download:kind>/",
+        certificate.download_certificate,
+        name="certificate-download",
+    ),
     path("roles/", roles.list_roles, name="roles"),
     path("roles/new/", roles.new_role, name="new-role"),
     path("roles/<uuid:role>/", roles.show_role, name="role"),

@@ -36,22 +36,23 @@ SignIn = Callable[..., Client]
 
 @pytest.fixture
 def at_ada(ada: Operator) -> Client:
-    return _browser(ada)
+    return browser_of(ada)
 
 
 @pytest.fixture
 def at_bo(north: Scene) -> Client:
     """The auditor of north, who may change nothing."""
-    return _browser(make_operator("bo", ConsoleRole.AUDITOR, north.domain, now=north.now))
+    return browser_of(make_operator("bo", ConsoleRole.AUDITOR, north.domain, now=north.now))
 
 
 @pytest.fixture
 def at_cy(south: Scene) -> Client:
     """The owner of south, who must see nothing of north."""
-    return _browser(make_operator("cy", ConsoleRole.OWNER, south.domain, now=south.now))
+    return browser_of(make_operator("cy", ConsoleRole.OWNER, south.domain, now=south.now))
 
 
-def _browser(operator: Operator) -> Client:
+def browser_of(operator: Operator) -> Client:
+    """The operator's browser, signed in."""
     client = Client()
     client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
     return client

@@ -68,14 +68,3 @@ def test_text_of_devices_is_never_markup(north: Scene, at_ada: Client) -> None:
     device = north.enroll("evil", site="<script>alert(1)</script>")
     for address in ("/devices/", f"/devices/{device}/"):
         assert "<script>alert" not in at_ada.get(address).content.decode()
-
-
-def test_certificates_are_found_by_serial_fingerprint_and_device(north: Scene, at_ada: Client) -> None:
-    from devices.queries import credentials_of
-    from pki.queries import get_certificate
-
-    found = get_certificate(id=credentials_of(device=north.devices["pump-02"])[0].certificate)
-    for text in (found.serial_hex[:12].upper(), found.fingerprint, "pump-02"):
-        page = at_ada.get("/certificates/", {"q": text}).content.decode()
-        assert page.count(f"/certificates/{found.id}/") == 1, text
-    assert b'role="alert"' in at_ada.get("/certificates/", {"q": "not hex"}).content

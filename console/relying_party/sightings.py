@@ -1,0 +1,91 @@
+"""What is seen of a certificate from outside, and whether what is seen agrees with what we know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pki.core.values import CertificateState, IssuedCertificate
+
+SHOWS_WITHIN = timedelta(seconds=5)
+"""By when a revocation has to show in CRLs."""
+
+
+class Sort(StrEnum):
+    """Who was asked."""
+
+    OCSP = "OCSP"
+    CRL = "CRL"
+
+
+class Listed(StrEnum):
+    """What it says."""
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One answer as a client gets it. `fault`: why a client gets none, or would not believe it.
+
+    `asked` is False where the certificate names nobody to ask. A CRL says `good` by not listing the certificate.
+    """
+
+    sort: Sort
+    url: str = ""
+    fault: str = ""
+    asked: bool = True
+    listed: Listed | None = None
+    reason: str = ""
+    revoked_at: datetime | None = None
+    this_update: datetime | None = None
+    next_update: datetime | None = None
+    number: int | None = None
+    elapsed_ms: int | None = None
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether the certificate is said to be on hold."""
+        return self.listed is Listed.REVOKED and self.reason == "certificateHold"
+
+
+def disagreements(certificate: IssuedCertificate, sightings: Sequence[Sighting], *, now: datetime) -> list[str]:
+    """Where outside and record differ, each in a sentence; empty if all agree.
+
+    A CRL made before the certificate was revoked, and one that has no more need to list what has ended, differ
+    rightly.
+    """
+    return [sentence for sighting in sightings for sentence in _differs(certificate, sighting, now)]
+
+
+def _differs(certificate: IssuedCertificate, seen: Sighting, now: datetime) -> Iterator[str]:
+    if seen.listed is None:
+        return
+    revoked = certificate.state in {CertificateState.REVOKED, CertificateState.HELD}
+    if revoked and seen.listed is not Listed.REVOKED and not _is_right_to_omit(certificate, seen, now):
+        yield f"The record says {certificate.state.value}, and {seen.sort.value} says {seen.listed.value}."
+    if not revoked and seen.listed is Listed.REVOKED and not _was_released(seen, now):
+        yield f"The record says {certificate.state.value}, and {seen.sort.value} says revoked."
+    if certificate.state is CertificateState.ISSUED and seen.listed is Listed.UNKNOWN and now < certificate.not_after:
+        yield f"The record says issued, and {seen.sort.value} does not know the certificate."
+    if revoked and seen.listed is Listed.REVOKED and certificate.reason is not None:
+        said = seen.reason or "unspecified"
+        if said != certificate.reason.value and not _was_released(seen, now):
+            yield f"The reason on record is {certificate.reason.value}, and {seen.sort.value} says {said}."
+
+
+def _is_right_to_omit(certificate: IssuedCertificate, seen: Sighting, now: datetime) -> bool:
+    if certificate.not_after <= now:
+        return True
+    if certificate.revoked_at is None or seen.sort is Sort.OCSP:
+        return False
+    return now - certificate.revoked_at <= SHOWS_WITHIN
+
+
+def _was_released(seen: Sighting, now: datetime) -> bool:
+    """Whether a CRL just has not caught up: it is given as long as for a revocation."""
+    return seen.sort is Sort.CRL and seen.this_update is not None and now - seen.this_update <= SHOWS_WITHIN

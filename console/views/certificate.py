@@ -1,0 +1,90 @@
+"""One certificate: its record, everything that stands in it, its chain, what lint says, and its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ssl import PEM_cert_to_DER_cert
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from console.views.certificate_fields import fields_of
+from console.views.frame import NotHere, Visit, screen, show
+from console.views.journal import EntryRow, entry_row
+from console.views.links import holder_address, holder_label
+from console.views.operations import find_panel
+from kernel.queries import list_entries
+from pki import queries
+from pki.core.values import CertificateId, CertificateState, IssuedCertificate, Issuer, IssuerId
+
+_SUBJECT = "pki.certificate"
+_HISTORY = 20
+
+
+@require_safe
+@screen("certificates:read")
+def show_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> HttpResponseBase:
+    """One certificate with everything that stands in it."""
+    found = seen_certificate(visit, certificate)
+    context = {
+        "certificate": found,
+        "panel": find_panel(visit, request.GET.get("operation", "")),
+        "holder": holder_label(found.holder),
+        "holder_address": holder_address(found.holder),
+        "fields": fields_of(found.pem) if found.pem else None,
+        "chain": list(chain_of(found.issuer, found)),
+        "history": _history(visit, found),
+        "journal": f"{reverse('journal')}?kind={_SUBJECT}&subject={found.id}",
+        "ended": found.not_after <= visit.now,
+        "over": found.state in {CertificateState.REVOKED, CertificateState.HELD},
+        "may_revoke": visit.may("certificates:revoke", found.domain),
+    }
+    return show(request, "certificate.html", context)
+
+
+def seen_certificate(visit: Visit, certificate: UUID) -> IssuedCertificate:
+    """The certificate, in a domain of the visit. Raises UnknownCertificate."""
+    return queries.get_certificate(id=CertificateId(certificate), domains=visit.caller.domain_ids)
+
+
+def chain_of(issuer: IssuerId, certificate: IssuedCertificate) -> Iterator[Issuer]:
+    """The issuers above the certificate, the nearest first, up to a root."""
+    known = {each.id: each for each in queries.list_issuers(domains=[certificate.domain])}
+    at: IssuerId | None = issuer
+    while at is not None and at in known:
+        yield known[at]
+        at = known.pop(at).parent
+
+
+def _history(visit: Visit, found: IssuedCertificate) -> list[EntryRow]:
+    if not visit.may("journal:read", found.domain):
+        return []
+    entries = list_entries(domain=found.domain, subject_kind=_SUBJECT, subject_id=str(found.id), limit=_HISTORY)
+    return [entry_row(entry) for entry in entries]
+
+
+_KINDS = {
+    "pem": "application/x-pem-file",
+    "chain": "application/x-pem-file",
+    "der": "application/pkix-cert",
+}
+
+
+@require_safe
+@screen("certificates:read")
+def download_certificate(request: HttpRequest, visit: Visit, certificate: UUID, kind: str) -> HttpResponse:
+    """The certificate as PEM or DER, or with its chain, as PEM."""
+    del request
+    found = seen_certificate(visit, certificate)
+    if not found.pem:
+        raise NotHere("This certificate was never signed, so there is nothing to download.")
+    body = {
+        "pem": found.pem.encode(),
+        "chain": (found.pem + found.chain_pem).encode(),
+        "der": PEM_cert_to_DER_cert(found.pem),
+    }[kind]
+    name = found.serial_hex + {"pem": ".pem", "chain": "-chain.pem", "der": ".cer"}[kind]
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(body, content_type=_KINDS[kind], headers=headers)
