@@ -120,7 +120,13 @@ WITHOUT_CONSEQUENCE = frozenset(
         "devices.enrolment_token.revoked",
         "devices.group.created",  # nothing is bound to it yet
         "pki.certificate.issued",
-        "pki.issuer.created",
+        "pki.issuer.created",  # its first CRL goes to the brokers, and the CAs with it
+        "pki.issuer.imported",
+        "pki.issuer.installed",
+        "pki.issuer.superseded",  # trusted as before
+        "pki.issuer.trusted",
+        "pki.issuer_request.cancelled",
+        "pki.issuer_request.created",
     }
 )
 """Recorded for people alone. Every action of the code base stands here or in ROUTES: a test compares."""

@@ -1,0 +1,174 @@
+"""Making issuers here: a root, and CAs below one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from kernel.core.actor import Actor
+from kernel.core.errors import Conflict, Invalid
+from kernel.core.ids import DomainId
+from pki.core import certificates, lint
+from pki.core.certificates import Names
+from pki.core.csr import facts_of
+from pki.core.paths import path_length_below
+from pki.core.profiles import Profile, get_profile
+from pki.core.values import Custody, IssuerId, KeyAlgorithm
+from pki.core.values import Issuer as IssuerValue
+from pki.models import Issuer
+from pki.queries import find_issuer
+from pki.services.custody import check_in_time, signing_key
+from pki.services.issue_certificate import check_signed, issue_for_key, throw_away_key
+from pki.services.issuers.key_keeping import make_key
+from pki.services.issuers.storing import NewIssuer, begin_work, check_shards, check_slug, one_slug, store_issuer
+from pki.services.signers import signer_for
+
+_LONGEST = {"root": timedelta(days=9_132), "issuing-ca": timedelta(days=5_479)}  # 25 and 15 years
+
+
+class EndOfPath(Conflict):
+    """The issuer above may have no such CA below it."""
+
+    code = "issuer-path-length"
+
+
+class BadValidity(Invalid):
+    """The issuer would be valid too short or too long."""
+
+    code = "issuer-validity"
+
+
+def create_root(
+    *,
+    domain: DomainId,
+    slug: str,
+    common_name: str,
+    key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256,
+    custody: Custody = Custody.ENCRYPTED,
+    crl_shards: int = 0,
+    validity: timedelta | None = None,
+    replaces: IssuerId | None = None,
+    actor: Actor,
+    now: datetime,
+) -> IssuerValue:
+    """A new self-signed root with its first CRL and OCSP signer. Not to be called in a transaction.
+
+    `validity` is a day to 25 years, ten years if None. Raises BadSlug, SlugTaken, BadShards, BadValidity, BadName.
+    """
+    check_slug(slug)
+    check_shards(crl_shards)
+    profile = _lasting("root", validity)
+    key_id, key = make_key(key_algorithm, custody=custody)
+    not_before, not_after = certificates.validity(profile, now=now, ends_by=None)
+    builder = certificates.build(
+        profile=profile,
+        names=Names(variables={"common_name": common_name}),
+        authority=None,
+        public_key=key.public_key(),
+        serial=certificates.new_serial(),
+        not_before=not_before,
+        not_after=not_after,
+    )
+    linted = certificates.sign(builder, throw_away_key(key_algorithm))
+    lint.check(linted, profile=profile, authority=None)
+    certificate = certificates.sign(builder, key)
+    check_signed(certificate, linted=linted, issuer=certificate)
+    new = NewIssuer(
+        domain=domain,
+        slug=slug,
+        certificate=certificate,
+        parent=None,
+        key=key_id,
+        crl_shards=crl_shards,
+        replaces=replaces,
+    )
+    with one_slug(slug):
+        row = store_issuer(new, actor=actor, now=now)
+    begin_work(row, now=now)
+    return find_issuer(id=IssuerId(row.id))
+
+
+def create_issuing_ca(
+    *,
+    parent: IssuerId,
+    slug: str,
+    common_name: str,
+    key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256,
+    custody: Custody = Custody.ENCRYPTED,
+    crl_shards: int = 0,
+    validity: timedelta | None = None,
+    path_length: int = 0,
+    replaces: IssuerId | None = None,
+    actor: Actor,
+    now: datetime,
+) -> IssuerValue:
+    """A new CA below `parent` with its first CRL and OCSP signer. Not to be called in a transaction.
+
+    Its certificate is one of the parent's, held by `issuer:<slug>`; `validity` is a day to 15 years and not beyond
+    the parent's end, five years (or less) if None. If the parent was rolled over, its successor signs.
+    Raises UnknownIssuer, IssuerEnded, NotIssuing, KeyElsewhere (order it instead), EndOfPath, BadSlug, SlugTaken,
+    BadShards, BadValidity, BadName.
+    """
+    check_slug(slug)
+    check_shards(crl_shards)
+    above = issuer_above(parent, path_length=path_length, now=now)
+    profile = ca_profile(above, validity, path_length=path_length, now=now)
+    signing_key(above)
+    key_id, key = make_key(key_algorithm, custody=custody)
+    row = issue_for_key(
+        issuer=above,
+        profile=profile,
+        facts=facts_of(key.public_key()),
+        names=Names(variables={"common_name": common_name}),
+        holder=f"issuer:{slug}",
+        actor=actor,
+        now=now,
+    )
+    assert row.der is not None
+    new = NewIssuer(
+        domain=DomainId(above.domain_id),
+        slug=slug,
+        certificate=x509.load_der_x509_certificate(bytes(row.der)),
+        parent=above,
+        key=key_id,
+        crl_shards=crl_shards,
+        replaces=replaces,
+    )
+    with one_slug(slug):
+        stored = store_issuer(new, actor=actor, now=now)
+    begin_work(stored, now=now)
+    return find_issuer(id=IssuerId(stored.id))
+
+
+def issuer_above(parent: IssuerId, *, path_length: int, now: datetime) -> Issuer:
+    """The CA that certifies one below `parent` with that path length. Raises what `create_issuing_ca` does."""
+    above = signer_for(parent)
+    check_in_time(above, now=now)
+    line: list[Issuer] = [above]
+    while line[-1].parent is not None:
+        line.append(line[-1].parent)
+    left = path_length_below([x509.load_der_x509_certificate(bytes(row.der)) for row in line])
+    if path_length < 0 or (left is not None and path_length >= left):
+        raise EndOfPath(
+            f"The issuer {above.slug} may have no CA of path length {path_length} below it: "
+            "choose the root, or a smaller path length."
+        )
+    return above
+
+
+def ca_profile(above: Issuer, validity: timedelta | None, *, path_length: int, now: datetime) -> Profile:
+    """The profile `issuing-ca` with that validity and path length. Raises BadValidity."""
+    if validity is not None and now + validity > above.not_after:
+        raise BadValidity(f"The issuer would outlive {above.slug}, which ends at {above.not_after}: ask for less.")
+    return replace(_lasting("issuing-ca", validity), path_length=path_length)
+
+
+def _lasting(name: str, validity: timedelta | None) -> Profile:
+    profile = get_profile(name)
+    if validity is None:
+        return profile
+    if not timedelta(days=1) <= validity <= _LONGEST[name]:
+        raise BadValidity(f"An issuer of this kind is valid for 1 to {_LONGEST[name].days} days.")
+    return replace(profile, validity=validity)

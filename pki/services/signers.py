@@ -1,0 +1,27 @@
+"""Who signs when an issuer is named: itself, or after a rollover the one that took its place."""
+
+from __future__ import annotations
+
+from kernel.core.errors import Conflict
+from pki.core.values import IssuerId, IssuerKind
+from pki.models import Issuer
+from pki.queries.issuers import ISSUERS, UnknownIssuer, is_gone, newest_successor
+
+
+class NotIssuing(Conflict):
+    """The issuer signs no certificates any more, or never did."""
+
+    code = "issuer-not-issuing"
+
+
+def signer_for(issuer: IssuerId) -> Issuer:
+    """The row of the CA that signs for the issuer, with those above it. Raises UnknownIssuer, NotIssuing."""
+    row = ISSUERS.filter(id=issuer).first()
+    if row is None:
+        raise UnknownIssuer("There is no such issuer: list the issuers to see those there are.")
+    row = newest_successor(row)
+    if row.kind == IssuerKind.TRUSTED:
+        raise NotIssuing(f"{row.slug} is another's CA that is only believed: name an issuer of your own.")
+    if is_gone(row):
+        raise NotIssuing(f"The issuer {row.slug}, or one above it, is {row.state}: name another, or create one.")
+    return row
