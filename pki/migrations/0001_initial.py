@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
                 ('invalidity_date', models.DateTimeField(null=True)),
                 ('crl_entry', models.BinaryField(null=True)),
                 ('changed_revision', models.BigIntegerField(null=True)),
+                ('operation', models.UUIDField(null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -47,6 +48,9 @@ class Migration(migrations.Migration):
                 ('holder', models.CharField(max_length=64)),
                 ('weakness', models.CharField(blank=True, max_length=64)),
             ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('weakness', ''), _negated=True), fields=['weakness'], name='pki_weak_key')],
+            },
         ),
         migrations.CreateModel(
             name='Issuer',

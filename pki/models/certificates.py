@@ -20,6 +20,9 @@ class PublicKeyHolder(models.Model):
     holder = models.CharField(max_length=64)
     weakness = models.CharField(max_length=64, blank=True)
 
+    class Meta:
+        indexes = [models.Index(fields=["weakness"], name="pki_weak_key", condition=~Q(weakness=""))]
+
 
 class CertificateQuerySet(models.QuerySet["Certificate"]):
     def listed(self, *, issuer: IssuerId, still_valid_at: datetime) -> Self:
@@ -31,8 +34,9 @@ class CertificateQuerySet(models.QuerySet["Certificate"]):
 class Certificate(models.Model):
     """A certificate that an issuer of ours signs, written before it is signed.
 
-    `crl_entry`: its element of a CRL, if revoked. `changed_revision`: its issuer's revision after it was last revoked,
-    held or released. `shard`: whose CRL its distribution point names, for ever.
+    `crl_entry`: its element of a CRL, if revoked, and of deltas only, if released. `changed_revision`: its issuer's
+    revision after it was last revoked, held or released, by the journal's entry `operation`. `shard`: whose CRL its
+    distribution point names, for ever.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -58,6 +62,7 @@ class Certificate(models.Model):
     invalidity_date = models.DateTimeField(null=True)
     crl_entry = models.BinaryField(null=True)
     changed_revision = models.BigIntegerField(null=True)
+    operation = models.UUIDField(null=True)
 
     objects = CertificateQuerySet.as_manager()
 
