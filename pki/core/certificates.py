@@ -201,14 +201,15 @@ def _constant_extensions(profile: Profile, authority: Authority | None) -> Itera
             )
         )
     if profile.permitted_names or profile.excluded_names:
-        constraints = x509.NameConstraints(_subtrees(profile.permitted_names), _subtrees(profile.excluded_names))
+        constraints = x509.NameConstraints(subtrees_of(profile.permitted_names), subtrees_of(profile.excluded_names))
         yield _extension(constraints, critical=True)
     if profile.ocsp_no_check:
         yield _extension(x509.OCSPNoCheck())
     yield from _pointers(profile, authority)
 
 
-def _subtrees(trees: tuple[Subtree, ...]) -> list[x509.GeneralName] | None:
+def subtrees_of(trees: tuple[Subtree, ...]) -> list[x509.GeneralName] | None:
+    """The bases of name constraints, or None if there are none."""
     return [subtree(tree.kind, tree.value) for tree in trees] or None
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
+from cryptography.x509.oid import ExtensionOID
 
 from kernel.core.errors import Conflict
-from pki.core.certificates import Authority, key_usage_of
-from pki.core.keys import key_identifier
-from pki.core.profiles import Profile
+from pki.core import der
+from pki.core.certificates import Authority
+from pki.core.csr import WeakKey, check_key
+from pki.core.lint_extensions import Extensions, extension_findings
+from pki.core.lint_findings import LintFinding, Severity, error, warning
+from pki.core.lint_names import alternative_findings, constraint_findings, subject_findings
+from pki.core.names import ATTRIBUTES
+from pki.core.profile import BeyondIssuer, Profile
 
-_Extensions = dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
+_YEAR_2050 = 2050
 
 
 class LintFailure(Conflict):
@@ -22,87 +27,83 @@ class LintFailure(Conflict):
 
 
 def check(certificate: x509.Certificate, *, profile: Profile, authority: Authority | None) -> None:
-    """Raises LintFailure with everything that is wrong."""
-    if findings := [*_findings(certificate, profile, authority)]:
-        raise LintFailure("The certificate was not signed, since it would be wrong: " + "; ".join(findings) + ".")
+    """Raises LintFailure with every error; what is less than an error does not stop it."""
+    findings = lint_certificate(certificate, profile=profile, authority=authority)
+    if errors := [str(finding) for finding in findings if finding.severity is Severity.ERROR]:
+        raise LintFailure("The certificate was not signed, since it would be wrong: " + "; ".join(errors) + ".")
 
 
-def _findings(certificate: x509.Certificate, profile: Profile, authority: Authority | None) -> Iterator[str]:
-    if certificate.version is not x509.Version.v3:
-        yield "it is not version 3 (4.1.2.1)"
-    if not 0 < certificate.serial_number < 1 << 159:
-        yield "its serial number is not positive in 20 octets (4.1.2.2)"
-    yield from _validity(certificate, authority)
-    yield from _names(certificate, authority)
-    yield from _extensions(certificate, profile, authority)
-
-
-def _validity(certificate: x509.Certificate, authority: Authority | None) -> Iterator[str]:
-    if certificate.not_valid_before_utc >= certificate.not_valid_after_utc:
-        yield "it ends before it begins (4.1.2.5)"
-    if authority and certificate.not_valid_after_utc > authority.not_after:
-        yield "it outlives its issuer"
-
-
-def _names(certificate: x509.Certificate, authority: Authority | None) -> Iterator[str]:
-    common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if len(common_names) != 1 or not 1 <= len(common_names[0].value) <= 64:
-        yield "its subject has not exactly one common name of 1 to 64 characters (A.1)"
-    if certificate.issuer != (authority.name if authority else certificate.subject):
-        yield "its issuer is not named as the issuer names itself (4.1.2.4)"
-
-
-def _extensions(certificate: x509.Certificate, profile: Profile, authority: Authority | None) -> Iterator[str]:
+def lint_certificate(
+    certificate: x509.Certificate, *, profile: Profile, authority: Authority | None
+) -> list[LintFinding]:
+    """Everything that is not as RFC 5280 and the profile want it; without `authority` it is to be self-signed."""
+    found = [*_frame(certificate, authority), *_validity(certificate, profile, authority)]
+    found.extend(_key(certificate))
     try:
-        found: _Extensions = {each.oid: each for each in certificate.extensions}
+        extensions: Extensions = {each.oid: each for each in certificate.extensions}
     except x509.DuplicateExtension:
-        yield "an extension stands twice (4.2)"
-        return
-    except ValueError as error:
-        yield f"an extension can not be read back: {error}"
-        return
-    must_be_critical = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE}
-    for oid, extension in found.items():
-        if extension.critical != (oid in must_be_critical):
-            yield f"{oid.dotted_string} has the wrong criticality"
-    key_id = key_identifier(certificate.public_key())
-    own = found.get(ExtensionOID.SUBJECT_KEY_IDENTIFIER)
-    if not own or own.value != x509.SubjectKeyIdentifier(key_id):
-        yield "its subject key identifier is not that of its key (4.2.1.2)"
-    issuers = found.get(ExtensionOID.AUTHORITY_KEY_IDENTIFIER)
-    expected = x509.AuthorityKeyIdentifier(authority.key_id if authority else key_id, None, None)
-    if not issuers or issuers.value != expected:
-        yield "its authority key identifier is not the issuer's (4.2.1.1)"
-    basic = found.get(ExtensionOID.BASIC_CONSTRAINTS)
-    if not basic or basic.value != x509.BasicConstraints(profile.is_ca, profile.path_length):
-        yield "its basic constraints are not the profile's (4.2.1.9)"
-    yield from _usages(found, profile)
-    if not profile.is_ca and not profile.ocsp_no_check and ExtensionOID.SUBJECT_ALTERNATIVE_NAME not in found:
-        yield "it has no subject alternative name"
+        return [*found, error("extension-repeated", "RFC 5280 4.2", "an extension stands twice")]
+    except ValueError as fault:
+        return [*found, error("extension-unreadable", "RFC 5280 4.2", f"an extension can not be read back: {fault}")]
+    found.extend(_names(certificate, extensions, profile, authority))
+    return [*found, *extension_findings(certificate, extensions, profile, authority)]
+
+
+def _frame(certificate: x509.Certificate, authority: Authority | None) -> Iterator[LintFinding]:
+    if certificate.version is not x509.Version.v3:
+        yield error("version", "RFC 5280 4.1.2.1", "it is not version 3")
+    if not 0 < certificate.serial_number < 1 << 159:
+        yield error("serial-number", "RFC 5280 4.1.2.2", "its serial number is not positive in 20 octets")
+    elif certificate.serial_number < 1 << 64:
+        yield warning("serial-guessable", "RFC 5280 4.1.2.2", "its serial number is short enough to be guessed")
+    if not [*certificate.issuer]:
+        yield error("issuer-empty", "RFC 5280 4.1.2.4", "its issuer has no name")
+    if certificate.issuer != (authority.name if authority else certificate.subject):
+        yield error("issuer-name", "RFC 5280 4.1.2.4", "its issuer is not named as the issuer names itself")
+
+
+def _validity(certificate: x509.Certificate, profile: Profile, authority: Authority | None) -> Iterator[LintFinding]:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if begin >= end:
+        yield error("validity-order", "RFC 5280 4.1.2.5", "it ends before it begins")
+    if authority and end > authority.not_after and profile.issuer_limits is not BeyondIssuer.ALLOW:
+        yield error("validity-issuer", "", "it outlives its issuer")
+    for moment, element in zip((begin, end), _times(certificate.tbs_certificate_bytes), strict=True):
+        if element.tag != (der.UTC_TIME if moment.year < _YEAR_2050 else der.GENERALIZED_TIME):
+            yield error("validity-encoding", "RFC 5280 4.1.2.5", f"it writes {moment:%F} in the other sort of time")
+
+
+def _times(to_be_signed: bytes) -> list[der.Element]:
+    """notBefore and notAfter as they are encoded; version, serial number, algorithm and issuer stand before them."""
+    _, _, _, _, validity, *_ = der.read_only(to_be_signed).children()
+    return [*validity.children()]
+
+
+def _key(certificate: x509.Certificate) -> Iterator[LintFinding]:
+    try:
+        check_key(certificate.public_key())
+    except (WeakKey, ValueError) as fault:
+        yield error("weak-key", "", f"its key can not be trusted: {getattr(fault, 'detail', fault)}".rstrip("."))
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is not None and algorithm.name not in {"sha256", "sha384", "sha512"}:
+        yield error("signature-hash", "RFC 9155", f"its signature is over {algorithm.name}")
+
+
+def _names(
+    certificate: x509.Certificate, extensions: Extensions, profile: Profile, authority: Authority | None
+) -> Iterator[LintFinding]:
+    subject = certificate.subject
+    yield from subject_findings(subject)
+    if [each.oid for each in subject] != [ATTRIBUTES[part.attribute].oid for part in profile.subject_parts]:
+        yield error("subject", "RFC 5280 4.1.2.6", "its subject is not made of what the profile says")
+    alternative = extensions.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+    names = alternative.value if alternative else None
+    assert names is None or isinstance(names, x509.SubjectAlternativeName)
+    if len([*names] if names else ()) < max(len(profile.alternative_names), int(profile.needs_requested)):
+        yield error("san-missing", "RFC 5280 4.2.1.6", "it has no subject alternative name, or too few")
+    usage = extensions.get(ExtensionOID.EXTENDED_KEY_USAGE)
+    usages = [*usage.value] if usage and isinstance(usage.value, x509.ExtendedKeyUsage) else []
+    critical = bool(alternative and alternative.critical)
+    yield from alternative_findings(names, critical=critical, subject=subject, usages=usages)
     if authority:
-        yield from _pointers(found, profile)
-
-
-def _usages(found: _Extensions, profile: Profile) -> Iterator[str]:
-    usage = found.get(ExtensionOID.KEY_USAGE)
-    if not usage or usage.value != key_usage_of(profile):
-        yield "its key usage is not the profile's (4.2.1.3)"
-    extended = found.get(ExtensionOID.EXTENDED_KEY_USAGE)
-    wanted = x509.ExtendedKeyUsage(profile.extended_key_usage) if profile.extended_key_usage else None
-    if (extended.value if extended else None) != wanted:
-        yield "its extended key usage is not the profile's (4.2.1.12)"
-    if (ExtensionOID.OCSP_NO_CHECK in found) != profile.ocsp_no_check:
-        yield "id-pkix-ocsp-nocheck is not as in the profile (RFC 6960 4.2.2.2.1)"
-
-
-def _pointers(found: _Extensions, profile: Profile) -> Iterator[str]:
-    access = found.get(ExtensionOID.AUTHORITY_INFORMATION_ACCESS)
-    if not access:
-        yield "it does not say where its issuer's certificate is (4.2.2.1)"
-    elif not profile.ocsp_no_check:
-        assert isinstance(access.value, x509.AuthorityInformationAccess)
-        methods = {description.access_method for description in access.value}
-        if AuthorityInformationAccessOID.OCSP not in methods:
-            yield "it does not say where OCSP answers (4.2.2.1)"
-    if not profile.ocsp_no_check and ExtensionOID.CRL_DISTRIBUTION_POINTS not in found:
-        yield "it does not say where its CRL is (4.2.1.13)"
+        yield from constraint_findings(authority.constraints, subject=subject, names=names)
