@@ -21,7 +21,7 @@ from pki.core.values import SerialNumber
 
 __all__ = [
     "AskedNames", "Authority", "BadName", "Blank", "KeyNotAccepted", "Names", "OutlivesIssuer", "ProfileEnded",
-    "build", "key_usage_of", "new_serial", "prepare", "sign", "subject_text", "validity",
+    "build", "constraints_of", "key_usage_of", "new_serial", "path_length_of", "prepare", "sign", "subject_text", "validity",
 ]  # fmt: skip
 
 BACKDATED = timedelta(minutes=5)
@@ -155,6 +155,22 @@ def validity(profile: Profile, *, now: datetime, ends_by: datetime | None) -> tu
             raise OutlivesIssuer(f"The certificate would outlive its issuer, which ends at {ends_by:%Y-%m-%d}.")
         end = ends_by
     return start - profile.backdate, end
+
+
+def path_length_of(issuer: x509.Certificate) -> int | None:
+    """How many CAs may stand below an issuer; None if it does not say (4.2.1.9)."""
+    try:
+        return issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+    except x509.ExtensionNotFound:
+        return None
+
+
+def constraints_of(issuer: x509.Certificate) -> x509.NameConstraints | None:
+    """Which names may stand in what an issuer signs (4.2.1.10)."""
+    try:
+        return issuer.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def subject_text(name: x509.Name) -> str:

@@ -9,7 +9,7 @@ from cryptography import x509
 from kernel.core.errors import Conflict
 from pki.adapters.encrypted import EncryptedCustody
 from pki.conf import issuer_url
-from pki.core.certificates import Authority
+from pki.core.certificates import Authority, constraints_of, path_length_of
 from pki.core.key_ids import key_id_of
 from pki.core.keys import SigningKey
 from pki.core.ports import KeyCustody
@@ -44,8 +44,8 @@ def signing_key(issuer: Issuer) -> SigningKey:
     return custody.open(KeyId(issuer.key_id))
 
 
-def authority_of(issuer: Issuer) -> Authority:
-    """The issuer as its certificates name it."""
+def authority_of(issuer: Issuer, *, shard: int | None = None) -> Authority:
+    """The issuer as its certificates name it; those of a shard name that shard's CRL."""
     certificate = x509.load_der_x509_certificate(bytes(issuer.der))
     return Authority(
         name=certificate.subject,
@@ -53,5 +53,7 @@ def authority_of(issuer: Issuer) -> Authority:
         not_after=issuer.not_after,
         ocsp_url=issuer_url(issuer.slug, "ocsp"),
         certificate_url=issuer_url(issuer.slug, "cert"),
-        crl_url=issuer_url(issuer.slug, "crl"),
+        crl_url=issuer_url(issuer.slug, "crl" if shard is None else f"crl/{shard}"),
+        path_length=path_length_of(certificate),
+        constraints=constraints_of(certificate),
     )
