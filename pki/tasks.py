@@ -27,8 +27,8 @@ def publish_crl(wake: Wake) -> str:
     newest, now = queries.crl_status(issuer=issuer.id), utc_now()
     if issuer.not_after <= now:
         return "the issuer has ended: nobody asks for its CRL"
-    if newest and newest.is_due and newest.this_update <= now < newest.this_update + BETWEEN_BUILDS:
-        raise Defer(until=newest.this_update + BETWEEN_BUILDS, detail="gathering revocations for one CRL")
+    if newest and newest.is_due and newest.published_at <= now < newest.published_at + BETWEEN_BUILDS:
+        raise Defer(until=newest.published_at + BETWEEN_BUILDS, detail="gathering revocations for one CRL")
     published = services.publish_crl(issuer=issuer.id, now=now)
     return f"CRL {published.number} lists {published.entries}"
 

@@ -14,14 +14,17 @@ class MalformedDerError(ValueError):
     """The octets are not what they should be."""
 
 
-def tlv(tag: int, *parts: bytes) -> bytes:
-    """Tag, length and the parts joined."""
-    body = b"".join(parts)
-    size = len(body)
+def header(tag: int, size: int) -> bytes:
+    """Tag and length of an element whose body has `size` octets."""
     if size < 0x80:
-        return bytes((tag, size)) + body
+        return bytes((tag, size))
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + body
+    return bytes((tag, 0x80 | len(octets))) + octets
+
+
+def tlv(tag: int, *parts: bytes) -> bytes:
+    """Tag, length and the parts joined; the octets are copied once."""
+    return b"".join((header(tag, sum(map(len, parts))), *parts))
 
 
 def sequence(*parts: bytes) -> bytes:

@@ -181,9 +181,17 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrlStatus:
-    """The newest CRL without its octets. `is_due`: there are revocations that it lacks."""
+    """The newest CRL of a kind, and of a shard, without its octets. `is_due`: it may lack revocations.
 
+    `published_at` is to the second; thisUpdate lies before it, for peers whose clocks are behind. `base_number` is the
+    full CRL that a delta begins at.
+    """
+
+    kind: CrlKind
+    shard: int | None
+    base_number: int | None
     number: int
+    published_at: datetime
     this_update: datetime
     next_update: datetime
     entries: int

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from kernel import queries as journal
 from kernel.core.actor import Actor
-from kernel.core.errors import Conflict, Invalid
+from kernel.core.errors import Conflict, FieldError, Invalid
 from kernel.core.ids import DomainId, EntryId
 from kernel.core.journal import Entry, Subject
 from kernel.services import record
@@ -18,12 +18,21 @@ from pki.models import Certificate, Issuer
 from pki.queries import UnknownCertificate
 
 _SUBJECT = "pki.certificate"
+_CHANGED = (
+    "state", "revoked_at", "reason", "note", "invalidity_date", "crl_entry", "changed_revision", "operation",
+)  # fmt: skip
 
 
 class BadReason(Invalid):
     """The reason can not be given for a revocation."""
 
     code = "revocation-reason"
+
+
+class BadInvalidityDate(Invalid):
+    """The key can not have been lost at that time."""
+
+    code = "invalidity-date"
 
 
 class NotHeld(Conflict):
@@ -39,19 +48,35 @@ class NotIssued(Conflict):
 
 
 def revoke_certificate(
-    *, certificate: CertificateId, reason: ReasonCode, actor: Actor, now: datetime, note: str = ""
+    *,
+    certificate: CertificateId,
+    reason: ReasonCode,
+    actor: Actor,
+    now: datetime,
+    note: str = "",
+    invalidity_date: datetime | None = None,
 ) -> Revocation:
     """The revocation, new or as it stands already; a certificate on hold may be revoked for good.
 
-    May be called in a transaction. Raises BadReason, UnknownCertificate.
+    `invalidity_date` is since when its key is known or feared to be in other hands (5280 5.3.2). May be called in a
+    transaction. Raises BadReason, BadInvalidityDate, UnknownCertificate.
     """
-    if reason in {ReasonCode.REMOVE_FROM_CRL, ReasonCode.CERTIFICATE_HOLD}:
-        raise BadReason(f"{reason} is no reason to revoke for good: hold or release the certificate instead.")
+    check_revocation(reason=reason, invalidity_date=invalidity_date, now=now)
     with transaction.atomic():
         row = lock_certificate(certificate)
         if row.state == CertificateState.REVOKED:
             return _revocation(row, operation=_operation_of(row))
-        return _revocation(row, operation=revoke_row(row, reason=reason, actor=actor, now=now, note=note))
+        operation = revoke_row(row, reason=reason, actor=actor, now=now, note=note, invalidity_date=invalidity_date)
+        return _revocation(row, operation=operation)
+
+
+def check_revocation(*, reason: ReasonCode, invalidity_date: datetime | None, now: datetime) -> None:
+    """Raises BadReason or BadInvalidityDate for what no certificate can be revoked with."""
+    if reason in {ReasonCode.REMOVE_FROM_CRL, ReasonCode.CERTIFICATE_HOLD}:
+        raise BadReason(f"{reason} is no reason to revoke for good: hold or release the certificate instead.")
+    if invalidity_date is not None and invalidity_date > now:
+        fault = FieldError(pointer="/invalidity_date", code=BadInvalidityDate.code, detail="Give a time that is past.")
+        raise BadInvalidityDate("The invalidity date lies in the future: a key is lost before now.", errors=(fault,))
 
 
 def hold_certificate(*, certificate: CertificateId, actor: Actor, now: datetime, note: str = "") -> Revocation:
@@ -67,22 +92,46 @@ def hold_certificate(*, certificate: CertificateId, actor: Actor, now: datetime,
 
 
 def release_certificate(*, certificate: CertificateId, actor: Actor, now: datetime, note: str = "") -> EntryId:
-    """The operation that takes the certificate off hold. Raises NotHeld, UnknownCertificate."""
+    """The operation that takes the certificate off hold. Raises NotHeld, UnknownCertificate.
+
+    Deltas say removeFromCRL of it, since peers may hold a CRL that lists the hold (5280 5.2.4).
+    """
     with transaction.atomic():
         row = lock_certificate(certificate)
         if row.state != CertificateState.HELD:
             raise NotHeld("The certificate is not on hold: a revocation for another reason is for ever.")
-        row.state, row.revoked_at, row.reason, row.crl_entry = CertificateState.ISSUED, None, "", None
+        row.state, row.revoked_at, row.reason = CertificateState.ISSUED, None, ""
+        row.crl_entry = encode_entry(serial=int(row.serial, 16), revoked_at=now, reason=ReasonCode.REMOVE_FROM_CRL)
         return _save(row, verb="released", actor=actor, now=now, note=note).id
 
 
-def revoke_row(row: Certificate, *, reason: ReasonCode, actor: Actor, now: datetime, note: str) -> EntryId:
-    """Revokes a locked row within the caller's transaction."""
+def revoke_row(
+    row: Certificate,
+    *,
+    reason: ReasonCode,
+    actor: Actor,
+    now: datetime,
+    note: str,
+    invalidity_date: datetime | None = None,
+    bulk: EntryId | None = None,
+) -> EntryId:
+    """Revokes a locked row within the caller's transaction; `bulk` is the operation that it is a part of.
+
+    What was on hold keeps the date of the hold, since it was not valid from then on (X.509 8.5.2).
+    """
     held = reason is ReasonCode.CERTIFICATE_HOLD
+    if row.state != CertificateState.HELD or row.revoked_at is None:
+        row.revoked_at = now.replace(microsecond=0)
     row.state = CertificateState.HELD if held else CertificateState.REVOKED
-    row.revoked_at, row.reason, row.note = now.replace(microsecond=0), reason, note
-    row.crl_entry = encode_entry(serial=int(row.serial, 16), revoked_at=row.revoked_at, reason=reason)
-    return _save(row, verb=row.state, actor=actor, now=now, note=note).id
+    row.reason, row.note = reason, note
+    row.invalidity_date = invalidity_date.replace(microsecond=0) if invalidity_date else None
+    row.crl_entry = encode_entry(
+        serial=int(row.serial, 16),
+        revoked_at=row.revoked_at,
+        reason=reason,
+        invalidity_date=row.invalidity_date,
+    )
+    return _save(row, verb=row.state, actor=actor, now=now, note=note, bulk=bulk).id
 
 
 def lock_certificate(certificate: CertificateId) -> Certificate:
@@ -96,12 +145,11 @@ def lock_certificate(certificate: CertificateId) -> Certificate:
     return row
 
 
-def _save(row: Certificate, *, verb: str, actor: Actor, now: datetime, note: str) -> Entry:
+def _save(row: Certificate, *, verb: str, actor: Actor, now: datetime, note: str, bulk: EntryId | None = None) -> Entry:
     row.issuer.revision += 1  # locked
     row.issuer.save(update_fields=["revision"])
     row.changed_revision = row.issuer.revision
-    row.save(update_fields=["state", "revoked_at", "reason", "note", "crl_entry", "changed_revision"])
-    return record(
+    entry = record(
         action=f"{_SUBJECT}.{verb}",
         subject=Subject(kind=_SUBJECT, id=str(row.id), label=row.serial),
         actor=actor,
@@ -113,14 +161,21 @@ def _save(row: Certificate, *, verb: str, actor: Actor, now: datetime, note: str
             "serial": row.serial,
             "holder": row.holder,
             "reason": row.reason,
+            **({"invalidity_date": row.invalidity_date.isoformat()} if row.invalidity_date else {}),
+            **({"bulk": str(bulk)} if bulk else {}),
         },
         note=note,
     )
+    row.operation = entry.id
+    row.save(update_fields=_CHANGED)
+    return entry
 
 
 def _operation_of(row: Certificate) -> EntryId:
-    """The entry that brought the row where it is."""
-    [entry] = journal.list_entries(subject_kind=_SUBJECT, subject_id=str(row.id), limit=1)
+    """The entry that brought the row where it is; of one that a CA brought along, the newest about that CA."""
+    if row.operation is not None:
+        return EntryId(row.operation)
+    [entry] = journal.list_entries(subject_kind="pki.issuer", subject_id=str(row.issuer_id), limit=1)
     return entry.id
 
 

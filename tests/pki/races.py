@@ -88,7 +88,7 @@ def test_builders_and_revokers_at_once_leave_rising_numbers_and_no_gap(ca: Issue
     newest = queries.latest_crl(issuer=ca.id)
     assert newest is not None
     assert newest.number == max(by_number)
-    assert Crl.objects.filter(issuer_id=ca.id).count() == 3
+    assert Crl.objects.filter(issuer_id=ca.id).exclude(der=b"").count() == 2, "the newest and its delta alone"
 
 
 def test_one_key_is_bound_to_one_of_two_holders(ca: Issuer, tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def confirm(entry: Entry) -> str:
 
 
 def numbers(ca: Issuer) -> list[int]:
-    return [*Crl.objects.filter(issuer_id=ca.id).order_by("number").values_list("number", flat=True)]
+    full = Crl.objects.filter(issuer_id=ca.id, kind="full")
+    return [*full.order_by("number").values_list("number", flat=True)]
 
 
 def test_a_burst_of_revocations_is_gathered_into_two_crls(
