@@ -155,6 +155,7 @@ class Migration(migrations.Migration):
                 ('to_be_signed', models.BinaryField()),
                 ('purpose', models.CharField(max_length=255)),
                 ('revision', models.BigIntegerField(null=True)),
+                ('number', models.BigIntegerField(null=True)),
                 ('created_at', models.DateTimeField()),
                 ('closed_at', models.DateTimeField(null=True)),
                 ('becomes', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='pki.issuerrequest')),

@@ -108,7 +108,8 @@ class CrossCertificate(models.Model):
 class SigningRequest(models.Model):
     """What an offline issuer has yet to sign: the DER of a TBSCertificate or TBSCertList, as linted.
 
-    `becomes` is the CA that the certificate is for, `key` that of an OCSP signer; a CRL covers up to `revision`.
+    `becomes` is the CA that the certificate is for, `key` that of an OCSP signer; a CRL has `number` and covers up to
+    `revision`.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -120,6 +121,7 @@ class SigningRequest(models.Model):
     becomes = models.ForeignKey(IssuerRequest, on_delete=models.SET_NULL, null=True)
     key = models.OneToOneField(Key, on_delete=models.PROTECT, null=True)
     revision = models.BigIntegerField(null=True)
+    number = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
