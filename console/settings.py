@@ -30,8 +30,10 @@ GATEHOUSE_MQTT_PORT = env.integer(os.environ, "GATEHOUSE_MQTT_PORT", 8883, low=1
 GATEHOUSE_BASE_URL = env.text(os.environ, "GATEHOUSE_BASE_URL", f"http://127.0.0.1:{GATEHOUSE_PORT}").rstrip("/")
 GATEHOUSE_TRUSTED_PROXIES = env.networks(os.environ, "GATEHOUSE_TRUSTED_PROXIES")
 GATEHOUSE_CLIENT_CERT_HEADER = env.header_name(os.environ, "GATEHOUSE_CLIENT_CERT_HEADER", "Client-Cert")
+GATEHOUSE_OCSP_RETENTION_DAYS = env.integer(os.environ, "GATEHOUSE_OCSP_RETENTION_DAYS", 366, low=0, high=36525)
 GATEHOUSE_LOG_FORMAT = env.choice(os.environ, "GATEHOUSE_LOG_FORMAT", "console", among=("console", "json"))
 GATEHOUSE_MASTER_KEY = env.master_key(os.environ, GATEHOUSE_HOME / "master.key")
+GATEHOUSE_WEAK_KEY_LISTS = env.words(os.environ, "GATEHOUSE_WEAK_KEY_LISTS")
 GATEHOUSE_ROUTER = "console.wiring.router"
 GATEHOUSE_ADAPTERS = "console.wiring.adapters"
 GATEHOUSE_BROKER_DIRECTORY = "console.wiring.broker_directory"
@@ -168,6 +170,12 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "kernel.sweep", "schedule": 1.0, "options": {"queue": Queue.REVOCATION.value, "expires": 5}},
     "pki": {"task": "pki.refresh", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
     "drift": {"task": "brokers.check_drift", "schedule": 15.0, "options": {"queue": Queue.POLICY.value, "expires": 15}},
+    "weak-keys": {
+        "task": "pki.hunt_weak_keys",
+        "schedule": 86_400.0,
+        "options": {"queue": Queue.BULK.value, "expires": 43_200},
+    },
+    "probe": {"task": "pki.probe", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
     "clean-up": {
         "task": "console.clean_up",
         "schedule": 3600.0,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 from django.conf import settings
 
 
@@ -14,3 +17,20 @@ def base_url() -> str:
 def issuer_url(slug: str, leaf: str) -> str:
     """The public address of one of an issuer's documents."""
     return f"{base_url()}/pki/{slug}/{leaf}"
+
+
+def ocsp_folder() -> Path:
+    """Where the editions of the OCSP responders stand, for all processes of this machine."""
+    home: Path = settings.GATEHOUSE_HOME
+    return home / "ocsp"
+
+
+def ocsp_retention() -> timedelta:
+    """How long after its end OCSP tells a certificate's status (RFC 6960 4.4.4)."""
+    days: int = settings.GATEHOUSE_OCSP_RETENTION_DAYS
+    return timedelta(days=days)
+
+
+def weak_key_lists() -> list[Path]:
+    """The files that list weak keys."""
+    return [Path(path) for path in settings.GATEHOUSE_WEAK_KEY_LISTS]

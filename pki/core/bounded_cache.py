@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -9,15 +10,24 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
+def _one(_: object) -> int:
+    return 1
+
+
 class BoundedCache(Generic[Key, Value]):
-    """At most `size` entries; thread-safe, and reading takes no lock."""
+    """Entries that weigh at most `size` together, 1 each unless `weigh` says.
 
-    __slots__ = ("_entries", "_lock", "_size")
+    It is thread-safe, and reading takes no lock.
+    """
 
-    def __init__(self, size: int) -> None:
+    __slots__ = ("_entries", "_lock", "_size", "_weigh", "_weight")
+
+    def __init__(self, size: int, *, weigh: Callable[[Value], int] = _one) -> None:
         self._entries: dict[Key, Value] = {}
         self._lock = Lock()
         self._size = size
+        self._weigh = weigh
+        self._weight = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -27,9 +37,10 @@ class BoundedCache(Generic[Key, Value]):
         return self._entries.get(key)
 
     def put(self, key: Key, value: Value) -> None:
-        """Keeps it, and forgets what was put there longest ago if there are too many."""
+        """Keeps it, and forgets what was put there longest ago if all together is too much."""
         with self._lock:
-            self._entries.pop(key, None)
+            former = self._entries.pop(key, None)
             self._entries[key] = value
-            while len(self._entries) > self._size:
-                del self._entries[next(iter(self._entries))]
+            self._weight += self._weigh(value) - (0 if former is None else self._weigh(former))
+            while self._weight > self._size:
+                self._weight -= self._weigh(self._entries.pop(next(iter(self._entries))))

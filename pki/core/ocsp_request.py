@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -14,6 +15,7 @@ from pki.core.keys import subject_public_key
 MAX_REQUEST_OCTETS = 10_240
 MAX_CERT_IDS = 32
 MAX_NONCE_OCTETS = 128
+MAX_PREFERRED = 32
 
 HASHES = {
     der.oid("1.3.14.3.2.26"): "sha1",
@@ -22,6 +24,8 @@ HASHES = {
     der.oid("2.16.840.1.101.3.4.2.3"): "sha512",
 }
 _NONCE = der.oid("1.3.6.1.5.5.7.48.1.2")
+_PREFERRED_SIGNATURES = der.oid("1.3.6.1.5.5.7.48.1.8")
+_PLAIN_SERIAL_OCTETS = 20
 
 
 class MalformedRequestError(ValueError):
@@ -41,10 +45,41 @@ class CertId:
 
 @dataclass(frozen=True, slots=True)
 class OcspRequest:
-    """The questions of one request; `nonce` is the content of its OCTET STRING."""
+    """The questions of one request; `nonce` is the content of its OCTET STRING.
+
+    `preferred`: the OIDs, in DER, of the signatures that the client would rather have, the best first (4.4.7).
+    """
 
     cert_ids: tuple[CertId, ...]
-    nonce: bytes | None
+    nonce: bytes | None = None
+    preferred: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlainQuestion:
+    """The commonest request: one serial number of 20 octets, by SHA-1, without an extension (RFC 5019 2.1.1).
+
+    It is `head` and the serial number; what it asks about is `cert_id_head` and the serial number.
+    """
+
+    head: bytes
+    cert_id_head: bytes
+
+    @classmethod
+    def of(cls, hashes: Mapping[str, tuple[bytes, bytes]]) -> PlainQuestion:
+        """The question to the issuer with these `issuer_hashes`."""
+        name_hash, key_hash = hashes["sha1"]
+        algorithm = der.sequence(der.oid("1.3.14.3.2.26"), der.tlv(der.NULL))
+        serial = der.tlv(der.INTEGER, bytes(_PLAIN_SERIAL_OCTETS))
+        cert_id = der.sequence(algorithm, der.octet_string(name_hash), der.octet_string(key_hash), serial)
+        request = der.sequence(der.sequence(der.sequence(der.sequence(cert_id))))
+        return cls(request[:-_PLAIN_SERIAL_OCTETS], cert_id[:-_PLAIN_SERIAL_OCTETS])
+
+    def serial_in(self, octets: bytes) -> bytes:
+        """The 20 octets of the serial number if `octets` is this question, else nothing."""
+        serial = octets[len(self.head) :]
+        is_plain = len(serial) == _PLAIN_SERIAL_OCTETS and 0 < serial[0] < 0x80 and octets.startswith(self.head)
+        return serial if is_plain else b""
 
 
 def issuer_hashes(certificate: x509.Certificate) -> dict[str, tuple[bytes, bytes]]:
@@ -88,10 +123,14 @@ def _parse_tbs(tbs: Element) -> OcspRequest:
     requests = [*fields.pop(0).expect(der.SEQUENCE).children()]
     if not 1 <= len(requests) <= MAX_CERT_IDS:
         raise MalformedDerError(f"not 1 to {MAX_CERT_IDS} requests")
-    nonce = _parse_extensions(fields.pop(0).expect(0xA2)) if fields else None
+    known = _parse_extensions(fields.pop(0).expect(0xA2)) if fields else {}
     if fields:
         raise MalformedDerError("something follows the extensions")
-    return OcspRequest(tuple(_parse_single(request) for request in requests), nonce)
+    return OcspRequest(
+        tuple(_parse_single(request) for request in requests),
+        _parse_nonce(known[_NONCE]) if _NONCE in known else None,
+        tuple(_parse_preferred(known[_PREFERRED_SIGNATURES])) if _PREFERRED_SIGNATURES in known else (),
+    )
 
 
 def _parse_single(request: Element) -> CertId:
@@ -116,21 +155,21 @@ def _parse_single(request: Element) -> CertId:
     )
 
 
-def _parse_extensions(tagged: Element) -> bytes | None:
-    """The nonce, if there is one. An unknown critical extension makes the request malformed."""
-    nonce: bytes | None = None
+def _parse_extensions(tagged: Element) -> dict[bytes, bytes]:
+    """The values of those extensions that we know. An unknown critical one makes the request malformed."""
+    known: dict[bytes, bytes] = {}
     for extension in der.read_only(tagged.body).expect(der.SEQUENCE).children():
         fields = [*extension.expect(der.SEQUENCE).children()]
         if not 2 <= len(fields) <= 3:
             raise MalformedDerError("not an Extension")
-        value = fields[-1].expect(der.OCTET_STRING).body
-        if fields[0].expect(der.OID).encoded == _NONCE:
-            if nonce is not None:
-                raise MalformedDerError("two nonces")
-            nonce = _parse_nonce(value)
+        name, value = fields[0].expect(der.OID).encoded, fields[-1].expect(der.OCTET_STRING).body
+        if name in {_NONCE, _PREFERRED_SIGNATURES}:
+            if name in known:
+                raise MalformedDerError("an extension that is there twice")
+            known[name] = value
         elif len(fields) == 3 and fields[1].expect(der.BOOLEAN).body != b"\x00":
             raise MalformedDerError("an unknown critical extension")
-    return nonce
+    return known
 
 
 def _parse_nonce(value: bytes) -> bytes:
@@ -138,3 +177,15 @@ def _parse_nonce(value: bytes) -> bytes:
     if not 1 <= len(nonce) <= MAX_NONCE_OCTETS:
         raise MalformedDerError(f"a nonce that has not 1 to {MAX_NONCE_OCTETS} octets (RFC 9654 2.1)")
     return nonce
+
+
+def _parse_preferred(value: bytes) -> Iterator[bytes]:
+    wishes = [*der.read_only(value).expect(der.SEQUENCE).children()]
+    if len(wishes) > MAX_PREFERRED:
+        raise MalformedDerError(f"more than {MAX_PREFERRED} signature algorithms")
+    for wish in wishes:
+        algorithm = next(wish.expect(der.SEQUENCE).children(), None)
+        oid = next(algorithm.expect(der.SEQUENCE).children(), None) if algorithm else None
+        if oid is None:
+            raise MalformedDerError("not a PreferredSignatureAlgorithm")
+        yield oid.expect(der.OID).encoded

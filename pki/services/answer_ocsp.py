@@ -1,21 +1,23 @@
-"""Answering OCSP requests (RFC 6960): from memory while nothing is revoked, or while the database is away.
+"""Answering OCSP requests (RFC 6960) from memory, also while the database is away.
 
-Each process keeps, per issuer, its signer and the issuer's revision. The revision is read again when it is older than
-a third of a second; an answer made under an older one is made anew. So a revocation shows within a second everywhere.
+Each process keeps, per issuer, its signer, and an index of its certificates up to a revision. The revision is read
+again when it is older than a third of a second: so a revocation shows within a second everywhere.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
-from uuid import UUID
 
 from django.db import Error as DatabaseFault
 
+from pki.conf import ocsp_retention
 from pki.core.bounded_cache import BoundedCache
-from pki.core.ocsp_request import MalformedRequestError, OcspRequest, parse_request
+from pki.core.ocsp_edition import Standing
+from pki.core.ocsp_plain import status_of
+from pki.core.ocsp_request import CertId, MalformedRequestError, OcspRequest, parse_request
 from pki.core.ocsp_response import (
     ErrorStatus,
     Good,
@@ -26,16 +28,17 @@ from pki.core.ocsp_response import (
     build_error,
     build_response,
 )
-from pki.core.values import CertificateState, ReasonCode, serial_hex
-from pki.models import Certificate
-from pki.services.ocsp_knowledge import Knowledge, NoSigner, learn
+from pki.core.values import ReasonCode
+from pki.services.ocsp_index import read_standing
+from pki.services.ocsp_knowledge import Knowledge, NoSigner, NotResponsible, Signer, learn
 
 log = logging.getLogger(__name__)
 
 VALID_FOR = timedelta(hours=1)
 RENEWED_AFTER = timedelta(minutes=30)
+PREPARED_UNTIL = timedelta(minutes=15)  # before the end of a prepared answer: from then on one is signed when asked
 FRESH_FOR = timedelta(seconds=0.3)
-MAX_CACHED = 50_000
+MAX_CACHED_OCTETS = 16 << 20
 MAX_KEY_OCTETS = 300  # a request about one certificate has 200 at most, unless somebody pads it
 
 
@@ -50,18 +53,20 @@ class OcspAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer, and the revision it was made under; from `renew_at` to `ends_at` it is for want of a newer one."""
+    """An answer about one certificate, right from `made_at` to `renew_at` while that stands so, and by that signer."""
 
-    revision: int
+    serial: int
+    standing: Standing
+    signer: Signer
     answer: OcspAnswer
     made_at: datetime
     renew_at: datetime
-    ends_at: datetime
 
 
 _MALFORMED = OcspAnswer(der=build_error(ErrorStatus.MALFORMED_REQUEST))
 _UNAUTHORIZED = OcspAnswer(der=build_error(ErrorStatus.UNAUTHORIZED))
 _TRY_LATER = OcspAnswer(der=build_error(ErrorStatus.TRY_LATER))
+_TWENTY = bytes((20,))
 INTERNAL_ERROR = OcspAnswer(der=build_error(ErrorStatus.INTERNAL_ERROR))
 
 
@@ -70,9 +75,8 @@ class Responder:
     """One process's responder; thread-safe."""
 
     _known: dict[str, Knowledge] = field(default_factory=dict)
-    _answers: BoundedCache[tuple[str, bytes], _Kept] = field(default_factory=lambda: BoundedCache(MAX_CACHED))
-    _statuses: BoundedCache[tuple[UUID, int], tuple[int, Status]] = field(
-        default_factory=lambda: BoundedCache(MAX_CACHED)
+    _answers: BoundedCache[tuple[str, bytes], _Kept] = field(
+        default_factory=lambda: BoundedCache(MAX_CACHED_OCTETS, weigh=lambda kept: len(kept.answer.der) + 1_000)
     )
     _read_again_at: dict[str, datetime] = field(default_factory=dict)
     _reading: Lock = field(default_factory=Lock)
@@ -81,19 +85,21 @@ class Responder:
         """The answer of the issuer `slug` to an OCSPRequest in DER, or None if there is no such issuer."""
         try:
             known = self._look_at(slug, now=now)
+        except NotResponsible:
+            return _UNAUTHORIZED
         except (DatabaseFault, NoSigner) as error:
             log.warning("OCSP for %s has to wait: %s", slug, type(error).__name__)
             return _TRY_LATER
         if known is None:
             return None
-        kept = self._answers.get((slug, octets))
-        if kept and kept.revision == known.revision and kept.made_at <= now < kept.renew_at:
-            return kept.answer
-        return self._answer_anew(slug, octets, known, kept, now=now)
+        return _prepared(known, octets, now=now) or self._signed(slug, octets, known, now=now)
 
-    def _answer_anew(
-        self, slug: str, octets: bytes, known: Knowledge, kept: _Kept | None, *, now: datetime
-    ) -> OcspAnswer:
+    def _signed(self, slug: str, octets: bytes, known: Knowledge, *, now: datetime) -> OcspAnswer:
+        kept = self._answers.get((slug, octets))
+        if kept and kept.made_at <= now < kept.renew_at and kept.signer is known.signer:
+            standing = known.index.find(kept.serial)
+            if standing == kept.standing and not known.compromised_at:
+                return kept.answer
         try:
             request = parse_request(octets)
         except MalformedRequestError:
@@ -101,29 +107,17 @@ class Responder:
         if not all(map(known.is_about, request.cert_ids)):
             return _UNAUTHORIZED
         try:
-            statuses = [self._status(known, cert_id.serial) for cert_id in request.cert_ids]
+            standings = [_standing(known, cert_id.serial) for cert_id in request.cert_ids]
         except DatabaseFault as error:
             log.warning("OCSP for %s without its database: %s", slug, type(error).__name__)
-            if kept and kept.revision == known.revision and kept.made_at <= now < kept.ends_at:
-                return kept.answer
             return _TRY_LATER
-        answer = _sign(known, request, statuses, now=now)
+        answer = _sign(known, request, standings, now=now)
         # Any mix of several certificates is asked once; the bound keeps padding out of our memory.
-        if answer.next_update and len(statuses) == 1 and len(octets) <= MAX_KEY_OCTETS:
-            renew_at = min(now + RENEWED_AFTER, answer.next_update)
-            self._answers.put((slug, octets), _Kept(known.revision, answer, now, renew_at, answer.next_update))
+        if answer.next_update and standings[0] and len(standings) == 1 and len(octets) <= MAX_KEY_OCTETS:
+            renew_at = min(now + RENEWED_AFTER, answer.next_update, _next_turn(standings[0], now=now))
+            serial = request.cert_ids[0].serial
+            self._answers.put((slug, octets), _Kept(serial, standings[0], known.signer, answer, now, renew_at))
         return answer
-
-    def _status(self, known: Knowledge, serial: int) -> Status:
-        """The status, from memory if nothing was revoked since; never Unknown from memory, since it may be issued."""
-        key = (known.issuer_id, serial)
-        kept = self._statuses.get(key)
-        if kept and kept[0] == known.revision:
-            return kept[1]
-        status = read_status(known.issuer_id, serial)
-        if not isinstance(status, Unknown):
-            self._statuses.put(key, (known.revision, status))
-        return status
 
     def _look_at(self, slug: str, *, now: datetime) -> Knowledge | None:
         known = self._known.get(slug)
@@ -150,12 +144,41 @@ class Responder:
         return fresh
 
 
-def _sign(known: Knowledge, request: OcspRequest, statuses: list[Status], *, now: datetime) -> OcspAnswer:
+def _prepared(known: Knowledge, octets: bytes, *, now: datetime) -> OcspAnswer | None:
+    """The answer whose signature stands in the edition, unless something else was asked or became true since."""
+    prepared, index = known.prepared, known.index
+    if prepared is None or now >= prepared.next_update - PREPARED_UNTIL or index.overflowed or index.edition is None:
+        return None
+    serial = known.question.serial_in(octets)
+    if not serial or int.from_bytes(serial, "big") in index.changes:
+        return None
+    found = index.edition.find(serial + _TWENTY)
+    if found is None or not found[1] or found[0].ends_at <= now.timestamp():
+        return None
+    tbs = prepared.to_be_signed(serial, found[0])
+    return OcspAnswer(
+        der=prepared.signed(tbs, found[1]), this_update=prepared.this_update, next_update=prepared.next_update
+    )
+
+
+def _standing(known: Knowledge, serial: int) -> Standing | None:
+    """How the certificate stands; what is not in the index may have been issued a moment ago."""
+    if not 0 < serial < 1 << 160:
+        return None
+    standing, revision = known.index.find(serial), known.revision
+    if standing is None:
+        standing = read_standing(known.issuer_id, serial)
+        if standing is not None:
+            known.index.remember(serial, standing, revision=revision)
+    return standing
+
+
+def _sign(known: Knowledge, request: OcspRequest, standings: list[Standing | None], *, now: datetime) -> OcspAnswer:
     this_update = known.read_at.replace(microsecond=0)  # when this was last known to be right (4.2.2.1)
     next_update = min(this_update + VALID_FOR, known.signer.ends_at)
     singles = [
-        SingleAnswer(cert_id=cert_id.encoded, status=status, this_update=this_update, next_update=next_update)
-        for cert_id, status in zip(request.cert_ids, statuses, strict=True)
+        _single(known, cert_id, standing, this_update=this_update, next_update=next_update, now=now)
+        for cert_id, standing in zip(request.cert_ids, standings, strict=True)
     ]
     der = build_response(
         answers=singles,
@@ -164,22 +187,41 @@ def _sign(known: Knowledge, request: OcspRequest, statuses: list[Status], *, now
         key=known.signer.key,
         key_hash=known.signer.key_hash,
         certificate=known.signer.certificate,
+        preferred=request.preferred,
     )
     # An unknown serial number may be issued the next moment, and issuing does not raise the revision.
-    if request.nonce is not None or any(isinstance(status, Unknown) for status in statuses):
+    if request.nonce is not None or any(isinstance(single.status, Unknown) for single in singles):
         return OcspAnswer(der=der)
     return OcspAnswer(der=der, this_update=this_update, next_update=next_update)
 
 
-def read_status(issuer: UUID, serial: int) -> Status:
-    """The status of the issuer's certificate with that serial number, as the database has it now."""
-    if not 0 < serial < 1 << 160:
-        return Unknown()
-    found = Certificate.objects.filter(issuer_id=issuer, serial=serial_hex(serial))
-    match found.values_list("state", "revoked_at", "reason").first():
-        case (CertificateState.ISSUED, _, _):
-            return Good()
-        case (CertificateState.REVOKED | CertificateState.HELD, datetime() as at, str(reason)):
-            return Revoked(at=at, reason=ReasonCode(reason))
-        case _:
-            return Unknown()
+def _single(
+    known: Knowledge,
+    cert_id: CertId,
+    standing: Standing | None,
+    *,
+    this_update: datetime,
+    next_update: datetime,
+    now: datetime,
+) -> SingleAnswer:
+    status: Status = Unknown()
+    cutoff = None
+    if standing and standing.ends_at <= now.timestamp():
+        cutoff = (now - ocsp_retention()).replace(microsecond=0)
+    if standing and (cutoff is None or standing.ends_at >= cutoff.timestamp()):
+        status = status_of(standing)
+        if known.compromised_at and isinstance(status, Good):
+            status = Revoked(at=known.compromised_at, reason=ReasonCode.CA_COMPROMISE)
+    return SingleAnswer(
+        cert_id=cert_id.encoded,
+        status=status,
+        this_update=this_update,
+        next_update=next_update,
+        archive_cutoff=None if isinstance(status, Unknown) else cutoff,
+    )
+
+
+def _next_turn(standing: Standing, *, now: datetime) -> datetime:
+    """When the certificate ends, or is forgotten: another answer is right from then on."""
+    ends_at = datetime.fromtimestamp(standing.ends_at, UTC)
+    return ends_at if now < ends_at else ends_at + ocsp_retention()

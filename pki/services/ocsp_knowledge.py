@@ -1,28 +1,36 @@
-"""What the responder has to know of an issuer before it answers: its signer, its hashes, and its revision."""
+"""What the responder has to know of an issuer before it answers: its signer, its hashes, its revision and its index."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from cryptography import x509
 
-from kernel.core.errors import Unavailable
+from kernel.core.errors import Conflict, Unavailable
 from pki.core.keys import SigningKey, subject_public_key
-from pki.core.ocsp_request import CertId, issuer_hashes
-from pki.core.values import CertificateState, KeyId
-from pki.models import Issuer, OcspSigner
+from pki.core.ocsp_plain import PlainAnswers
+from pki.core.ocsp_request import CertId, PlainQuestion, issuer_hashes
+from pki.core.values import CertificateState, IssuerId, IssuerKind, IssuerState, KeyId, ReasonCode
+from pki.models import Certificate, Issuer, OcspSigner
 from pki.services.custody import custody
+from pki.services.ocsp_index import IssuerIndex
 
 SIGNER_FRESH_FOR = timedelta(minutes=5)
+_COMPROMISED = {ReasonCode.KEY_COMPROMISE, ReasonCode.CA_COMPROMISE}
 
 
 class NoSigner(Unavailable):
     """No OCSP signer of the issuer is valid: the periodic task makes one."""
 
     code = "ocsp-signer-missing"
+
+
+class NotResponsible(Conflict):
+    """Nobody here can answer for the issuer, now or later."""
+
+    code = "ocsp-not-responsible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +45,22 @@ class Signer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """One issuer. `hashes` is by name of hash: (issuer name hash, issuer key hash), as CertIDs have them."""
+    """One issuer. `hashes` is by name of hash: (issuer name hash, issuer key hash), as CertIDs have them.
 
-    issuer_id: UUID
+    `compromised_at`: since when nothing is believed that its key signed. `prepared` answers `question` out of the
+    index's edition.
+    """
+
+    issuer_id: IssuerId
+    state: str
     revision: int
+    revision_above: int | None
     hashes: dict[str, tuple[bytes, bytes]]
+    question: PlainQuestion
     signer: Signer
+    index: IssuerIndex
+    prepared: PlainAnswers | None
+    compromised_at: datetime | None
     read_at: datetime
     signer_read_at: datetime
 
@@ -52,39 +70,95 @@ class Knowledge:
 
 
 def learn(slug: str, known: Knowledge | None, *, now: datetime) -> Knowledge | None:
-    """What is known of the issuer now; None if there is no such issuer. Only the revision is read if `known` is fresh.
+    """What is known of the issuer now; None if there is no such issuer. Little is read if `known` is right still.
 
-    Raises NoSigner, WrongKey.
+    Raises NoSigner, NotResponsible, WrongKey.
     """
     if known and timedelta(0) <= now - known.signer_read_at < SIGNER_FRESH_FOR and now < known.signer.ends_at:
-        revision = Issuer.objects.filter(slug=slug).values_list("revision", flat=True).first()
-        return None if revision is None else replace(known, revision=revision, read_at=now)
-    issuer = Issuer.objects.filter(slug=slug).first()
-    if issuer is None:
-        return None
+        read = Issuer.objects.filter(slug=slug).values_list("revision", "state", "parent__revision").first()
+        if read == (known.revision, known.state, known.revision_above):
+            index = known.index.keep_up(now=now)
+            if index is known.index:
+                return replace(known, read_at=now)
+    issuer = Issuer.objects.select_related("parent").filter(slug=slug).first()
+    return _learn_anew(issuer, known, now=now) if issuer else None
+
+
+def _learn_anew(issuer: Issuer, known: Knowledge | None, *, now: datetime) -> Knowledge:
+    if known:
+        index = known.index.keep_up(now=now)
+        index.take_changes(issuer.revision)
+    else:
+        index = IssuerIndex.open(IssuerId(issuer.id), revision=issuer.revision)
+    signers = _valid_signers(issuer, now=now)
+    hashes = issuer_hashes(x509.load_der_x509_certificate(bytes(issuer.der)))
+    question = PlainQuestion.of(hashes)
+    compromised_at = _compromised_at(issuer)
     return Knowledge(
-        issuer_id=issuer.id,
+        issuer_id=IssuerId(issuer.id),
+        state=issuer.state,
         revision=issuer.revision,
-        hashes=issuer_hashes(x509.load_der_x509_certificate(bytes(issuer.der))),
-        signer=_open_signer(issuer, now=now),
+        revision_above=issuer.parent.revision if issuer.parent else None,
+        hashes=hashes,
+        question=question,
+        signer=_open_signer(signers[0], known.signer if known else None),
+        index=index,
+        prepared=None if compromised_at else _prepare(index, question, signers),
+        compromised_at=compromised_at,
         read_at=now,
         signer_read_at=now,
     )
 
 
-def _open_signer(issuer: Issuer, *, now: datetime) -> Signer:
-    """The newest signer that is valid and not revoked."""
-    signers = OcspSigner.objects.filter(
-        issuer=issuer, certificate__not_after__gt=now, certificate__state=CertificateState.ISSUED
+def _valid_signers(issuer: Issuer, *, now: datetime) -> list[OcspSigner]:
+    """Those that have begun, have not ended and are not revoked; the newest first."""
+    rows = OcspSigner.objects.filter(
+        issuer=issuer,
+        certificate__state=CertificateState.ISSUED,
+        certificate__not_before__lte=now,
+        certificate__not_after__gt=now,
     )
-    row = signers.select_related("certificate").order_by("-pk").first()
-    if row is None or row.certificate.der is None:
-        raise NoSigner(f"No OCSP signer of {issuer.slug} is valid now: is the worker running?")
-    der = bytes(row.certificate.der)
-    public_key = x509.load_der_x509_certificate(der).public_key()
+    found = [*rows.select_related("certificate").order_by("-certificate__not_before", "-pk")]
+    if found:
+        return found
+    if issuer.kind == IssuerKind.TRUSTED or issuer.state == IssuerState.RETIRED or issuer.not_after <= now:
+        raise NotResponsible(f"Nobody answers for {issuer.slug} here: it is another's, retired, or has ended.")
+    if issuer.kind == IssuerKind.OFFLINE and not OcspSigner.objects.filter(issuer=issuer).exists():
+        raise NotResponsible(f"The key of {issuer.slug} is elsewhere: import an OCSP signer that it certified.")
+    raise NoSigner(f"No OCSP signer of {issuer.slug} is valid now: is the worker running?")
+
+
+def _open_signer(row: OcspSigner, known: Signer | None) -> Signer:
+    der = bytes(row.certificate.der or b"")
+    if known and known.certificate == der:
+        return known
     return Signer(
         key=custody.open(KeyId(row.key_id)),
-        key_hash=hashlib.sha1(subject_public_key(public_key), usedforsecurity=False).digest(),
+        key_hash=key_hash_of(der),
         certificate=der,
         ends_at=row.certificate.not_after,
     )
+
+
+def key_hash_of(certificate: bytes) -> bytes:
+    """How answers name the signer with this certificate: SHA-1 over its public key (RFC 6960 4.2.1)."""
+    public_key = x509.load_der_x509_certificate(certificate).public_key()
+    return hashlib.sha1(subject_public_key(public_key), usedforsecurity=False).digest()
+
+
+def _prepare(index: IssuerIndex, question: PlainQuestion, signers: list[OcspSigner]) -> PlainAnswers | None:
+    """The answers of the edition, if there is one and its signer is believed still."""
+    if index.edition is None or not index.edition.imprint.signature_octets:
+        return None
+    imprint = index.edition.imprint
+    if imprint.signer not in {bytes(row.certificate.der or b"") for row in signers}:
+        return None
+    return PlainAnswers(imprint, question.cert_id_head, key_hash_of(imprint.signer))
+
+
+def _compromised_at(issuer: Issuer) -> datetime | None:
+    """Since when the issuer's key is known to be in wrong hands; all that it signed is revoked then (RFC 6960 2.7)."""
+    if issuer.parent_id is None:
+        return None
+    rows = Certificate.objects.filter(issuer_id=issuer.parent_id, serial=issuer.serial, reason__in=_COMPROMISED)
+    return rows.values_list("revoked_at", flat=True).first()

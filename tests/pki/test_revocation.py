@@ -217,7 +217,7 @@ def test_answers_go_on_from_memory_while_the_database_is_away(
         raise DatabaseError("away")
 
     monkeypatch.setattr(answer_ocsp, "learn", away)
-    monkeypatch.setattr(answer_ocsp, "read_status", away)
+    monkeypatch.setattr(answer_ocsp, "read_standing", away)
     assert responder.answer("north-ca", asked, now=now + timedelta(minutes=1)) == first
     late = responder.answer("north-ca", asked, now=now + timedelta(hours=2))
     assert late is not None

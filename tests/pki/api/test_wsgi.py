@@ -239,7 +239,7 @@ def lose_database(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         raise OperationalError("the connection is closed")
 
     def lose() -> None:
-        for module, name in ((answer_ocsp, "learn"), (answer_ocsp, "read_status"), (shelf, "_read")):
+        for module, name in ((answer_ocsp, "learn"), (answer_ocsp, "read_standing"), (shelf, "_read")):
             monkeypatch.setattr(module, name, away)
 
     return lose
