@@ -3,14 +3,76 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 Environ = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
 _MAX_AGE_SECONDS = 300
+_PIECE_OCTETS = 1 << 20
+
+
+class Body(Protocol):
+    """Octets that are read a piece at a time, and perhaps made only then."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, first: int, end: int) -> bytes:
+        """The octets from `first` up to, and without, `end`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """Octets that are there already."""
+
+    octets: bytes
+
+    def __len__(self) -> int:
+        return len(self.octets)
+
+    def read(self, first: int, end: int) -> bytes:
+        """A copy of a part; of all, no copy."""
+        return self.octets[first:end]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Several bodies, one after another."""
+
+    bodies: tuple[Body, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.bodies))
+
+    def read(self, first: int, end: int) -> bytes:
+        """From each body its part."""
+        parts, begin = [], 0
+        for body in self.bodies:
+            size = len(body)
+            if first < begin + size and end > begin:
+                parts.append(body.read(max(first - begin, 0), min(end - begin, size)))
+            begin += size
+        return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a body, given out in pieces, so that a CRL of 50 MB is not copied for each peer that reads it."""
+
+    body: Body
+    first: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(self.first, self.end, _PIECE_OCTETS):
+            yield self.body.read(at, min(at + _PIECE_OCTETS, self.end))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +80,7 @@ class Reply:
     """What goes back."""
 
     status: str = "200 OK"
-    body: bytes = b""
+    body: bytes | Stretch = b""
     headers: Headers = ()
 
 
@@ -26,7 +88,7 @@ class Reply:
 class Document:
     """Stored bytes with what conditional and range requests need."""
 
-    body: bytes
+    body: Body
     etag: str
     content_type: str
     modified_at: datetime
@@ -56,23 +118,27 @@ def serve(document: Document, environ: Environ, *, now: datetime) -> Reply:
     if environ["REQUEST_METHOD"] == "GET" and environ.get("HTTP_IF_RANGE", modified) in {document.etag, modified}:
         span = _span(environ.get("HTTP_RANGE", ""), size)
     if span is None:
-        return Reply(body=document.body, headers=headers)
+        return Reply(body=Stretch(document.body, 0, size), headers=headers)
     first, last = span
     if first > last:
         return Reply(status="416 Range Not Satisfiable", headers=(*headers, ("Content-Range", f"bytes */{size}")))
     partial = ("Content-Range", f"bytes {first}-{last}/{size}")
-    return Reply(status="206 Partial Content", body=document.body[first : last + 1], headers=(*headers, partial))
+    body = Stretch(document.body, first, last + 1)
+    return Reply(status="206 Partial Content", body=body, headers=(*headers, partial))
 
 
 def is_unchanged(environ: Environ, etag: str, modified_at: datetime) -> bool:
-    """Whether the peer has it already: by If-None-Match, and only without that by If-Modified-Since."""
+    """Whether the peer has it already: by If-None-Match, and only without that by If-Modified-Since.
+
+    A date counts only if it is the very one: after a clock was set back, what is newer is of an earlier time.
+    """
     if known := environ.get("HTTP_IF_NONE_MATCH"):
         return known.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]
     try:
         since = parsedate_to_datetime(environ.get("HTTP_IF_MODIFIED_SINCE", ""))
     except ValueError:
         return False
-    return since.tzinfo is not None and modified_at.replace(microsecond=0) <= since
+    return since.tzinfo is not None and modified_at.replace(microsecond=0) == since
 
 
 def _span(wanted: str, size: int) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from django.db import close_old_connections
 
 from kernel.core.clock import utc_now
 from kernel.core.errors import NotFound
-from pki.api.shelf import LEAVES, Shelf
+from pki.api.shelf import Shelf, is_leaf
 from pki.api.stored_bytes import Environ, Headers, Reply, etag_of, is_unchanged, serve
 from pki.core.ocsp_request import MAX_REQUEST_OCTETS
 from pki.services.answer_ocsp import INTERNAL_ERROR, OcspAnswer, Responder
@@ -44,14 +44,16 @@ def application(environ: Environ, start_response: StartResponse) -> Iterable[byt
         reply = _plain("500 Internal Server Error", "Something went wrong here: see the log of the web process.")
     length = () if reply.status.startswith("304") else (("Content-Length", str(len(reply.body))),)
     start_response(reply.status, [*reply.headers, *length])
-    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body]
+    if environ["REQUEST_METHOD"] == "HEAD":
+        return [b""]
+    return [reply.body] if isinstance(reply.body, bytes) else reply.body
 
 
 def _route(environ: Environ, *, now: datetime) -> Reply:
     slug, _, leaf = environ["PATH_INFO"].removeprefix("/pki/").partition("/")
     if leaf == "ocsp" or leaf.startswith("ocsp/"):
         return _ocsp(slug, leaf[len("ocsp/") :], environ, now=now)
-    if leaf not in LEAVES:
+    if not is_leaf(leaf):
         raise NotFound("There is no such document.")
     if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
         return _plain("405 Method Not Allowed", "Use GET.", ("Allow", "GET, HEAD"))

@@ -13,6 +13,7 @@ from pki.queries.certificates import (
     list_certificates,
 )
 from pki.queries.crls import (
+    CRL_LABEL,
     crl_bundle,
     crl_is_due,
     crl_status,
@@ -64,6 +65,7 @@ __all__ = [
     "list_freshness",
     "list_open_requests",
     "APPROXIMATE_FROM",
+    "CRL_LABEL",
     "CertificateRefused",
     "ProfileState",
     "UnknownCertificate",

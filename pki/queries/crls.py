@@ -15,7 +15,7 @@ from pki.models import Crl
 from pki.models import Issuer as IssuerRow
 from pki.queries.issuers import list_issuers
 
-PEM_LABEL = "X509 CRL"
+CRL_LABEL = "X509 CRL"
 _ATTEMPTS = 5
 _FULL = Crl.objects.filter(kind=CrlKind.FULL)
 
@@ -72,7 +72,7 @@ def published_crls(*, issuer: IssuerId) -> list[CrlStatus]:
 def crl_bundle(*, domain: DomainId) -> str:
     """PEM of the newest CRL of each of the domain's issuers: what an OpenSSL-based broker reads."""
     found = [latest_crl(issuer=issuer.id) for issuer in list_issuers(domains=[domain])]
-    return "".join(encode_pem(PEM_LABEL, crl.der) for crl in found if crl)
+    return "".join(encode_pem(CRL_LABEL, crl.der) for crl in found if crl)
 
 
 def issuers_with_crls(*, slug: str) -> list[str]:
