@@ -32,6 +32,8 @@ _STATES = {
     "staged": ("info", "pending"),
     "retiring": ("warn", "pending"),
     "expired": ("idle", "failed"),
+    "superseded": ("info", "next"),
+    "retired": ("idle", "decommissioned"),
     "in-sync": ("ok", "done"),
     "pending": ("info", "pending"),
     "drift": ("bad", "alert"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Sequence
 from ssl import PEM_cert_to_DER_cert
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from console.views.links import holder_address, holder_label
 from console.views.operations import find_panel
 from kernel.queries import list_entries
 from pki import queries
-from pki.core.values import CertificateId, CertificateState, IssuedCertificate, Issuer, IssuerId
+from pki.core.values import CertificateId, CertificateState, IssuedCertificate, Issuer
 
 _SUBJECT = "pki.certificate"
 _HISTORY = 20
@@ -34,7 +35,7 @@ def show_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> H
         "holder": holder_label(found.holder),
         "holder_address": holder_address(found.holder),
         "fields": fields_of(found.pem) if found.pem else None,
-        "chain": list(chain_of(found.issuer, found)),
+        "chain": _chain(found),
         "history": _history(visit, found),
         "journal": f"{reverse('journal')}?kind={_SUBJECT}&subject={found.id}",
         "ended": found.not_after <= visit.now,
@@ -49,13 +50,19 @@ def seen_certificate(visit: Visit, certificate: UUID) -> IssuedCertificate:
     return queries.get_certificate(id=CertificateId(certificate), domains=visit.caller.domain_ids)
 
 
-def chain_of(issuer: IssuerId, certificate: IssuedCertificate) -> Iterator[Issuer]:
-    """The issuers above the certificate, the nearest first, up to a root."""
-    known = {each.id: each for each in queries.list_issuers(domains=[certificate.domain])}
-    at: IssuerId | None = issuer
-    while at is not None and at in known:
-        yield known[at]
-        at = known.pop(at).parent
+def _chain(found: IssuedCertificate) -> list[Issuer]:
+    known = queries.list_issuers(domains=[found.domain])
+    signer = next(each for each in known if each.id == found.issuer)
+    return [*chain_above(signer, known), signer]
+
+
+def chain_above(issuer: Issuer, known: Sequence[Issuer]) -> list[Issuer]:
+    """The issuers above one, the root first, as far as they are among the known."""
+    left, found, at = {each.id: each for each in known}, deque[Issuer](), issuer.parent
+    while at is not None and at in left:
+        found.appendleft(left.pop(at))
+        at = found[0].parent
+    return list(found)
 
 
 def _history(visit: Visit, found: IssuedCertificate) -> list[EntryRow]:

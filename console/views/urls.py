@@ -15,6 +15,9 @@ from console.views import (
     devices,
     enrolment,
     explaining,
+    issuer,
+    issuer_acts,
+    issuer_making,
     issuers,
     journal,
     operations,
@@ -53,6 +56,10 @@ class _Download(_Word):
     regex = "pem|chain|der"
 
 
+class _Way(_Word):
+    regex = "|".join(issuer_making.WAYS)
+
+
 class _Verdict(_Word):
     regex = "approve|deny"
 
@@ -62,6 +69,7 @@ register_converter(_Change, "change")
 register_converter(_End, "end")
 register_converter(_Hold, "hold")
 register_converter(_Download, "download")
+register_converter(_Way, "way")
 
 urlpatterns = [
     path("", overview.show_overview, name="overview"),
@@ -82,7 +90,15 @@ urlpatterns = [
     path("enrolment/requests/<uuid:enrolment>/<verdict:verdict>/", enrolment.decide_request, name="decide-request"),
     path("enrolment/<uuid:token>/revoke/", enrolment.revoke_token, name="revoke-token"),
     path("issuers/", issuers.list_issuers, name="issuers"),
-    path("issuers/<slug:slug>/", issuers.show_issuer, name="issuer"),
+    path("issuers/_new/", issuer_making.choose_way, name="new-issuer"),
+    path("issuers/_new/<way:way>/", issuer_making.make_issuer, name="make-issuer"),
+    path("issuers/_requests/<slug:slug>/", issuer_making.show_request, name="issuer-request"),
+    path("issuers/_requests/<slug:slug>/csr/", issuer_making.download_request, name="issuer-request-csr"),
+    path("issuers/_requests/<slug:slug>/cancel/", issuer_making.cancel_request, name="issuer-request-cancel"),
+    path("issuers/<slug:slug>/", issuer.show_issuer, name="issuer"),
+    path("issuers/<slug:slug>/publish/", issuer_acts.publish, name="issuer-publish"),
+    path("issuers/<slug:slug>/issuance/", issuer.show_issuance, name="issuer-issuance"),
+    path("issuers/<slug:slug>/<download:kind>/", issuer.download_issuer, name="issuer-download"),
     path("certificates/", certificates.list_certificates, name="certificates"),
     path("certificates/<uuid:certificate>/", certificate.show_certificate, name="certificate"),
     path("certificates/<uuid:certificate>/status/", certificate_status.show_status, name="certificate-status"),

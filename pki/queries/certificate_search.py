@@ -79,6 +79,6 @@ def _narrowed(rows: QuerySet[Certificate], domain: DomainId, narrowed: Certifica
 
 def _by_serial(rows: QuerySet[Certificate], domain: DomainId, narrowed: CertificateFilter) -> QuerySet[Certificate]:
     """A beginning as a span per issuer: serial numbers are hex, and `g` is behind each of them in every collation."""
-    issuers = [narrowed.issuer] if narrowed.issuer else IssuerRow.objects.filter(domain_id=domain).values_list("id")
-    found = list(issuers) if narrowed.issuer else [id for (id,) in issuers]
-    return rows.filter(issuer_id__in=found, serial__gte=narrowed.serial, serial__lt=narrowed.serial + "g")
+    known = IssuerRow.objects.filter(domain_id=domain).values_list("id", flat=True)
+    issuers = [narrowed.issuer] if narrowed.issuer else list(known)
+    return rows.filter(issuer_id__in=issuers, serial__gte=narrowed.serial, serial__lt=narrowed.serial + "g")

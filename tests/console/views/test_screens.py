@@ -11,7 +11,8 @@ from devices.queries import credentials_of
 from kernel.queries import list_entries
 from tests.console.views.scene import Scene
 
-LISTS = ("/", "/devices/", "/enrolment/", "/enrolment/new/", "/issuers/", "/certificates/", "/roles/", "/roles/new/",
+LISTS = ("/", "/devices/", "/enrolment/", "/enrolment/new/", "/issuers/", "/issuers/_new/", "/issuers/_new/root/",
+         "/issuers/_new/issuing-ca/", "/issuers/_new/import/", "/certificates/", "/roles/", "/roles/new/",
          "/brokers/", "/sessions/", "/journal/", "/search/?q=pump")  # fmt: skip
 
 
@@ -25,7 +26,9 @@ def details(scene: Scene) -> dict[str, str]:
         f"/devices/{device}/revoke/": "can not be undone",
         f"/devices/{device}/decommission/": "can not be undone",
         f"/devices/{device}/explain/?action=publish&topic=north/pump-01/up/t": "Allowed",
-        f"/issuers/{scene.ca.slug}/": "CRL number",
+        f"/issuers/{scene.ca.slug}/": "CRLs and OCSP",
+        f"/issuers/{scene.ca.slug}/issuance/": "in 30 days",
+        f"/issuers/{scene.ca.slug}/pem/": "BEGIN CERTIFICATE",
         f"/certificates/{certificate}/": "subjectPublicKeyInfo",
         f"/certificates/{certificate}/pem/": "BEGIN CERTIFICATE",
         f"/certificates/{certificate}/revoke/": "can not be undone",
