@@ -20,8 +20,8 @@ from pki.core.profile import KEY_USAGES, BeyondIssuer, KeyFamily, Profile, Subtr
 from pki.core.values import SerialNumber
 
 __all__ = [
-    "AskedNames", "Authority", "BadName", "Blank", "KeyNotAccepted", "Names", "OutlivesIssuer", "ProfileEnded",
-    "build", "constraints_of", "key_usage_of", "new_serial", "path_length_of", "prepare", "sign", "subject_text", "validity",
+    "AskedNames", "Authority", "BadName", "Blank", "KeyNotAccepted", "Names", "OutlivesIssuer", "ProfileEnded", "build",
+    "constraints_of", "key_usage_of", "kind_fits", "new_serial", "prepare", "sign", "subject_text", "validity",
 ]  # fmt: skip
 
 BACKDATED = timedelta(minutes=5)
@@ -157,14 +157,6 @@ def validity(profile: Profile, *, now: datetime, ends_by: datetime | None) -> tu
     return start - profile.backdate, end
 
 
-def path_length_of(issuer: x509.Certificate) -> int | None:
-    """How many CAs may stand below an issuer; None if it does not say (4.2.1.9)."""
-    try:
-        return issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
-    except x509.ExtensionNotFound:
-        return None
-
-
 def constraints_of(issuer: x509.Certificate) -> x509.NameConstraints | None:
     """Which names may stand in what an issuer signs (4.2.1.10)."""
     try:
@@ -181,13 +173,17 @@ def subject_text(name: x509.Name) -> str:
 def check_key_family(profile: Profile, public_key: PublicKeyTypes) -> None:
     """Raises KeyNotAccepted unless the profile is for keys of this sort and size."""
     kind = kind_of(public_key)
+    if not kind_fits(profile, kind):
+        words = [f"rsa of {profile.rsa_bits} bits" if each is KeyFamily.RSA else each for each in profile.key_families]
+        raise KeyNotAccepted(f"The profile {profile.name} takes no {kind} key: use {', '.join(sorted(words))}.")
+
+
+def kind_fits(profile: Profile, kind: str) -> bool:
+    """Whether the profile is for keys of a kind, such as `rsa-3072`."""
     family, _, bits = kind.partition("-")
-    accepted = profile.key_families
-    if KeyFamily.RSA in accepted and family == KeyFamily.RSA and int(bits) >= profile.rsa_bits:
-        return
-    if kind not in accepted:
-        words = [f"rsa of {profile.rsa_bits} bits" if each is KeyFamily.RSA else each for each in sorted(accepted)]
-        raise KeyNotAccepted(f"The profile {profile.name} takes no {kind} key: use {', '.join(words)}.")
+    if family == KeyFamily.RSA:
+        return KeyFamily.RSA in profile.key_families and int(bits) >= profile.rsa_bits
+    return kind in profile.key_families
 
 
 def key_usage_of(profile: Profile) -> x509.KeyUsage:

@@ -9,9 +9,10 @@ from cryptography import x509
 from kernel.core.errors import Conflict
 from pki.adapters.encrypted import EncryptedCustody
 from pki.conf import issuer_url
-from pki.core.certificates import Authority, constraints_of, path_length_of
+from pki.core.certificates import Authority, constraints_of
 from pki.core.key_ids import key_id_of
 from pki.core.keys import SigningKey
+from pki.core.paths import path_length_of
 from pki.core.ports import KeyCustody
 from pki.core.values import KeyId
 from pki.models import Issuer

@@ -1,0 +1,186 @@
+"""A domain's own profiles: versions, retiring, previews, and certificates that keep the version they were made with."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from kernel.core.ids import new_id
+from kernel.queries import list_entries
+from pki import queries, services
+from pki.core.profile_documents import BadProfile, profile_document
+from pki.core.profiles import PROFILES, UnknownProfile
+from pki.core.values import Issuer
+from pki.models import Certificate, ProfileVersion
+from pki.services import profiles as saving
+from pki.services.profiles import BadProfileName, ProfileChanged, ProfileNameTaken, UnsoundProfile
+from tests.cast import ADA, NORTH, SOUTH
+from tests.pki.conftest import openssl
+
+PUMP: dict[str, Any] = {
+    "validity": {"days": 30},
+    "subject": [{"attribute": "O", "value": "Acme"}, {"attribute": "CN", "value": "${auth_id}"}],
+    "alternative_names": [{"kind": "dns", "value": "${auth_id}.pumps.example"}],
+    "key_usage": ["digitalSignature"],
+    "extended_key_usage": ["clientAuth"],
+}
+pytestmark = pytest.mark.django_db
+
+
+def save(now: datetime, name: str = "pump", document: Any = None, **rest: Any) -> queries.ProfileState:
+    found = PUMP if document is None else document
+    return services.save_profile(domain=NORTH, name=name, document=found, actor=ADA, now=now, **rest)
+
+
+def test_the_built_in_profiles_are_there_as_version_0() -> None:
+    assert {(p.name, p.version) for p in queries.list_profiles(domain=NORTH)} == {(name, 0) for name in PROFILES}
+    assert queries.find_profile(domain=NORTH, name="device") == PROFILES["device"]
+
+
+def test_an_own_version_is_used_in_its_domain_alone(now: datetime) -> None:
+    state = save(now, "device", profile_document(PROFILES["device"]) | {"validity": {"days": 7}})
+    assert (state.profile.version, state.is_built_in) == (1, True)
+    assert queries.find_profile(domain=NORTH, name="device").validity == timedelta(days=7)
+    assert queries.find_profile(domain=NORTH, name="device", version=0).validity == timedelta(days=365)
+    assert queries.find_profile(domain=SOUTH, name="device").version == 0
+    with pytest.raises(UnknownProfile):
+        queries.find_profile(domain=SOUTH, name="device", version=1)
+
+
+def test_each_change_is_a_version_and_old_ones_stay_readable(now: datetime) -> None:
+    for days in (30, 60, 90):
+        save(now, document=PUMP | {"validity": {"days": days}})
+    assert queries.find_profile(domain=NORTH, name="pump").version == 3
+    assert queries.find_profile(domain=NORTH, name="pump", version=1).validity == timedelta(days=30)
+    assert [each.version for each in queries.profile_versions(domain=NORTH, name="pump")] == [3, 2, 1]
+
+
+def test_a_change_that_changes_nothing_is_no_version(now: datetime) -> None:
+    save(now)
+    entries = list_entries(limit=1)
+    assert save(now, document=PUMP | {"names_crl": True}).profile.version == 1
+    assert list_entries(limit=1) == entries
+
+
+def test_of_two_editors_the_second_is_told(now: datetime) -> None:
+    save(now)
+    save(now, document=PUMP | {"validity": {"days": 60}}, expected_version=1)
+    with pytest.raises(ProfileChanged):
+        save(now, document=PUMP | {"validity": {"days": 90}}, expected_version=1)
+    assert queries.find_profile(domain=NORTH, name="pump").validity == timedelta(days=60)
+
+
+def test_who_saves_in_between_is_not_overwritten(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(now)
+    right = saving._in_use
+
+    def read_and_be_overtaken(domain: Any, name: str) -> Any:
+        state = right(domain, name)
+        ProfileVersion.objects.create(
+            id=new_id(), domain_id=NORTH, name="pump", version=2, document=PUMP, created_at=now
+        )
+        return state
+
+    monkeypatch.setattr(saving, "_in_use", read_and_be_overtaken)
+    with pytest.raises(ProfileChanged):
+        save(now, document=PUMP | {"validity": {"days": 90}}, expected_version=1)
+
+
+def test_a_new_profile_takes_no_name_that_there_is(now: datetime) -> None:
+    save(now)
+    for name in ("pump", "device"):
+        with pytest.raises(ProfileNameTaken):
+            save(now, name, is_new=True)
+
+
+def test_retiring_brings_the_built_in_one_back(now: datetime) -> None:
+    save(now, "device", profile_document(PROFILES["device"]) | {"validity": {"days": 7}})
+    services.retire_profile(domain=NORTH, name="device", actor=ADA, now=now)
+    assert queries.find_profile(domain=NORTH, name="device").version == 0
+    assert queries.find_profile(domain=NORTH, name="device", version=1).validity == timedelta(days=7)
+    with pytest.raises(UnknownProfile):
+        services.retire_profile(domain=NORTH, name="device", actor=ADA, now=now)
+
+
+def test_a_retired_profile_is_unknown_until_it_is_saved_again(now: datetime) -> None:
+    save(now)
+    services.retire_profile(domain=NORTH, name="pump", actor=ADA, now=now)
+    with pytest.raises(UnknownProfile, match="device"):
+        queries.find_profile(domain=NORTH, name="pump")
+    assert save(now).profile.version == 2
+
+
+@pytest.mark.parametrize("name", ["", "Pump", "a b", "a--b", "-a", "x" * 33, "ä"])
+def test_a_name_that_can_not_stand_in_urls_is_refused(name: str, now: datetime) -> None:
+    with pytest.raises(BadProfileName):
+        save(now, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "pointer"),
+    [
+        ("pump", {"extended_key_usage": ["OCSPSigning"]}, "/extended_key_usage"),
+        ("ocsp-signer", {}, "/extended_key_usage"),
+        ("ocsp-signer", {"extended_key_usage": ["OCSPSigning"]}, "/ocsp_no_check"),
+        ("root", {}, "/is_ca"),
+        ("device", {"is_ca": True, "key_usage": ["keyCertSign"], "extended_key_usage": []}, "/is_ca"),
+    ],
+)
+def test_a_profile_stays_what_it_is_for(name: str, changed: dict[str, Any], pointer: str, now: datetime) -> None:
+    with pytest.raises(BadProfile) as caught:
+        save(now, name, PUMP | changed)
+    assert [error.pointer for error in caught.value.errors] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"policies": [{"oid": "1.3.6.1.4.1.32473.9", "cps": "the wall"}]}, "practice statement"),
+        ({"subject": [{"attribute": "CN", "value": "x" * 65}]}, "64 characters"),
+        ({"subject": [{"attribute": "C", "value": "Germany"}]}, "country"),
+        ({"alternative_names": [{"kind": "ip", "value": "300.1.1.1"}]}, "IP address"),
+    ],
+)
+def test_a_profile_that_would_make_wrong_certificates_is_refused(
+    changed: dict[str, Any], told: str, now: datetime
+) -> None:
+    with pytest.raises(UnsoundProfile, match=told):
+        save(now, document=PUMP | changed)
+    assert not ProfileVersion.objects.exists()
+
+
+def test_saving_and_retiring_stand_in_the_journal(now: datetime) -> None:
+    save(now)
+    services.retire_profile(domain=NORTH, name="pump", actor=ADA, now=now)
+    retired, saved = list_entries(domain=NORTH, limit=2)
+    assert (saved.action, retired.action) == ("pki.profile.saved", "pki.profile.retired")
+    assert saved.after["document"]["validity"] == {"days": 30}
+
+
+def test_a_preview_is_a_certificate_that_nobody_signed(ca: Issuer, now: datetime) -> None:
+    profile = save(now).profile
+    before = (Certificate.objects.count(), list_entries(limit=1))
+    preview = services.preview_certificate(issuer=ca.id, profile=profile, variables={"auth_id": "p-1"}, now=now)
+    assert (Certificate.objects.count(), list_entries(limit=1)) == before
+    assert [*preview.findings] == []
+    assert preview.linters == ("gatehouse", "pkilint")
+    text = openssl("x509", "-noout", "-text", "-nameopt", "RFC2253", given=preview.certificate_pem.encode())
+    assert "Subject: CN=p-1,O=Acme" in text
+    assert "Issuer: CN=North CA" in text
+    assert "DNS:p-1.pumps.example" in text
+    fields = {field.name: field.values for field in preview.fields}
+    assert fields["subject"] == ("CN=p-1,O=Acme",)
+    assert fields["subjectAltName"] == ("DNS:p-1.pumps.example",)
+    certificate = x509.load_pem_x509_certificate(preview.certificate_pem.encode())
+    with pytest.raises(InvalidSignature):
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.certificate_pem.encode()))
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_every_built_in_profile_can_be_previewed_without_anything_given(name: str, now: datetime) -> None:
+    preview = services.preview_certificate(issuer=None, profile=PROFILES[name], now=now)
+    assert [*preview.findings] == []
