@@ -127,6 +127,8 @@ WITHOUT_CONSEQUENCE = frozenset(
         "pki.issuer.trusted",
         "pki.issuer_request.cancelled",
         "pki.issuer_request.created",
+        "pki.key.found_weak",  # a finding: the operators decide when its holder goes
+        "pki.keys.examined",
     }
 )
 """Recorded for people alone. Every action of the code base stands here or in ROUTES: a test compares."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 
 from celery import shared_task
 from django.db import Error as DatabaseFault
 
+from kernel.core.actor import SYSTEM
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
 from kernel.services import Defer, Wake
 from kernel.tasks import wakeup_task
 from pki import queries, services
-from pki.core.values import Issuer
+from pki.core.values import Issuer, IssuerKind
 
 log = logging.getLogger(__name__)
 
 BETWEEN_BUILDS = timedelta(seconds=2)
+PREPARING_SECONDS = 30.0
 
 
 @wakeup_task("pki.publish_crl")
@@ -58,3 +61,29 @@ def _refresh(issuer: Issuer, *, now: datetime) -> None:
             keep(issuer=issuer.id, now=now)
         except (DomainError, DatabaseFault, RuntimeError):
             log.exception("%s of %s failed", keep.__name__, issuer.slug)
+
+
+@shared_task(name="pki.hunt_weak_keys", ignore_result=True)
+def hunt_weak_keys() -> None:
+    """Looks for weak keys among those that are new since the last time. Beat asks for it each day."""
+    services.hunt_weak_keys(actor=SYSTEM, now=utc_now())
+
+
+@shared_task(name="pki.probe", ignore_result=True)
+def probe() -> None:
+    """Asks for our own CRL where relying parties do. Beat asks for it each minute."""
+    services.probe_address(now=utc_now())
+
+
+@shared_task(name="pki.prepare_ocsp", ignore_result=True)
+def prepare_ocsp() -> None:
+    """OCSP answers of issuers with many certificates, ahead of time; half a minute's work, and on at the next call."""
+    began = time.monotonic()
+    for issuer in queries.list_issuers():
+        left = PREPARING_SECONDS - (time.monotonic() - began)
+        if issuer.kind is IssuerKind.TRUSTED or left <= 0:
+            continue
+        try:
+            services.prepare_ocsp_answers(issuer=issuer.id, now=utc_now(), seconds=left)
+        except (DomainError, DatabaseFault, OSError):
+            log.exception("OCSP of %s was not prepared", issuer.slug)

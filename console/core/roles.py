@@ -38,6 +38,7 @@ _READ_ONLY: Mapping[str, str] = {
     "policy": "what policy allows, and what a change would do",
     "operations": "operations and their steps",
     "journal": "the journal",
+    "findings": "findings: what needs attention",
     "access-log": "who connected, and who was refused",
 }
 _WHAT_HURTS: Mapping[str, str] = {

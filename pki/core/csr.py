@@ -1,4 +1,4 @@
-"""Certificate requests (PKCS#10, RFC 2986): only the public key and the name asked for are taken from them."""
+"""Certificate requests (PKCS#10, RFC 2986): only the public key and the names asked for are taken from them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kernel.core.errors import Invalid
 from pki.core import der
-from pki.core.roca import is_roca_modulus
+from pki.core.filling import AskedNames
+from pki.core.key_checks import ADVICE, IssuablePublicKey, WeakKey, check_key
+
+__all__ = [
+    "BadCsrSignature", "CsrFacts", "IssuablePublicKey", "MalformedCsr", "WeakKey", "check_key", "facts_of",
+    "inspect_csr", "spki_sha256",
+]  # fmt: skip
 
 MAX_CSR_OCTETS = 16_384
-RSA_BITS = range(2048, 8193)
 _COMMON_NAME = der.oid("2.5.4.3")
+_ALTERNATIVE_NAME = der.oid("2.5.29.17")
+_NOTHING = AskedNames()
 _TEXTS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}  # X.680 8.4, by tag
-IssuablePublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
 class MalformedCsr(Invalid):
@@ -35,19 +39,17 @@ class BadCsrSignature(Invalid):
     code = "csr-signature"
 
 
-class WeakKey(Invalid):
-    """The public key can not be trusted for the life of a certificate."""
-
-    code = "weak-key"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsrFacts:
-    """What a request says and proves. `common_name` is what it asks for, or None; hex of SHA-256 over the SPKI."""
+    """What a request says and proves. `common_name` is what it asks for, or None; hex of SHA-256 over the SPKI.
+
+    `asked` are the alternative names that it would like; a profile says which of them count.
+    """
 
     public_key: IssuablePublicKey
     public_key_sha256: str
     common_name: str | None
+    asked: AskedNames = _NOTHING
 
 
 def inspect_csr(csr: bytes) -> CsrFacts:
@@ -66,44 +68,22 @@ def inspect_csr(csr: bytes) -> CsrFacts:
         raise MalformedCsr("The request has a signature that can not be read.") from error
     if not genuine:
         raise BadCsrSignature("The request is not signed by its own key: make a new one with `openssl req -new`.")
-    return facts_of(public_key, common_name=common_name)
+    return facts_of(public_key, common_name=common_name, asked=_asked_names(request))
 
 
-def facts_of(public_key: PublicKeyTypes, *, common_name: str | None = None) -> CsrFacts:
+def facts_of(public_key: PublicKeyTypes, *, common_name: str | None = None, asked: AskedNames = _NOTHING) -> CsrFacts:
     """The same of a key of our own that needs no request. Raises WeakKey."""
     return CsrFacts(
-        public_key=check_key(public_key), public_key_sha256=spki_sha256(public_key), common_name=common_name
+        public_key=check_key(public_key),
+        public_key_sha256=spki_sha256(public_key),
+        common_name=common_name,
+        asked=asked,
     )
 
 
 def spki_sha256(public_key: PublicKeyTypes) -> str:
     """Hex of SHA-256 over the SubjectPublicKeyInfo."""
     return hashlib.sha256(public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
-
-
-ADVICE = "use ECDSA P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits."
-
-
-def check_key(public_key: PublicKeyTypes) -> IssuablePublicKey:
-    """The key, if it is of a kind and size that certificates are issued for. Raises WeakKey."""
-    if isinstance(public_key, ec.EllipticCurvePublicKey):
-        if not isinstance(public_key.curve, CURVES):
-            raise WeakKey(f"The curve {public_key.curve.name} is not accepted: {ADVICE}")
-    elif isinstance(public_key, rsa.RSAPublicKey):
-        _check_rsa(public_key)
-    elif not isinstance(public_key, ed25519.Ed25519PublicKey):
-        raise WeakKey(f"A key of this kind is not accepted: {ADVICE}")
-    return public_key
-
-
-def _check_rsa(public_key: rsa.RSAPublicKey) -> None:
-    if public_key.key_size not in RSA_BITS:
-        raise WeakKey(f"An RSA key of {public_key.key_size} bits is not accepted: {ADVICE}")
-    numbers = public_key.public_numbers()
-    if numbers.e < 65_537 or numbers.e % 2 == 0:
-        raise WeakKey(f"The RSA exponent {numbers.e} is not accepted: make a key with exponent 65537.")
-    if is_roca_modulus(numbers.n):
-        raise WeakKey("The RSA key has the ROCA weakness (CVE-2017-15361): make a new key outside of that chip.")
 
 
 def _parse(csr: bytes) -> x509.CertificateSigningRequest:
@@ -135,3 +115,19 @@ def _common_name(request: x509.CertificateSigningRequest) -> str | None:
         return found[0].body.decode(_TEXTS[found[0].tag]) if len(found) == 1 else None
     except (ValueError, KeyError) as error:
         raise MalformedCsr("The request has a subject that can not be read.") from error
+
+
+def _asked_names(request: x509.CertificateSigningRequest) -> AskedNames:
+    """The alternative names of the request; none, if its extensions can not be read, since nobody has to have any."""
+    if _ALTERNATIVE_NAME not in request.tbs_certrequest_bytes:
+        return _NOTHING
+    try:
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return _NOTHING
+    return AskedNames(
+        dns=tuple(names.get_values_for_type(x509.DNSName)),
+        ip=tuple(str(address) for address in names.get_values_for_type(x509.IPAddress)),
+        email=tuple(names.get_values_for_type(x509.RFC822Name)),
+        uri=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
+    )

@@ -2,38 +2,80 @@
 
 from pki.services.abandon_unsigned import abandon_unsigned
 from pki.services.confirm_revocation import confirm_revocation
+from pki.services.hunt_weak_keys import FoundKey, Hunt, hunt_weak_keys
 from pki.services.issue_certificate import issue_certificate
 from pki.services.issuers import (
     cancel_issuer_request,
+    cancel_signing_request,
     create_issuing_ca,
     create_root,
+    cross_request,
+    cross_sign,
+    export_signing_requests,
+    import_cross_certificate,
     import_issuer,
     import_offline_issuer,
+    import_signatures,
     install_issuer,
+    order_crl,
+    order_cross_certificate,
+    order_issuing_ca,
+    order_ocsp_signer,
     request_issuer,
+    retire_ended_issuers,
+    retire_issuer,
+    revoke_issuer,
+    roll_over_issuer,
     trust_issuer,
 )
+from pki.services.ocsp_editions import prepare_ocsp_answers
 from pki.services.ocsp_signers import ensure_ocsp_signer
+from pki.services.preview_certificate import Preview, preview_certificate
+from pki.services.probe_address import probe_address
+from pki.services.profiles import retire_profile, save_profile
 from pki.services.publish_crl import publish_crl
 from pki.services.query_ocsp import query_ocsp
 from pki.services.revoke_certificate import hold_certificate, release_certificate, revoke_certificate
 
 __all__ = [
+    "FoundKey",
+    "Hunt",
+    "Preview",
     "abandon_unsigned",
     "cancel_issuer_request",
+    "cancel_signing_request",
     "confirm_revocation",
     "create_issuing_ca",
     "create_root",
+    "cross_request",
+    "cross_sign",
     "ensure_ocsp_signer",
+    "export_signing_requests",
     "hold_certificate",
+    "hunt_weak_keys",
+    "import_cross_certificate",
     "import_issuer",
     "import_offline_issuer",
+    "import_signatures",
     "install_issuer",
     "issue_certificate",
+    "order_crl",
+    "order_cross_certificate",
+    "order_issuing_ca",
+    "order_ocsp_signer",
+    "prepare_ocsp_answers",
+    "preview_certificate",
+    "probe_address",
     "publish_crl",
     "query_ocsp",
     "release_certificate",
     "request_issuer",
+    "retire_ended_issuers",
+    "retire_issuer",
+    "retire_profile",
     "revoke_certificate",
+    "revoke_issuer",
+    "roll_over_issuer",
+    "save_profile",
     "trust_issuer",
 ]

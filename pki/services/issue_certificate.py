@@ -18,7 +18,7 @@ from kernel.core.journal import Subject
 from kernel.services import record
 from pki.core import certificates, lint
 from pki.core.certificates import Names
-from pki.core.csr import CsrFacts, inspect_csr
+from pki.core.csr import CsrFacts, WeakKey, inspect_csr
 from pki.core.keys import SigningKey, generate_key
 from pki.core.profiles import Profile, get_profile
 from pki.core.values import (
@@ -28,9 +28,10 @@ from pki.core.values import (
     KeyAlgorithm,
     serial_hex,
 )
+from pki.core.weakness import Weakness
 from pki.models import Certificate, Issuer, PublicKeyHolder
-from pki.queries import UnknownIssuer
 from pki.services.custody import authority_of, check_in_time, signing_key
+from pki.services.signers import signer_for
 
 HOLDER_CHARACTERS = 64
 
@@ -65,14 +66,11 @@ def issue_certificate(
 ) -> IssuedCertificate:
     """A certificate for the key of `csr` (PEM or DER). Not to be called in a transaction: it signs between two.
 
-    Raises UnknownIssuer, IssuerEnded, UnknownProfile, MalformedCsr, BadCsrSignature, WeakKey, BadHolder, KeyInUse,
-    BadName, MissingVariable, LintFailure.
+    If the issuer was rolled over, its newest successor signs. Raises UnknownIssuer, NotIssuing, IssuerEnded,
+    UnknownProfile, MalformedCsr, BadCsrSignature, WeakKey, BadHolder, KeyInUse, BadName, MissingVariable, LintFailure.
     """
-    signer = Issuer.objects.select_related("parent__parent").filter(id=issuer).first()
-    if signer is None:
-        raise UnknownIssuer("There is no such issuer: list the issuers to see those there are.")
     return issue_for_key(
-        issuer=signer,
+        issuer=signer_for(issuer),
         profile=get_profile(profile),
         facts=inspect_csr(csr),
         names=Names(variables=variables, dns=tuple(dns_names), ip=tuple(ip_addresses)),
@@ -172,6 +170,10 @@ def _bind_key(public_key_sha256: str, holder: str) -> None:
     bound, _ = PublicKeyHolder.objects.get_or_create(public_key_sha256=public_key_sha256, defaults={"holder": holder})
     if bound.holder != holder:
         raise KeyInUse("This public key belongs to another holder already: make a new key, one for each device.")
+    if bound.weakness:
+        raise WeakKey(
+            f"The key is known to be weak: {Weakness.parse(bound.weakness).words}. Make a new one, elsewhere."
+        )
 
 
 def _store(row: Certificate, certificate: x509.Certificate, *, actor: Actor, now: datetime) -> None:
