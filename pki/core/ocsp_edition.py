@@ -202,6 +202,12 @@ class Edition:
         return Standing(ends_at, revoked_at, reason), octets[at : at + length]
 
 
+def imprint_of(path: Path) -> Imprint:
+    """What the edition at `path` is of, its records unseen. Raises FileNotFoundError, DamagedEditionError."""
+    with path.open("rb") as file:
+        return _read_page(file)[0]
+
+
 def _write_page(file: BinaryIO, imprint: Imprint, *, count: int, crc: int) -> None:
     page = {name: getattr(imprint, name) for name in ("revision", "newest", "this_update", "next_update")}
     page |= {"signer": b64encode(imprint.signer).decode(), "algorithm": b64encode(imprint.algorithm).decode()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from pki.core import der
 from pki.core.ocsp_edition import Imprint, Standing
 from pki.core.ocsp_response import Good, Revoked, SingleAnswer, Status, assemble, to_be_signed
 from pki.core.values import ReasonCode
@@ -66,8 +67,11 @@ class PlainAnswers:
 
     def _frame(self, tbs_octets: int, signature_octets: int) -> tuple[bytes, bytes, bytes]:
         """What stands before, between and behind a ResponseData and a signature of these sizes."""
-        tbs, signature = b"\x01" * tbs_octets, b"\x02" * signature_octets
-        whole = assemble(tbs, algorithm=self.imprint.algorithm, signature=signature, certificate=self.imprint.signer)
-        front, _, rest = whole.partition(tbs)
-        between, _, behind = rest.partition(signature)
-        return front, between, behind
+        tbs, signature = bytes(tbs_octets), bytes(signature_octets)
+        algorithm, certificate = self.imprint.algorithm, self.imprint.signer
+        whole = assemble(tbs, algorithm=algorithm, signature=signature, certificate=certificate)
+        behind = len(der.explicit(0, der.sequence(certificate)))
+        between = len(algorithm) + len(der.bit_string(signature)) - signature_octets
+        front = len(whole) - behind - signature_octets - between - tbs_octets
+        middle = front + tbs_octets
+        return whole[:front], whole[middle : middle + between], whole[-behind:]

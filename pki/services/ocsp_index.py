@@ -129,7 +129,8 @@ class IssuerIndex:
         found = [*rows.values_list("id", "serial", *FACTS)[: MAX_CHANGES - len(self.changes)]]
         with self._writing:
             for serial, standing in _standings(row[1:] for row in found):
-                self.changes.setdefault(serial, standing)
+                if self.edition is None or self.edition.find(key_of(serial)) is None:
+                    self.changes.setdefault(serial, standing)
         if found:
             waiting = (row[0] for row in found if row[2] == CertificateState.REQUESTED)
             first_waiting = next(waiting, None)

@@ -110,6 +110,11 @@ def _learn_anew(issuer: Issuer, known: Knowledge | None, *, now: datetime) -> Kn
     )
 
 
+def current_signer(issuer: Issuer, *, now: datetime) -> Signer:
+    """The signer that answers for the issuer now. Raises NoSigner, NotResponsible, WrongKey."""
+    return _open_signer(_valid_signers(issuer, now=now)[0], None)
+
+
 def _valid_signers(issuer: Issuer, *, now: datetime) -> list[OcspSigner]:
     """Those that have begun, have not ended and are not revoked; the newest first."""
     rows = OcspSigner.objects.filter(
