@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
@@ -19,12 +19,15 @@ from hypothesis import strategies as st
 
 from kernel.core.errors import DomainError
 from pki.core.csr import BadCsrSignature, MalformedCsr, WeakKey, inspect_csr
+from pki.core.filling import AskedNames
 from pki.core.roca import is_roca_modulus
+
+MlDsaKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA87PrivateKey
 
 
 def request_of(key: object, *names: x509.NameAttribute[str]) -> x509.CertificateSigningRequest:
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([*names]))
-    hashless = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    hashless = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey | MlDsaKey)
     return builder.sign(key, None if hashless else SHA256())  # type: ignore[arg-type]
 
 
@@ -55,8 +58,10 @@ def test_a_request_without_one_common_name_asks_for_none(names: tuple[x509.NameA
         ec.generate_private_key(ec.SECP521R1()),
         ed25519.Ed25519PrivateKey.generate(),
         rsa.generate_private_key(65_537, 2048),
+        mldsa.MLDSA44PrivateKey.generate(),
+        mldsa.MLDSA87PrivateKey.generate(),
     ],
-    ids=["p384", "p521", "ed25519", "rsa2048"],
+    ids=["p384", "p521", "ed25519", "rsa2048", "mldsa44", "mldsa87"],
 )
 def test_every_kind_that_is_promised_is_accepted(key: object) -> None:
     assert inspect_csr(request_of(key).public_bytes(Encoding.DER)).public_key_sha256
@@ -105,6 +110,21 @@ def test_names_of_every_string_type_are_read(encoding: str, tmp_path: Path) -> N
     words = ["openssl", "req", "-new", "-newkey", "ed25519", "-nodes", "-config", "cnf", "-keyout", "k", "-out", "r"]
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
     assert inspect_csr((tmp_path / "r").read_bytes()).common_name == "pump"
+
+
+def test_the_alternative_names_that_openssl_asks_for_are_read(tmp_path: Path) -> None:
+    names = "DNS:a.example,IP:192.0.2.7,IP:2001:db8::1,email:a@b.example,URI:urn:x:1,otherName:1.2.3;UTF8:x"
+    words = ["openssl", "req", "-new", "-newkey", "ed25519", "-nodes", "-keyout", "k", "-out", "r", "-subj", "/CN=x"]
+    subprocess.run([*words, "-addext", f"subjectAltName={names}"], cwd=tmp_path, check=True, capture_output=True)
+    assert inspect_csr((tmp_path / "r").read_bytes()).asked == AskedNames(
+        dns=("a.example",), ip=("192.0.2.7", "2001:db8::1"), email=("a@b.example",), uri=("urn:x:1",)
+    )
+
+
+def test_names_that_can_not_be_read_are_not_asked_for() -> None:
+    junk = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"junk")
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(junk, critical=False)
+    assert inspect_csr(builder.sign(P256, SHA256()).public_bytes(Encoding.DER)).asked == AskedNames()
 
 
 def test_a_certificate_is_no_request() -> None:
