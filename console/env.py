@@ -100,3 +100,12 @@ def master_key(environ: Environ, path: Path) -> MasterKey:
         return MasterKey.from_base64(kept_secret(environ, "GATEHOUSE_MASTER_KEY", path))
     except DomainError as error:
         raise ImproperlyConfigured(f"GATEHOUSE_MASTER_KEY: {error.detail}") from error
+
+
+def other_master_keys(environ: Environ) -> tuple[MasterKey, ...]:
+    """The master keys beside the one in use, by commas or lines: those before it, or the next."""
+    spelt = re.split(r"[\s,]+", text(environ, "GATEHOUSE_MASTER_KEY_PREVIOUS"))
+    try:
+        return tuple(MasterKey.from_base64(word) for word in spelt if word)
+    except DomainError as error:
+        raise ImproperlyConfigured(f"GATEHOUSE_MASTER_KEY_PREVIOUS: {error.detail}") from error

@@ -17,6 +17,7 @@ from kombu import Queue as KombuQueue
 
 from console import env, logs
 from kernel.core.journal import Queue
+from kernel.core.secrets import Hidden
 
 django_stubs_ext.monkeypatch()
 
@@ -33,6 +34,10 @@ GATEHOUSE_CLIENT_CERT_HEADER = env.header_name(os.environ, "GATEHOUSE_CLIENT_CER
 GATEHOUSE_OCSP_RETENTION_DAYS = env.integer(os.environ, "GATEHOUSE_OCSP_RETENTION_DAYS", 366, low=0, high=36525)
 GATEHOUSE_LOG_FORMAT = env.choice(os.environ, "GATEHOUSE_LOG_FORMAT", "console", among=("console", "json"))
 GATEHOUSE_MASTER_KEY = env.master_key(os.environ, GATEHOUSE_HOME / "master.key")
+GATEHOUSE_MASTER_KEY_PREVIOUS = env.other_master_keys(os.environ)
+GATEHOUSE_PKCS11_MODULE = env.text(os.environ, "GATEHOUSE_PKCS11_MODULE")
+GATEHOUSE_PKCS11_TOKEN = env.text(os.environ, "GATEHOUSE_PKCS11_TOKEN")
+GATEHOUSE_PKCS11_PIN = Hidden(env.text(os.environ, "GATEHOUSE_PKCS11_PIN"))
 GATEHOUSE_WEAK_KEY_LISTS = env.words(os.environ, "GATEHOUSE_WEAK_KEY_LISTS")
 GATEHOUSE_ROUTER = "console.wiring.router"
 GATEHOUSE_ADAPTERS = "console.wiring.adapters"

@@ -6,13 +6,12 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from kernel.core.ports import Router
-from kernel.core.secrets import MasterKey
+from kernel.core.secrets import MasterKeys
 
 
-def master_key() -> MasterKey:
-    """The key that wraps everything secret."""
-    key: MasterKey = settings.GATEHOUSE_MASTER_KEY
-    return key
+def master_key() -> MasterKeys:
+    """The key that wraps everything secret, and the others that are believed."""
+    return MasterKeys(settings.GATEHOUSE_MASTER_KEY, tuple(settings.GATEHOUSE_MASTER_KEY_PREVIOUS))
 
 
 def router() -> Router:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from pki.core.ports import TokenSettings
+
 
 def base_url() -> str:
     """Where relying parties find CRL, OCSP and issuers' certificates; without a slash at its end."""
@@ -34,3 +36,18 @@ def ocsp_retention() -> timedelta:
 def weak_key_lists() -> list[Path]:
     """The files that list weak keys."""
     return [Path(path) for path in settings.GATEHOUSE_WEAK_KEY_LISTS]
+
+
+def keys_folder() -> Path:
+    """Where keys of the custody `file` stand, on this machine."""
+    home: Path = settings.GATEHOUSE_HOME
+    return home / "keys"
+
+
+def pkcs11_token() -> TokenSettings:
+    """How the hardware token is reached."""
+    return TokenSettings(
+        module=settings.GATEHOUSE_PKCS11_MODULE,
+        label=settings.GATEHOUSE_PKCS11_TOKEN,
+        pin=settings.GATEHOUSE_PKCS11_PIN,
+    )

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -16,10 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from kernel.core.errors import Invalid
 from pki.core import der
 from pki.core.values import KeyAlgorithm
 
-SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+_MlDsaKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
+SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | _MlDsaKey
+"""The library's classes, or subclasses of them for keys in a hardware token."""
 
 _MAKERS: dict[KeyAlgorithm, Callable[[], SigningKey]] = {
     KeyAlgorithm.ECDSA_P256: lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -27,13 +30,28 @@ _MAKERS: dict[KeyAlgorithm, Callable[[], SigningKey]] = {
     KeyAlgorithm.RSA_3072: lambda: rsa.generate_private_key(65_537, 3072),
     KeyAlgorithm.RSA_4096: lambda: rsa.generate_private_key(65_537, 4096),
     KeyAlgorithm.ED25519: ed25519.Ed25519PrivateKey.generate,
+    KeyAlgorithm.ML_DSA_44: mldsa.MLDSA44PrivateKey.generate,
+    KeyAlgorithm.ML_DSA_65: mldsa.MLDSA65PrivateKey.generate,
+    KeyAlgorithm.ML_DSA_87: mldsa.MLDSA87PrivateKey.generate,
 }
 
-# AlgorithmIdentifiers: RFC 5758 3.2 (ECDSA, no parameters), RFC 4055 5 (RSA, NULL), RFC 8410 3 (Ed25519, none)
+# AlgorithmIdentifiers: RFC 5758 3.2 (ECDSA, no parameters), RFC 4055 5 (RSA, NULL), RFC 8410 3 (Ed25519, none),
+# RFC 9881 2 (ML-DSA, none)
 _ECDSA_SHA256 = der.sequence(der.oid("1.2.840.10045.4.3.2"))
 _ECDSA_SHA384 = der.sequence(der.oid("1.2.840.10045.4.3.3"))
 _RSA_SHA256 = der.sequence(der.oid("1.2.840.113549.1.1.11"), der.tlv(der.NULL))
-_ED25519 = der.sequence(der.oid("1.3.101.112"))
+_ONE_WAY: tuple[tuple[type, bytes], ...] = (
+    (ed25519.Ed25519PrivateKey, der.sequence(der.oid("1.3.101.112"))),
+    (mldsa.MLDSA44PrivateKey, der.sequence(der.oid("2.16.840.1.101.3.4.3.17"))),
+    (mldsa.MLDSA65PrivateKey, der.sequence(der.oid("2.16.840.1.101.3.4.3.18"))),
+    (mldsa.MLDSA87PrivateKey, der.sequence(der.oid("2.16.840.1.101.3.4.3.19"))),
+)
+
+
+class KeyStays(Invalid):
+    """The key is in a hardware token, which does not let it out."""
+
+    code = "key-not-extractable"
 
 
 def generate_key(algorithm: KeyAlgorithm) -> SigningKey:
@@ -42,7 +60,7 @@ def generate_key(algorithm: KeyAlgorithm) -> SigningKey:
 
 
 def key_to_der(key: SigningKey) -> bytes:
-    """The key as unencrypted PKCS#8 DER: to be wrapped before it goes anywhere."""
+    """The key as unencrypted PKCS#8 DER: to be wrapped before it goes anywhere. Raises KeyStays."""
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -58,26 +76,28 @@ def algorithm_identifier(key: SigningKey) -> bytes:
     """The DER of the AlgorithmIdentifier of a signature by this key."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return _ECDSA_SHA384 if key.curve.key_size == 384 else _ECDSA_SHA256
-    return _RSA_SHA256 if isinstance(key, rsa.RSAPrivateKey) else _ED25519
+    if isinstance(key, rsa.RSAPrivateKey):
+        return _RSA_SHA256
+    return next(identifier for kind, identifier in _ONE_WAY if isinstance(key, kind))
 
 
 def signature_hash(key: SigningKey) -> hashes.SHA256 | hashes.SHA384 | None:
-    """The hash that goes with the key; None for Ed25519, which has its own."""
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return None
-    is_p384 = isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size == 384
-    return hashes.SHA384() if is_p384 else hashes.SHA256()
+    """The hash that goes with the key; None for Ed25519 and ML-DSA, which have their own."""
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return hashes.SHA384() if key.curve.key_size == 384 else hashes.SHA256()
+    return hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey) else None
 
 
 def sign(key: SigningKey, octets: bytes) -> bytes:
     """The signature over `octets`."""
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return key.sign(octets)
     algorithm = signature_hash(key)
-    assert algorithm is not None
     if isinstance(key, ec.EllipticCurvePrivateKey):
+        assert algorithm is not None
         return key.sign(octets, ec.ECDSA(algorithm))
-    return key.sign(octets, padding.PKCS1v15(), algorithm)
+    if isinstance(key, rsa.RSAPrivateKey):
+        assert algorithm is not None
+        return key.sign(octets, padding.PKCS1v15(), algorithm)
+    return key.sign(octets)
 
 
 def wrap_signed(key: SigningKey, to_be_signed: bytes) -> bytes:

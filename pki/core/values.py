@@ -23,13 +23,16 @@ def serial_hex(serial: int) -> str:
 
 
 class KeyAlgorithm(StrEnum):
-    """The sorts of key that an issuer may have."""
+    """The sorts of key that an issuer may have. ML-DSA (RFC 9881) is for those who plan to leave ECDSA and RSA."""
 
     ECDSA_P256 = "ecdsa-p256"
     ECDSA_P384 = "ecdsa-p384"
     RSA_3072 = "rsa-3072"
     RSA_4096 = "rsa-4096"
     ED25519 = "ed25519"
+    ML_DSA_44 = "ml-dsa-44"
+    ML_DSA_65 = "ml-dsa-65"
+    ML_DSA_87 = "ml-dsa-87"
 
 
 class Custody(StrEnum):

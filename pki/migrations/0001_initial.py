@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
             name='Key',
             fields=[
                 ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('algorithm', models.CharField(choices=[('ecdsa-p256', 'ecdsa-p256'), ('ecdsa-p384', 'ecdsa-p384'), ('rsa-3072', 'rsa-3072'), ('rsa-4096', 'rsa-4096'), ('ed25519', 'ed25519')], max_length=16)),
+                ('algorithm', models.CharField(choices=[('ecdsa-p256', 'ecdsa-p256'), ('ecdsa-p384', 'ecdsa-p384'), ('rsa-3072', 'rsa-3072'), ('rsa-4096', 'rsa-4096'), ('ed25519', 'ed25519'), ('ml-dsa-44', 'ml-dsa-44'), ('ml-dsa-65', 'ml-dsa-65'), ('ml-dsa-87', 'ml-dsa-87')], max_length=16)),
                 ('custody', models.CharField(choices=[('encrypted', 'encrypted'), ('file', 'file'), ('pkcs11', 'pkcs11')], default=pki.core.values.Custody['ENCRYPTED'], max_length=9)),
                 ('wrapped', models.BinaryField(null=True)),
                 ('locator', models.CharField(blank=True, max_length=255)),

@@ -7,7 +7,6 @@ from datetime import datetime
 from cryptography import x509
 
 from kernel.core.errors import Conflict
-from pki.adapters.encrypted import EncryptedCustody
 from pki.conf import issuer_url
 from pki.core.certificates import Authority, constraints_of
 from pki.core.key_ids import key_id_of
@@ -16,8 +15,9 @@ from pki.core.paths import path_length_of
 from pki.core.ports import KeyCustody
 from pki.core.values import KeyId
 from pki.models import Issuer
+from pki.services.kept_keys import KeptKeys
 
-custody: KeyCustody = EncryptedCustody()
+custody: KeyCustody = KeptKeys()
 
 
 class IssuerEnded(Conflict):

@@ -20,7 +20,6 @@ from kernel.core.ids import new_id
 from kernel.core.secrets import MasterKey, WrongKey
 from kernel.queries import list_entries
 from pki import queries, services
-from pki.adapters.encrypted import EncryptedCustody
 from pki.core import certificates
 from pki.core.keys import SigningKey, generate_key
 from pki.core.profiles import UnknownProfile
@@ -29,6 +28,7 @@ from pki.models import Certificate, Key
 from pki.services.custody import IssuerEnded
 from pki.services.issue_certificate import MissignedError
 from pki.services.issuers import BadSlug, EndOfPath, SlugTaken
+from pki.services.kept_keys import KeptKeys
 from tests.cast import ADA, NORTH
 from tests.pki.conftest import IssueDevice, make_csr
 
@@ -217,14 +217,14 @@ def test_the_issuing_ca_s_certificate_is_one_of_the_root_s(root: Issuer, ca: Iss
 
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.ECDSA_P256, KeyAlgorithm.ED25519])
 def test_a_key_is_never_stored_in_the_clear(algorithm: KeyAlgorithm, db: None) -> None:
-    key_id, key = EncryptedCustody().generate(algorithm)
+    key_id, key = KeptKeys().generate(algorithm)
     plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     secret = plain[-32:] if isinstance(key, ed25519.Ed25519PrivateKey) else _scalar(key)
     assert secret in plain
     with connection.cursor() as cursor:
         cursor.execute("SELECT wrapped FROM pki_key")
         assert secret not in bytes(cursor.fetchone()[0])
-    assert EncryptedCustody().open(key_id).public_key() == key.public_key()
+    assert KeptKeys().open(key_id).public_key() == key.public_key()
 
 
 def _scalar(key: SigningKey) -> bytes:
@@ -237,10 +237,10 @@ def test_a_key_opens_under_its_own_id_and_master_key_alone(root: Issuer, setting
     assert row is not None
     other = Key.objects.create(id=new_id(), algorithm=row.algorithm, wrapped=row.wrapped)
     with pytest.raises(WrongKey):
-        EncryptedCustody().open(KeyId(other.id))
+        KeptKeys().open(KeyId(other.id))
     settings.GATEHOUSE_MASTER_KEY = MasterKey.generate()
     with pytest.raises(WrongKey):
-        EncryptedCustody().open(KeyId(row.id))
+        KeptKeys().open(KeyId(row.id))
 
 
 def test_the_profile_that_is_unknown_names_those_there_are(issue: Issue) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.core.errors import Invalid
-from kernel.core.secrets import MasterKey, WrongKey, new_token
+from kernel.core.secrets import Hidden, MasterKey, MasterKeys, WrongKey, new_token
 
 KEY = MasterKey(bytes(range(32)))
 
@@ -26,9 +26,13 @@ def test_derived_key_is_hkdf_sha256() -> None:
     assert KEY.derive("kernel.journal.seal") == hkdf_sha256(bytes(range(32)), b"kernel.journal.seal")
 
 
-def test_keyed_hash_is_hmac_under_the_derived_key() -> None:
+def test_key_id_is_derived_one_way() -> None:
+    assert KEY.id == hkdf_sha256(bytes(range(32)), b"kernel.master_key.id")[:8]
+
+
+def test_keyed_hash_is_the_key_s_id_and_hmac_under_the_derived_key() -> None:
     expected = hmac.new(hkdf_sha256(bytes(range(32)), b"tokens"), b"abc", hashlib.sha256).digest()
-    assert KEY.keyed_hash("abc", purpose="tokens") == expected
+    assert KEY.keyed_hash("abc", purpose="tokens") == KEY.id[:4] + expected[:28]
 
 
 @given(st.binary(max_size=200))
@@ -55,10 +59,46 @@ def test_every_changed_octet_is_noticed() -> None:
             KEY.unwrap(changed, purpose="p", context="row-1")
 
 
-@pytest.mark.parametrize("envelope", [b"", b"\x01", b"\x01" + bytes(11), b"\x01" + bytes(12)])
+@pytest.mark.parametrize("envelope", [b"", b"\x02", b"\x02" + KEY.id, b"\x02" + KEY.id + bytes(12)])
 def test_cut_envelope_is_refused(envelope: bytes) -> None:
     with pytest.raises(WrongKey):
         KEY.unwrap(envelope, purpose="p", context="row-1")
+
+
+OLDER = MasterKey(bytes(range(1, 33)))
+BOTH = MasterKeys(KEY, (OLDER,))
+
+
+def test_an_envelope_opens_under_the_key_that_it_names() -> None:
+    assert BOTH.unwrap(OLDER.wrap(b"old", purpose="p", context="1"), purpose="p", context="1") == b"old"
+    assert BOTH.unwrap(BOTH.wrap(b"new", purpose="p", context="1"), purpose="p", context="1") == b"new"
+
+
+def test_what_is_wrapped_anew_needs_the_older_key_no_longer() -> None:
+    envelope = BOTH.rewrap(OLDER.wrap(b"old", purpose="p", context="1"), purpose="p", context="1")
+    assert envelope is not None
+    assert KEY.unwrap(envelope, purpose="p", context="1") == b"old"
+    assert BOTH.rewrap(envelope, purpose="p", context="1") is None
+
+
+def test_unknown_master_key_is_named_and_the_setting_too() -> None:
+    envelope = OLDER.wrap(b"old", purpose="p", context="1")
+    with pytest.raises(WrongKey, match=rf"{OLDER.id.hex()}.*GATEHOUSE_MASTER_KEY_PREVIOUS"):
+        MasterKeys(KEY).unwrap(envelope, purpose="p", context="1")
+
+
+def test_a_hash_made_under_an_older_key_is_believed_while_it_is_configured() -> None:
+    stored = OLDER.keyed_hash("token", purpose="p")
+    assert BOTH.is_hash_of(stored, "token", purpose="p")
+    assert not BOTH.is_hash_of(stored, "tokem", purpose="p")
+    assert not MasterKeys(KEY).is_hash_of(stored, "token", purpose="p")
+    assert [KEY.made(stored), OLDER.made(stored)] == [False, True]
+
+
+def test_repr_hides_a_text() -> None:
+    pin = Hidden("471100")
+    assert "471100" not in f"{pin!r} {pin} {[pin]}"
+    assert pin.reveal() == "471100"
 
 
 def test_repr_hides_the_key() -> None:
