@@ -91,6 +91,8 @@ ROUTES: Mapping[str, Route] = {
     "pki.certificate.held": revoke_certificate,
     "pki.certificate.released": release_certificate,
     "pki.crl.published": push_crl,
+    "pki.issuer.retired": push_crl,
+    "pki.issuer.revoked": push_crl,
     "brokers.broker.registered": push_this_broker,
     "brokers.broker.changed": push_this_broker,
     "brokers.plan.applied": apply_plan,
@@ -121,12 +123,16 @@ WITHOUT_CONSEQUENCE = frozenset(
         "devices.group.created",  # nothing is bound to it yet
         "pki.certificate.issued",
         "pki.issuer.created",  # its first CRL goes to the brokers, and the CAs with it
+        "pki.issuer.cross_certified",
         "pki.issuer.imported",
         "pki.issuer.installed",
         "pki.issuer.superseded",  # trusted as before
         "pki.issuer.trusted",
         "pki.issuer_request.cancelled",
         "pki.issuer_request.created",
+        "pki.signing_request.cancelled",
+        "pki.signing_request.created",
+        "pki.signing_request.signed",  # what comes of it has entries of its own
         "pki.key.found_weak",  # a finding: the operators decide when its holder goes
         "pki.keys.examined",
     }

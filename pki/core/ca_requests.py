@@ -26,14 +26,17 @@ def ca_name(common_name: str, *, organization: str = "", organizational_unit: st
         raise BadName("Each part of a name has 1 to 64 characters.") from error
 
 
-def build_ca_request(name: x509.Name, key: SigningKey, *, path_length: int | None) -> bytes:
-    """The DER of a request that says it is for a CA: basicConstraints, keyUsage and subjectKeyIdentifier."""
+def build_ca_request(name: x509.Name, key: SigningKey, *, path_length: int | None, key_id: bytes = b"") -> bytes:
+    """The DER of a request that says it is for a CA: basicConstraints, keyUsage and subjectKeyIdentifier.
+
+    `key_id` is what the CA calls its key already, if it does.
+    """
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(key_usage_of(get_profile("issuing-ca")), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier(key_identifier(key.public_key())), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier(key_id or key_identifier(key.public_key())), critical=False)
         .sign(key, signature_hash(key))
     )
     return request.public_bytes(Encoding.DER)

@@ -45,6 +45,7 @@ from pki.queries.issuers import (
     trust_bundle,
     trusted_issuers,
 )
+from pki.queries.remainders import remainder_of, remainders_of
 from pki.queries.presented import (
     CertificateRefused,
     verify_presented,
@@ -104,6 +105,8 @@ __all__ = [
     "newest_crl_number",
     "published_crls",
     "ocsp_signer_ends_at",
+    "remainder_of",
+    "remainders_of",
     "profile_versions",
     "trust_bundle",
     "trusted_issuers",

@@ -38,6 +38,9 @@ basicConstraints = critical,CA:TRUE,pathlen:0
 keyUsage = critical,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
+[cross]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
 [open_sub]
 basicConstraints = critical,CA:TRUE
 keyUsage = critical,keyCertSign,cRLSign

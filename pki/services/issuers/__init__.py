@@ -1,16 +1,42 @@
 """The life of an issuer: made here or elsewhere, certified across, rolled over, retired or revoked."""
 
 from pki.services.issuers.creating import create_issuing_ca, create_root
+from pki.services.issuers.cross_signing import cross_request, cross_sign, import_cross_certificate
 from pki.services.issuers.importing import import_issuer, import_offline_issuer, trust_issuer
+from pki.services.issuers.offline_files import export_signing_requests, import_signatures
+from pki.services.issuers.ordering import (
+    cancel_signing_request,
+    order_crl,
+    order_cross_certificate,
+    order_issuing_ca,
+    order_ocsp_signer,
+)
 from pki.services.issuers.requesting import cancel_issuer_request, install_issuer, request_issuer
+from pki.services.issuers.retiring import retire_ended_issuers, retire_issuer
+from pki.services.issuers.revoking import revoke_issuer
+from pki.services.issuers.rolling_over import roll_over_issuer
 
 __all__ = [
     "cancel_issuer_request",
+    "cancel_signing_request",
     "create_issuing_ca",
     "create_root",
+    "cross_request",
+    "cross_sign",
+    "export_signing_requests",
+    "import_cross_certificate",
     "import_issuer",
     "import_offline_issuer",
+    "import_signatures",
     "install_issuer",
+    "order_crl",
+    "order_cross_certificate",
+    "order_issuing_ca",
+    "order_ocsp_signer",
     "request_issuer",
+    "retire_ended_issuers",
+    "retire_issuer",
+    "revoke_issuer",
+    "roll_over_issuer",
     "trust_issuer",
 ]

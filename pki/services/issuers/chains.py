@@ -8,7 +8,7 @@ from datetime import datetime
 from cryptography import x509
 
 from kernel.core.actor import Actor
-from kernel.core.errors import Conflict
+from kernel.core.errors import Conflict, Invalid
 from kernel.core.ids import DomainId
 from pki.core.ca_files import der_of
 from pki.core.paths import check_path, check_signs_crls, order_chain
@@ -18,6 +18,12 @@ from pki.services.issuers.storing import NewIssuer, store_issuer
 
 _GONE = (IssuerState.RETIRED, IssuerState.REVOKED)
 _SLUG_ROOM = 40
+
+
+class WrongKey(Invalid):
+    """The private key is not the certificate's."""
+
+    code = "issuer-key-mismatch"
 
 
 class IssuerKnown(Conflict):

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
 from kernel.core.actor import Actor
-from kernel.core.errors import Conflict, Invalid
 from kernel.core.ids import DomainId
 from pki.core import certificates, lint
 from pki.core.certificates import Names
 from pki.core.csr import facts_of
-from pki.core.paths import path_length_below
-from pki.core.profiles import Profile, get_profile
 from pki.core.values import Custody, IssuerId, KeyAlgorithm
 from pki.core.values import Issuer as IssuerValue
-from pki.models import Issuer
 from pki.queries import find_issuer
-from pki.services.custody import check_in_time, signing_key
+from pki.services.custody import signing_key
 from pki.services.issue_certificate import check_signed, issue_for_key, throw_away_key
+from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.key_keeping import make_key
-from pki.services.issuers.storing import NewIssuer, begin_work, check_shards, check_slug, one_slug, store_issuer
-from pki.services.signers import signer_for
-
-_LONGEST = {"root": timedelta(days=9_132), "issuing-ca": timedelta(days=5_479)}  # 25 and 15 years
-
-
-class EndOfPath(Conflict):
-    """The issuer above may have no such CA below it."""
-
-    code = "issuer-path-length"
-
-
-class BadValidity(Invalid):
-    """The issuer would be valid too short or too long."""
-
-    code = "issuer-validity"
+from pki.services.issuers.levels import ca_profile, issuer_above, lasting
+from pki.services.issuers.storing import NewIssuer, check_shards, check_slug, one_slug, store_issuer
 
 
 def create_root(
@@ -59,7 +41,7 @@ def create_root(
     """
     check_slug(slug)
     check_shards(crl_shards)
-    profile = _lasting("root", validity)
+    profile = lasting("root", validity)
     key_id, key = make_key(key_algorithm, custody=custody)
     not_before, not_after = certificates.validity(profile, now=now, ends_by=None)
     builder = certificates.build(
@@ -140,35 +122,3 @@ def create_issuing_ca(
         stored = store_issuer(new, actor=actor, now=now)
     begin_work(stored, now=now)
     return find_issuer(id=IssuerId(stored.id))
-
-
-def issuer_above(parent: IssuerId, *, path_length: int, now: datetime) -> Issuer:
-    """The CA that certifies one below `parent` with that path length. Raises what `create_issuing_ca` does."""
-    above = signer_for(parent)
-    check_in_time(above, now=now)
-    line: list[Issuer] = [above]
-    while line[-1].parent is not None:
-        line.append(line[-1].parent)
-    left = path_length_below([x509.load_der_x509_certificate(bytes(row.der)) for row in line])
-    if path_length < 0 or (left is not None and path_length >= left):
-        raise EndOfPath(
-            f"The issuer {above.slug} may have no CA of path length {path_length} below it: "
-            "choose the root, or a smaller path length."
-        )
-    return above
-
-
-def ca_profile(above: Issuer, validity: timedelta | None, *, path_length: int, now: datetime) -> Profile:
-    """The profile `issuing-ca` with that validity and path length. Raises BadValidity."""
-    if validity is not None and now + validity > above.not_after:
-        raise BadValidity(f"The issuer would outlive {above.slug}, which ends at {above.not_after}: ask for less.")
-    return replace(_lasting("issuing-ca", validity), path_length=path_length)
-
-
-def _lasting(name: str, validity: timedelta | None) -> Profile:
-    profile = get_profile(name)
-    if validity is None:
-        return profile
-    if not timedelta(days=1) <= validity <= _LONGEST[name]:
-        raise BadValidity(f"An issuer of this kind is valid for 1 to {_LONGEST[name].days} days.")
-    return replace(profile, validity=validity)

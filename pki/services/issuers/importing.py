@@ -21,24 +21,18 @@ from pki.core.values import Issuer as IssuerValue
 from pki.models import Certificate, Issuer
 from pki.queries import find_issuer
 from pki.services.issue_certificate import KeyInUse
-from pki.services.issuers.chains import IssuerKnown, checked_chain, row_above
+from pki.services.issuers.beginning import begin_work
+from pki.services.issuers.chains import IssuerKnown, WrongKey, checked_chain, row_above
 from pki.services.issuers.earlier_revocations import keep_revocations
 from pki.services.issuers.key_keeping import adopt_key
 from pki.services.issuers.storing import (
     NewIssuer,
-    begin_work,
     check_shards,
     check_slug,
     is_key_free,
     one_slug,
     store_issuer,
 )
-
-
-class WrongKey(Invalid):
-    """The private key is not the certificate's."""
-
-    code = "issuer-key-mismatch"
 
 
 class NoKeyOfOurs(Invalid):

@@ -23,12 +23,12 @@ from pki.core.values import Issuer as IssuerValue
 from pki.models import Issuer, IssuerRequest, SigningRequest
 from pki.queries import find_issuer
 from pki.queries.issuer_requests import UnknownIssuerRequest, issuer_request_value
-from pki.services.issuers.chains import checked_chain, row_above
-from pki.services.issuers.importing import WrongKey, keep_certificate
+from pki.services.issuers.beginning import begin_work
+from pki.services.issuers.chains import WrongKey, checked_chain, row_above
+from pki.services.issuers.importing import keep_certificate
 from pki.services.issuers.key_keeping import make_key
 from pki.services.issuers.storing import (
     NewIssuer,
-    begin_work,
     check_shards,
     check_slug,
     one_slug,

@@ -21,11 +21,9 @@ from kernel.services import record
 from pki.core.ca_files import der_of
 from pki.core.csr import spki_sha256
 from pki.core.key_kinds import kind_of
-from pki.core.values import IssuerId, IssuerKind, IssuerState, KeyId, serial_hex
+from pki.core.values import IssuerKind, IssuerState, KeyId, serial_hex
 from pki.models import Issuer, IssuerRequest, PublicKeyHolder
 from pki.services.issue_certificate import KeyInUse
-from pki.services.ocsp_signers import ensure_ocsp_signer
-from pki.services.publish_crl import publish_crl
 
 MAX_SHARDS = 1024
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -122,12 +120,6 @@ def store_issuer(new: NewIssuer, *, actor: Actor, now: datetime, action: str = "
     if new.replaces:
         _supersede(new.replaces, row, actor=actor, now=now)
     return row
-
-
-def begin_work(issuer: Issuer, *, now: datetime) -> None:
-    """Its first CRL and OCSP signer; what fails is made by the clock. Not to be called in a transaction."""
-    publish_crl(issuer=IssuerId(issuer.id), now=now)
-    ensure_ocsp_signer(issuer=IssuerId(issuer.id), now=now)
 
 
 def own_key(public_key_sha256: str, *, slug: str) -> None:
