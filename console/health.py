@@ -16,6 +16,8 @@ from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 from kombu.exceptions import OperationalError
 
+from console.metrics import render_metrics
+from console.models import Application
 from console.oauth.validator import find_token
 from kernel.api.address import peer_address
 from kernel.core.clock import utc_now
@@ -47,10 +49,20 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text, for this machine, or with a bearer token of the scope operations:read; 404 to all others."""
-    if not (_is_local(request) or _has_token(request)):
+    """Prometheus' text, for this machine, or with a bearer token of the scope operations:read; 404 to all others.
+
+    What is about issuers, certificates and findings spans domains: it needs an application for every domain.
+    """
+    application = None if _is_local(request) else _application(request)
+    if application is None and not _is_local(request):
         return HttpResponse(status=HTTPStatus.NOT_FOUND)
     response: HttpResponse = ExportToDjangoView(request)
+    if application is not None and not application.every_domain:
+        return response
+    try:
+        response.content += render_metrics(now=utc_now())
+    except DatabaseError:  # what the process counts itself is still worth having
+        log.exception("metrics: the database does not answer")
     return response
 
 
@@ -101,7 +113,11 @@ def _is_local(request: HttpRequest) -> bool:
         return False
 
 
-def _has_token(request: HttpRequest) -> bool:
+def _application(request: HttpRequest) -> Application | None:
+    """Whose token the request bears, if it is of the scope."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     found = find_token(token, now=utc_now()) if scheme == "Bearer" and token else None
-    return found is not None and METRICS_SCOPE in found.scope.split()
+    if found is None or METRICS_SCOPE not in found.scope.split():
+        return None
+    application: Application = found.application
+    return application

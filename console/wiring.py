@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from brokers import queries as brokers
@@ -10,8 +11,10 @@ from brokers.core.values import Broker
 from devices import queries as fleet
 from devices.core.ports import BrokerEndpoint
 from devices.core.values import DeviceId, DeviceState
+from kernel.core.findings import FindingSource
 from kernel.core.ids import DomainId
 from kernel.core.journal import Entry, Queue, Step
+from pki.queries import PkiFindings
 
 Route = Callable[[Entry], Sequence[Step]]
 
@@ -58,8 +61,20 @@ def revoke_device(entry: Entry) -> list[Step]:
 def revoke_certificate(entry: Entry) -> list[Step]:
     """Makes the revocation visible, and throws out the device that holds the certificate."""
     kind, _, holder = str(entry.after["holder"]).partition(":")
-    evicted = evict(entry) if kind == "device" and not _is_leaving(holder) else ()
-    return [*evicted, _confirm(), _crl(str(entry.after["issuer_slug"]))]
+    evicts = kind == "device" and not _is_leaving(holder)
+    if "bulk" in entry.after:  # the operation of which it is a part publishes the CRL
+        return evict_in_time(entry) if evicts else []
+    return [*(evict(entry) if evicts else ()), _confirm(), _crl(str(entry.after["issuer_slug"]))]
+
+
+def evict_in_time(entry: Entry) -> list[Step]:
+    """The same as `evict` for one of many: behind everything urgent, and nothing urgent waits for it."""
+    return [replace(step, queue=Queue.BULK, order_key=f"bulk-{step.order_key}") for step in evict(entry)]
+
+
+def revoke_matching(_entry: Entry) -> list[Step]:
+    """Revokes many certificates, one chunk after another."""
+    return [Step(task="pki.revoke_matching", target="certificates", queue=Queue.BULK)]
 
 
 def release_certificate(entry: Entry) -> list[Step]:
@@ -91,6 +106,10 @@ ROUTES: Mapping[str, Route] = {
     "pki.certificate.held": revoke_certificate,
     "pki.certificate.released": release_certificate,
     "pki.crl.published": push_crl,
+    "pki.revocation.ordered": revoke_matching,
+    "pki.issuer.retired": push_crl,
+    "pki.issuer.revoked": push_crl,
+    "pki.revocation.ordered": revoke_matching,
     "pki.issuer.retired": push_crl,
     "pki.issuer.revoked": push_crl,
     "brokers.broker.registered": push_this_broker,
@@ -161,6 +180,8 @@ class Endpoints:
         return brokers.is_control_name(domain=domain, name=name)
 
 
+finding_sources: Sequence[FindingSource] = (PkiFindings(),)
+"""Who watches over what: console/findings.py gathers what they find."""
 router = WiringRouter()
 broker_directory = Endpoints()
 adapters: Mapping[str, str] = {
