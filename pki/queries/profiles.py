@@ -80,6 +80,17 @@ def find_profile_state(*, domain: DomainId, name: str) -> ProfileState:
     return _state(domain, name, row)
 
 
+def find_version_state(*, domain: DomainId, name: str, version: int) -> ProfileState:
+    """The same of one version that there ever was; 0 is the built-in one. Raises UnknownProfile."""
+    row = ProfileVersion.objects.filter(domain_id=domain, name=name, version=version).first()
+    return ProfileState(
+        domain=domain,
+        profile=_of_row(row) if row else find_profile(domain=domain, name=name, version=version),
+        created_at=row.created_at if row else None,
+        is_built_in=name in PROFILES,
+    )
+
+
 def profile_versions(*, domain: DomainId, name: str) -> list[VersionRecord]:
     """The versions that the domain ever had of it, the newest first, without the built-in one."""
     rows = ProfileVersion.objects.filter(domain_id=domain, name=name).order_by("-version")

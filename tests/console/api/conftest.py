@@ -26,6 +26,8 @@ from kernel.core.clock import utc_now
 from kernel.core.ids import DomainId, new_id
 from kernel.queries import list_entries
 from pki import services as pki
+from pki.core.profile_documents import profile_document
+from pki.core.profiles import PROFILES
 from pki.queries import certificates_of
 from tests.cast import ADA, NORTH
 
@@ -66,6 +68,7 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
     role = create_role(domain=NORTH, name="pumps", rules=[rule], **who)
     binding = devices.bind_role(domain=NORTH, role=role.id, target=BindingTarget(device=device), **who)
     [certificate] = certificates_of(holder=f"device:{device}")
+    pki.save_profile(domain=NORTH, name="north-pumps", document=profile_document(PROFILES["application"]), **who)
     return {
         "device": str(device),
         "group": str(group),
@@ -79,6 +82,7 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "enrolment_request": str(waiting.request),
         "operation": str(list_entries(domain=NORTH, limit=1)[0].id),
         "domain": "north",
+        "certificate_profile": "north-pumps",
     }
 
 

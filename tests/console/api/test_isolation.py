@@ -22,8 +22,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("domains")]
 
 OPEN = {"/api/v1/schema/", "/api/v1/enroll/", "/api/v1/renew/"}
 """Those with another proof than a caller's, or none; each has tests of its own."""
-QUESTIONS = ("/api/v1/policy/", "/api/v1/brokers/<slug:name>/plan/")
-"""What is asked by POST and changes nothing: a plan does nothing before it is applied."""
+QUESTIONS = (
+    "/api/v1/policy/",
+    "/api/v1/brokers/<slug:name>/plan/",
+    "/api/v1/profiles/<slug:certificate_profile>/preview/",
+)
+"""What is asked by POST and changes nothing: a plan does nothing before it is applied, and a preview not at all."""
 WHOLE = {
     f"/api/v1/{noun}/"
     for noun in (
@@ -54,7 +58,7 @@ CALLS = calls()
 NOBODYS = dict.fromkeys(
     ("device", "group", "role", "binding", "token", "profile", "certificate", "operation", "enrolment_request"),
     str(uuid4()),
-) | dict.fromkeys(("issuer", "slug", "name", "domain"), "no-such-thing")
+) | dict.fromkeys(("issuer", "slug", "name", "domain", "certificate_profile"), "no-such-thing")
 
 
 def call(client: Client, endpoint: Endpoint, method: str, values: Mapping[str, str], headers: Any = None) -> Any:
