@@ -14,12 +14,12 @@ from pki.core.csr import facts_of
 from pki.core.values import Custody, IssuerId, KeyAlgorithm
 from pki.core.values import Issuer as IssuerValue
 from pki.queries import find_issuer
+from pki.services.custody import custody as keys
 from pki.services.custody import signing_key
 from pki.services.issue_certificate import check_signed, issue_for_key, throw_away_key
 from pki.services.issuers.beginning import begin_work
-from pki.services.issuers.key_keeping import make_key
 from pki.services.issuers.levels import ca_profile, issuer_above, lasting
-from pki.services.issuers.storing import NewIssuer, check_shards, check_slug, one_slug, store_issuer
+from pki.services.issuers.storing import NewIssuer, check_shards, check_slug, one_slug_for, store_issuer
 
 
 def create_root(
@@ -42,7 +42,7 @@ def create_root(
     check_slug(slug)
     check_shards(crl_shards)
     profile = lasting("root", validity)
-    key_id, key = make_key(key_algorithm, custody=custody)
+    key_id, key = keys.generate(key_algorithm, custody=custody)
     not_before, not_after = certificates.validity(profile, now=now, ends_by=None)
     builder = certificates.build(
         profile=profile,
@@ -66,7 +66,7 @@ def create_root(
         crl_shards=crl_shards,
         replaces=replaces,
     )
-    with one_slug(slug):
+    with one_slug_for(key_id, slug=slug):
         row = store_issuer(new, actor=actor, now=now)
     begin_work(row, now=now)
     return find_issuer(id=IssuerId(row.id))
@@ -98,7 +98,7 @@ def create_issuing_ca(
     above = issuer_above(parent, path_length=path_length, now=now)
     profile = ca_profile(above, validity, path_length=path_length, now=now)
     signing_key(above)
-    key_id, key = make_key(key_algorithm, custody=custody)
+    key_id, key = keys.generate(key_algorithm, custody=custody)
     row = issue_for_key(
         issuer=above,
         profile=profile,
@@ -118,7 +118,7 @@ def create_issuing_ca(
         crl_shards=crl_shards,
         replaces=replaces,
     )
-    with one_slug(slug):
+    with one_slug_for(key_id, slug=slug):
         stored = store_issuer(new, actor=actor, now=now)
     begin_work(stored, now=now)
     return find_issuer(id=IssuerId(stored.id))

@@ -20,17 +20,18 @@ from pki.core.values import CertificateState, Custody, IssuerId, IssuerKind, Key
 from pki.core.values import Issuer as IssuerValue
 from pki.models import Certificate, Issuer
 from pki.queries import find_issuer
+from pki.services.custody import custody as keys
 from pki.services.issue_certificate import KeyInUse
 from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.chains import IssuerKnown, WrongKey, checked_chain, row_above
 from pki.services.issuers.earlier_revocations import keep_revocations
-from pki.services.issuers.key_keeping import adopt_key
 from pki.services.issuers.storing import (
     NewIssuer,
     check_shards,
     check_slug,
     is_key_free,
     one_slug,
+    one_slug_for,
     store_issuer,
 )
 
@@ -72,8 +73,8 @@ def import_issuer(
     line = checked_chain(taken.certificate, [*taken.others, *read_certificates(chain)], domain=domain, now=now)
     earlier = merge_crls(read_crls(crl), issuer=taken.certificate)
     _check_free(taken.certificate, slug=slug)
-    key_id = adopt_key(taken.key, custody=custody)
-    with one_slug(slug):
+    key_id = keys.adopt(taken.key, custody=custody)
+    with one_slug_for(key_id, slug=slug):
         new = NewIssuer(
             domain=domain,
             slug=slug,

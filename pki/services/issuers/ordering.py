@@ -27,12 +27,12 @@ from pki.core.values import CrlKind, Custody, IssuerId, IssuerKind, KeyAlgorithm
 from pki.models import Certificate, Crl, Issuer, IssuerRequest, OcspSigner, SigningRequest
 from pki.queries.issuer_requests import UnknownSigningRequest, signing_request_value
 from pki.services.custody import check_in_time
+from pki.services.custody import custody as keys
 from pki.services.issue_certificate import throw_away_key
 from pki.services.issuers.certifying import Draft, draft_for_key
 from pki.services.issuers.cross_signing import cross_pair, draft_cross
-from pki.services.issuers.key_keeping import make_key
 from pki.services.issuers.levels import ca_profile, issuer_above
-from pki.services.issuers.storing import check_shards, check_slug, one_slug, own_key
+from pki.services.issuers.storing import check_shards, check_slug, one_slug_for, own_key
 
 CRL_VALID_FOR = timedelta(days=180)
 CRL_DUE_AFTER = timedelta(days=90)
@@ -67,10 +67,10 @@ def order_issuing_ca(
     check_shards(crl_shards)
     above = _offline(issuer_above(parent, path_length=path_length, now=now))
     profile = ca_profile(above, validity, path_length=path_length, now=now)
-    key_id, key = make_key(key_algorithm, custody=custody)
+    key_id, key = keys.generate(key_algorithm, custody=custody)
     facts, names = facts_of(key.public_key()), Names(variables={"common_name": common_name})
     draft = draft_for_key(above, profile=profile, facts=facts, names=names, holder=f"issuer:{slug}", now=now)
-    with one_slug(slug):
+    with one_slug_for(key_id, slug=slug):
         own_key(facts.public_key_sha256, slug=slug)
         waiting = IssuerRequest.objects.create(
             id=new_id(),
@@ -112,7 +112,7 @@ def order_ocsp_signer(*, issuer: IssuerId, now: datetime) -> SigningRequestValue
             return None
     if SigningRequest.objects.filter(issuer=row, key__isnull=False, closed_at=None).exists():
         return None
-    key_id, key = make_key(_signer_algorithm(row), custody=Custody.ENCRYPTED)
+    key_id, key = keys.generate(_signer_algorithm(row), custody=Custody.ENCRYPTED)
     draft = draft_for_key(
         row,
         profile=replace(get_profile("ocsp-signer"), validity=OCSP_SIGNER_VALID_FOR),
@@ -150,19 +150,22 @@ def order_crl(*, issuer: IssuerId, now: datetime, force: bool = False) -> Signin
 
 
 def cancel_signing_request(*, id: UUID, actor: Actor, now: datetime) -> None:
-    """Gives the request up; a certificate that it was for is revoked, since somebody may have signed it.
+    """Gives the request up with the key that it was for; the clock revokes the certificate, in case it was signed.
 
-    Raises UnknownSigningRequest.
+    Not to be called in a transaction. Raises UnknownSigningRequest.
     """
     with transaction.atomic():
-        row = SigningRequest.objects.select_for_update().select_related("issuer").filter(id=id, closed_at=None).first()
+        rows = SigningRequest.objects.select_for_update(of=("self",)).select_related("issuer", "becomes")
+        row = rows.filter(id=id, closed_at=None).first()
         if row is None:
             raise UnknownSigningRequest("There is no such signing request that is open still.")
-        row.closed_at = now
-        row.save(update_fields=["closed_at"])
-        _record(row, "pki.signing_request.cancelled", actor=actor, now=now)
-    if row.becomes_id:
+        key = row.becomes.key_id if row.becomes else row.key_id
+        row.closed_at, row.key = now, None
+        row.save(update_fields=["closed_at", "key"])
         IssuerRequest.objects.filter(id=row.becomes_id).delete()
+        _record(row, "pki.signing_request.cancelled", actor=actor, now=now)
+    if key:
+        keys.destroy(KeyId(key))
 
 
 def _offline(row: Issuer) -> Issuer:

@@ -23,15 +23,15 @@ from pki.core.values import Issuer as IssuerValue
 from pki.models import Issuer, IssuerRequest, SigningRequest
 from pki.queries import find_issuer
 from pki.queries.issuer_requests import UnknownIssuerRequest, issuer_request_value
+from pki.services.custody import custody as keys
 from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.chains import WrongKey, checked_chain, row_above
 from pki.services.issuers.importing import keep_certificate
-from pki.services.issuers.key_keeping import make_key
 from pki.services.issuers.storing import (
     NewIssuer,
     check_shards,
     check_slug,
-    one_slug,
+    one_slug_for,
     own_key,
     store_issuer,
 )
@@ -65,9 +65,9 @@ def request_issuer(
     check_slug(slug)
     check_shards(crl_shards)
     name = ca_name(common_name, organization=organization, organizational_unit=organizational_unit)
-    key_id, key = make_key(key_algorithm, custody=custody)
+    key_id, key = keys.generate(key_algorithm, custody=custody)
     csr = build_ca_request(name, key, path_length=path_length)
-    with one_slug(slug):
+    with one_slug_for(key_id, slug=slug):
         own_key(spki_sha256(key.public_key()), slug=slug)
         row = IssuerRequest.objects.create(
             id=new_id(),
@@ -118,13 +118,17 @@ def install_issuer(
 def cancel_issuer_request(
     *, slug: str, domains: Collection[DomainId] | None = None, actor: Actor, now: datetime
 ) -> None:
-    """Gives the request up; the slug is free again. Raises UnknownIssuerRequest, RequestAtWork."""
+    """Gives the request up with its key; the slug is free again. Not to be called in a transaction.
+
+    Raises UnknownIssuerRequest, RequestAtWork.
+    """
     with transaction.atomic():
         waiting = waiting_request(slug, domains=domains)
         if SigningRequest.objects.filter(becomes=waiting, closed_at=None).exists():
             raise RequestAtWork("An offline issuer is asked to sign it: cancel the signing request first.")
         _record(waiting, "pki.issuer_request.cancelled", actor=actor, now=now)
         waiting.delete()
+    keys.destroy(KeyId(waiting.key_id))
 
 
 def become_issuer(

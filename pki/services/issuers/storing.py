@@ -23,6 +23,7 @@ from pki.core.csr import spki_sha256
 from pki.core.key_kinds import kind_of
 from pki.core.values import IssuerKind, IssuerState, KeyId, serial_hex
 from pki.models import Issuer, IssuerRequest, PublicKeyHolder
+from pki.services.custody import custody as keys
 from pki.services.issue_certificate import KeyInUse
 
 MAX_SHARDS = 1024
@@ -87,6 +88,17 @@ def one_slug(slug: str) -> Iterator[None]:
             yield
     except IntegrityError as error:
         raise _taken(slug) from error
+
+
+@contextmanager
+def one_slug_for(key: KeyId, *, slug: str) -> Iterator[None]:
+    """The same for a row that names the key, which is destroyed if there is no such row in the end."""
+    try:
+        with one_slug(slug):
+            yield
+    except Exception:
+        keys.destroy(key)
+        raise
 
 
 def store_issuer(new: NewIssuer, *, actor: Actor, now: datetime, action: str = "pki.issuer.created") -> Issuer:

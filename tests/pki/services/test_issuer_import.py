@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,12 @@ from tests.pki.conftest import make_csr, openssl
 from tests.pki.outside_ca import OutsideCa, outside_root, verify
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A minute on, when what openssl signs now has begun."""
+    return datetime.now(UTC) + timedelta(minutes=1)
 
 
 @pytest.fixture

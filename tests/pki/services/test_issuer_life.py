@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,14 @@ from tests.pki.conftest import make_csr, openssl
 from tests.pki.outside_ca import OutsideCa, outside_root, verify
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A minute on, when what openssl signs now has begun."""
+    return datetime.now(UTC) + timedelta(minutes=1)
+
+
 Issue = Callable[..., IssuedCertificate]
 
 

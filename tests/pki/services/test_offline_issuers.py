@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,12 @@ from tests.pki.conftest import make_csr, openssl
 from tests.pki.outside_ca import OutsideCa, outside_root, verify
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A minute on, when what openssl signs now has begun."""
+    return datetime.now(UTC) + timedelta(minutes=1)
 
 
 @pytest.fixture
