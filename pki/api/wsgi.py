@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,7 +33,6 @@ shelf = Shelf()
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Answers a request whose path begins with /pki/."""
-    close_old_connections()  # one that broke, before it is used again
     try:
         reply = _route(environ, now=utc_now())
     except NotFound:
@@ -53,6 +53,7 @@ def _route(environ: Environ, *, now: datetime) -> Reply:
     slug, _, leaf = environ["PATH_INFO"].removeprefix("/pki/").partition("/")
     if leaf == "ocsp" or leaf.startswith("ocsp/"):
         return _ocsp(slug, leaf[len("ocsp/") :], environ, now=now)
+    close_old_connections()  # one that broke, before it is used again
     if not is_leaf(leaf):
         raise NotFound("There is no such document.")
     if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
@@ -73,7 +74,10 @@ def _ocsp(slug: str, encoded: str, environ: Environ, *, now: datetime) -> Reply:
         octets = _from_path(encoded)
     else:
         return _plain("405 Method Not Allowed", "POST a request, or GET it in base64.", ("Allow", "GET, HEAD, POST"))
-    answer = _answer(slug, octets, now=now)
+    answer = responder.answer_at_once(slug, octets, now=now)
+    if answer is None:
+        close_old_connections()
+        answer = _answer(slug, octets, now=now)
     if answer is None:
         raise NotFound("There is no such issuer.")
     content_type = ("Content-Type", "application/ocsp-response")
@@ -125,6 +129,12 @@ def _caching(etag: str, this_update: datetime, next_update: datetime, *, now: da
     return (
         ("Cache-Control", f"max-age={min(rest, _OCSP_MAX_AGE_SECONDS)},public,no-transform,must-revalidate"),
         ("ETag", etag),
-        ("Last-Modified", format_datetime(this_update, usegmt=True)),
-        ("Expires", format_datetime(next_update, usegmt=True)),
+        ("Last-Modified", _http_date(this_update)),
+        ("Expires", _http_date(next_update)),
     )
+
+
+@lru_cache(maxsize=64)
+def _http_date(moment: datetime) -> str:
+    """The same few moments are in most answers."""
+    return format_datetime(moment, usegmt=True)

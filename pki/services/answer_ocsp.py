@@ -92,14 +92,27 @@ class Responder:
             return _TRY_LATER
         if known is None:
             return None
-        return _prepared(known, octets, now=now) or self._signed(slug, octets, known, now=now)
+        return self._recall(slug, octets, known, now=now) or self._sign(slug, octets, known, now=now)
 
-    def _signed(self, slug: str, octets: bytes, known: Knowledge, *, now: datetime) -> OcspAnswer:
+    def answer_at_once(self, slug: str, octets: bytes, *, now: datetime) -> OcspAnswer | None:
+        """An answer that needs neither the database nor a signature, if there is one at this moment."""
+        known = self._known.get(slug)
+        if known is None or not timedelta(0) <= now - known.read_at < FRESH_FOR:
+            return None
+        return self._recall(slug, octets, known, now=now)
+
+    def _recall(self, slug: str, octets: bytes, known: Knowledge, *, now: datetime) -> OcspAnswer | None:
+        """The answer that was prepared, or that was signed before, if it is right still."""
+        prepared = _prepared(known, octets, now=now)
+        if prepared:
+            return prepared
         kept = self._answers.get((slug, octets))
-        if kept and kept.made_at <= now < kept.renew_at and kept.signer is known.signer:
-            standing = known.index.find(kept.serial)
-            if standing == kept.standing and not known.compromised_at:
-                return kept.answer
+        if kept is None or not kept.made_at <= now < kept.renew_at or kept.signer is not known.signer:
+            return None
+        is_right = known.index.find(kept.serial) == kept.standing and not known.compromised_at
+        return kept.answer if is_right else None
+
+    def _sign(self, slug: str, octets: bytes, known: Knowledge, *, now: datetime) -> OcspAnswer:
         try:
             request = parse_request(octets)
         except MalformedRequestError:
