@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from kernel.core.ids import new_id
+from kernel.core.secrets import Hidden
 from pki import services
 from pki.core.values import IssuedCertificate, Issuer
 from tests.cast import ADA, NORTH
+from tests.pki import softhsm
 
 
 def openssl(*words: str | Path, given: bytes | None = None, check: bool = True) -> str:
@@ -90,3 +92,13 @@ def issue_device(ca: Issuer, now: datetime, tmp_path: Path) -> IssueDevice:
         )
 
     return issue
+
+
+@pytest.fixture
+def token(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The label of a fresh token of SoftHSM, which is the one that is set."""
+    settings.GATEHOUSE_PKCS11_MODULE = softhsm.MODULE
+    settings.GATEHOUSE_PKCS11_TOKEN = softhsm.make_token(tmp_path_factory.mktemp("softhsm"))
+    settings.GATEHOUSE_PKCS11_PIN = Hidden(softhsm.PIN)
+    label: str = settings.GATEHOUSE_PKCS11_TOKEN
+    return label
