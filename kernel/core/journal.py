@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from kernel.core.actor import Actor
 from kernel.core.clock import to_rfc3339
 from kernel.core.errors import Invalid
-from kernel.core.ids import DomainId, EntryId
+from kernel.core.ids import DomainId, EntryId, new_id
 
 GENESIS = b"\x00" * 32
 SEAL_PURPOSE = "kernel.journal.seal"
@@ -57,6 +57,18 @@ class Entry:
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an entry is made of: small JSON objects that hold no secret."""
+
+    action: str
+    subject: Subject
+    domain: DomainId | None = None
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
 class StepState(StrEnum):
     """How far one consequence of an entry has come."""
 
@@ -86,6 +98,30 @@ class Step:
     target: str
     queue: Queue
     order_key: str = ""
+
+
+def chain(changes: Iterable[Change], *, actor: Actor, at: datetime, seq: int, digest: bytes) -> list[Entry]:
+    """The entries that follow upon the one with this `seq` and `digest`. Labels are cut to LABEL_CHARACTERS."""
+    actor = replace(actor, label=actor.label[:LABEL_CHARACTERS])
+    entries: list[Entry] = []
+    for number, change in enumerate(changes, start=seq + 1):
+        entry = Entry(
+            seq=number,
+            id=EntryId(new_id()),
+            at=at,
+            domain=change.domain,
+            actor=actor,
+            action=change.action,
+            subject=replace(change.subject, label=change.subject.label[:LABEL_CHARACTERS]),
+            before=dict(change.before),
+            after=dict(change.after),
+            note=change.note,
+            previous=digest,
+            digest=b"",
+        )
+        digest = digest_of(entry)
+        entries.append(replace(entry, digest=digest))
+    return entries
 
 
 def digest_of(entry: Entry) -> bytes:

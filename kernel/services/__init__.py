@@ -1,7 +1,7 @@
 """Writing the journal, and carrying its wake-ups through to their end."""
 
-from kernel.services.record_entry import record
+from kernel.services.record_entry import record, record_many
 from kernel.services.run_wakeup import Body, Defer, Wake, run_wakeup
 from kernel.services.send_wakeups import send, sweep
 
-__all__ = ["Body", "Defer", "Wake", "record", "run_wakeup", "send", "sweep"]
+__all__ = ["Body", "Defer", "Wake", "record", "record_many", "run_wakeup", "send", "sweep"]

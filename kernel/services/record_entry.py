@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,17 +10,8 @@ from django.db import connection, transaction
 
 from kernel.conf import master_key, router
 from kernel.core.actor import Actor
-from kernel.core.ids import DomainId, EntryId, new_id
-from kernel.core.journal import (
-    GENESIS,
-    LABEL_CHARACTERS,
-    SEAL_PURPOSE,
-    Entry,
-    Subject,
-    digest_of,
-    require_storable,
-    seal,
-)
+from kernel.core.ids import DomainId
+from kernel.core.journal import GENESIS, SEAL_PURPOSE, Change, Entry, Subject, chain, require_storable, seal
 from kernel.models import JournalEntry, JournalHead, Wakeup
 from kernel.services.send_wakeups import RESEND_AFTER, send_all
 
@@ -42,31 +32,27 @@ def record(
     Call it last in the transaction: the end of the chain stays locked until the commit.
     `before` and `after` are small JSON objects and never hold a secret. Raises Unstorable.
     """
+    change = Change(action=action, subject=subject, domain=domain, before=before or {}, after=after or {}, note=note)
+    return record_many(changes=[change], actor=actor, now=now)[0]
+
+
+def record_many(*, changes: Sequence[Change], actor: Actor, now: datetime) -> list[Entry]:
+    """The entries appended to the journal in this order, with their wake-ups, as `record` does with one."""
     if not connection.in_atomic_block:
         raise RuntimeError("record() belongs into the transaction of the change that it records")
-    require_storable([before or {}, after or {}, note, subject.label, actor.label])
+    if not changes:
+        return []
+    require_storable(actor.label)
+    for change in changes:
+        require_storable([change.before, change.after, change.note, change.subject.label])
     head = _locked_head()
-    entry = Entry(
-        seq=head.seq + 1,
-        id=EntryId(new_id()),
-        at=now,
-        domain=domain,
-        actor=replace(actor, label=actor.label[:LABEL_CHARACTERS]),
-        action=action,
-        subject=replace(subject, label=subject.label[:LABEL_CHARACTERS]),
-        before=dict(before or {}),
-        after=dict(after or {}),
-        note=note,
-        previous=bytes(head.digest),
-        digest=b"",
-    )
-    entry = replace(entry, digest=digest_of(entry))
-    _row_of(entry).save(force_insert=True)
-    head.seq, head.digest = entry.seq, entry.digest
-    head.seal = seal(master_key().derive(SEAL_PURPOSE), seq=entry.seq, digest=entry.digest)
+    entries = chain(changes, actor=actor, at=now, seq=head.seq, digest=bytes(head.digest))
+    JournalEntry.objects.bulk_create(map(_row_of, entries))
+    head.seq, head.digest = entries[-1].seq, entries[-1].digest
+    head.seal = seal(master_key().derive(SEAL_PURPOSE), seq=head.seq, digest=entries[-1].digest)
     head.save(force_update=True)
-    _add_wakeups(entry, now=now)
-    return entry
+    _add_wakeups(entries, now=now)
+    return entries
 
 
 def _locked_head() -> JournalHead:
@@ -99,7 +85,8 @@ def _row_of(entry: Entry) -> JournalEntry:
     )
 
 
-def _add_wakeups(entry: Entry, *, now: datetime) -> None:
+def _add_wakeups(entries: Sequence[Entry], *, now: datetime) -> None:
+    chosen = router()
     rows = [
         Wakeup(
             entry_id=entry.seq,
@@ -109,7 +96,8 @@ def _add_wakeups(entry: Entry, *, now: datetime) -> None:
             order_key=step.order_key,
             wake_at=now + RESEND_AFTER,
         )
-        for step in router().steps_for(entry)
+        for entry in entries
+        for step in chosen.steps_for(entry)
     ]
     if rows:
         Wakeup.objects.bulk_create(rows)
