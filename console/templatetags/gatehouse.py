@@ -53,6 +53,10 @@ _STATES = {
     "narrower": ("info", "info"),
     "signalling": ("idle", "info"),
     "wider": ("bad", "alert"),
+    "critical": ("bad", "alert"),
+    "error": ("bad", "failed"),
+    "warning": ("warn", "alert"),
+    "info": ("info", "info"),
 }
 
 

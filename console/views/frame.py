@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils.cache import patch_cache_control
 
 from console.access import operator_caller
+from console.findings import count_findings
 from console.models import Operator
 from console.request_log import request_id_of
 from console.views.navigation import NavigationGroup, navigation
@@ -28,6 +29,7 @@ from kernel.core.actor import Actor
 from kernel.core.caller import Caller, DomainRef
 from kernel.core.clock import utc_now
 from kernel.core.errors import Denied, DomainError, NotFound
+from kernel.core.findings import Severity
 from kernel.core.ids import DomainId
 
 DOMAIN_KEY = "domain"
@@ -146,9 +148,17 @@ def frame_of(request: HttpRequest) -> Frame | None:
         operator=str(visit.operator),
         domain=visit.domain.slug,
         domains=tuple(domain.slug for domain in visit.whole.domains),
-        groups=navigation(visit.whole, domain=visit.domain.id, path=request.path),
+        groups=navigation(visit.whole, domain=visit.domain.id, path=request.path, attention=_attention(visit)),
         theme=theme_of(request),
     )
+
+
+def _attention(visit: Visit) -> Mapping[str, int]:
+    """What waits for somebody, by the name of its screen's URL."""
+    if not visit.may("findings:read"):
+        return {}
+    counts = count_findings(domain=visit.domain.id, now=visit.now)
+    return {"findings": sum(count for severity, count in counts.items() if severity is not Severity.INFO)}
 
 
 def theme_of(request: HttpRequest) -> str:

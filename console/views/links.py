@@ -17,6 +17,8 @@ def subject_address(subject: Subject) -> str:
     """The page of what an entry is about; empty if it has none."""
     if subject.kind == "brokers.broker" and subject.label:
         return reverse("broker", args=[subject.label])
+    if subject.kind == "pki.issuer" and subject.label:
+        return reverse("issuer", args=[subject.label])
     names = {"devices.device": "device", "pki.certificate": "certificate", "acl.role": "role"}
     name = names.get(subject.kind)
     return reverse(name, args=[subject.id]) if name and _is_uuid(subject.id) else ""

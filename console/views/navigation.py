@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -12,12 +13,13 @@ from kernel.core.ids import DomainId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NavigationLink:
-    """One link. `here`: the page shown is this screen or one below it."""
+    """One link. `here`: the page shown is this screen or one below it. `attention`: how much is to be done there."""
 
     label: str
     icon: str
     address: str
     here: bool
+    attention: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +55,24 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Sessions", "session", "sessions", "brokers:read"),
         ),
     ),
-    ("Watch", (("Journal", "journal", "journal", "journal:read"),)),
+    (
+        "Watch",
+        (
+            ("Findings", "alert", "findings", "findings:read"),
+            ("Journal", "journal", "journal", "journal:read"),
+        ),
+    ),
 )
 
 
-def navigation(caller: Caller, *, domain: DomainId, path: str) -> tuple[NavigationGroup, ...]:
-    """The groups with the screens that the caller may see in the domain."""
+def navigation(
+    caller: Caller, *, domain: DomainId, path: str, attention: Mapping[str, int]
+) -> tuple[NavigationGroup, ...]:
+    """The groups with the screens that the caller may see in the domain. `attention` is by the name of the URL."""
     groups = []
     for label, screens in _SCREENS:
         links = tuple(
-            _link(name, icon, reverse(url), path)
+            _link(name, icon, reverse(url), path, attention.get(url, 0))
             for name, icon, url, scope in screens
             if caller.within(scope).may_see(domain)
         )
@@ -71,6 +81,6 @@ def navigation(caller: Caller, *, domain: DomainId, path: str) -> tuple[Navigati
     return tuple(groups)
 
 
-def _link(label: str, icon: str, address: str, path: str) -> NavigationLink:
+def _link(label: str, icon: str, address: str, path: str, attention: int) -> NavigationLink:
     here = path == address if address == "/" else path.startswith(address)
-    return NavigationLink(label=label, icon=icon, address=address, here=here)
+    return NavigationLink(label=label, icon=icon, address=address, here=here, attention=attention)

@@ -13,7 +13,7 @@ from tests.console.views.scene import Scene
 
 LISTS = ("/", "/devices/", "/enrolment/", "/enrolment/new/", "/issuers/", "/issuers/_new/", "/issuers/_new/root/",
          "/issuers/_new/issuing-ca/", "/issuers/_new/import/", "/certificates/", "/roles/", "/roles/new/",
-         "/brokers/", "/sessions/", "/journal/", "/search/?q=pump")  # fmt: skip
+         "/brokers/", "/sessions/", "/findings/", "/journal/", "/search/?q=pump")  # fmt: skip
 
 
 def details(scene: Scene) -> dict[str, str]:
@@ -88,7 +88,9 @@ def test_no_page_holds_a_secret(north: Scene, at_ada: Client) -> None:
         assert north.token.partition(".")[2] not in text
 
 
-@pytest.mark.parametrize("address", ["/", "/devices/", "/certificates/", "/brokers/", "/journal/", "/enrolment/"])
+@pytest.mark.parametrize(
+    "address", ["/", "/devices/", "/certificates/", "/brokers/", "/findings/", "/journal/", "/enrolment/"]
+)
 def test_queries_do_not_grow_with_the_fleet(address: str, north: Scene, at_ada: Client) -> None:
     at_ada.get(address)
     with CaptureQueriesContext(connection) as few:

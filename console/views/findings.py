@@ -1,0 +1,85 @@
+"""Findings: what needs attention, how bad it is, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from console.findings import by_severity, open_findings
+from console.views.frame import Visit, screen, show
+from console.views.links import subject_address
+from console.views.paging import DamagedPlace, Place, place_of
+from kernel.core.findings import Finding, Severity
+
+_CODES_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeverityFigure:
+    """How many findings of a severity there are, and where they stand. `here`: the list is narrowed to it."""
+
+    severity: Severity
+    count: int
+    address: str
+    here: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRow:
+    """A finding, and the page of what it is about; empty if it has none."""
+
+    finding: Finding
+    address: str
+
+
+def severity_figures(counts: Mapping[Severity, int], *, chosen: str = "") -> list[SeverityFigure]:
+    """A figure for each severity, the worst first."""
+    return [
+        SeverityFigure(
+            severity=severity,
+            count=count,
+            address=f"{reverse('findings')}?severity={severity.value}",
+            here=severity.value == chosen,
+        )
+        for severity, count in counts.items()
+    ]
+
+
+def finding_row(finding: Finding) -> FindingRow:
+    """The finding with its link."""
+    return FindingRow(finding=finding, address=subject_address(finding.subject))
+
+
+@require_safe
+@screen("findings:read")
+def list_findings(request: HttpRequest, visit: Visit) -> HttpResponseBase:
+    """What is the matter in the domain and with the installation, the worst first."""
+    place = place_of(request, "severity", "code")
+    severity, code = place.filters["severity"], place.filters["code"]
+    every = open_findings(domains=[visit.domain.id], now=visit.now)
+    fitting = [each for each in every if severity in {"", each.severity.value} and code in {"", each.code}]
+    found = _behind(fitting, place)
+    shown = found[: place.size]
+    more = list(shown[-1].order) if len(found) > place.size else None
+    context = {
+        "rows": [finding_row(finding) for finding in shown],
+        "figures": severity_figures(by_severity(every), chosen=severity),
+        "codes": sorted({finding.code for finding in every})[:_CODES_SHOWN],
+        "filters": place.filters,
+        "narrowed": bool(severity or code),
+        "pager": place.pager(shown=len(shown), next_key=more, noun="findings", about=len(fitting)),
+    }
+    return show(request, "findings.html", context)
+
+
+def _behind(findings: Sequence[Finding], place: Place) -> Sequence[Finding]:
+    match place.key:
+        case None:
+            return findings
+        case [int(rank), str(code), str(id)]:
+            return [finding for finding in findings if finding.order > (rank, code, id)]
+    raise DamagedPlace
