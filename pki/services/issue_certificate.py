@@ -2,54 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
-from django.db import transaction
 
 from kernel.core.actor import Actor
-from kernel.core.errors import Conflict, Invalid
-from kernel.core.ids import DomainId, new_id
-from kernel.core.journal import Subject
-from kernel.services import record
-from pki.core import certificates, lint
+from kernel.core.errors import Invalid
+from kernel.core.ids import DomainId
 from pki.core.certificates import Names
-from pki.core.csr import CsrFacts, WeakKey, inspect_csr
+from pki.core.csr import CsrFacts, inspect_csr
 from pki.core.keys import SigningKey, generate_key
-from pki.core.profiles import Profile, get_profile
-from pki.core.values import (
-    CertificateState,
-    IssuedCertificate,
-    IssuerId,
-    KeyAlgorithm,
-    serial_hex,
-)
-from pki.core.weakness import Weakness
-from pki.models import Certificate, Issuer, PublicKeyHolder
-from pki.services.custody import authority_of, check_in_time, signing_key
+from pki.core.profile import Profile
+from pki.core.values import IssuedCertificate, IssuerId, KeyAlgorithm
+from pki.models import Certificate, Issuer
+from pki.queries.profiles import find_profile
+from pki.services.custody import check_in_time, signing_key
+from pki.services.draft_certificate import BadHolder, draft_certificate
 from pki.services.signers import signer_for
+from pki.services.write_ahead import KeyInUse, MissignedError, check_octets, sign_drafts
 
-HOLDER_CHARACTERS = 64
-
-
-class KeyInUse(Conflict):
-    """The public key belongs to somebody else already."""
-
-    code = "key-in-use"
+__all__ = [
+    "BadHolder", "KeyInUse", "MissignedError", "NotToBeAskedFor", "check_signed", "issue_certificate", "issue_for_key",
+    "profile_to_ask_for", "throw_away_key",
+]  # fmt: skip
 
 
-class BadHolder(Invalid):
-    """The holder has no name that can be kept."""
+class NotToBeAskedFor(Invalid):
+    """Certificates of the profile speak for the CA itself."""
 
-    code = "certificate-holder"
-
-
-class MissignedError(RuntimeError):
-    """What came back from signing is not what was linted: the row stays, and is revoked by the sweep."""
+    code = "profile-not-for-requests"
 
 
 def issue_certificate(
@@ -61,61 +44,61 @@ def issue_certificate(
     variables: Mapping[str, str],
     dns_names: Sequence[str] = (),
     ip_addresses: Sequence[str] = (),
+    emails: Sequence[str] = (),
+    uris: Sequence[str] = (),
     actor: Actor,
     now: datetime,
 ) -> IssuedCertificate:
     """A certificate for the key of `csr` (PEM or DER). Not to be called in a transaction: it signs between two.
 
-    If the issuer was rolled over, its newest successor signs. Raises UnknownIssuer, NotIssuing, IssuerEnded,
-    UnknownProfile, MalformedCsr, BadCsrSignature, WeakKey, BadHolder, KeyInUse, BadName, MissingVariable, LintFailure.
+    If the issuer was rolled over, its newest successor signs. If no names are given, those that the request asks for
+    count, as far as the profile takes them. Raises UnknownIssuer, NotIssuing, IssuerEnded, KeyElsewhere,
+    UnknownProfile, NotToBeAskedFor, MalformedCsr, BadCsrSignature, WeakKey, KeyNotAccepted, BadHolder, KeyInUse,
+    BadName, MissingVariable, OutlivesIssuer, ProfileEnded, LintFailure.
     """
+    signer = signer_for(issuer)
+    facts = inspect_csr(csr)
+    chosen = Names(
+        variables=variables,
+        dns=tuple(dns_names),
+        ip=tuple(ip_addresses),
+        email=tuple(emails),
+        uri=tuple(uris),
+        asked=facts.asked,
+    )
     return issue_for_key(
-        issuer=signer_for(issuer),
-        profile=get_profile(profile),
-        facts=inspect_csr(csr),
-        names=Names(variables=variables, dns=tuple(dns_names), ip=tuple(ip_addresses)),
+        issuer=signer,
+        profile=profile_to_ask_for(DomainId(signer.domain_id), profile),
+        facts=facts,
+        names=chosen,
         holder=holder,
         actor=actor,
         now=now,
     ).as_value()
 
 
+def profile_to_ask_for(domain: DomainId, name: str) -> Profile:
+    """The domain's profile, if it is for those who ask. Raises UnknownProfile, NotToBeAskedFor."""
+    profile = find_profile(domain=domain, name=name)
+    if profile.signs_for_issuer:
+        raise NotToBeAskedFor(f"Certificates of the profile {name} speak for the CA: nobody gets one by asking.")
+    return profile
+
+
 def issue_for_key(
     *, issuer: Issuer, profile: Profile, facts: CsrFacts, names: Names, holder: str, actor: Actor, now: datetime
 ) -> Certificate:
-    """The row of a certificate for a key that was checked. Not to be called in a transaction."""
+    """The row of a certificate for a key that was checked. Not to be called in a transaction.
+
+    Raises what `issue_certificate` does once it has the issuer and the profile.
+    """
     check_in_time(issuer, now=now)
-    if not 1 <= len(holder) <= HOLDER_CHARACTERS or not holder.isprintable():
-        raise BadHolder(f"A holder is named by 1 to {HOLDER_CHARACTERS} printable characters, such as service:billing.")
-    authority = authority_of(issuer)
-    not_before, not_after = certificates.validity(profile, now=now, ends_by=issuer.not_after)
-    builder = certificates.build(
-        profile=profile,
-        names=names,
-        authority=authority,
-        public_key=facts.public_key,
-        serial=certificates.new_serial(),
-        not_before=not_before,
-        not_after=not_after,
-    )
-    linted = certificates.sign(builder, throw_away_key(KeyAlgorithm(issuer.key_algorithm)))
-    lint.check(linted, profile=profile, authority=authority)
-    row = _row(
-        linted,
-        issuer=issuer,
-        profile=profile,
-        subject=f"CN={profile.subject(names.variables)}",
-        public_key_sha256=facts.public_key_sha256,
-        holder=holder,
-        now=now,
-    )
-    with transaction.atomic():
-        _bind_key(facts.public_key_sha256, holder)
-        row.save(force_insert=True)
-    certificate = certificates.sign(builder, signing_key(issuer))
-    check_signed(certificate, linted=linted, issuer=x509.load_der_x509_certificate(bytes(issuer.der)))
-    _store(row, certificate, actor=actor, now=now)
-    return row
+    key = signing_key(issuer)
+    draft = draft_certificate(issuer=issuer, profile=profile, facts=facts, names=names, holder=holder, key=key, now=now)
+    faults = sign_drafts([draft], key=key, actor=actor, now=now)
+    for fault in faults.values():
+        raise fault
+    return draft.row
 
 
 _throw_away: dict[KeyAlgorithm, SigningKey] = {}
@@ -130,74 +113,4 @@ def throw_away_key(algorithm: KeyAlgorithm) -> SigningKey:
 
 def check_signed(certificate: x509.Certificate, *, linted: x509.Certificate, issuer: x509.Certificate) -> None:
     """Reads it back: to the octet what was linted, and by the issuer's key. Raises MissignedError."""
-    parsed = x509.load_der_x509_certificate(certificate.public_bytes(Encoding.DER))
-    if parsed.tbs_certificate_bytes != linted.tbs_certificate_bytes:
-        raise MissignedError("something else was signed than was linted")
-    try:
-        parsed.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError) as error:
-        raise MissignedError("the issuer's certificate does not verify what its key signed") from error
-
-
-def _row(
-    linted: x509.Certificate,
-    *,
-    issuer: Issuer,
-    profile: Profile,
-    subject: str,
-    public_key_sha256: str,
-    holder: str,
-    now: datetime,
-) -> Certificate:
-    """What is written down before the issuer's key signs."""
-    return Certificate(
-        id=new_id(),
-        domain_id=issuer.domain_id,
-        issuer=issuer,
-        serial=serial_hex(linted.serial_number),
-        holder=holder,
-        profile=profile.name,
-        state=CertificateState.REQUESTED,
-        subject=subject,
-        public_key_sha256=public_key_sha256,
-        not_before=linted.not_valid_before_utc,
-        not_after=linted.not_valid_after_utc,
-        requested_at=now,
-    )
-
-
-def _bind_key(public_key_sha256: str, holder: str) -> None:
-    bound, _ = PublicKeyHolder.objects.get_or_create(public_key_sha256=public_key_sha256, defaults={"holder": holder})
-    if bound.holder != holder:
-        raise KeyInUse("This public key belongs to another holder already: make a new key, one for each device.")
-    if bound.weakness:
-        raise WeakKey(
-            f"The key is known to be weak: {Weakness.parse(bound.weakness).words}. Make a new one, elsewhere."
-        )
-
-
-def _store(row: Certificate, certificate: x509.Certificate, *, actor: Actor, now: datetime) -> None:
-    row.der = certificate.public_bytes(Encoding.DER)
-    row.fingerprint = hashlib.sha256(row.der).hexdigest()
-    row.state = CertificateState.ISSUED
-    with transaction.atomic():
-        stored = Certificate.objects.filter(id=row.id, state=CertificateState.REQUESTED).update(
-            der=row.der, fingerprint=row.fingerprint, state=row.state
-        )
-        if not stored:
-            raise Conflict("The request was given up while it was signed: ask again.", code="request-abandoned")
-        record(
-            action="pki.certificate.issued",
-            subject=Subject(kind="pki.certificate", id=str(row.id), label=row.serial),
-            actor=actor,
-            now=now,
-            domain=DomainId(row.domain_id),
-            after={
-                "issuer": str(row.issuer_id),
-                "issuer_slug": row.issuer.slug,
-                "serial": row.serial,
-                "holder": row.holder,
-                "profile": row.profile,
-                "not_after": row.not_after.isoformat(),
-            },
-        )
+    check_octets(certificate.public_bytes(Encoding.DER), to_be_signed=linted.tbs_certificate_bytes, issuer=issuer)

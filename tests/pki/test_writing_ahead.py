@@ -20,14 +20,15 @@ from kernel.core.ids import new_id
 from kernel.core.secrets import MasterKey, WrongKey
 from kernel.queries import list_entries
 from pki import queries, services
-from pki.core import certificates
+from pki.core import keys
 from pki.core.keys import SigningKey, generate_key
 from pki.core.profiles import UnknownProfile
 from pki.core.values import CertificateState, IssuedCertificate, Issuer, IssuerId, KeyAlgorithm, KeyId, ReasonCode
 from pki.models import Certificate, Key
 from pki.services.custody import IssuerEnded
 from pki.services.issue_certificate import MissignedError
-from pki.services.issuers import BadSlug, EndOfPath, SlugTaken
+from pki.services.issuers.levels import EndOfPath
+from pki.services.issuers.storing import BadSlug, SlugTaken
 from pki.services.kept_keys import KeptKeys
 from tests.cast import ADA, NORTH
 from tests.pki.conftest import IssueDevice, make_csr
@@ -54,15 +55,9 @@ def issue(ca: Issuer, now: datetime, tmp_path: Path) -> Issue:
     return do
 
 
-def signing_as(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any, SigningKey], x509.Certificate]) -> None:
-    """Has `spoil` take the place of the second signature, the real one; before it the throw-away key signs."""
-    right, signed = certificates.sign, []
-
-    def sign(builder: Any, key: SigningKey) -> x509.Certificate:
-        signed.append(key)
-        return right(builder, key) if len(signed) == 1 else spoil(builder, key)
-
-    monkeypatch.setattr(certificates, "sign", sign)
+def signing_as(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[SigningKey, bytes], bytes]) -> None:
+    """Has `spoil` take the place of the issuer's signature; what is linted before it has none."""
+    monkeypatch.setattr(keys, "wrap_signed", spoil)
 
 
 def states(holder: str = "device:1") -> list[str]:
@@ -71,11 +66,11 @@ def states(holder: str = "device:1") -> list[str]:
 
 def test_the_row_is_there_before_the_key_signs(issue: Issue, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    right = certificates.sign
+    right = keys.wrap_signed
 
-    def look(builder: Any, key: SigningKey) -> x509.Certificate:
+    def look(key: SigningKey, to_be_signed: bytes) -> bytes:
         seen.append(states())
-        return right(builder, key)
+        return right(key, to_be_signed)
 
     signing_as(monkeypatch, look)
     issue()
@@ -85,7 +80,7 @@ def test_the_row_is_there_before_the_key_signs(issue: Issue, monkeypatch: pytest
 def test_a_crash_while_signing_ends_revoked_and_on_the_crl(
     issue: Issue, ca: Issuer, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(*_: Any) -> x509.Certificate:
+    def crash(*_: Any) -> bytes:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -104,13 +99,13 @@ def test_a_crash_while_signing_ends_revoked_and_on_the_crl(
 
 @pytest.mark.parametrize("what", ["another key", "another serial number"])
 def test_what_was_not_linted_is_not_handed_out(what: str, issue: Issue, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = certificates.sign
+    right = keys.wrap_signed
 
-    def spoil(builder: Any, key: SigningKey) -> x509.Certificate:
+    def spoil(key: SigningKey, to_be_signed: bytes) -> bytes:
         if what == "another key":
-            return right(builder, generate_key(KeyAlgorithm.ECDSA_P256))
-        builder._serial_number = 4711
-        return right(builder, key)
+            return right(generate_key(KeyAlgorithm.ECDSA_P256), to_be_signed)
+        before, serial_number, after = to_be_signed.partition(b"\x02\x14")  # an INTEGER of 20 octets
+        return right(key, before + serial_number + bytes([after[0] ^ 1]) + after[1:])
 
     signing_as(monkeypatch, spoil)
     with pytest.raises(MissignedError):
@@ -122,11 +117,11 @@ def test_what_was_not_linted_is_not_handed_out(what: str, issue: Issue, monkeypa
 def test_what_was_given_up_meanwhile_is_not_handed_out(
     issue: Issue, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = certificates.sign
+    right = keys.wrap_signed
 
-    def slow(builder: Any, key: SigningKey) -> x509.Certificate:
+    def slow(key: SigningKey, to_be_signed: bytes) -> bytes:
         services.abandon_unsigned(now=now + timedelta(minutes=11))
-        return right(builder, key)
+        return right(key, to_be_signed)
 
     signing_as(monkeypatch, slow)
     with pytest.raises(DomainError) as caught:

@@ -1,0 +1,76 @@
+"""The signed part of a certificate, put together by hand: octet for octet what the library's builder makes, faster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtensionOID
+
+from pki.core import der
+from pki.core.certificates import Authority, Blank, check_key_family, prepare
+from pki.core.filling import Names, alternative_names_of, subject_of
+from pki.core.keys import key_identifier
+from pki.core.profile import Profile
+from pki.core.values import SerialNumber
+
+_VERSION_3 = der.explicit(0, der.integer(2))
+_SUBJECT_KEY_ID = ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string
+_ALTERNATIVE_NAME = ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string
+_NO_SIGNATURE = der.bit_string(bytes(64))
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Certificates of a profile by an issuer, but for what differs from holder to holder. To be made once for many.
+
+    `algorithm` is the DER of the signatures' AlgorithmIdentifier.
+    """
+
+    profile: Profile
+    authority: Authority
+    algorithm: bytes
+    _before: bytes
+    _extensions: bytes
+
+    def fill(
+        self,
+        *,
+        names: Names,
+        public_key: CertificatePublicKeyTypes,
+        serial: SerialNumber,
+        not_before: datetime,
+        not_after: datetime,
+    ) -> bytes:
+        """The DER of a TBSCertificate (RFC 5280 4.1). Raises BadName, MissingVariable, KeyNotAccepted."""
+        check_key_family(self.profile, public_key)
+        subject = subject_of(self.profile, names.variables)
+        extensions = [self._extensions, der.extension(_SUBJECT_KEY_ID, der.octet_string(key_identifier(public_key)))]
+        if alternatives := alternative_names_of(self.profile, names):
+            encoded = x509.SubjectAlternativeName(alternatives).public_bytes()
+            extensions.append(der.extension(_ALTERNATIVE_NAME, encoded, critical=not self.profile.subject_parts))
+        return der.sequence(
+            _VERSION_3,
+            der.integer(serial),
+            self._before,
+            der.sequence(der.time(not_before), der.time(not_after)),
+            subject.public_bytes(),
+            public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+            der.explicit(3, der.sequence(*extensions)),
+        )
+
+    def unsigned(self, to_be_signed: bytes) -> x509.Certificate:
+        """The certificate with a signature of zeros, which nobody believes: for a lint."""
+        return x509.load_der_x509_certificate(der.sequence(to_be_signed, self.algorithm, _NO_SIGNATURE))
+
+
+def make_form(*, profile: Profile, authority: Authority, algorithm: bytes) -> Form:
+    """The form of the profile's certificates by this issuer."""
+    blank: Blank = prepare(profile=profile, authority=authority)
+    constant = [
+        der.extension(each.oid.dotted_string, each.value.public_bytes(), critical=each.critical) for each in blank.own
+    ]
+    return Form(profile, authority, algorithm, algorithm + authority.name.public_bytes(), b"".join(constant))
