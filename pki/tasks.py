@@ -20,6 +20,7 @@ from pki.core.values import Issuer, IssuerKind
 log = logging.getLogger(__name__)
 
 BETWEEN_BUILDS = timedelta(seconds=2)
+SECONDS_A_TURN = 8.0
 PREPARING_SECONDS = 30.0
 
 
@@ -34,6 +35,17 @@ def publish_crl(wake: Wake) -> str:
         raise Defer(until=newest.published_at + BETWEEN_BUILDS, detail="gathering revocations for one CRL")
     published = services.publish_crl(issuer=issuer.id, now=now)
     return f"CRL {published.number} lists {published.entries}"
+
+
+@wakeup_task("pki.revoke_matching")
+def revoke_matching(wake: Wake) -> str:
+    """Revokes more of what the entry asks for, for some seconds; then it says how far it is, and goes on."""
+    end = time.monotonic() + SECONDS_A_TURN
+    progress = services.continue_revocation(order=wake.entry, now=utc_now(), may_go_on=lambda: time.monotonic() < end)
+    told = f"{progress.revoked} of {progress.ordered} certificates revoked"
+    if not progress.is_done:
+        raise Defer(until=utc_now(), detail=told)
+    return told
 
 
 @wakeup_task("pki.confirm_revocation")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,14 @@ from pki.api.documents import (
 from pki.core.values import CertificateId, CertificateState, IssuedCertificate, ReasonCode
 
 _FILTERS = ("holder", "issuer", "state", "profile")
+_PARAMETERS = frozenset({*_FILTERS, "domain", "serial_number", "limit", "cursor"})
 _HEX = re.compile(r"[0-9a-fA-F]{0,40}")
+
+
+class UnknownParameter(Invalid):
+    """A list is narrowed by something that there is not."""
+
+    code = "unknown-parameter"
 
 
 class CertificateListView(APIView):
@@ -55,6 +63,7 @@ class CertificateListView(APIView):
     def get(self, request: Request) -> Response:
         """A page of certificates, the newest first."""
         caller, asked = caller_of(request), request.query_params
+        _check_known(asked)
         limit, wanted = limit_of(asked), asked.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
         narrowed: dict[str, Any] = {name: asked.get(name, "") for name in _FILTERS} | {"serial": _serial(asked)}
@@ -92,6 +101,7 @@ class RevokeView(APIView):
         revocation = services.revoke_certificate(
             certificate=seen.id,
             reason=ReasonCode(body["reason"]),
+            invalidity_date=body["invalidity_date"],
             note=body["note"],
             actor=caller_of(request).actor,
             now=utc_now(),
@@ -144,6 +154,19 @@ def _document(certificate: IssuedCertificate, request: Request) -> dict[str, Any
 def _changed(seen: IssuedCertificate, operation: EntryId, request: Request) -> Response:
     document = _document(queries.get_certificate(id=seen.id), request)
     return Response({**document, "operation": str(operation)}, status=202)
+
+
+def _check_known(asked: Mapping[str, str]) -> None:
+    """Raises UnknownParameter: a misspelt filter would show more than was asked for."""
+    for name in asked:
+        if name not in _PARAMETERS:
+            known = ", ".join(sorted(_PARAMETERS))
+            fault = FieldError(pointer=f"/{name[:64]}", code=UnknownParameter.code, detail=f"There are {known}.")
+            raise UnknownParameter(f"There is no parameter {name[:64]!r}: there are {known}.", errors=(fault,))
+    state = asked.get("state", "")
+    if state and state not in set(CertificateState):
+        fault = FieldError(pointer="/state", code="invalid-state", detail=f"Give one of {', '.join(CertificateState)}.")
+        raise Invalid(f"No certificate is ever {state[:32]!r}.", errors=(fault,))
 
 
 def _serial(asked: Any) -> str:

@@ -25,9 +25,13 @@ class CertificateNoteDocument(StrictDocument):
 
 
 class RevocationDocument(CertificateNoteDocument):
-    """Why a certificate is revoked: a reason of RFC 5280 5.3.1."""
+    """Why a certificate is revoked: a reason of RFC 5280 5.3.1.
+
+    `invalidity_date`: since when its key is known or feared to be in other hands (5.3.2).
+    """
 
     reason = serializers.ChoiceField(choices=_FOR_GOOD, default=ReasonCode.UNSPECIFIED.value)
+    invalidity_date = serializers.DateTimeField(default=None, allow_null=True)
 
 
 class CrlDocument(serializers.Serializer[Any]):
@@ -83,6 +87,7 @@ class CertificateDocument(serializers.Serializer[Any]):
     public_key_sha256 = serializers.CharField()
     revoked_at = serializers.DateTimeField(allow_null=True)
     reason = serializers.CharField(allow_null=True)
+    invalidity_date = serializers.DateTimeField(allow_null=True)
     certificate = serializers.CharField()
     chain = serializers.CharField()
 
@@ -150,6 +155,7 @@ def certificate_document(certificate: IssuedCertificate, *, domain_slug: str) ->
         "public_key_sha256": certificate.public_key_sha256,
         "revoked_at": to_rfc3339(certificate.revoked_at) if certificate.revoked_at else None,
         "reason": certificate.reason.value if certificate.reason else None,
+        "invalidity_date": to_rfc3339(certificate.invalidity_date) if certificate.invalidity_date else None,
         "certificate": certificate.pem,
         "chain": certificate.chain_pem,
     }

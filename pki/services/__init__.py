@@ -36,8 +36,10 @@ from pki.services.profiles import retire_profile, save_profile
 from pki.services.publish_crl import publish_crl
 from pki.services.query_ocsp import query_ocsp
 from pki.services.revoke_certificate import hold_certificate, release_certificate, revoke_certificate
+from pki.services.revoke_matching import BulkRevocation, continue_revocation, revoke_matching
 
 __all__ = [
+    "BulkRevocation",
     "FoundKey",
     "Hunt",
     "Preview",
@@ -45,6 +47,7 @@ __all__ = [
     "cancel_issuer_request",
     "cancel_signing_request",
     "confirm_revocation",
+    "continue_revocation",
     "create_issuing_ca",
     "create_root",
     "cross_request",
@@ -75,6 +78,7 @@ __all__ = [
     "retire_profile",
     "revoke_certificate",
     "revoke_issuer",
+    "revoke_matching",
     "roll_over_issuer",
     "save_profile",
     "trust_issuer",

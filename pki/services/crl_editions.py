@@ -73,7 +73,7 @@ def build_edition(issuer: Issuer, standing: Standing, *, key: SigningKey, now: d
         still_valid_at=_still_valid_at(issuer, standing, now=now),
         base_revision=standing.base.revision if standing.base else issuer.revision,
     )
-    press = _Press(issuer, standing, key=key, now=now, revision=revoked.revision)
+    press = Press(issuer, standing, key=key, now=now, revision=revoked.revision)
     others = [press.shard(shard, of) for shard, of in _shards_to_build(issuer, standing, revoked, now=now, whole=whole)]
     if standing.base is not None:
         others.append(press.delta(standing.base, revoked.shards))
@@ -105,7 +105,7 @@ def _shards_to_build(
     return wanted
 
 
-class _Press:
+class Press:
     """Signs the CRLs of one edition: they share number, times and revision."""
 
     def __init__(self, issuer: Issuer, standing: Standing, *, key: SigningKey, now: datetime, revision: int) -> None:

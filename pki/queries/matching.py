@@ -1,0 +1,61 @@
+"""The certificates that a revocation of many would be about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Count, Max, Q, QuerySet
+
+from kernel.core.ids import DomainId
+from pki.core.revocation_order import RevocationFilter, digest_of
+from pki.core.values import CertificateState, IssuedCertificate
+from pki.models import Certificate
+
+SAMPLE_SIZE = 10
+_OWN = ("issuer:", "ocsp:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingCertificates:
+    """How many there are, the newest ten of them, and the digest that the revocation has to repeat."""
+
+    count: int
+    sample: tuple[IssuedCertificate, ...]
+    newest: UUID | None
+    digest: str
+
+
+def matching_certificates(*, domain: DomainId, wanted: RevocationFilter) -> MatchingCertificates:
+    """What would be revoked now."""
+    rows = unrevoked(domain, wanted)
+    found = rows.order_by().aggregate(count=Count("id"), newest=Max("id"))
+    sample = rows.select_related("issuer__parent__parent").order_by("-id")[:SAMPLE_SIZE]
+    return MatchingCertificates(
+        count=found["count"],
+        sample=tuple(row.as_value() for row in sample),
+        newest=found["newest"],
+        digest=digest_of(domain=domain, wanted=wanted, count=found["count"], newest=found["newest"]),
+    )
+
+
+def unrevoked(domain: DomainId, wanted: RevocationFilter) -> QuerySet[Certificate]:
+    """Those of the domain that fit and are not revoked; CAs and OCSP signers only if their holder is asked for."""
+    exact = {
+        "issuer__slug": wanted.issuer,
+        "profile": wanted.profile,
+        "holder": wanted.holder,
+        "subject__startswith": wanted.subject,
+        "serial__startswith": wanted.serial.lower(),
+        "requested_at__gte": wanted.issued_from,
+        "requested_at__lt": wanted.issued_before,
+        "not_after__gte": wanted.ends_from,
+        "not_after__lt": wanted.ends_before,
+    }
+    rows = Certificate.objects.filter(domain_id=domain, **{name: value for name, value in exact.items() if value})
+    if not wanted.holder:
+        own = Q()
+        for prefix in _OWN:
+            own |= Q(holder__startswith=prefix)
+        rows = rows.exclude(own)
+    return rows.exclude(state=CertificateState.REVOKED)
