@@ -15,16 +15,16 @@ from django.db import connection
 
 from brokers import queries as brokers
 from brokers.core.values import SyncState
+from console.findings import open_findings
 from devices import queries as devices
 from kernel import queries as journal
 from kernel.core.errors import DomainError
+from kernel.core.findings import Severity
 from kernel.core.journal import Break
-from pki import queries as pki
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
 PATIENCE = timedelta(minutes=1)
 FAILURES_SHOWN_FOR = timedelta(days=7)
-RENEWAL_NOTICE = timedelta(days=30)
 
 
 class Level(StrEnum):
@@ -104,15 +104,19 @@ def _clock(now: datetime) -> Iterator[Observation]:
         yield Observation(check="clock", level=Level.ERROR, text=text)
 
 
-def _crls(now: datetime) -> Iterator[Observation]:
-    for issuer in pki.list_issuers():
-        crl = pki.latest_crl(issuer=issuer.id)
-        if crl is None or crl.next_update <= now:
-            text = f"{issuer.slug} has no CRL that is in force: is a worker for the queue pki running?"
-            yield Observation(check="crl", level=Level.ERROR, text=text)
-        if issuer.not_after <= now + RENEWAL_NOTICE:
-            text = f"{issuer.slug} ends at {issuer.not_after:%Y-%m-%d %H:%M} UTC."
-            yield Observation(check="crl", level=Level.WARNING, text=text)
+_FINDING_LEVELS = {
+    Severity.CRITICAL: Level.ERROR,
+    Severity.ERROR: Level.ERROR,
+    Severity.WARNING: Level.WARNING,
+}
+
+
+def _findings(now: datetime) -> Iterator[Observation]:
+    for finding in open_findings(domains=None, now=now):
+        if level := _FINDING_LEVELS.get(finding.severity):
+            about = f"{finding.subject.label}: " if finding.subject.label else ""
+            text = f"{finding.code}: {about}{finding.detail} {finding.remedy}"
+            yield Observation(check="findings", level=level, text=text)
 
 
 _BROKER_LEVELS = {
@@ -159,7 +163,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("database", _database),
     ("keys", _keys),
     ("clock", _clock),
-    ("crl", _crls),
+    ("findings", _findings),
     ("brokers", _brokers),
     ("queue", _queue),
     ("work", _work),

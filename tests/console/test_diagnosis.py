@@ -104,14 +104,17 @@ def test_journal_is_checked_on_demand(settings: Settings) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_crl_that_ran_out_is_an_error() -> None:
+def test_findings_are_told_by_how_bad_they_are() -> None:
     now = utc_now()
-    pki.create_root(domain=NORTH, slug="north-root", common_name="North", actor=ADA, now=now)
-    Crl.objects.update(next_update=now - timedelta(seconds=1))
-    found = [seen for seen in look_over(now=now) if seen.level is not Level.OK]
-    assert [fault.text for fault in found if fault.check == "crl"] == [
-        "north-root has no CRL that is in force: is a worker for the queue pki running?"
-    ]
+    root = pki.create_root(domain=NORTH, slug="north-root", common_name="North", actor=ADA, now=now)
+    assert [seen.level for seen in look_over(now=now) if seen.check == "findings"] == [Level.OK]
+    Crl.objects.filter(kind="full").update(next_update=now - timedelta(seconds=1))
+    [fault] = [seen for seen in look_over(now=now) if seen.check == "findings"]
+    assert fault.level is Level.ERROR
+    assert fault.text.startswith("crl-overdue: north-root: Its full CRL is past its next update")
+    assert "manage.py crl publish north-root" in fault.text
+    soon = [seen for seen in look_over(now=root.not_after - timedelta(days=80)) if "ends-in-90-days" in seen.text]
+    assert [seen.level for seen in soon] == [Level.WARNING]
 
 
 def test_check_that_can_not_be_made_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +131,7 @@ def test_command_tells_all_and_its_exit_code_the_sum(home: Path) -> None:
     said = json.loads(output.getvalue())
     assert said["well"] is True
     assert {seen["check"] for seen in said["observations"]} == {
-        "settings", "database", "keys", "clock", "crl", "brokers", "queue", "work",
+        "settings", "database", "keys", "clock", "findings", "brokers", "queue", "work",
     }  # fmt: skip
     (home / "secret.key").touch(mode=0o644)
     (home / "secret.key").chmod(0o644)
