@@ -1,4 +1,4 @@
-"""Issuers and certificates as JSON."""
+"""Certificates as JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from rest_framework import serializers
 
 from kernel.api.documents import StrictDocument
 from kernel.core.clock import to_rfc3339
-from pki.conf import issuer_url
-from pki.core.values import CrlStatus, IssuedCertificate, Issuer, PublishedCrl, ReasonCode, serial_hex
+from pki.core.values import IssuedCertificate, ReasonCode
 
 _FOR_GOOD = [each.value for each in ReasonCode if each.number not in {6, 8}]  # not hold, not removeFromCRL
 
@@ -32,42 +31,6 @@ class RevocationDocument(CertificateNoteDocument):
 
     reason = serializers.ChoiceField(choices=_FOR_GOOD, default=ReasonCode.UNSPECIFIED.value)
     invalidity_date = serializers.DateTimeField(default=None, allow_null=True)
-
-
-class CrlDocument(serializers.Serializer[Any]):
-    """A published CRL. `entries` is how many certificates it lists."""
-
-    number = serializers.IntegerField()
-    this_update = serializers.DateTimeField()
-    next_update = serializers.DateTimeField()
-    entries = serializers.IntegerField()
-
-
-class IssuerDocument(serializers.Serializer[Any]):
-    """An issuer; `crl` is its newest one."""
-
-    id = serializers.UUIDField()
-    domain = serializers.CharField()
-    slug = serializers.CharField()
-    name = serializers.CharField()
-    parent = serializers.CharField(allow_null=True)  # type: ignore[assignment]
-    key_algorithm = serializers.CharField()
-    serial_number = serializers.CharField()
-    not_before = serializers.DateTimeField()
-    not_after = serializers.DateTimeField()
-    certificate = serializers.CharField()
-    chain = serializers.CharField()
-    crl_url = serializers.CharField()
-    ocsp_url = serializers.CharField()
-    crl = CrlDocument(allow_null=True)
-
-
-class IssuerListDocument(serializers.Serializer[Any]):
-    """A page of issuers."""
-
-    results = IssuerDocument(many=True)
-    next = serializers.CharField(allow_null=True)
-    approximate_count = serializers.IntegerField()
 
 
 class CertificateDocument(serializers.Serializer[Any]):
@@ -104,38 +67,6 @@ class CertificateListDocument(serializers.Serializer[Any]):
     results = CertificateDocument(many=True)
     next = serializers.CharField(allow_null=True)
     approximate_count = serializers.IntegerField()
-
-
-def crl_document(crl: CrlStatus | PublishedCrl) -> dict[str, Any]:
-    """The CRL without its octets, which stand at its URL."""
-    return {
-        "number": crl.number,
-        "this_update": to_rfc3339(crl.this_update),
-        "next_update": to_rfc3339(crl.next_update),
-        "entries": crl.entries,
-    }
-
-
-def issuer_document(
-    issuer: Issuer, crl: CrlStatus | None, *, domain_slug: str, parent_slug: str | None
-) -> dict[str, Any]:
-    """The issuer as JSON."""
-    return {
-        "id": str(issuer.id),
-        "domain": domain_slug,
-        "slug": issuer.slug,
-        "name": issuer.name,
-        "parent": parent_slug,
-        "key_algorithm": issuer.key_algorithm.value,
-        "serial_number": serial_hex(issuer.serial),
-        "not_before": to_rfc3339(issuer.not_before),
-        "not_after": to_rfc3339(issuer.not_after),
-        "certificate": issuer.certificate_pem,
-        "chain": issuer.chain_pem,
-        "crl_url": issuer_url(issuer.slug, "crl"),
-        "ocsp_url": issuer_url(issuer.slug, "ocsp"),
-        "crl": crl_document(crl) if crl else None,
-    }
 
 
 def certificate_document(certificate: IssuedCertificate, *, domain_slug: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from pki.queries.issuer_requests import (
 )
 from pki.queries.issuers import (
     UnknownIssuer,
+    custodies_of,
     custody_of,
     find_issuer,
     is_issuer_revoked,
@@ -86,6 +87,7 @@ __all__ = [
     "crl_status",
     "crl_statuses",
     "cross_pem",
+    "custodies_of",
     "custody_of",
     "find_certificate_by_fingerprint",
     "find_certificate_by_serial",

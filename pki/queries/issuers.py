@@ -48,8 +48,13 @@ def list_issuers(
 
 def custody_of(*, issuer: IssuerId) -> Custody | None:
     """Where the issuer's key is kept; None if it is not here."""
-    found = IssuerRow.objects.filter(id=issuer, key__isnull=False).values_list("key__custody", flat=True).first()
-    return Custody(found) if found else None
+    return custodies_of(issuers=[issuer]).get(issuer)
+
+
+def custodies_of(*, issuers: Collection[IssuerId]) -> dict[IssuerId, Custody]:
+    """The same of several; those whose key is not here are left out."""
+    rows = IssuerRow.objects.filter(id__in=issuers, key__isnull=False).values_list("id", "key__custody")
+    return {IssuerId(id): Custody(custody) for id, custody in rows}
 
 
 def trusted_issuers(*, domain: DomainId) -> list[Issuer]:

@@ -3,7 +3,7 @@
 from pki.services.issuers.creating import create_issuing_ca, create_root
 from pki.services.issuers.cross_signing import cross_request, cross_sign, import_cross_certificate
 from pki.services.issuers.importing import import_issuer, import_offline_issuer, trust_issuer
-from pki.services.issuers.offline_files import export_signing_requests, import_signatures
+from pki.services.issuers.offline_files import export_signing_requests, import_signatures, read_signing_file
 from pki.services.issuers.ordering import (
     cancel_signing_request,
     order_crl,
@@ -33,6 +33,7 @@ __all__ = [
     "order_cross_certificate",
     "order_issuing_ca",
     "order_ocsp_signer",
+    "read_signing_file",
     "request_issuer",
     "retire_ended_issuers",
     "retire_issuer",

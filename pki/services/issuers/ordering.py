@@ -17,7 +17,7 @@ from kernel.core.journal import Subject
 from kernel.services import record
 from pki.core.ca_requests import build_ca_request, ca_name
 from pki.core.certificates import Names
-from pki.core.crl import CrlFacts, build_crl
+from pki.core.crl import BACKDATED, CrlFacts, build_crl
 from pki.core.csr import facts_of
 from pki.core.issuer_values import SigningKind
 from pki.core.issuer_values import SigningRequest as SigningRequestValue
@@ -210,7 +210,7 @@ def _order_crl(issuer: Issuer, newest: Crl | None, *, now: datetime) -> SigningR
         issuer_name=certificate.subject.public_bytes(),
         key_id=key_id_of(certificate),
         number=max(issuer.crl_number, ordered or 0) + 1,
-        this_update=now.replace(microsecond=0),
+        this_update=(now - BACKDATED).replace(microsecond=0),
         next_update=min(now + CRL_VALID_FOR, issuer.not_after).replace(microsecond=0),
     )
     entries = [bytes(entry) for entry in listed.values_list("crl_entry", flat=True) if entry]

@@ -46,6 +46,7 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
     who: dict[str, Any] = {"actor": ADA, "now": now}
     root = pki.create_root(domain=NORTH, slug="north-root", common_name="North root", **who)
     issuer = pki.create_issuing_ca(parent=root.id, slug="north-ca", common_name="North CA", **who)
+    asked = pki.request_issuer(domain=NORTH, slug="north-plant", common_name="North plant CA", **who)
     devices.set_issuer(domain=NORTH, issuer=issuer.id, **who)
     devices.create_device_type(domain=NORTH, name="pump", schema={"site": {"type": "string"}}, **who)
     profile = devices.create_enrolment_profile(
@@ -82,6 +83,7 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "enrolment_request": str(waiting.request),
         "operation": str(list_entries(domain=NORTH, limit=1)[0].id),
         "domain": "north",
+        "issuer_request": asked.slug,
         "certificate_profile": "north-pumps",
     }
 

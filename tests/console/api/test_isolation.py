@@ -38,6 +38,7 @@ WHOLE = {
         "enrolment-requests",
         "enrolment-tokens",
         "groups",
+        "issuers/requests",
     )
 }
 """Lists that are given whole, and so know no cursor yet."""
@@ -58,7 +59,7 @@ CALLS = calls()
 NOBODYS = dict.fromkeys(
     ("device", "group", "role", "binding", "token", "profile", "certificate", "operation", "enrolment_request"),
     str(uuid4()),
-) | dict.fromkeys(("issuer", "slug", "name", "domain", "certificate_profile"), "no-such-thing")
+) | dict.fromkeys(("issuer", "slug", "name", "domain", "certificate_profile", "issuer_request"), "no-such-thing")
 
 
 def call(client: Client, endpoint: Endpoint, method: str, values: Mapping[str, str], headers: Any = None) -> Any:
