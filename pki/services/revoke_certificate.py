@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -10,8 +11,8 @@ from kernel import queries as journal
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, FieldError, Invalid
 from kernel.core.ids import DomainId, EntryId
-from kernel.core.journal import Entry, Subject
-from kernel.services import record
+from kernel.core.journal import Change, Subject
+from kernel.services import record_many
 from pki.core.crl import encode_entry
 from pki.core.values import CertificateId, CertificateState, ReasonCode, Revocation, SerialNumber
 from pki.models import Certificate, Issuer
@@ -102,7 +103,7 @@ def release_certificate(*, certificate: CertificateId, actor: Actor, now: dateti
             raise NotHeld("The certificate is not on hold: a revocation for another reason is for ever.")
         row.state, row.revoked_at, row.reason = CertificateState.ISSUED, None, ""
         row.crl_entry = encode_entry(serial=int(row.serial, 16), revoked_at=now, reason=ReasonCode.REMOVE_FROM_CRL)
-        return _save(row, verb="released", actor=actor, now=now, note=note).id
+        return _save(row, verb="released", actor=actor, now=now, note=note)
 
 
 def revoke_row(
@@ -113,16 +114,41 @@ def revoke_row(
     now: datetime,
     note: str,
     invalidity_date: datetime | None = None,
-    bulk: EntryId | None = None,
 ) -> EntryId:
-    """Revokes a locked row within the caller's transaction; `bulk` is the operation that it is a part of.
+    """Revokes a locked row within the caller's transaction."""
+    _revoke(row, reason=reason, now=now, note=note, invalidity_date=invalidity_date)
+    return _save(row, verb=row.state, actor=actor, now=now, note=note)
 
-    What was on hold keeps the date of the hold, since it was not valid from then on (X.509 8.5.2).
-    """
-    held = reason is ReasonCode.CERTIFICATE_HOLD
+
+def revoke_rows(
+    rows: Sequence[Certificate],
+    *,
+    reason: ReasonCode,
+    actor: Actor,
+    now: datetime,
+    note: str,
+    invalidity_date: datetime | None,
+    operation: EntryId,
+) -> None:
+    """Revokes locked rows of one issuer, which is locked too, as a part of `operation`; an entry for each."""
+    for row in rows:
+        _revoke(row, reason=reason, now=now, note=note, invalidity_date=invalidity_date)
+        row.issuer.revision += 1
+        row.changed_revision, row.operation = row.issuer.revision, operation
+    if rows:
+        rows[0].issuer.save(update_fields=["revision"])
+        Certificate.objects.bulk_update(rows, _CHANGED)
+    changes = [_change(row, verb=row.state, note=note, more={"bulk": str(operation)}) for row in rows]
+    record_many(changes=changes, actor=actor, now=now)
+
+
+def _revoke(
+    row: Certificate, *, reason: ReasonCode, now: datetime, note: str, invalidity_date: datetime | None
+) -> None:
+    """What was on hold keeps the date of the hold, since it was not valid from then on (X.509 8.5.2)."""
     if row.state != CertificateState.HELD or row.revoked_at is None:
         row.revoked_at = now.replace(microsecond=0)
-    row.state = CertificateState.HELD if held else CertificateState.REVOKED
+    row.state = CertificateState.HELD if reason is ReasonCode.CERTIFICATE_HOLD else CertificateState.REVOKED
     row.reason, row.note = reason, note
     row.invalidity_date = invalidity_date.replace(microsecond=0) if invalidity_date else None
     row.crl_entry = encode_entry(
@@ -131,7 +157,6 @@ def revoke_row(
         reason=reason,
         invalidity_date=row.invalidity_date,
     )
-    return _save(row, verb=row.state, actor=actor, now=now, note=note, bulk=bulk).id
 
 
 def lock_certificate(certificate: CertificateId) -> Certificate:
@@ -145,15 +170,22 @@ def lock_certificate(certificate: CertificateId) -> Certificate:
     return row
 
 
-def _save(row: Certificate, *, verb: str, actor: Actor, now: datetime, note: str, bulk: EntryId | None = None) -> Entry:
+def _save(row: Certificate, *, verb: str, actor: Actor, now: datetime, note: str) -> EntryId:
     row.issuer.revision += 1  # locked
     row.issuer.save(update_fields=["revision"])
     row.changed_revision = row.issuer.revision
-    entry = record(
+    [entry] = record_many(changes=[_change(row, verb=verb, note=note)], actor=actor, now=now)
+    row.operation = entry.id
+    row.save(update_fields=_CHANGED)
+    return entry.id
+
+
+def _change(row: Certificate, *, verb: str, note: str, more: Mapping[str, str] | None = None) -> Change:
+    """What the journal keeps of it."""
+    since = {"invalidity_date": row.invalidity_date.isoformat()} if row.invalidity_date else {}
+    return Change(
         action=f"{_SUBJECT}.{verb}",
         subject=Subject(kind=_SUBJECT, id=str(row.id), label=row.serial),
-        actor=actor,
-        now=now,
         domain=DomainId(row.domain_id),
         after={
             "issuer": str(row.issuer_id),
@@ -161,14 +193,11 @@ def _save(row: Certificate, *, verb: str, actor: Actor, now: datetime, note: str
             "serial": row.serial,
             "holder": row.holder,
             "reason": row.reason,
-            **({"invalidity_date": row.invalidity_date.isoformat()} if row.invalidity_date else {}),
-            **({"bulk": str(bulk)} if bulk else {}),
+            **since,
+            **(more or {}),
         },
         note=note,
     )
-    row.operation = entry.id
-    row.save(update_fields=_CHANGED)
-    return entry
 
 
 def _operation_of(row: Certificate) -> EntryId:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -23,9 +23,9 @@ from pki.models import Certificate, Issuer
 from pki.queries.crls import crl_statuses
 from pki.queries.matching import matching_certificates, unrevoked
 from pki.services.publish_crl import publish_crl
-from pki.services.revoke_certificate import check_revocation, revoke_row
+from pki.services.revoke_certificate import check_revocation, revoke_rows
 
-CHUNK = 50
+CHUNK = 200
 """So many are revoked in one transaction: it keeps other writers from the journal's end for a tenth of a second."""
 _CRL_EVERY = timedelta(minutes=1)
 
@@ -123,24 +123,25 @@ def _revoke_chunk(order: Entry, *, after: UUID | None, now: datetime) -> UUID | 
     with transaction.atomic():
         issuer = Issuer.objects.select_for_update(no_key=True).get(id=issuer_id)
         locked = Certificate.objects.select_for_update(no_key=True).defer("der").filter(id__in=chosen)
-        for row in locked.exclude(state=CertificateState.REVOKED).order_by("id"):
+        rows = list(locked.exclude(state=CertificateState.REVOKED).order_by("id"))
+        for row in rows:
             row.issuer = issuer
-            _revoke(row, order, now=now)
+        _revoke(rows, order, now=now)
     last: UUID = chosen[-1]
     return last
 
 
-def _revoke(row: Certificate, order: Entry, *, now: datetime) -> None:
+def _revoke(rows: Sequence[Certificate], order: Entry, *, now: datetime) -> None:
     said: Mapping[str, Any] = order.after
     since = said["invalidity_date"]
-    revoke_row(
-        row,
+    revoke_rows(
+        rows,
         reason=ReasonCode(said["reason"]),
         actor=order.actor,
         now=now,
         note=order.note,
         invalidity_date=datetime.fromisoformat(since) if since else None,
-        bulk=order.id,
+        operation=order.id,
     )
 
 

@@ -173,15 +173,15 @@ def test_a_fault_half_way_loses_nothing_and_doubles_nothing(
     devices: list[IssuedCertificate], now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["pki.services.revoke_matching"]
-    right, calls = module.revoke_row, [0]
+    right, calls = module.revoke_rows, [0]
 
-    def fail_at_the_fourth(*args: Any, **more: Any) -> Any:
+    def fail_after_the_second(*args: Any, **more: Any) -> None:
         calls[0] += 1
-        if calls[0] == 4:
+        right(*args, **more)
+        if calls[0] == 2:
             raise DatabaseError("the connection is gone")
-        return right(*args, **more)
 
-    monkeypatch.setattr(module, "revoke_row", fail_at_the_fourth)
+    monkeypatch.setattr(module, "revoke_rows", fail_after_the_second)
     operation = order(now)
     with pytest.raises(DatabaseError):
         carry_out(operation, now)
