@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtensionOID
 
 from kernel.core.errors import Conflict
 from pki.core import der
-from pki.core.certificates import Authority
-from pki.core.csr import WeakKey, check_key
+from pki.core.certificates import Authority, kind_fits
+from pki.core.key_kinds import kind_of
 from pki.core.lint_extensions import Extensions, extension_findings
 from pki.core.lint_findings import LintFinding, Severity, error, warning
 from pki.core.lint_names import alternative_findings, constraint_findings, subject_findings
 from pki.core.names import ATTRIBUTES
 from pki.core.profile import BeyondIssuer, Profile
-
-_YEAR_2050 = 2050
 
 
 class LintFailure(Conflict):
@@ -38,7 +38,11 @@ def lint_certificate(
 ) -> list[LintFinding]:
     """Everything that is not as RFC 5280 and the profile want it; without `authority` it is to be self-signed."""
     found = [*_frame(certificate, authority), *_validity(certificate, profile, authority)]
-    found.extend(_key(certificate))
+    try:
+        public_key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as fault:
+        return [*found, error("key-unreadable", "RFC 5280 4.1.2.7", f"its key can not be read back: {fault}")]
+    found.extend(_key(certificate, public_key, profile))
     try:
         extensions: Extensions = {each.oid: each for each in certificate.extensions}
     except x509.DuplicateExtension:
@@ -46,7 +50,7 @@ def lint_certificate(
     except ValueError as fault:
         return [*found, error("extension-unreadable", "RFC 5280 4.2", f"an extension can not be read back: {fault}")]
     found.extend(_names(certificate, extensions, profile, authority))
-    return [*found, *extension_findings(certificate, extensions, profile, authority)]
+    return [*found, *extension_findings(public_key, extensions, profile, authority)]
 
 
 def _frame(certificate: x509.Certificate, authority: Authority | None) -> Iterator[LintFinding]:
@@ -68,22 +72,14 @@ def _validity(certificate: x509.Certificate, profile: Profile, authority: Author
         yield error("validity-order", "RFC 5280 4.1.2.5", "it ends before it begins")
     if authority and end > authority.not_after and profile.issuer_limits is not BeyondIssuer.ALLOW:
         yield error("validity-issuer", "", "it outlives its issuer")
-    for moment, element in zip((begin, end), _times(certificate.tbs_certificate_bytes), strict=True):
-        if element.tag != (der.UTC_TIME if moment.year < _YEAR_2050 else der.GENERALIZED_TIME):
-            yield error("validity-encoding", "RFC 5280 4.1.2.5", f"it writes {moment:%F} in the other sort of time")
+    encoded = der.sequence(der.time(begin), der.time(end))
+    if encoded not in certificate.tbs_certificate_bytes:
+        yield error("validity-encoding", "RFC 5280 4.1.2.5", "it writes its times in the other sort of time")
 
 
-def _times(to_be_signed: bytes) -> list[der.Element]:
-    """notBefore and notAfter as they are encoded; version, serial number, algorithm and issuer stand before them."""
-    _, _, _, _, validity, *_ = der.read_only(to_be_signed).children()
-    return [*validity.children()]
-
-
-def _key(certificate: x509.Certificate) -> Iterator[LintFinding]:
-    try:
-        check_key(certificate.public_key())
-    except (WeakKey, ValueError) as fault:
-        yield error("weak-key", "", f"its key can not be trusted: {getattr(fault, 'detail', fault)}".rstrip("."))
+def _key(certificate: x509.Certificate, public_key: PublicKeyTypes, profile: Profile) -> Iterator[LintFinding]:
+    if not kind_fits(profile, kind_of(public_key)):
+        yield error("key-kind", "", "its key is of a sort that its profile does not take")
     algorithm = certificate.signature_hash_algorithm
     if algorithm is not None and algorithm.name not in {"sha256", "sha384", "sha512"}:
         yield error("signature-hash", "RFC 9155", f"its signature is over {algorithm.name}")

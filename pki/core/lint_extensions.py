@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
 from pki.core.certificates import Authority, key_usage_of, subtrees_of
@@ -34,13 +36,13 @@ _ENCIPHERING = ("key_encipherment", "data_encipherment")
 
 
 def extension_findings(
-    certificate: x509.Certificate, found: Extensions, profile: Profile, authority: Authority | None
+    public_key: PublicKeyTypes, found: Extensions, profile: Profile, authority: Authority | None
 ) -> Iterator[LintFinding]:
     """Everything that is wrong with the extensions, except for the names."""
     yield from _criticality(found, profile)
-    yield from _key_ids(certificate, found, authority)
+    yield from _key_ids(public_key, found, authority)
     yield from _constraints(found, profile, authority)
-    yield from _usages(certificate, found, profile)
+    yield from _usages(public_key, found, profile)
     yield from _policies(found, profile)
     if authority:
         yield from _access(found, profile, authority)
@@ -61,8 +63,8 @@ def _criticality(found: Extensions, profile: Profile) -> Iterator[LintFinding]:
         yield error("criticality", "RFC 3161 2.3", "its extended key usage is critical for time stamping alone")
 
 
-def _key_ids(certificate: x509.Certificate, found: Extensions, authority: Authority | None) -> Iterator[LintFinding]:
-    key_id = key_identifier(certificate.public_key())
+def _key_ids(public_key: PublicKeyTypes, found: Extensions, authority: Authority | None) -> Iterator[LintFinding]:
+    key_id = key_identifier(public_key)
     own = found.get(ExtensionOID.SUBJECT_KEY_IDENTIFIER)
     if not own or own.value != x509.SubjectKeyIdentifier(key_id):
         yield error("subject-key-id", "RFC 5280 4.2.1.2", "its subject key identifier is not that of its key")
@@ -91,11 +93,10 @@ def _constraints(found: Extensions, profile: Profile, authority: Authority | Non
         )
 
 
-def _usages(certificate: x509.Certificate, found: Extensions, profile: Profile) -> Iterator[LintFinding]:
+def _usages(key: PublicKeyTypes, found: Extensions, profile: Profile) -> Iterator[LintFinding]:
     usage = found.get(ExtensionOID.KEY_USAGE)
     if not usage or usage.value != key_usage_of(profile):
         yield error("key-usage", "RFC 5280 4.2.1.3", "its key usage is not the profile's")
-    key = certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey) and any(each in profile.key_usage for each in _ENCIPHERING):
         yield error("key-usage-key", "RFC 5480 3", "its key can not encipher")
     if not isinstance(key, ec.EllipticCurvePublicKey) and "key_agreement" in profile.key_usage:
@@ -155,6 +156,7 @@ def _crl(found: Extensions, profile: Profile, authority: Authority) -> Iterator[
         yield error("distribution-point", "RFC 5280 4.2.1.13", f"{authority.crl_url!r} is no web address")
 
 
+@lru_cache(maxsize=1024)
 def _is_web(url: str, *schemes: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in schemes and bool(parts.hostname) and url.isascii()
