@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Subquery
+from django.db.models import QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from kernel.conf import master_key
 from kernel.core.ids import DomainId, EntryId
 from kernel.core.journal import SEAL_PURPOSE, Break, Entry, StepState, seal, verify_chain
-from kernel.core.secrets import same
+from kernel.core.secrets import MasterKey, name_of_key, same
 from kernel.models import JournalEntry, JournalHead, Wakeup
 
 
@@ -114,7 +115,7 @@ def find_backlog(*, now: datetime, patience: timedelta, failed_since: datetime) 
 
 
 def seal_fits() -> bool:
-    """Whether the journal's end was sealed with the master key that we run with; True for an empty journal."""
+    """Whether the journal's end was sealed with a master key that we run with; True for an empty journal."""
     head = JournalHead.objects.filter(id=1).first()
     return head is None or not head.seq or not list(_check_seal(head))
 
@@ -149,9 +150,19 @@ def _check_end(head: JournalHead, last: Entry | None) -> Iterator[Break]:
     yield from _check_seal(head)
 
 
+def seal_is_current() -> bool:
+    """Whether the journal's end was sealed with the current master key; True for an empty journal."""
+    head = JournalHead.objects.filter(id=1).first()
+    return head is None or not head.seq or _is_sealed(head, master_key().current)
+
+
+def _is_sealed(head: JournalHead, key: MasterKey) -> bool:
+    expected = seal(key.derive(SEAL_PURPOSE), seq=head.seq, digest=bytes(head.digest))
+    return same(bytes(head.seal), expected)
+
+
 def _check_seal(head: JournalHead) -> Iterator[Break]:
-    expected = seal(master_key().derive(SEAL_PURPOSE), seq=head.seq, digest=bytes(head.digest))
-    if not same(bytes(head.seal), expected):
+    if not any(_is_sealed(head, key) for key in master_key().all):
         yield Break(seq=head.seq, what="the seal of the chain's end was not made with this installation's key")
 
 
@@ -166,3 +177,9 @@ def iterate_entries(*, after_seq: int = 0) -> Iterator[Entry]:
     """All entries behind `after_seq` by rising seq, read in pieces."""
     for row in JournalEntry.objects.filter(seq__gt=after_seq).order_by("seq").iterator(2000):
         yield row.as_value()
+
+
+def unknown_master_keys(*, rows: QuerySet[Any], column: str) -> set[str]:
+    """The master keys that envelopes in this column say they hang on, and that are not known here."""
+    envelopes = rows.exclude(**{column: None}).order_by().values_list(column, flat=True)
+    return {name_of_key(bytes(envelope)) for envelope in envelopes if not master_key().knows(bytes(envelope))}

@@ -23,11 +23,16 @@ def token_hash(token: str) -> str:
     return master_key().keyed_hash(token, purpose=_PURPOSE).hex()
 
 
+def token_hashes(token: str) -> list[str]:
+    """What may be stored of a token: its hash under each master key that is believed."""
+    return [each.hex() for each in master_key().keyed_hashes(token, purpose=_PURPOSE)]
+
+
 def find_token(token: str, *, now: datetime) -> AccessToken | None:
     """The token with its application if it is good: one look-up in an index, by a hash that nobody else can make."""
     found = (
         AccessToken.objects.select_related("application")
-        .filter(token_checksum=token_hash(token), expires__gt=now, application__revoked_at=None)
+        .filter(token_checksum__in=token_hashes(token), expires__gt=now, application__revoked_at=None)
         .first()
     )
     return found if found and found.application else None
@@ -57,9 +62,10 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
         return row
 
     def _load_access_token(self, token: str) -> AccessToken | None:
-        return AccessToken.objects.select_related("application").filter(token_checksum=token_hash(token)).first()
+        hashes = token_hashes(token)
+        return AccessToken.objects.select_related("application").filter(token_checksum__in=hashes).first()
 
     def revoke_token(self, token: str, token_type_hint: str | None, request: Any, *_: Any, **__: Any) -> None:
         """Ends a token of the client that asks; an unknown one is no error (RFC 7009 2.2)."""
         del token_type_hint
-        AccessToken.objects.filter(token_checksum=token_hash(token), application=request.client).delete()
+        AccessToken.objects.filter(token_checksum__in=token_hashes(token), application=request.client).delete()

@@ -19,7 +19,7 @@ from oauth2_provider.views.mixins import OAuthLibMixin
 
 from console.core.roles import SCOPES
 from console.oauth.failures import TooManyFailures, check_failures, note_failure
-from console.oauth.validator import token_hash
+from console.oauth.validator import token_hashes
 from kernel.api.address import peer_address
 from kernel.core.clock import utc_now
 
@@ -82,7 +82,7 @@ class IntrospectView(_ClientView):
             return _error("invalid_client", "The client is unknown or its secret is wrong.", status=_UNAUTHORIZED)
         token = (
             AccessToken.objects.select_related("application")
-            .filter(token_checksum=token_hash(request.POST.get("token", "")), expires__gt=utc_now())
+            .filter(token_checksum__in=token_hashes(request.POST.get("token", "")), expires__gt=utc_now())
             .first()
         )
         if token is None or token.application.client_id != _claimed_client(request):

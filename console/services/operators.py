@@ -102,7 +102,8 @@ def open_setup_link(*, token: str, now: datetime) -> Operator:
     """The operator that an open link is for; the link stays open. Raises SetupLinkSpent."""
     link = None
     if len(token) <= _MAX_TOKEN:
-        link = SetupLink.objects.open(now=now).select_related("operator").filter(token_hash=_hash(token)).first()
+        links = SetupLink.objects.open(now=now).select_related("operator")
+        link = links.filter(token_hash__in=_hashes(token)).first()
     if link is None:
         raise SetupLinkSpent(
             "This link has been used or has ended. Ask for a new one: `manage.py setup_link <user name>` makes it."
@@ -124,7 +125,7 @@ def redeem_setup_link(*, token: str, password: str, address: str, now: datetime)
         raise WeakPassword(" ".join(fault.detail for fault in faults), errors=faults) from error
     operator.set_password(password)  # slow on purpose, and so before the transaction
     with transaction.atomic():
-        if not SetupLink.objects.open(now=now).filter(token_hash=_hash(token)).update(used_at=now):
+        if not SetupLink.objects.open(now=now).filter(token_hash__in=_hashes(token)).update(used_at=now):
             raise SetupLinkSpent("This link has just been used. Sign in with the password that was set.")
         operator.save(update_fields=["password"])
         record(
@@ -176,3 +177,8 @@ def _note(action: str, operator: Operator, *, address: str, now: datetime) -> No
 
 def _hash(token: str) -> bytes:
     return master_key().keyed_hash(token, purpose=_PURPOSE)
+
+
+def _hashes(token: str) -> list[bytes]:
+    """Under each master key that is believed."""
+    return master_key().keyed_hashes(token, purpose=_PURPOSE)

@@ -29,7 +29,7 @@ from kernel.core.actor import Actor
 from kernel.core.errors import FieldError, Invalid, NotFound
 from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Subject
-from kernel.core.secrets import new_token, same
+from kernel.core.secrets import new_token
 from kernel.services import record
 
 
@@ -160,12 +160,21 @@ def open_token(*, token: str, address: str) -> EnrolmentToken:
     id, secret = split_token(token)
     row = EnrolmentToken.objects.select_related("profile__domain", "profile__device_type").filter(id=id).first()
     expected = bytes(row.secret_hash) if row else bytes(32)
-    if not same(master_key().keyed_hash(f"{id}.{secret}", purpose=PURPOSE), expected) or row is None:
+    if not master_key().is_hash_of(expected, f"{id}.{secret}", purpose=PURPOSE) or row is None:
         raise refused()
+    _move_to_present_key(row, f"{id}.{secret}")
     if row.revoked_at is not None:
         raise TokenExpired("The enrolment token was revoked: ask for a fresh one.")
     check_address(address, row.allowed_networks)
     return row
+
+
+def _move_to_present_key(row: EnrolmentToken, token: str) -> None:
+    """Hashes the token anew if its hash hangs on an older master key, which may be taken away then."""
+    stored = bytes(row.secret_hash)
+    if not master_key().current.made(stored):
+        fresh = master_key().keyed_hash(token, purpose=PURPOSE)
+        EnrolmentToken.objects.filter(id=row.id, secret_hash=stored).update(secret_hash=fresh)
 
 
 def check_usable(row: EnrolmentToken, *, now: datetime) -> None:

@@ -99,7 +99,7 @@ class MasterKey:
         return self.id[:_MARK_OCTETS] + digest[: 32 - _MARK_OCTETS]
 
     def made(self, envelope_or_hash: bytes) -> bool:
-        """Whether an envelope, or a keyed hash, says that it hangs on this key."""
+        """Whether an envelope, or a keyed hash, says that it hangs on this key. No envelope is as short as a hash."""
         if len(envelope_or_hash) == 32:
             return envelope_or_hash[:_MARK_OCTETS] == self.id[:_MARK_OCTETS]
         return envelope_or_hash[:_HEADER_OCTETS] == _VERSION + self.id
@@ -116,6 +116,10 @@ class MasterKeys:
     def all(self) -> tuple[MasterKey, ...]:
         """Each key, the current one first."""
         return self.current, *self.others
+
+    def knows(self, envelope: bytes) -> bool:
+        """Whether the envelope says that it hangs on one of them."""
+        return any(key.made(envelope) for key in self.all)
 
     def derive(self, purpose: str) -> bytes:
         """32 octets of the current key for `purpose`."""

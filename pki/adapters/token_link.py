@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from threading import RLock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pkcs11
 from pkcs11 import Attribute, ObjectClass, PKCS11Error
-from pkcs11.types import PrivateKey, Session
+from pkcs11.types import Session, SignMixin
 
 from kernel.core.errors import Conflict, Unavailable
 from pki.conf import pkcs11_token
@@ -43,7 +43,7 @@ class TokenLink:
         self.settings = settings
         self._lock = RLock()
         self._session: Session | None = None
-        self._found: dict[bytes, PrivateKey] = {}
+        self._found: dict[bytes, SignMixin] = {}
         self._refused = ""
         self._forked = False
         os.register_at_fork(after_in_child=self._after_fork)
@@ -72,10 +72,10 @@ class TokenLink:
         """Whether the token knows all of these. Raises TokenAway, NoToken."""
         return self.run(lambda session: set(mechanisms) <= set(session.token.slot.get_mechanisms()))
 
-    def _key(self, session: Session, id: bytes) -> PrivateKey:
+    def _key(self, session: Session, id: bytes) -> SignMixin:
         if id not in self._found:
             found = [*session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.ID: id})]
-            if len(found) != 1 or not isinstance(found[0], PrivateKey):
+            if len(found) != 1 or not isinstance(found[0], SignMixin):
                 raise KeyGone(f"The token {self.settings.label} has no key {id.hex()}: was it replaced, or cleared?")
             self._found[id] = found[0]
         return self._found[id]
@@ -131,7 +131,7 @@ class TokenLink:
         )
 
 
-def _start_anew(library: pkcs11.lib) -> None:
+def _start_anew(library: Any) -> None:
     """Ends what the library has open, and begins again."""
     try:
         library.finalize()
