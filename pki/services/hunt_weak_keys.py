@@ -19,7 +19,8 @@ from kernel.core.actor import Actor
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record
-from pki.core.csr import WeakKey, check_key, spki_sha256
+from pki.core.csr import spki_sha256
+from pki.core.key_checks import WeakKey, check_key
 from pki.core.roca import is_roca_modulus
 from pki.core.shared_factors import Progress, group_by_factor, share_a_factor, untold
 from pki.core.values import IssuerKind
@@ -113,6 +114,7 @@ def hunt_weak_keys(*, everything: bool = False, actor: Actor, now: datetime, pro
 
 def _keys(since: datetime | None) -> Iterator[_Key]:
     """Every RSA key, and of other kinds those that are new. An issuer's first, as it may have no certificate here."""
+    seen: set[str] = set()
     for issuer in Issuer.objects.order_by("id"):
         public_key = _read(bytes(issuer.der))
         if public_key is not None:
@@ -120,6 +122,7 @@ def _keys(since: datetime | None) -> Iterator[_Key]:
             is_new = since is None or issuer.not_before >= since
             domain, holder = DomainId(issuer.domain_id), f"issuer:{issuer.slug}"
             sha256 = spki_sha256(public_key)
+            seen.add(sha256)
             yield _Key(
                 public_key=public_key, sha256=sha256, holder=holder, domain=domain, is_new=is_new, is_ours=is_ours
             )
@@ -128,7 +131,7 @@ def _keys(since: datetime | None) -> Iterator[_Key]:
         rows = rows.filter(Q(key_kind__startswith="rsa-") | Q(key_kind="") | Q(requested_at__gte=since))
     names = ("public_key_sha256", "der", "holder", "domain_id", "requested_at")
     for sha256, der, holder, domain_id, requested_at in rows.order_by("id").values_list(*names).iterator(2_000):
-        if der is not None and (public_key := _read(bytes(der))) is not None:
+        if der is not None and sha256 not in seen and (public_key := _read(bytes(der))) is not None:
             is_new = since is None or requested_at >= since
             yield _Key(public_key=public_key, sha256=sha256, holder=holder, domain=DomainId(domain_id), is_new=is_new)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,3 +118,11 @@ def test_who_reaches_one_domain_sees_nothing_of_any(
     assert "gatehouse_" not in narrow
     whole = client.get("/metrics", headers=bearer(client, application_in(None)), **far).content.decode()
     assert "gatehouse_crl_age_seconds" in whole
+
+
+def test_reference_lists_every_metric_and_every_code(north: datetime) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/reference/metrics.md").read_text()
+    codes = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (critical|error|warning|info) \|", page, re.MULTILINE))
+    assert codes == {code: severity.value for code, severity in finding_codes().items()}
+    listed = set(re.findall(r"^\| `(gatehouse_\w+)` \|", page, re.MULTILINE))
+    assert listed == {name for name, *_ in read(north)}

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from kernel.queries import list_entries, verify_journal
 from pki import queries, services
-from pki.core.csr import WeakKey
+from pki.core.key_checks import WeakKey
 from pki.core.values import IssuedCertificate, Issuer
 from pki.core.weak_keys import read_debian_list, use_lists
 from pki.core.weakness import Weakness
