@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from celery import shared_task
@@ -15,7 +16,7 @@ from kernel.core.errors import DomainError
 from kernel.services import Defer, Wake
 from kernel.tasks import wakeup_task
 from pki import queries, services
-from pki.core.values import Issuer, IssuerKind
+from pki.core.values import Issuer, IssuerKind, IssuerState
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ def publish_crl(wake: Wake) -> str:
     newest, now = queries.crl_status(issuer=issuer.id), utc_now()
     if issuer.not_after <= now:
         return "the issuer has ended: nobody asks for its CRL"
+    if issuer.kind is IssuerKind.OFFLINE:
+        ordered = services.order_crl(issuer=issuer.id, now=now)
+        return f"{ordered.purpose} waits for its signature" if ordered else "the newest CRL lists it"
     if newest and newest.is_due and newest.published_at <= now < newest.published_at + BETWEEN_BUILDS:
         raise Defer(until=newest.published_at + BETWEEN_BUILDS, detail="gathering revocations for one CRL")
     published = services.publish_crl(issuer=issuer.id, now=now)
@@ -58,17 +62,24 @@ def confirm_revocation(wake: Wake) -> str:
 
 @shared_task(name="pki.refresh", ignore_result=True)
 def refresh() -> None:
-    """Hourly CRLs, OCSP signers ahead of their end, and requests that were never stored."""
+    """Hourly CRLs, OCSP signers ahead of their end, requests that were never stored, and issuers that have ended.
+
+    For offline issuers it orders what they have to sign.
+    """
     now = utc_now()
     services.abandon_unsigned(now=now)
-    for issuer in queries.list_issuers():
-        if now < issuer.not_after:
+    services.abandon_unclaimed(now=now)
+    for issuer in queries.list_issuers(kinds=[IssuerKind.ONLINE, IssuerKind.OFFLINE]):
+        if now < issuer.not_after and issuer.state is not IssuerState.RETIRED:
             _refresh(issuer, now=now)
+    services.retire_ended_issuers(now=now)
 
 
 def _refresh(issuer: Issuer, *, now: datetime) -> None:
     """One issuer; what fails is logged and tried again at the next call, and keeps no other issuer waiting."""
-    for keep in (services.publish_crl, services.ensure_ocsp_signer):
+    here: tuple[Callable[..., object], ...] = (services.publish_crl, services.ensure_ocsp_signer)
+    elsewhere: tuple[Callable[..., object], ...] = (services.order_crl, services.order_ocsp_signer)
+    for keep in elsewhere if issuer.kind is IssuerKind.OFFLINE else here:
         try:
             keep(issuer=issuer.id, now=now)
         except (DomainError, DatabaseFault, RuntimeError):

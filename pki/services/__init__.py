@@ -5,6 +5,7 @@ from pki.services.confirm_revocation import confirm_revocation
 from pki.services.hunt_weak_keys import FoundKey, Hunt, hunt_weak_keys
 from pki.services.issue_certificate import issue_certificate
 from pki.services.issuers import (
+    abandon_unclaimed,
     cancel_issuer_request,
     cancel_signing_request,
     create_issuing_ca,
@@ -44,6 +45,7 @@ __all__ = [
     "FoundKey",
     "Hunt",
     "Preview",
+    "abandon_unclaimed",
     "abandon_unsigned",
     "cancel_issuer_request",
     "cancel_signing_request",
@@ -67,12 +69,12 @@ __all__ = [
     "order_cross_certificate",
     "order_issuing_ca",
     "order_ocsp_signer",
-    "read_signing_file",
     "prepare_ocsp_answers",
     "preview_certificate",
     "probe_address",
     "publish_crl",
     "query_ocsp",
+    "read_signing_file",
     "release_certificate",
     "request_issuer",
     "retire_ended_issuers",

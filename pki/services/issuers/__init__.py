@@ -15,8 +15,10 @@ from pki.services.issuers.requesting import cancel_issuer_request, install_issue
 from pki.services.issuers.retiring import retire_ended_issuers, retire_issuer
 from pki.services.issuers.revoking import revoke_issuer
 from pki.services.issuers.rolling_over import roll_over_issuer
+from pki.services.issuers.unclaimed import abandon_unclaimed
 
 __all__ = [
+    "abandon_unclaimed",
     "cancel_issuer_request",
     "cancel_signing_request",
     "create_issuing_ca",
