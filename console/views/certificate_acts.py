@@ -80,6 +80,7 @@ def revoke_certificate(request: HttpRequest, visit: Visit, certificate: UUID) ->
             revoked = services.revoke_certificate(
                 certificate=found.id,
                 reason=ReasonCode(form.cleaned_data["reason"]),
+                invalidity_date=form.cleaned_data["invalidity_date"],
                 note=form.cleaned_data["note"],
                 actor=visit.actor,
                 now=visit.now,

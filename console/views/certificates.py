@@ -16,7 +16,6 @@ from console.views.paging import DamagedPlace, Place, place_of, to_uuid
 from devices.queries import find_device_by_name
 from kernel.core.errors import Invalid
 from pki import queries
-from pki.core.profiles import PROFILES
 from pki.core.values import CertificateState, IssuedCertificate, Issuer
 from pki.queries.certificate_search import CertificateFilter, CertificatePlace, search_certificates
 
@@ -58,14 +57,14 @@ def list_certificates(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         "choices": Choices(
             states=tuple(CertificateState),
             issuers=tuple(issuer.slug for issuer in issuers),
-            profiles=_profiles(),
+            profiles=_profiles(visit),
         ),
     }
     return show(request, "certificates.html", context)
 
 
-def _profiles() -> tuple[str, ...]:
-    return tuple(sorted(PROFILES))
+def _profiles(visit: Visit) -> tuple[str, ...]:
+    return tuple(profile.name for profile in queries.list_profiles(domain=visit.domain.id))
 
 
 def _search(visit: Visit, narrowed: CertificateFilter, place: Place) -> list[IssuedCertificate]:

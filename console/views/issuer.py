@@ -16,7 +16,7 @@ from console.views.certificate_fields import fields_of
 from console.views.frame import NotHere, Visit, screen, show
 from console.views.issuers import issuer_row
 from console.views.operations import find_panel
-from pki import queries
+from pki import queries, services
 from pki.core.values import Issuer, IssuerKind, IssuerState
 from pki.queries.certificate_search import CertificateFilter, search_certificates
 from pki.queries.issuance_counts import count_issued_by_day
@@ -58,10 +58,20 @@ def seen_issuer(visit: Visit, slug: str) -> Issuer:
 
 def acts_of(issuer: Issuer, *, ended: bool) -> tuple[str, ...]:
     """What its kind and state let be done to it, in the order of the page's buttons."""
-    lives = issuer.state in {IssuerState.ACTIVE, IssuerState.SUPERSEDED}
-    if lives and not ended and issuer.kind is IssuerKind.ONLINE:
-        return ("publish",)
-    return ()
+    if issuer.state not in {IssuerState.ACTIVE, IssuerState.SUPERSEDED}:
+        return ()
+    if issuer.kind is IssuerKind.TRUSTED:
+        return ("retire",)
+    online, active = issuer.kind is IssuerKind.ONLINE, issuer.state is IssuerState.ACTIVE
+    possible = {
+        "publish": online and not ended,
+        "sign": not online and not ended,
+        "cross-sign": not ended,
+        "roll-over": online and active and not ended,
+        "retire": True,
+        "revoke": True,
+    }
+    return tuple(act for act, holds in possible.items() if holds)
 
 
 @require_safe
@@ -78,6 +88,17 @@ def download_issuer(request: HttpRequest, visit: Visit, slug: str, kind: str) ->
     return HttpResponse(
         body, content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'}
     )
+
+
+@require_safe
+@screen("issuers:read")
+def download_cross_request(request: HttpRequest, visit: Visit, slug: str) -> HttpResponse:
+    """The request (PKCS#10) for the issuer's own name and key, for a CA elsewhere."""
+    del request
+    issuer = seen_issuer(visit, slug)
+    visit.check_may("issuers:sign", issuer.domain)
+    headers = {"Content-Disposition": f'attachment; filename="{slug}.csr"'}
+    return HttpResponse(services.cross_request(issuer=issuer.id), content_type="application/pkcs10", headers=headers)
 
 
 @require_safe

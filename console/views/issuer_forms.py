@@ -32,12 +32,14 @@ _SHARDS = (
 )
 
 
+ALGORITHMS = [
+    (each.value, _ALGORITHMS.get(each, f"{each.value.upper()}, post-quantum: few peers know it yet"))
+    for each in KeyAlgorithm
+]
+
+
 def _algorithm() -> forms.ChoiceField:
-    choices = [
-        (each.value, _ALGORITHMS.get(each, f"{each.value.upper()}, post-quantum: few peers know it yet"))
-        for each in KeyAlgorithm
-    ]
-    return forms.ChoiceField(label="Key", choices=choices)
+    return forms.ChoiceField(label="Key", choices=ALGORITHMS)
 
 
 def _custody() -> forms.ChoiceField:

@@ -23,8 +23,9 @@ from console.views.issuer_forms import (
     TrustForm,
 )
 from kernel.core.errors import Conflict, Invalid, NotFound
+from kernel.core.ids import DomainId
 from pki import queries, services
-from pki.core.issuer_values import IssuerRequest
+from pki.core.issuer_values import IssuerRequest, SigningRequest
 from pki.core.values import Issuer, IssuerKind, IssuerState
 from pki.queries.issuer_requests import find_issuer_request
 
@@ -38,12 +39,14 @@ class Way:
     explains: str
     button: str
     form: type[ConsoleForm]
-    make: Callable[..., Issuer | IssuerRequest]
+    make: Callable[..., Issuer | IssuerRequest | SigningRequest]
 
 
-def _below(*, domain: object, **values: Any) -> Issuer:
-    """An issuing CA is in its parent's domain."""
-    del domain
+def _below(*, domain: DomainId, **values: Any) -> Issuer | SigningRequest:
+    """An issuing CA; what an offline parent has to sign so that there is one."""
+    del domain  # it is in its parent's
+    if queries.find_issuer(id=values["parent"]).kind is IssuerKind.OFFLINE:
+        return services.order_issuing_ca(**values)
     return services.create_issuing_ca(**values)
 
 
@@ -140,9 +143,14 @@ def _parents(visit: Visit) -> list[Issuer]:
     )
 
 
-def _to(made: Issuer | IssuerRequest) -> HttpResponse:
-    name = "issuer-request" if isinstance(made, IssuerRequest) else "issuer"
-    return HttpResponseRedirect(reverse(name, args=[made.slug]))
+def _to(made: Issuer | IssuerRequest | SigningRequest) -> HttpResponse:
+    match made:
+        case SigningRequest(issuer=slug):
+            return HttpResponseRedirect(reverse("issuer-sign", args=[slug]))
+        case IssuerRequest(slug=slug):
+            return HttpResponseRedirect(reverse("issuer-request", args=[slug]))
+        case Issuer(slug=slug):
+            return HttpResponseRedirect(reverse("issuer", args=[slug]))
 
 
 def seen_request(visit: Visit, slug: str) -> IssuerRequest:

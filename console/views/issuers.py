@@ -98,7 +98,7 @@ def _row(
 
 
 def _slug(known: Mapping[IssuerId, Issuer], id: IssuerId | None) -> str:
-    return known[id].slug if id in known else ""
+    return known[id].slug if id is not None and id in known else ""
 
 
 def custody_words(issuer: Issuer) -> str:

@@ -45,6 +45,8 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         (
             ("Issuers", "issuer", "issuers", "issuers:read"),
             ("Certificates", "certificate", "certificates", "certificates:read"),
+            ("Profiles", "key", "profiles", "profiles:read"),
+            ("Revocation", "revoke", "revocation", "certificates:read"),
         ),
     ),
     ("Access", (("Roles", "role", "roles", "roles:read"),)),

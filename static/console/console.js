@@ -64,6 +64,7 @@
   // A second submit of the same form is one too many.
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented || event.target.method !== "post") return;
+    if (event.submitter?.hasAttribute("data-again")) return; // a download leaves the page where it is
     setTimeout(() => event.target.querySelectorAll("button").forEach((button) => { button.disabled = true; }));
   });
   window.addEventListener("pageshow", (event) => {

@@ -12,7 +12,9 @@ from kernel.queries import list_entries
 from tests.console.views.scene import Scene
 
 LISTS = ("/", "/devices/", "/enrolment/", "/enrolment/new/", "/issuers/", "/issuers/_new/", "/issuers/_new/root/",
-         "/issuers/_new/issuing-ca/", "/issuers/_new/import/", "/certificates/", "/roles/", "/roles/new/",
+         "/issuers/_new/issuing-ca/", "/issuers/_new/import/", "/certificates/", "/profiles/", "/profiles/_new/",
+         "/profiles/device/", "/profiles/device/edit/", "/profiles/device/edit/json/",
+         "/revocation/", "/revocation/many/", "/roles/", "/roles/new/",
          "/brokers/", "/sessions/", "/findings/", "/journal/", "/search/?q=pump")  # fmt: skip
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
 from console.core.roles import ConsoleRole
 from console.models import Operator
 from devices.models import Credential
 from kernel.core.clock import utc_now
+from pki.api import wsgi
 from tests.console.views.scene import PASSWORD, Scene, build_scene, furnish, make_operator
 
 FLAGS = (
@@ -37,8 +42,34 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None: ...
+
+
 @pytest.fixture
-def north(transactional_db: None) -> Scene:
+def public(transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address that stands in certificates: CRL, OCSP and issuers' certificates are there."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            return [*wsgi.application(environ, start_response)]
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(wsgi, "responder", type(wsgi.responder)())  # it remembers issuers by their slugs
+    monkeypatch.setattr(wsgi, "shelf", type(wsgi.shelf)())
+    server = make_server("127.0.0.1", 0, application, handler_class=_Silent)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    settings.GATEHOUSE_BASE_URL = f"http://127.0.0.1:{server.server_port}"
+    yield settings.GATEHOUSE_BASE_URL
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def north(public: str) -> Scene:
     scene = build_scene(slug="north", now=utc_now())
     furnish(scene, pumps=12)
     for number, row in enumerate(Credential.objects.filter(state="active").order_by("id")):

@@ -1,0 +1,62 @@
+"""Reading what was revoked and what is on hold, the newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+
+from kernel.core.ids import DomainId
+from pki.core.values import CertificateState, IssuedCertificate, ReasonCode
+from pki.models import Certificate
+from pki.queries.certificates import APPROXIMATE_FROM, CERTIFICATES
+
+_TAKEN = [CertificateState.REVOKED, CertificateState.HELD]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationPlace:
+    """The sort key of a row of the list."""
+
+    revoked_at: datetime
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCounts:
+    """How often each reason was given among the newest 10,000 revocations and holds, the most frequent first.
+
+    `total` is how many these are; `is_all` says that there are no others.
+    """
+
+    reasons: tuple[tuple[ReasonCode, int], ...]
+    total: int
+    is_all: bool
+
+
+def list_revocations(
+    *, domain: DomainId, reason: ReasonCode | None = None, after: RevocationPlace | None = None, limit: int = 50
+) -> list[IssuedCertificate]:
+    """At most `limit` of the domain's revoked and held certificates behind the place `after`."""
+    rows = _taken(CERTIFICATES, domain)
+    if reason is not None:
+        rows = rows.filter(reason=reason)
+    if after is not None:
+        behind = Q(revoked_at__lt=after.revoked_at) | Q(revoked_at=after.revoked_at, id__lt=after.id)
+        rows = rows.filter(behind, revoked_at__lte=after.revoked_at)
+    return [row.as_value() for row in rows.order_by("-revoked_at", "-id")[:limit]]
+
+
+def count_reasons(*, domain: DomainId) -> ReasonCounts:
+    """Why certificates were revoked lately; it costs no more for a million."""
+    newest = _taken(Certificate.objects.all(), domain).order_by("-revoked_at", "-id").values("id")[:APPROXIMATE_FROM]
+    counted = Certificate.objects.filter(id__in=newest).order_by().values("reason").annotate(count=Count("id"))
+    found = sorted(((ReasonCode(row["reason"]), row["count"]) for row in counted), key=lambda pair: -pair[1])
+    total = sum(count for _, count in found)
+    return ReasonCounts(reasons=tuple(found), total=total, is_all=total < APPROXIMATE_FROM)
+
+
+def _taken(rows: QuerySet[Certificate], domain: DomainId) -> QuerySet[Certificate]:
+    return rows.filter(domain_id=domain, state__in=_TAKEN)
