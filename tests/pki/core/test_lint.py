@@ -1,0 +1,371 @@
+"""The lint beside its oracles: pkilint finds nothing in what profiles make; openssl refuses what the lint refuses."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from pki.adapters.pkilint import lint_with_pkilint
+from pki.core import certificates, lint
+from pki.core.certificates import Authority, Names, constraints_of, new_serial, validity
+from pki.core.keys import key_identifier
+from pki.core.lint_findings import LintFinding, Severity
+from pki.core.lint_names import constraint_findings
+from pki.core.profile import NO_EXPIRY, Attribute, KeyFamily, NameKind, NamePart, Policy, Profile, SubjectPart, Subtree
+from pki.core.profiles import PROFILES
+from pki.core.values import KeyAlgorithm
+from tests.pki.conftest import openssl, pkilint
+from tests.pki.core.making import NOW, Ca, make_ca
+
+VARIABLES = {
+    "auth_id": "pump-17", "domain": "north", "id": "0193", "common_name": "North",
+    "hardware_serial": "SN-0193", "hardware_type": "1.3.6.1.4.1.32473.1",
+}  # fmt: skip
+CAS: dict[KeyAlgorithm, Ca] = {}
+
+
+def ca_of(algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256) -> Ca:
+    if algorithm not in CAS:
+        CAS[algorithm] = make_ca(algorithm)
+    return CAS[algorithm]
+
+
+def make(
+    profile: Profile,
+    *,
+    ca: Ca | None = None,
+    authority: Authority | None = None,
+    public_key: CertificatePublicKeyTypes | None = None,
+    names: Names | None = None,
+    **changed: Any,
+) -> x509.Certificate:
+    """A certificate of the profile; a root signs itself."""
+    ca = ca or ca_of()
+    above = None if profile.name == "root" else authority or ca.authority
+    not_before, not_after = validity(profile, now=NOW, ends_by=above.not_after if above else None)
+    dns = ("mq.example",) if profile.needs_requested else ()
+    facts: dict[str, Any] = {
+        "profile": profile,
+        "names": names or Names(variables=VARIABLES, dns=dns),
+        "authority": above,
+        "public_key": public_key or ca.key.public_key(),
+        "serial": new_serial(),
+        "not_before": not_before,
+        "not_after": not_after,
+    }
+    return certificates.sign(certificates.build(**facts | changed), ca.key)
+
+
+def findings(certificate: x509.Certificate, profile: Profile, authority: Authority | None = None) -> list[LintFinding]:
+    above = None if profile.name == "root" else authority or ca_of().authority
+    return lint.lint_certificate(certificate, profile=profile, authority=above)
+
+
+RICH = Profile(
+    name="rich",
+    validity=timedelta(days=30),
+    subject_parts=(
+        SubjectPart(attribute=Attribute.COUNTRY, value="DE"),
+        SubjectPart(attribute=Attribute.STATE, value="Bayern"),
+        SubjectPart(attribute=Attribute.LOCALITY, value="München"),
+        SubjectPart(attribute=Attribute.ORGANIZATION, value="Acme"),
+        SubjectPart(attribute=Attribute.ORGANIZATIONAL_UNIT, value="Pumps"),
+        SubjectPart(attribute=Attribute.DOMAIN_COMPONENT, value="com"),
+        SubjectPart(attribute=Attribute.DOMAIN_COMPONENT, value="example"),
+        SubjectPart(attribute=Attribute.SERIAL_NUMBER, value="${id}"),
+        SubjectPart(attribute=Attribute.COMMON_NAME, value="${auth_id}"),
+    ),
+    alternative_names=(
+        NamePart(kind=NameKind.URI, value="urn:x:${id}"),
+        NamePart(kind=NameKind.DNS, value="${auth_id}.example"),
+        NamePart(kind=NameKind.IP, value="192.0.2.9"),
+        NamePart(kind=NameKind.EMAIL, value="${auth_id}@example.com"),
+        NamePart(kind=NameKind.HARDWARE_MODULE, value="${id}", hardware_type="1.3.6.1.4.1.32473.1"),
+        NamePart(kind=NameKind.REGISTERED_ID, value="1.3.6.1.4.1.32473.7"),
+    ),
+    key_usage=frozenset({"digital_signature"}),
+    extended_key_usage=(ExtendedKeyUsageOID.CLIENT_AUTH, x509.ObjectIdentifier("1.3.6.1.4.1.32473.2")),
+    policies=(
+        Policy(oid=x509.ObjectIdentifier("1.3.6.1.4.1.32473.3"), cps="https://pki.example/cps"),
+        Policy(oid=x509.ObjectIdentifier("1.3.6.1.4.1.32473.4")),
+    ),
+    key_families=frozenset(KeyFamily),
+)
+SUB_CA = Profile(
+    name="sub-ca",
+    validity=timedelta(days=30),
+    subject_parts=(SubjectPart(attribute=Attribute.COMMON_NAME, value="Constrained CA"),),
+    key_usage=frozenset({"key_cert_sign", "crl_sign"}),
+    is_ca=True,
+    path_length=0,
+    permitted_names=(
+        Subtree(kind=NameKind.DNS, value="example.com"),
+        Subtree(kind=NameKind.IP, value="192.0.2.0/24"),
+        Subtree(kind=NameKind.IP, value="2001:db8::/32"),
+        Subtree(kind=NameKind.EMAIL, value="example.com"),
+    ),
+    excluded_names=(Subtree(kind=NameKind.DNS, value="no.example.com"),),
+    key_families=frozenset(KeyFamily),
+)
+EVERY = {**PROFILES, "rich": RICH, "sub-ca": SUB_CA}
+
+
+@pytest.mark.parametrize("algorithm", [*KeyAlgorithm])
+@pytest.mark.parametrize("name", sorted(EVERY))
+def test_nothing_is_found_in_what_a_profile_makes(name: str, algorithm: KeyAlgorithm) -> None:
+    """Issuer and holder both have a key of the algorithm, but where the profile does not take it."""
+    profile, ca = EVERY[name], ca_of(algorithm)
+    accepted = certificates.kind_fits(profile, algorithm.value)
+    certificate = make(profile, ca=ca, public_key=None if accepted else ca_of().key.public_key())
+    assert findings(certificate, profile, ca.authority) == []
+    told = {finding.code for finding in lint_with_pkilint(certificate.public_bytes(Encoding.DER))}
+    assert told == ({"pkix.certificate_policies_policy_has_qualifier"} if profile.policies else set())  # a notice
+
+
+@pytest.mark.parametrize("algorithm", [KeyAlgorithm.ECDSA_P256, KeyAlgorithm.RSA_3072, KeyAlgorithm.ED25519])
+def test_pkilint_finds_no_fault_in_a_chain(algorithm: KeyAlgorithm, tmp_path: Path) -> None:
+    ca = ca_of(algorithm)
+    root = make(PROFILES["root"], ca=ca)
+    above = Authority(name=root.subject, key_id=key_identifier(root.public_key()), not_after=root.not_valid_after_utc)
+    (tmp_path / "root.pem").write_bytes(root.public_bytes(Encoding.PEM))
+    for name in ("issuing-ca", "device", "rich", "ocsp-signer", "idevid"):
+        below = make(EVERY[name], ca=ca, authority=above)
+        (tmp_path / "below.pem").write_bytes(below.public_bytes(Encoding.PEM))
+        assert pkilint("lint_pkix_signer_signee_cert_chain", tmp_path / "below.pem", str(tmp_path / "root.pem")) == []
+
+
+def test_the_one_exemption_is_still_needed_and_hides_nothing_else() -> None:
+    certificate = make(PROFILES["device"])
+    from pki.adapters import pkilint as adapter
+
+    exempt, adapter.EXEMPT = adapter.EXEMPT, set()
+    try:
+        [told] = lint_with_pkilint(certificate.public_bytes(Encoding.DER))
+    finally:
+        adapter.EXEMPT = exempt
+    assert told.code == "pkix.invalid_uri_syntax"
+    broken = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(ca_of().authority.name)
+    broken = broken.serial_number(1).not_valid_before(NOW).not_valid_after(NOW).public_key(ca_of().key.public_key())
+    signed = certificates.sign(broken, ca_of().key)
+    assert Severity.ERROR in {each.severity for each in lint_with_pkilint(signed.public_bytes(Encoding.DER))}
+
+
+def codes(certificate: x509.Certificate, profile: Profile, authority: Authority | None = None) -> set[str]:
+    return {finding.code for finding in findings(certificate, profile, authority)}
+
+
+DEVICE = PROFILES["device"]
+
+
+@pytest.mark.parametrize("name", sorted(set(EVERY) - {"device", "application"}))
+def test_another_profiles_certificate_is_found(name: str) -> None:
+    assert codes(make(EVERY[name]), DEVICE) & {"key-usage", "extended-key-usage", "subject"}
+
+
+def test_a_life_that_is_none_or_outlives_the_issuer_is_found() -> None:
+    end = ca_of().authority.not_after
+    assert codes(make(DEVICE, not_after=end + timedelta(seconds=1)), DEVICE) == {"validity-issuer"}
+    assert "validity-issuer" not in codes(make(PROFILES["idevid"]), PROFILES["idevid"])
+
+
+def test_times_in_the_other_encoding_are_found() -> None:
+    certificate = make(DEVICE)
+    octets = certificate.public_bytes(Encoding.DER)
+    begin = b"\x17\x0d" + f"{certificate.not_valid_before_utc:%y%m%d%H%M%SZ}".encode()
+    end = b"\x17\x0d" + f"{certificate.not_valid_after_utc:%y%m%d%H%M%SZ}".encode()
+    assert begin + end in octets
+    from pki.core import der
+
+    tbs, algorithm, signature = der.read_only(octets).children()
+    fields = [child.encoded for child in tbs.children()]
+    fields[4] = der.sequence(der.generalized_time(certificate.not_valid_before_utc), end)
+    changed = x509.load_der_x509_certificate(der.sequence(der.sequence(*fields), algorithm.encoded, signature.encoded))
+    assert codes(changed, DEVICE) == {"validity-encoding"}
+
+
+def test_serial_numbers_that_are_not_are_found() -> None:
+    assert codes(make(DEVICE, serial=77), DEVICE) == {"serial-guessable"}
+    assert lint.lint_certificate(make(DEVICE, serial=77), profile=DEVICE, authority=ca_of().authority)[0].severity is (
+        Severity.WARNING
+    )
+    assert codes(make(DEVICE, serial=(1 << 159) - 1), DEVICE) == set()
+
+
+def test_a_key_that_the_profile_does_not_take_is_found() -> None:
+    small = rsa.generate_private_key(65_537, 2_048).public_key()
+    certificate = make(DEVICE, public_key=small)
+    assert codes(certificate, DEVICE) == set()
+    strict = Profile(**{**as_members(DEVICE), "rsa_bits": 3_072})
+    assert codes(certificate, strict) == {"key-kind"}
+
+
+def as_members(profile: Profile) -> dict[str, Any]:
+    return {name: getattr(profile, name) for name in profile.__slots__}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [
+        ([(NameOID.COMMON_NAME, "a"), (NameOID.COMMON_NAME, "b")], "subject-repeated"),
+        ([(NameOID.COMMON_NAME, "a"), (NameOID.PSEUDONYM, "b")], "subject-unusual"),
+        ([(NameOID.ORGANIZATION_NAME, "a")], "subject"),
+        ([(NameOID.COMMON_NAME, "a\x07b")], "subject-attribute"),
+        ([(NameOID.COUNTRY_NAME, "de")], "subject-attribute"),
+        ([], "san-criticality"),
+    ],
+)
+def test_a_subject_that_is_none_is_found(attributes: list[tuple[x509.ObjectIdentifier, str]], code: str) -> None:
+    builder = certificates.build(
+        profile=DEVICE, names=Names(variables=VARIABLES), authority=ca_of().authority,
+        public_key=ca_of().key.public_key(), serial=new_serial(), not_before=NOW, not_after=NOW + timedelta(days=1),
+    )  # fmt: skip
+    builder._subject_name = x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes])
+    assert code in codes(certificates.sign(builder, ca_of().key), DEVICE)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        (x509.DNSName("under_score.example"), "san-syntax"),
+        (x509.DNSName("a..example"), "san-syntax"),
+        (x509.DNSName("UPPER.example"), "san-case"),
+        (x509.RFC822Name("nobody"), "san-syntax"),
+        (x509.UniformResourceIdentifier("no-scheme"), "san-syntax"),
+        (x509.UniformResourceIdentifier("https:///path"), "san-uri-host"),
+        (x509.UniformResourceIdentifier("urn:gatehouse:a b"), "san-syntax"),
+    ],
+)
+def test_an_alternative_name_that_is_none_is_found(name: x509.GeneralName, code: str) -> None:
+    assert codes(with_names([name]), DEVICE) == {code}
+
+
+def with_names(names: list[x509.GeneralName], *, critical: bool = False) -> x509.Certificate:
+    builder = certificates.build(
+        profile=DEVICE, names=Names(variables=VARIABLES), authority=ca_of().authority,
+        public_key=ca_of().key.public_key(), serial=new_serial(), not_before=NOW, not_after=NOW + timedelta(days=1),
+    )  # fmt: skip
+    builder._extensions = [each for each in builder._extensions if each.oid.dotted_string != "2.5.29.17"]
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=critical)
+    return certificates.sign(builder, ca_of().key)
+
+
+def test_names_that_repeat_or_are_critical_are_found() -> None:
+    twice = [x509.DNSName("a.example"), x509.DNSName("a.example")]
+    assert codes(with_names(twice), DEVICE) == {"san-repeated"}
+    assert codes(with_names(twice[:1], critical=True), DEVICE) == {"san-criticality"}
+
+
+def test_a_server_that_names_no_host_is_a_warning() -> None:
+    members = as_members(DEVICE) | {"name": "x", "extended_key_usage": (ExtendedKeyUsageOID.SERVER_AUTH,)}
+    [told] = findings(make(Profile(**members)), Profile(**members))
+    assert (told.severity, told.code, told.section) == (Severity.WARNING, "server-unnamed", "RFC 9525 6.1")
+
+
+def test_a_ca_below_one_that_may_have_none_is_found() -> None:
+    above = Authority(**{name: getattr(ca_of().authority, name) for name in Authority.__slots__} | {"path_length": 0})
+    assert codes(make(SUB_CA), SUB_CA, above) == {"path-length"}
+
+
+def test_pointers_that_should_not_be_there_are_found() -> None:
+    silent = Profile(**as_members(DEVICE) | {"names_ocsp": False, "names_crl": False, "names_issuer": False})
+    assert codes(make(DEVICE), silent) == {"information-access", "distribution-point"}
+    assert codes(make(silent), DEVICE) == {"information-access", "distribution-point"}
+    assert codes(make(silent), silent) == set()
+
+
+uri = x509.UniformResourceIdentifier
+
+
+def constrained() -> x509.NameConstraints:
+    found = constraints_of(make(SUB_CA))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        (x509.DNSName("example.com"), True),
+        (x509.DNSName("a.b.example.com"), True),
+        (x509.DNSName("*.example.com"), True),
+        (x509.DNSName("badexample.com"), False),
+        (x509.DNSName("no.example.com"), False),
+        (x509.DNSName("x.no.example.com"), False),
+        (x509.IPAddress(ipaddress.ip_address("192.0.2.200")), True),
+        (x509.IPAddress(ipaddress.ip_address("192.0.3.1")), False),
+        (x509.IPAddress(ipaddress.ip_address("2001:db8::5")), True),
+        (x509.RFC822Name("a@example.com"), True),
+        (x509.RFC822Name("a@mail.example.com"), False),
+        (x509.UniformResourceIdentifier("urn:x:1"), True),
+    ],
+    ids=str,
+)
+def test_what_an_issuer_may_name_is_what_openssl_accepts(name: x509.GeneralName, fits: bool, tmp_path: Path) -> None:
+    """RFC 5280 4.2.1.10; openssl verifies the same names below the same constraints."""
+    names = x509.SubjectAlternativeName([name])
+    assert (not [*constraint_findings(constrained(), subject=x509.Name([]), names=names)]) == fits
+    key = ec.generate_private_key(ec.SECP256R1())
+    middle = make(SUB_CA, public_key=key.public_key())
+    leaf = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(middle.subject).serial_number(5)
+    leaf = leaf.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1)).public_key(key.public_key())
+    leaf = leaf.add_extension(names, critical=True)
+    for file, certificate in (("root", self_signed()), ("middle", middle), ("leaf", certificates.sign(leaf, key))):
+        (tmp_path / file).write_bytes(certificate.public_bytes(Encoding.PEM))
+    said = openssl(
+        "verify", "-attime", str(int(NOW.timestamp()) + 9), "-partial_chain", "-trusted", tmp_path / "middle",
+        tmp_path / "leaf", check=False,
+    )  # fmt: skip
+    assert ("permitted subtree violation" not in said and "excluded subtree violation" not in said) == fits, said
+
+
+def self_signed() -> x509.Certificate:
+    return ca_of().certificate
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "fits"),
+    [
+        (x509.RFC822Name("root@example.com"), x509.RFC822Name("root@example.com"), True),
+        (x509.RFC822Name("root@example.com"), x509.RFC822Name("other@example.com"), False),
+        (x509.RFC822Name(".example.com"), x509.RFC822Name("a@mail.example.com"), True),
+        (
+            x509.UniformResourceIdentifier(".example.com"),
+            x509.UniformResourceIdentifier("https://a.example.com/"),
+            True,
+        ),
+        (x509.UniformResourceIdentifier("example.com"), x509.UniformResourceIdentifier("https://a.example.com"), False),
+        (x509.UniformResourceIdentifier("example.com"), x509.UniformResourceIdentifier("urn:x:1"), False),
+    ],
+)
+def test_mailboxes_and_uris_are_constrained_as_the_rfc_says(
+    base: x509.GeneralName, name: x509.GeneralName, fits: bool
+) -> None:
+    constraints = x509.NameConstraints([base], None)
+    found = [*constraint_findings(constraints, subject=x509.Name([]), names=x509.SubjectAlternativeName([name]))]
+    assert (not found) == fits
+
+
+def test_subjects_are_constrained_too() -> None:
+    acme = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Acme")])
+    pump = x509.Name([*acme, x509.NameAttribute(NameOID.COMMON_NAME, "p")])
+    other = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "p")])
+    constraints = x509.NameConstraints([x509.DirectoryName(acme)], None)
+    assert [*constraint_findings(constraints, subject=pump, names=None)] == []
+    [told] = constraint_findings(constraints, subject=other, names=None)
+    assert (told.code, told.section) == ("name-constraint", "RFC 5280 4.2.1.10")
+
+
+def test_no_end_is_written_as_the_standard_says() -> None:
+    certificate = make(PROFILES["idevid"])
+    assert certificate.not_valid_after_utc == NO_EXPIRY
+    said = openssl("asn1parse", given=certificate.public_bytes(Encoding.PEM))
+    assert "GENERALIZEDTIME   :99991231235959Z" in said
