@@ -20,10 +20,9 @@ UNSTORED_FOR = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeakCertificate:
-    """A good certificate whose key is weak. `weakness` as it stands beside the key."""
+    """A good certificate, or an issuer in use, whose key is weak. `weakness` as it stands beside the key."""
 
-    certificate: str
-    serial: str
+    subject: Subject
     domain: DomainId
     holder: str
     weakness: str
@@ -36,7 +35,6 @@ def find_weak_keys(found: Sequence[WeakCertificate]) -> Iterator[Finding]:
     for each in found:
         groups.setdefault(each.weakness, set()).add((each.domain, each.holder))
     for each in found:
-        subject = Subject(kind="pki.certificate", id=each.certificate, label=each.serial)
         weakness = Weakness.parse(each.weakness)
         if weakness.group:
             others = {
@@ -47,7 +45,7 @@ def find_weak_keys(found: Sequence[WeakCertificate]) -> Iterator[Finding]:
             with_whom = ", ".join(sorted(others)[:5]) or "a key that is in use no longer"
             yield make_finding(
                 "key-shared-factor",
-                subject=subject,
+                subject=each.subject,
                 domain=each.domain,
                 detail=f"The RSA key of {each.holder} shares a prime with {with_whom}: anybody can work out both.",
                 remedy="Revoke it with reason keyCompromise. Make new keys with a good source of random numbers: "
@@ -57,7 +55,7 @@ def find_weak_keys(found: Sequence[WeakCertificate]) -> Iterator[Finding]:
         else:
             yield make_finding(
                 "key-weak",
-                subject=subject,
+                subject=each.subject,
                 domain=each.domain,
                 detail=f"The key of {each.holder} is weak: {weakness.words}.",
                 remedy="Revoke it with reason keyCompromise, and make a new key elsewhere.",

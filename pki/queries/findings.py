@@ -10,6 +10,7 @@ from django.db.models import Count, Min
 
 from kernel.core.findings import Finding, Severity
 from kernel.core.ids import DomainId
+from kernel.core.journal import Subject
 from pki.conf import base_url
 from pki.core.finding_codes import CODES
 from pki.core.freshness_findings import find_in_freshness
@@ -22,8 +23,8 @@ from pki.core.key_findings import (
     find_unstored,
     find_weak_keys,
 )
-from pki.core.values import CertificateState
-from pki.models import Certificate, PublicKeyHolder
+from pki.core.values import CertificateState, IssuerState
+from pki.models import Certificate, Issuer, PublicKeyHolder
 from pki.queries.freshness import list_freshness, list_open_requests
 
 PROBE_KEY = "pki.probe"
@@ -62,7 +63,10 @@ def last_probe() -> Probe | None:
 
 
 def _weak_certificates(*, now: datetime) -> list[WeakCertificate]:
-    """Good certificates of weak keys in every domain, since factors are shared across them; at most MOST_WEAK_KEYS."""
+    """Good certificates of weak keys in every domain, since factors are shared across them; at most MOST_WEAK_KEYS.
+
+    An issuer has no certificate here if it is a root, or another's.
+    """
     weak = {
         sha256: (holder, weakness)
         for sha256, holder, weakness in PublicKeyHolder.objects.exclude(weakness="")
@@ -75,10 +79,9 @@ def _weak_certificates(*, now: datetime) -> list[WeakCertificate]:
         state=CertificateState.ISSUED,
         not_after__gt=now,
     )
-    return [
+    found = [
         WeakCertificate(
-            certificate=str(row.id),
-            serial=row.serial,
+            subject=Subject(kind="pki.certificate", id=str(row.id), label=row.serial),
             domain=DomainId(row.domain_id),
             holder=row.holder,
             weakness=weak[row.public_key_sha256][1],
@@ -86,6 +89,20 @@ def _weak_certificates(*, now: datetime) -> list[WeakCertificate]:
         )
         for row in rows.only("serial", "domain_id", "holder", "public_key_sha256", "not_before").order_by("id")
     ]
+    told = {each.holder for each in found}
+    slugs = {holder.removeprefix("issuer:"): weakness for holder, weakness in weak.values() if holder not in told}
+    issuers = Issuer.objects.filter(slug__in=slugs, not_after__gt=now).exclude(state=IssuerState.RETIRED)
+    found += [
+        WeakCertificate(
+            subject=Subject(kind="pki.issuer", id=str(row.id), label=row.slug),
+            domain=DomainId(row.domain_id),
+            holder=f"issuer:{row.slug}",
+            weakness=slugs[row.slug],
+            not_before=row.not_before,
+        )
+        for row in issuers.defer("der").order_by("id")
+    ]
+    return found
 
 
 def _unstored(domains: Collection[DomainId] | None, *, now: datetime) -> Iterator[Finding]:

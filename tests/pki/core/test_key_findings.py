@@ -8,6 +8,7 @@ import pytest
 
 from kernel.core.findings import Severity
 from kernel.core.ids import DomainId
+from kernel.core.journal import Subject
 from pki.core.finding_codes import CODES
 from pki.core.key_findings import Probe, WeakCertificate, find_in_address, find_unstored, find_weak_keys
 from pki.core.weakness import Weakness
@@ -16,8 +17,7 @@ from tests.cast import NORTH, NOW, SOUTH
 
 def weak(number: int, *, domain: DomainId = NORTH, weakness: str = "shared-factor:aa") -> WeakCertificate:
     return WeakCertificate(
-        certificate=f"c{number}",
-        serial=f"0{number}",
+        subject=Subject(kind="pki.certificate", id=f"c{number}", label=f"0{number}"),
         domain=domain,
         holder=f"device:{number}",
         weakness=weakness,

@@ -21,6 +21,7 @@ from pki.core.values import IssuedCertificate, Issuer
 from pki.core.weak_keys import read_debian_list, use_lists
 from pki.core.weakness import Weakness
 from pki.models import Certificate, PublicKeyHolder
+from pki.models import Issuer as IssuerRow
 from tests.cast import ADA, SOUTH
 from tests.pki.conftest import openssl
 
@@ -169,6 +170,21 @@ def test_unknown_kind_of_key_is_read_from_the_certificate(
     issue("pump-2", keys[1])
     Certificate.objects.update(key_kind="")
     assert services.hunt_weak_keys(actor=ADA, now=now).rsa_keys == 2
+
+
+def test_key_of_a_root_is_looked_at_though_no_certificate_is_on_record(
+    issue: Issue, keys: list[rsa.RSAPrivateKey], root: Issuer, now: datetime
+) -> None:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Weak Root")])
+    builder = x509.CertificateBuilder(name, name, keys[1].public_key(), 7, now, now + timedelta(days=9))
+    weak_root = builder.sign(keys[1], SHA256()).public_bytes(Encoding.DER)
+    IssuerRow.objects.filter(id=root.id).update(der=weak_root)
+    issue("pump-1", keys[0])
+    hunt = services.hunt_weak_keys(actor=ADA, now=now)
+    assert {found.holder for found in hunt.found} == {"device:pump-1", "issuer:north-root"}
+    found = [each for each in queries.PkiFindings().find(domains=None, now=now) if each.code == "key-shared-factor"]
+    assert {each.subject.label for each in found} >= {"north-root"}
+    assert len(found) == 2
 
 
 def test_finding_of_another_domain_names_no_holder(issue: Issue, keys: list[rsa.RSAPrivateKey], now: datetime) -> None:
