@@ -16,6 +16,7 @@ from devices.core.values import DeviceId
 from kernel.conf import master_key
 from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
+from kernel.queries import unknown_master_keys
 
 CONNECTION_PURPOSE = "brokers.connection"
 PROTOCOL_VERSIONS = {"nats": ("3.1.1",), "mosquitto-dynsec": ("3.1.1", "5")}
@@ -71,6 +72,11 @@ def link_to(*, broker: BrokerId) -> BrokerLink:
         raise BrokerNotFound("That broker is no longer registered.")
     opened = master_key().unwrap(bytes(row.connection), purpose=CONNECTION_PURPOSE, context=str(row.id))
     return BrokerLink(broker=row.as_value(), connection=Connection(json.loads(opened)))
+
+
+def unknown_connection_keys() -> set[str]:
+    """The ids (hex) of master keys that brokers' connections hang on, and that are not known here."""
+    return unknown_master_keys(rows=models.Broker.objects.all(), column="connection")
 
 
 def get_plan(*, plan: PlanId, broker: BrokerId) -> Plan:

@@ -124,6 +124,7 @@ WITHOUT_CONSEQUENCE = frozenset(
         "console.application.created",
         "console.application.secret_renewed",
         "console.installation.set_up",
+        "console.master_key.rewrapped",
         "console.operator.changed",
         "console.operator.created",
         "console.operator.role_granted",

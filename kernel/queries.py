@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from kernel.conf import master_key
 from kernel.core.ids import DomainId, EntryId
 from kernel.core.journal import SEAL_PURPOSE, Break, Entry, StepState, seal, verify_chain
-from kernel.core.secrets import MasterKey, name_of_key, same
+from kernel.core.secrets import MasterKey, id_of_key, same
 from kernel.models import JournalEntry, JournalHead, Wakeup
 
 
@@ -180,6 +180,6 @@ def iterate_entries(*, after_seq: int = 0) -> Iterator[Entry]:
 
 
 def unknown_master_keys(*, rows: QuerySet[Any], column: str) -> set[str]:
-    """The master keys that envelopes in this column say they hang on, and that are not known here."""
+    """The ids (hex) of master keys that envelopes in this column hang on, and that are not known here."""
     envelopes = rows.exclude(**{column: None}).order_by().values_list(column, flat=True)
-    return {name_of_key(bytes(envelope)) for envelope in envelopes if not master_key().knows(bytes(envelope))}
+    return {id_of_key(bytes(envelope)) for envelope in envelopes if not master_key().knows(bytes(envelope))} - {""}

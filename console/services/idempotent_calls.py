@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from console.models import IdempotentCall
 from kernel.conf import master_key
 from kernel.core.errors import Conflict, Invalid
+from kernel.services.rewrap_envelopes import Rewrapped, rewrap_envelopes
 
 KEPT_FOR = timedelta(days=1)
 GIVEN_UP_AFTER = timedelta(minutes=2)
@@ -69,6 +70,17 @@ def finish_call(*, key: str, answer: Answer) -> None:
 def drop_call(*, key: str) -> None:
     """Forgets a call that came to nothing, so that it may be tried again."""
     IdempotentCall.objects.filter(key_hash__in=_hashes(key), answer=None).delete()
+
+
+def rewrap_answers() -> Rewrapped:
+    """What became of the kept answers: each is under the present master key. Not to be called in a transaction."""
+    return rewrap_envelopes(
+        place="kept answers",
+        rows=IdempotentCall.objects.all(),
+        column="answer",
+        purpose=PURPOSE,
+        context=lambda row: bytes(row.key_hash).hex(),
+    )
 
 
 def _under_older_key(key: str) -> IdempotentCall | None:

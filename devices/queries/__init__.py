@@ -33,6 +33,7 @@ from devices.queries.enrolment import (
     list_enrolment_profiles,
     list_enrolment_requests,
     list_enrolment_tokens,
+    older_token_ends,
 )
 from devices.queries.subjects import iterate_subjects, subject_of
 
@@ -70,5 +71,6 @@ __all__ = [
     "list_enrolment_requests",
     "list_enrolment_tokens",
     "list_groups",
+    "older_token_ends",
     "subject_of",
 ]

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from devices.core.values import DeviceId, EnrolmentProfileId, EnrolmentRequestId, EnrolmentTokenId, RequestState
 from devices.models import EnrolmentProfile, EnrolmentRequest, EnrolmentToken
+from kernel.conf import master_key
 from kernel.core.ids import DomainId
 
 
@@ -25,6 +26,12 @@ class TokenRow:
     allowed_networks: tuple[str, ...]
     last_used_at: datetime | None
     revoked_at: datetime | None
+
+
+def older_token_ends(*, now: datetime) -> list[datetime]:
+    """When those enrolment tokens end that are good still, and whose hashes hang on an older master key."""
+    rows = EnrolmentToken.objects.filter(expires_at__gt=now, revoked_at=None).values_list("secret_hash", "expires_at")
+    return [ends_at for stored, ends_at in rows if not master_key().current.made(bytes(stored))]
 
 
 def list_enrolment_tokens(*, domains: Collection[DomainId]) -> list[TokenRow]:

@@ -96,12 +96,17 @@ class MasterKey:
     def keyed_hash(self, value: str, *, purpose: str) -> bytes:
         """What is stored of a token, 32 octets: 4 of the key's id, then HMAC-SHA256 cut to 28 (RFC 2104 5)."""
         digest = hmac.digest(self.derive(purpose), value.encode(), "sha256")
-        return self.id[:_MARK_OCTETS] + digest[: 32 - _MARK_OCTETS]
+        return self.mark + digest[: 32 - _MARK_OCTETS]
+
+    @property
+    def mark(self) -> bytes:
+        """How keyed hashes under this key begin."""
+        return self.id[:_MARK_OCTETS]
 
     def made(self, envelope_or_hash: bytes) -> bool:
         """Whether an envelope, or a keyed hash, says that it hangs on this key. No envelope is as short as a hash."""
         if len(envelope_or_hash) == 32:
-            return envelope_or_hash[:_MARK_OCTETS] == self.id[:_MARK_OCTETS]
+            return envelope_or_hash[:_MARK_OCTETS] == self.mark
         return envelope_or_hash[:_HEADER_OCTETS] == _VERSION + self.id
 
 
@@ -134,7 +139,10 @@ class MasterKeys:
         for key in self.all:
             if key.made(envelope):
                 return key.unwrap(envelope, purpose=purpose, context=context)
-        raise WrongKey(f"A stored secret hangs on {name_of_key(envelope)}, which is not known here: {ADVICE}")
+        name = id_of_key(envelope)
+        if not name:
+            raise WrongKey("A stored secret is damaged: restore it from a backup, or make it anew.")
+        raise WrongKey(f"A stored secret hangs on the master key {name}, which is not known here: {ADVICE}")
 
     def rewrap(self, envelope: bytes, *, purpose: str, context: str) -> bytes | None:
         """The same under the current key; None if it is already. Raises WrongKey."""
@@ -160,11 +168,11 @@ class MasterKeys:
 ADVICE = "start with it as GATEHOUSE_MASTER_KEY, or among GATEHOUSE_MASTER_KEY_PREVIOUS."
 
 
-def name_of_key(envelope: bytes) -> str:
-    """The master key that the envelope says it hangs on, as people are told."""
+def id_of_key(envelope: bytes) -> str:
+    """The id of the master key that the envelope says it hangs on, as hex; empty if it is no envelope."""
     if envelope[:1] != _VERSION or len(envelope) < _HEADER_OCTETS + _NONCE_OCTETS:
-        return "no master key, since it is damaged,"
-    return f"the master key {envelope[1:_HEADER_OCTETS].hex()}"
+        return ""
+    return envelope[1:_HEADER_OCTETS].hex()
 
 
 class Hidden:

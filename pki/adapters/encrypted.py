@@ -9,7 +9,7 @@ from pki.core.keys import SigningKey, generate_key, key_from_der, key_to_der
 from pki.core.ports import KeptKey
 from pki.core.values import Custody, KeyAlgorithm, KeyId
 
-_PURPOSE = "pki.key"
+PURPOSE = "pki.key"
 
 
 class EncryptedKeys:
@@ -28,6 +28,10 @@ class EncryptedKeys:
         """The key in the envelope. Raises WrongKey."""
         return open_key(kept.id, kept.wrapped or b"")
 
+    def envelope(self, kept: KeptKey) -> bytes | None:
+        """What the row has."""
+        return kept.wrapped
+
     def rewrap(self, kept: KeptKey) -> KeptKey | None:
         """The same under the present master key, or None if it is already. Raises WrongKey."""
         fresh = rewrap_key(kept.id, kept.wrapped or b"")
@@ -39,14 +43,14 @@ class EncryptedKeys:
 
 def seal_key(id: KeyId, key: SigningKey) -> bytes:
     """The envelope of a key, which opens under this id alone. Raises KeyStays."""
-    return master_key().wrap(key_to_der(key), purpose=_PURPOSE, context=str(id))
+    return master_key().wrap(key_to_der(key), purpose=PURPOSE, context=str(id))
 
 
 def open_key(id: KeyId, envelope: bytes) -> SigningKey:
     """The key in an envelope. Raises WrongKey."""
-    return key_from_der(master_key().unwrap(envelope, purpose=_PURPOSE, context=str(id)))
+    return key_from_der(master_key().unwrap(envelope, purpose=PURPOSE, context=str(id)))
 
 
 def rewrap_key(id: KeyId, envelope: bytes) -> bytes | None:
     """The envelope under the present master key, or None if it is already. Raises WrongKey."""
-    return master_key().rewrap(envelope, purpose=_PURPOSE, context=str(id))
+    return master_key().rewrap(envelope, purpose=PURPOSE, context=str(id))

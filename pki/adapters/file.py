@@ -31,6 +31,10 @@ class FileKeys:
         """The key in the file. Raises WrongKey, KeyGone."""
         return open_key(kept.id, _read(_path_of(kept)))
 
+    def envelope(self, kept: KeptKey) -> bytes | None:
+        """What the file has. Raises KeyGone."""
+        return _read(_path_of(kept))
+
     def rewrap(self, kept: KeptKey) -> KeptKey | None:
         """The same, its file replaced by one under the present master key; None if it is already.
 

@@ -58,6 +58,10 @@ class KeyPlace(Protocol):
         """The key, to sign with. Raises WrongKey, KeyGone, Unavailable."""
         ...
 
+    def envelope(self, kept: KeptKey) -> bytes | None:
+        """What the key is wrapped in; None if it hangs on no master key. Raises KeyGone."""
+        ...
+
     def rewrap(self, kept: KeptKey) -> KeptKey | None:
         """The same key under the present master key; None if it is already, or is under none. Raises as `open`."""
         ...

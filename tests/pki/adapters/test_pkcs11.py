@@ -47,7 +47,8 @@ def test_openssl_verifies_what_the_token_signed(algorithm: KeyAlgorithm, token: 
     (tmp_path / "text").write_bytes(b"to be signed")
     (tmp_path / "signature").write_bytes(sign(key, b"to be signed"))
     digest = [] if algorithm is KeyAlgorithm.ED25519 else ["-digest", "sha384" if "384" in algorithm else "sha256"]
-    files = ["-inkey", tmp_path / "key.pem", "-in", tmp_path / "text", "-sigfile", tmp_path / "signature"]
+    files: list[str | Path] = ["-inkey", tmp_path / "key.pem", "-in", tmp_path / "text"]
+    files += ["-sigfile", tmp_path / "signature"]
     assert "Verified" in openssl("pkeyutl", "-verify", "-pubin", "-rawin", *files, *digest)
 
 
