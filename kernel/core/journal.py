@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +23,7 @@ from kernel.core.ids import DomainId, EntryId, new_id
 GENESIS = b"\x00" * 32
 SEAL_PURPOSE = "kernel.journal.seal"
 LABEL_CHARACTERS = 255
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Unstorable(Invalid):
@@ -166,7 +168,7 @@ def _canonical(value: Any) -> Any:
 def require_storable(value: Any) -> None:
     """Refuses NUL and lone surrogates in any text of a JSON value. Raises Unstorable."""
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if _UNSTORABLE.search(value):
             raise Unstorable(f"Leave NUL and half characters out of {value[:40]!r}.")
     elif isinstance(value, Mapping):
         require_storable([*value.keys(), *value.values()])

@@ -13,6 +13,7 @@ from kernel.core.actor import Actor
 from kernel.core.ids import DomainId
 from kernel.core.journal import GENESIS, SEAL_PURPOSE, Change, Entry, Subject, chain, require_storable, seal
 from kernel.models import JournalEntry, JournalHead, Wakeup
+from kernel.services.insert_rows import insert_rows
 from kernel.services.send_wakeups import RESEND_AFTER, send_all
 
 
@@ -47,7 +48,7 @@ def record_many(*, changes: Sequence[Change], actor: Actor, now: datetime) -> li
         require_storable([change.before, change.after, change.note, change.subject.label])
     head = _locked_head()
     entries = chain(changes, actor=actor, at=now, seq=head.seq, digest=bytes(head.digest))
-    JournalEntry.objects.bulk_create(map(_row_of, entries))
+    insert_rows([_row_of(entry) for entry in entries])
     head.seq, head.digest = entries[-1].seq, entries[-1].digest
     head.seal = seal(master_key().derive(SEAL_PURPOSE), seq=head.seq, digest=entries[-1].digest)
     head.save(force_update=True)

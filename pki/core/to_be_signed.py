@@ -18,8 +18,9 @@ from pki.core.profile import Profile
 from pki.core.values import SerialNumber
 
 _VERSION_3 = der.explicit(0, der.integer(2))
-_SUBJECT_KEY_ID = ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string
-_ALTERNATIVE_NAME = ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string
+_SUBJECT_KEY_ID = der.oid(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string)
+_ALTERNATIVE_NAME = der.oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
+_CRITICAL = der.tlv(der.BOOLEAN, b"\xff")
 _NO_SIGNATURE = der.bit_string(bytes(64))
 
 
@@ -48,10 +49,12 @@ class Form:
         """The DER of a TBSCertificate (RFC 5280 4.1). Raises BadName, MissingVariable, KeyNotAccepted."""
         check_key_family(self.profile, public_key)
         subject = subject_of(self.profile, names.variables)
-        extensions = [self._extensions, der.extension(_SUBJECT_KEY_ID, der.octet_string(key_identifier(public_key)))]
+        key_id = der.octet_string(der.octet_string(key_identifier(public_key)))
+        extensions = [self._extensions, der.sequence(_SUBJECT_KEY_ID, key_id)]
         if alternatives := alternative_names_of(self.profile, names):
-            encoded = x509.SubjectAlternativeName(alternatives).public_bytes()
-            extensions.append(der.extension(_ALTERNATIVE_NAME, encoded, critical=not self.profile.subject_parts))
+            encoded = der.octet_string(x509.SubjectAlternativeName(alternatives).public_bytes())
+            critical = b"" if self.profile.subject_parts else _CRITICAL
+            extensions.append(der.sequence(_ALTERNATIVE_NAME, critical, encoded))
         return der.sequence(
             _VERSION_3,
             der.integer(serial),

@@ -4,6 +4,7 @@ from pki.services.abandon_unsigned import abandon_unsigned
 from pki.services.confirm_revocation import confirm_revocation
 from pki.services.hunt_weak_keys import FoundKey, Hunt, hunt_weak_keys
 from pki.services.issue_certificate import issue_certificate
+from pki.services.issue_certificates import IssuanceRequest, Refusal, issue_certificates
 from pki.services.issuers import (
     abandon_unclaimed,
     cancel_issuer_request,
@@ -44,7 +45,9 @@ __all__ = [
     "BulkRevocation",
     "FoundKey",
     "Hunt",
+    "IssuanceRequest",
     "Preview",
+    "Refusal",
     "abandon_unclaimed",
     "abandon_unsigned",
     "cancel_issuer_request",
@@ -65,6 +68,7 @@ __all__ = [
     "import_signatures",
     "install_issuer",
     "issue_certificate",
+    "issue_certificates",
     "order_crl",
     "order_cross_certificate",
     "order_issuing_ca",

@@ -13,17 +13,17 @@ from datetime import datetime
 from uuid import UUID
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from django.db import connection, transaction
 
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, DomainError, Unavailable
 from kernel.core.ids import DomainId
 from kernel.core.journal import Change, Subject
-from kernel.services import record_many
+from kernel.services import insert_rows, record_many
 from pki.core import keys
 from pki.core.csr import WeakKey
 from pki.core.keys import SigningKey
+from pki.core.signatures import is_signed_by
 from pki.core.values import CertificateState
 from pki.core.weakness import Weakness
 from pki.models import Certificate, PublicKeyHolder
@@ -71,7 +71,7 @@ def _write(drafts: Sequence[Draft]) -> Faults:
     """Binds the keys and writes the rows, all but those that it returns."""
     with transaction.atomic():
         faults = _bind_keys([draft.row for draft in drafts])
-        Certificate.objects.bulk_create(draft.row for draft in drafts if draft.row.id not in faults)
+        insert_rows([draft.row for draft in drafts if draft.row.id not in faults])
     return faults
 
 
@@ -80,9 +80,7 @@ def _bind_keys(rows: Sequence[Certificate]) -> Faults:
     first: dict[str, str] = {}
     for row in rows:
         first.setdefault(row.public_key_sha256, row.holder)
-    PublicKeyHolder.objects.bulk_create(
-        [PublicKeyHolder(public_key_sha256=key, holder=first[key]) for key in sorted(first)], ignore_conflicts=True
-    )
+    insert_rows([PublicKeyHolder(public_key_sha256=key, holder=first[key]) for key in sorted(first)], ignore_known=True)
     bound = {row.public_key_sha256: row for row in PublicKeyHolder.objects.filter(public_key_sha256__in=[*first])}
     found = ((row.id, _fault_of(bound[row.public_key_sha256], row.holder)) for row in rows)
     return {id: fault for id, fault in found if fault}
@@ -123,10 +121,8 @@ def check_octets(der: bytes, *, to_be_signed: bytes, issuer: x509.Certificate) -
     parsed = x509.load_der_x509_certificate(der)
     if parsed.tbs_certificate_bytes != to_be_signed:
         raise MissignedError("something else was signed than was linted")
-    try:
-        parsed.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError) as error:
-        raise MissignedError("the issuer's certificate does not verify what its key signed") from error
+    if not is_signed_by(issuer.public_key(), signature=parsed.signature, octets=to_be_signed):
+        raise MissignedError("the issuer's certificate does not verify what its key signed")
 
 
 def _store(signed: Sequence[Certificate], faults: Faults, *, actor: Actor, now: datetime) -> None:
