@@ -119,6 +119,16 @@ def retire_profile(
         )
 
 
+_GIVEN = {
+    "device": frozenset({"auth_id", "domain", "id"}),
+    "broker-server": frozenset({"common_name"}),
+    "ocsp-signer": frozenset({"common_name"}),
+    "issuing-ca": frozenset({"common_name"}),
+    "root": frozenset({"common_name"}),
+}
+"""The variables that those have whom Gatehouse itself asks for; a profile that wants others could make nothing."""
+
+
 def _check_purpose(profile: Profile) -> None:
     """What stands above others stays what it is: a profile of another name makes no OCSP signer."""
     built_in = PROFILES.get(profile.name)
@@ -129,6 +139,11 @@ def _check_purpose(profile: Profile) -> None:
         raise _refused("/ocsp_no_check", "Nobody asks OCSP about who signs its answers: say true.")
     if built_in and built_in.is_ca != profile.is_ca:
         raise _refused("/is_ca", f"The profile {profile.name} makes {'CAs' if built_in.is_ca else 'no CAs'}.")
+    if built_in and built_in.signs_for_issuer and not profile.key_families >= built_in.key_families:
+        raise _refused("/key_families", "The sort of key is chosen with the issuer here: accept every one.")
+    if unknown := profile.variables - _GIVEN.get(profile.name, profile.variables):
+        have = ", ".join(f"${{{name}}}" for name in sorted(_GIVEN[profile.name]))
+        raise _refused("", f"The profile {profile.name} has the variables {have}, and not ${{{min(unknown)}}}.")
 
 
 def _refused(pointer: str, detail: str) -> BadProfile:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from kernel.core.errors import DomainError
 from kernel.core.ids import new_id
 from kernel.queries import list_entries
 from pki import queries, services
+from pki.core.certificates import BadName, KeyNotAccepted
 from pki.core.profile_documents import BadProfile, profile_document
 from pki.core.profiles import PROFILES, UnknownProfile
-from pki.core.values import Issuer
+from pki.core.values import IssuedCertificate, Issuer
 from pki.models import Certificate, ProfileVersion
 from pki.services import profiles as saving
 from pki.services.profiles import BadProfileName, ProfileChanged, ProfileNameTaken, UnsoundProfile
 from tests.cast import ADA, NORTH, SOUTH
-from tests.pki.conftest import openssl
+from tests.pki.conftest import make_csr, openssl
 
 PUMP: dict[str, Any] = {
     "validity": {"days": 30},
@@ -127,6 +131,7 @@ def test_a_name_that_can_not_stand_in_urls_is_refused(name: str, now: datetime) 
         ("ocsp-signer", {}, "/extended_key_usage"),
         ("ocsp-signer", {"extended_key_usage": ["OCSPSigning"]}, "/ocsp_no_check"),
         ("root", {}, "/is_ca"),
+        ("device", {"subject": [{"attribute": "CN", "value": "${colour}"}]}, ""),
         ("device", {"is_ca": True, "key_usage": ["keyCertSign"], "extended_key_usage": []}, "/is_ca"),
     ],
 )
@@ -151,6 +156,84 @@ def test_a_profile_that_would_make_wrong_certificates_is_refused(
     with pytest.raises(UnsoundProfile, match=told):
         save(now, document=PUMP | changed)
     assert not ProfileVersion.objects.exists()
+
+
+def test_who_signs_for_a_ca_takes_every_key_that_a_ca_may_have(now: datetime) -> None:
+    for name in ("root", "issuing-ca", "ocsp-signer"):
+        document = profile_document(PROFILES[name])
+        assert save(now, name, document | {"backdate_seconds": 60}).profile.version == 1
+        with pytest.raises(BadProfile) as caught:
+            save(now, name, document | {"key_families": ["ecdsa-p256"]})
+        assert [error.pointer for error in caught.value.errors] == ["/key_families"]
+
+
+@pytest.fixture
+def issue(ca: Issuer, now: datetime, tmp_path: Path) -> Callable[..., IssuedCertificate]:
+    def do(profile: str, *, name: str = "p-1", options: tuple[str, ...] = (), **rest: Any) -> IssuedCertificate:
+        asked: dict[str, Any] = {
+            "issuer": ca.id, "profile": profile, "csr": make_csr(tmp_path, name, *options), "holder": f"service:{name}",
+            "variables": {"auth_id": name, "domain": "north", "id": "1"}, "actor": ADA, "now": now,
+        }  # fmt: skip
+        return services.issue_certificate(**asked | rest)
+
+    return do
+
+
+def test_a_certificate_keeps_the_version_that_it_was_made_with(now: datetime, issue: Any) -> None:
+    save(now)
+    first = issue("pump")
+    save(now, document=PUMP | {"validity": {"days": 2}, "policies": [{"oid": "1.3.6.1.4.1.32473.1"}]})
+    second = issue("pump", name="p-2")
+    services.retire_profile(domain=NORTH, name="pump", actor=ADA, now=now)
+    kept = [queries.get_certificate(id=each.id) for each in (first, second)]
+    assert [(each.profile, each.profile_version) for each in kept] == [("pump", 1), ("pump", 2)]
+    lives = [each.not_after - now.replace(microsecond=0) for each in kept]
+    assert lives == [timedelta(days=30), timedelta(days=2)]
+    with pytest.raises(UnknownProfile):
+        issue("pump", name="p-3")
+
+
+def test_a_certificate_by_an_own_profile_is_what_openssl_reads(now: datetime, issue: Any) -> None:
+    save(now, document=PUMP | {"policies": [{"oid": "1.3.6.1.4.1.32473.1", "cps": "https://pki.example/cps"}]})
+    issued = issue("pump")
+    assert issued.subject == "CN=p-1,O=Acme"
+    text = openssl("x509", "-noout", "-text", given=issued.pem.encode())
+    assert "Subject: O = Acme, CN = p-1" in text
+    assert "DNS:p-1.pumps.example" in text
+    assert "Policy: 1.3.6.1.4.1.32473.1\n                  CPS: https://pki.example/cps" in text
+
+
+def test_names_of_a_request_count_as_far_as_the_profile_takes_them(now: datetime, issue: Any, tmp_path: Path) -> None:
+    patterns = ["${auth_id}.pumps.example", "*.mq.example"]
+    save(now, document=PUMP | {"alternative_names": [], "requestable": [{"kind": "dns", "patterns": patterns}]})
+    extra = ("-newkey", "ed25519", "-addext", "subjectAltName=DNS:p-1.pumps.example,DNS:a.b.mq.example,IP:192.0.2.1")
+    assert names_of(issue("pump", options=extra)) == "DNS:p-1.pumps.example, DNS:a.b.mq.example"
+    for refused in ("p-2.pumps.example", "mq.example", "evil-mq.example", "p-1.pumps.example.org"):
+        with pytest.raises(BadName, match="does not allow the DNS name"):
+            issue("pump", options=(*extra[:3], f"subjectAltName=DNS:{refused}"))
+    with pytest.raises(BadName, match="takes no IP address"):
+        issue("pump", ip_addresses=["192.0.2.1"])
+    assert names_of(issue("device", name="d", options=extra)) == "URI:urn:gatehouse:north:device:1"
+
+
+def names_of(issued: IssuedCertificate) -> str:
+    said = openssl("x509", "-noout", "-ext", "subjectAltName", given=issued.pem.encode())
+    return said.splitlines()[1].strip()
+
+
+def test_a_profile_says_which_keys_it_takes(now: datetime, issue: Any) -> None:
+    save(now, document=PUMP | {"key_families": ["rsa"], "rsa_bits": 3_072, "key_usage": ["keyEncipherment"]})
+    for options in ((), ("-newkey", "rsa:2048")):
+        with pytest.raises(KeyNotAccepted, match="use rsa of 3072 bits"):
+            issue("pump", options=options)
+    assert issue("pump", options=("-newkey", "rsa:3072")).profile == "pump"
+
+
+def test_nobody_asks_for_a_ca(issue: Any) -> None:
+    for name in ("issuing-ca", "ocsp-signer", "root"):
+        with pytest.raises(DomainError) as caught:
+            issue(name, variables={"common_name": "x"})
+        assert caught.value.code == "profile-not-for-requests"
 
 
 def test_saving_and_retiring_stand_in_the_journal(now: datetime) -> None:
