@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pki.core import der
@@ -114,26 +116,26 @@ def _extensions(cursor: _Cursor) -> dict[bytes, tuple[bool, bytes]]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryCount:
-    """How many entries there are, and how many of them have a serial number that an earlier one has."""
-
-    entries: int
-    repeated: int
+# An entry as we make them: a serial number of 20 octets, behind a length of one octet, and the date.
+_OUR_ENTRY = re.compile(rb"\x30[\x24-\x7f]\x02\x14(.{20})[\x17\x18][\x0d\x0f]", re.DOTALL)
 
 
-def count_entries(reading: CrlReading) -> EntryCount:
-    """Counts over the serial numbers alone. Raises MalformedDerError."""
+def count_repeated(reading: CrlReading, *, entries: int) -> int:
+    """How many of the entries have a serial number that an earlier one has. Raises MalformedDerError.
+
+    `entries` is how many there are. By pattern if it finds as many; else entry by entry, which takes twice as long.
+    """
+    begin, end = reading.entries
+    serials = _OUR_ENTRY.findall(reading.octets, begin, end)
+    if len(serials) != entries:
+        serials = list(_serials(reading))
+    return len(serials) - len(set(serials))
+
+
+def _serials(reading: CrlReading) -> Iterator[bytes]:
     octets, (at, end) = reading.octets, reading.entries
-    seen: set[bytes] = set()
-    count = 0
     while at < end:
-        size, serial = octets[at + 1], at + 4
-        if octets[at] != der.SEQUENCE or size >= _SHORT or octets[at + 2] != der.INTEGER:
+        if octets[at] != der.SEQUENCE or octets[at + 1] >= _SHORT or octets[at + 2] != der.INTEGER:
             raise der.MalformedDerError("an entry of a CRL that is none")
-        seen.add(octets[serial : serial + octets[at + 3]])
-        at += size + 2
-        count += 1
-    if at != end:
-        raise der.MalformedDerError("an entry of a CRL that ends beyond it")
-    return EntryCount(entries=count, repeated=count - len(seen))
+        yield octets[at + 4 : at + 4 + octets[at + 3]]
+        at += octets[at + 1] + 2

@@ -5,6 +5,22 @@ import pki.core.values
 from django.db import migrations, models
 
 
+# An index that holds all that a CRL is made of, since the rows beside it are twenty times as long; and CRLs are stored as
+# they are, since to compress 50 MB takes longer than to build them.
+CRLS = {
+    'postgresql': (
+        'CREATE INDEX pki_certificate_crl ON pki_certificate (issuer_id, shard) '
+        'INCLUDE (state, not_after, changed_revision, crl_entry) WHERE crl_entry IS NOT NULL',
+        'ALTER TABLE pki_crl ALTER COLUMN der SET STORAGE EXTERNAL',
+    ),
+}
+
+
+def make_crls_fast(apps, schema_editor):
+    for statement in CRLS.get(schema_editor.connection.vendor, ()):
+        schema_editor.execute(statement)
+
+
 class Migration(migrations.Migration):
 
     initial = True
@@ -196,10 +212,7 @@ class Migration(migrations.Migration):
             model_name='certificate',
             index=models.Index(condition=models.Q(('changed_revision__isnull', False)), fields=['issuer', 'changed_revision'], name='pki_certificate_changed'),
         ),
-        migrations.AddIndex(
-            model_name='certificate',
-            index=models.Index(condition=models.Q(('crl_entry__isnull', False)), fields=['issuer', 'shard'], name='pki_certificate_shard'),
-        ),
+        migrations.RunPython(make_crls_fast, migrations.RunPython.noop),
         migrations.AddIndex(
             model_name='certificate',
             index=models.Index(fields=['domain_id', 'not_after'], name='pki_certificate_ends'),

@@ -88,9 +88,7 @@ class Certificate(models.Model):
                 name="pki_certificate_changed",
                 condition=Q(changed_revision__isnull=False),
             ),
-            models.Index(
-                fields=["issuer", "shard"], name="pki_certificate_shard", condition=Q(crl_entry__isnull=False)
-            ),
+            # On PostgreSQL there is one more, pki_certificate_crl, that holds all a CRL is made of: see the migration.
             models.Index(fields=["domain_id", "not_after"], name="pki_certificate_ends"),
             models.Index(fields=["issuer", "not_after"], name="pki_certificate_good", condition=Q(state="issued")),
             models.Index(

@@ -10,11 +10,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pki.core import der
 from pki.core.crl import CrlFacts, build_crl, encode_entry
 from pki.core.crl_lint import CrlLintFailure, check_crl, find_faults
-from pki.core.crl_reading import count_entries, read_crl
+from pki.core.crl_reading import count_repeated, read_crl
 from pki.core.keys import generate_key, wrap_signed
 from pki.core.values import KeyAlgorithm, ReasonCode
 from tests.pki.core.making import NOW, make_ca
@@ -151,10 +153,10 @@ def test_the_failure_names_every_fault() -> None:
         check_crl(crl(entries=[entry(1), entry(1)]), facts=FULL, entries=1, issuer=KEY)
 
 
-def test_entries_are_counted_where_they_stand() -> None:
-    listed = [entry(serial) for serial in (1, 127, 128, 1 << 158)]
-    reading = read_crl(crl(entries=listed))
+@settings(deadline=None)
+@given(st.lists(st.integers(1, (1 << 159) - 1) | st.integers(1 << 158, (1 << 158) + 3), max_size=30))
+def test_repeated_serial_numbers_of_any_length_are_counted(serials: list[int]) -> None:
+    reading = read_crl(crl(entries=[entry(serial) for serial in serials]))
     begin, end = reading.entries
-    assert reading.octets[begin:end] == b"".join(listed)
-    counted = count_entries(reading)
-    assert (counted.entries, counted.repeated) == (4, 0)
+    assert reading.octets[begin:end] == b"".join(entry(serial) for serial in serials)
+    assert count_repeated(reading, entries=len(serials)) == len(serials) - len(set(serials))
