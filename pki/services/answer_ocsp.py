@@ -7,11 +7,14 @@ again when it is older than a third of a second: so a revocation shows within a 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from typing import TypeVar
 
 from django.db import Error as DatabaseFault
+from django.db import close_old_connections
 
 from pki.conf import ocsp_retention
 from pki.core.bounded_cache import BoundedCache
@@ -34,10 +37,14 @@ from pki.services.ocsp_knowledge import Knowledge, NoSigner, NotResponsible, Sig
 
 log = logging.getLogger(__name__)
 
+Read = TypeVar("Read")
+
 VALID_FOR = timedelta(hours=1)
 RENEWED_AFTER = timedelta(minutes=30)
 PREPARED_UNTIL = timedelta(minutes=15)  # before the end of a prepared answer: from then on one is signed when asked
 FRESH_FOR = timedelta(seconds=0.3)
+YOUNG_FOR = timedelta(seconds=0.6)  # what is older is answered with only if it can not be read again
+LONGEST_WAIT_SECONDS = 2.0
 MAX_CACHED_OCTETS = 16 << 20
 MAX_KEY_OCTETS = 300  # a request about one certificate has 200 at most, unless somebody pads it
 
@@ -79,7 +86,7 @@ class Responder:
         default_factory=lambda: BoundedCache(MAX_CACHED_OCTETS, weigh=lambda kept: len(kept.answer.der) + 1_000)
     )
     _read_again_at: dict[str, datetime] = field(default_factory=dict)
-    _reading: Lock = field(default_factory=Lock)
+    _reading: dict[str, Lock] = field(default_factory=dict)
 
     def answer(self, slug: str, octets: bytes, *, now: datetime) -> OcspAnswer | None:
         """The answer of the issuer `slug` to an OCSPRequest in DER, or None if there is no such issuer."""
@@ -136,9 +143,22 @@ class Responder:
         known = self._known.get(slug)
         if known is None:
             return self._learn(slug, None, now=now)
-        fresh = timedelta(0) <= now - known.read_at < FRESH_FOR
-        if fresh or now < self._read_again_at.get(slug, now) or not self._reading.acquire(blocking=False):
+        age = now - known.read_at
+        if timedelta(0) <= age < FRESH_FOR or now < self._read_again_at.get(slug, now):
+            return known
+        reading = self._reading.setdefault(slug, Lock())
+        is_young = timedelta(0) <= age < YOUNG_FOR
+        if not reading.acquire(timeout=0 if is_young else LONGEST_WAIT_SECONDS):
             return known  # the last: it is being read by another thread at this moment
+        try:
+            return self._look_again(slug, known, now=now)
+        finally:
+            reading.release()
+
+    def _look_again(self, slug: str, known: Knowledge, *, now: datetime) -> Knowledge | None:
+        latest = self._known.get(slug, known)
+        if latest is not known or now < self._read_again_at.get(slug, now):
+            return latest  # another thread read it, or could not, while this one waited
         try:
             return self._learn(slug, known, now=now)
         except (DatabaseFault, NoSigner):
@@ -146,15 +166,22 @@ class Responder:
                 raise
             self._read_again_at[slug] = now + FRESH_FOR
             return known  # answers go on from what was known then, and say so in thisUpdate
-        finally:
-            self._reading.release()
 
     def _learn(self, slug: str, known: Knowledge | None, *, now: datetime) -> Knowledge | None:
-        fresh = learn(slug, known, now=now)
+        fresh = _with_database(lambda: learn(slug, known, now=now))
         self._read_again_at.pop(slug, None)
         if fresh is not None:
             self._known[slug] = fresh
         return fresh
+
+
+def _with_database(read: Callable[[], Read]) -> Read:
+    """What is read, at the second try if the first found that this thread's connection has broken meanwhile."""
+    try:
+        return read()
+    except DatabaseFault:
+        close_old_connections()
+        return read()
 
 
 def _prepared(known: Knowledge, octets: bytes, *, now: datetime) -> OcspAnswer | None:
@@ -180,7 +207,7 @@ def _standing(known: Knowledge, serial: int) -> Standing | None:
         return None
     standing, revision = known.index.find(serial), known.revision
     if standing is None:
-        standing = read_standing(known.issuer_id, serial)
+        standing = _with_database(lambda: read_standing(known.issuer_id, serial))
         if standing is not None:
             known.index.remember(serial, standing, revision=revision)
     return standing

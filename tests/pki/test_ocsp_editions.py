@@ -18,7 +18,7 @@ from pki import services
 from pki.core.crl import encode_entry
 from pki.core.ocsp_edition import Edition
 from pki.core.ocsp_request import build_request
-from pki.core.values import CertificateState, Issuer, KeyAlgorithm, ReasonCode
+from pki.core.values import CertificateId, CertificateState, Issuer, KeyAlgorithm, ReasonCode
 from pki.models import Certificate
 from pki.services import answer_ocsp
 from pki.services import ocsp_editions as preparing
@@ -156,8 +156,8 @@ def test_a_revocation_since_the_edition_counts_and_so_does_a_release(
     responder = Responder()
     good, held = (Certificate.objects.get(serial=f"{serials[name]:x}") for name in ("good-5", "held"))
     assert ask(responder, ca, serials["good-5"], now).certificate_status is ocsp.OCSPCertStatus.GOOD
-    services.revoke_certificate(certificate=good.id, reason=ReasonCode.SUPERSEDED, actor=ADA, now=now)
-    services.release_certificate(certificate=held.id, actor=ADA, now=now)
+    services.revoke_certificate(certificate=CertificateId(good.id), reason=ReasonCode.SUPERSEDED, actor=ADA, now=now)
+    services.release_certificate(certificate=CertificateId(held.id), actor=ADA, now=now)
     later = now + timedelta(seconds=0.31)
     assert ask(responder, ca, serials["good-5"], later).certificate_status is ocsp.OCSPCertStatus.REVOKED
     assert ask(responder, ca, serials["held"], later).certificate_status is ocsp.OCSPCertStatus.GOOD
@@ -244,7 +244,7 @@ def test_answers_of_a_signer_that_was_revoked_are_not_served(ca: Issuer, serials
     responder = Responder()
     [before] = ask(responder, ca, serials["good-1"], now).certificates
     signer = Certificate.objects.get(issuer_id=ca.id, profile="ocsp-signer")
-    services.revoke_certificate(certificate=signer.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=now)
+    services.revoke_certificate(certificate=CertificateId(signer.id), reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=now)
     services.ensure_ocsp_signer(issuer=ca.id, now=now)
     [after] = ask(responder, ca, serials["good-1"], now + timedelta(seconds=1)).certificates
     assert before.serial_number == int(signer.serial, 16)

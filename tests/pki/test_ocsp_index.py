@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Event
 
 import pytest
+from cryptography import x509
 
 from pki import services
 from pki.core.ocsp_edition import Standing, key_of
+from pki.core.ocsp_request import build_request
 from pki.core.values import CertificateState, IssuedCertificate, Issuer, ReasonCode
 from pki.models import Certificate
 from pki.models import Issuer as IssuerRow
-from pki.services import ocsp_index
+from pki.services import answer_ocsp, ocsp_index
+from pki.services.answer_ocsp import Responder
 from pki.services.ocsp_index import IssuerIndex, read_standing
+from pki.services.ocsp_knowledge import Knowledge
 from tests.cast import ADA
 from tests.pki.conftest import IssueDevice
 
@@ -107,3 +115,24 @@ def test_a_serial_of_another_issuer_is_not_found(root: Issuer, ca: Issuer, now: 
     assert index.find(ca.serial) is None
     assert IssuerIndex.open(root.id, revision=0).keep_up(now=now).find(ca.serial) is not None
     assert key_of(ca.serial)[-1] == 20
+
+
+def test_nobody_is_answered_from_old_knowledge_while_another_thread_reads(
+    ca: Issuer, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responder, octets = Responder(), build_request(issuer=x509.load_der_x509_certificate(ca.certificate_der), serial=77)
+    responder.answer(ca.slug, octets, now=now)
+    later, begun = now + timedelta(seconds=5), Event()
+
+    def learn_slowly(slug: str, known: Knowledge, *, now: datetime) -> Knowledge:
+        begun.set()
+        time.sleep(0.3)
+        return replace(known, read_at=now, revision=9)
+
+    monkeypatch.setattr(answer_ocsp, "learn", learn_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(responder._look_at, ca.slug, now=later)
+        assert begun.wait(5)
+        second = pool.submit(responder._look_at, ca.slug, now=later)
+        found = [each.result() for each in (first, second)]
+    assert [each.revision for each in found if each] == [9, 9]

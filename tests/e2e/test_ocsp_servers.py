@@ -1,0 +1,181 @@
+"""OCSP where it counts: in several web processes, without a database, and asked by nginx and NATS about clients."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cryptography.x509 import ocsp
+
+from tests.e2e.house import free_port
+from tests.e2e.ocsp_house import Leaf, OcspHouse, away, end_postgresql, ocsp_house
+from tests.servers import is_open, program, running_postgresql, wait_until
+
+pytestmark = pytest.mark.e2e
+
+GOOD, REVOKED = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED
+SUCCESSFUL, TRY_LATER = ocsp.OCSPResponseStatus.SUCCESSFUL, ocsp.OCSPResponseStatus.TRY_LATER
+AT_ONCE = 16
+NATS_SERVER = str(Path(sys.executable).parent / "nats-server")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OcspHouse]:
+    """An installation with two web processes."""
+    with running_postgresql() as url:
+        with ocsp_house(tmp_path_factory.mktemp("ocsp"), url, workers=2) as found:
+            yield found
+        end_postgresql()
+
+
+def ask_all(house: OcspHouse, leaves: list[Leaf]) -> list[ocsp.OCSPResponse]:
+    """Each on a connection of its own, many at once."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [*pool.map(lambda leaf: house.ask(leaf.certificate.serial_number), leaves)]
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_revocation_shows_within_a_second_in_each_web_process(prepared: bool, two: OcspHouse, tmp_path: Path) -> None:
+    [leaf] = two.issue(tmp_path)
+    if prepared:
+        assert two.prepare() == "finished"
+    serial = leaf.certificate.serial_number
+    with ThreadPoolExecutor(5) as pool:
+        revoking = pool.submit(two.revoke, leaf)
+        last_good, since, ends_at = 0.0, 0.0, time.time() + 60
+        while not since or time.time() < since + 2:
+            asked_at = time.time()
+            statuses = {each.certificate_status for each in pool.map(lambda _: two.ask(serial), range(4))}
+            last_good = asked_at if GOOD in statuses else last_good
+            since = revoking.result() if revoking.done() else 0.0
+            assert time.time() < ends_at
+    assert statuses == {REVOKED}
+    assert last_good - since < 1
+
+
+def test_every_certificate_is_answered_while_the_database_is_away(two: OcspHouse, tmp_path: Path) -> None:
+    leaves = two.issue(tmp_path, 40)
+    for _ in range(60):  # each process has caught up with what was issued, ten seconds ago at most
+        two.ask(leaves[0].certificate.serial_number)
+        time.sleep(0.25)
+    with away(two.house.servers["DATABASE_URL"]):
+        for _ in range(2):
+            answers = ask_all(two, leaves)
+            assert {each.response_status for each in answers} == {SUCCESSFUL}
+            assert {each.certificate_status for each in answers} == {GOOD}
+            assert [each.serial_number for each in answers] == [leaf.certificate.serial_number for leaf in leaves]
+        assert two.ask(77).response_status is TRY_LATER  # it may have been issued a moment ago
+    wait_until(
+        lambda: {each.response_status for each in ask_unknown(two)} == {SUCCESSFUL}, seconds=90, what="it is back"
+    )
+    two.revoke(leaves[0])
+    time.sleep(1)
+    assert {each.certificate_status for each in ask_all(two, leaves[:1] * 8)} == {REVOKED}
+
+
+def ask_unknown(house: OcspHouse) -> list[ocsp.OCSPResponse]:
+    """About a serial number for which the database is needed."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [*pool.map(lambda _: house.ask(77), range(AT_ONCE))]
+
+
+@pytest.fixture
+def pair(two: OcspHouse, tmp_path: Path) -> tuple[Leaf, Leaf, Leaf]:
+    """A good client, a revoked one, and a server."""
+    good, bad = two.issue(tmp_path, 2)
+    [server] = two.issue(tmp_path / "server", profile="broker-server")
+    two.revoke(bad)
+    (tmp_path / "roots.pem").write_text(two.root_pem())
+    time.sleep(0.5)
+    return good, bad, server
+
+
+NGINX = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log info;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {server.chain_file}; ssl_certificate_key {server.key_file};
+        ssl_verify_client on; ssl_client_certificate {folder}/roots.pem; ssl_verify_depth 3;
+        ssl_ocsp on;
+        location / {{ return 200 "come in $ssl_client_s_dn"; }}
+    }}
+}}
+"""
+
+
+def test_nginx_lets_in_whom_ocsp_calls_good_and_no_one_else(pair: tuple[Leaf, Leaf, Leaf], tmp_path: Path) -> None:
+    good, bad, server = pair
+    port = free_port()
+    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, port=port, server=server))
+    tmp_path.chmod(0o755)
+    nginx = subprocess.Popen(
+        [program("nginx"), "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path)], start_new_session=True
+    )
+    try:
+        wait_until(lambda: is_open(port), seconds=20, what="nginx listens")
+        assert "come in CN=application-0" in curl(port, good, tmp_path)
+        assert "SSL certificate error" in curl(port, bad, tmp_path)
+        assert "certificate revoked" in (tmp_path / "error.log").read_text()
+    finally:
+        nginx.terminate()
+        nginx.wait(20)
+
+
+def curl(port: int, leaf: Leaf, folder: Path) -> str:
+    words: list[str | Path] = ["curl", "-sS", "--cacert", folder / "roots.pem", "--cert", leaf.chain_file]
+    words += ["--key", leaf.key_file, "--retry", "3", f"https://127.0.0.1:{port}/"]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+NATS = """
+listen: 127.0.0.1:{port}
+ocsp_cache: false
+tls {{
+    cert_file: "{server.chain_file}"; key_file: "{server.key_file}"; ca_file: "{folder}/roots.pem"
+    verify: true; handshake_first: true; timeout: 10
+    ocsp_peer: {{ verify: true, ca_timeout: 5, unknown_is_good: false, allow_when_ca_unreachable: false }}
+}}
+"""
+
+
+def test_nats_lets_in_whom_ocsp_calls_good_and_no_one_else(pair: tuple[Leaf, Leaf, Leaf], tmp_path: Path) -> None:
+    good, bad, server = pair
+    port = free_port()
+    (tmp_path / "nats.conf").write_text(NATS.format(folder=tmp_path, port=port, server=server))
+    with (tmp_path / "nats.log").open("wb") as log:
+        nats = subprocess.Popen([NATS_SERVER, "-c", str(tmp_path / "nats.conf")], stderr=log, start_new_session=True)
+    try:
+        wait_until(lambda: is_open(port), seconds=20, what="NATS listens")
+        assert greeting(port, good, tmp_path).startswith(b"INFO ")
+        assert greeting(port, bad, tmp_path) == b""
+        assert greeting(port, good, tmp_path).startswith(b"INFO ")
+        assert "OCSP" in (tmp_path / "nats.log").read_text()
+    finally:
+        nats.terminate()
+        nats.wait(20)
+
+
+def greeting(port: int, leaf: Leaf, folder: Path) -> bytes:
+    """What NATS says first to this client; nothing if it hangs up."""
+    context = ssl.create_default_context(cafile=str(folder / "roots.pem"))
+    context.load_cert_chain(leaf.chain_file, leaf.key_file)
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+        ):
+            return secure.recv(1000)
+    except (ssl.SSLError, ConnectionError):
+        return b""
