@@ -95,7 +95,10 @@ class LintFindingDocument(serializers.Serializer[Any]):
     code = serializers.CharField()
     section = serializers.CharField()
     text = serializers.CharField()
-    source = serializers.ChoiceField(choices=["gatehouse", "pkilint"])
+
+    def get_fields(self) -> dict[str, Any]:
+        """The fields; one of them is called `source`, which a field has for itself."""
+        return {**super().get_fields(), "source": serializers.ChoiceField(choices=["gatehouse", "pkilint"])}
 
 
 class PreviewDocument(serializers.Serializer[Any]):

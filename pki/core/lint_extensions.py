@@ -123,8 +123,7 @@ def _policies(found: Extensions, profile: Profile) -> Iterator[LintFinding]:
 
 def _access(found: Extensions, profile: Profile, authority: Authority) -> Iterator[LintFinding]:
     extension = found.get(ExtensionOID.AUTHORITY_INFORMATION_ACCESS)
-    access = extension.value if extension else ()
-    assert not extension or isinstance(access, x509.AuthorityInformationAccess)
+    access = [*extension.value] if extension and isinstance(extension.value, x509.AuthorityInformationAccess) else []
     told = {each.access_method: each.access_location.value for each in access}
     issuer_url = authority.certificate_url if profile.names_issuer else ""
     ocsp_url = authority.ocsp_url if profile.names_ocsp else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pki.core.filling import Names
+from pki.core.filling import AskedNames, Names
 from pki.core.profile import Attribute, NameKind, Profile
 from pki.core.templates import fill, placeholders
 
@@ -23,7 +23,7 @@ def sample_names(profile: Profile, given: Mapping[str, str] | None = None) -> Na
     variables = dict.fromkeys(profile.variables, "sample") | dict(_likely(profile)) | dict(given or {})
     needed = [profile.requestable[0].kind] if profile.needs_requested else []
     chosen = {kind.value: (_fitting(profile, kind, variables),) for kind in needed}
-    return Names(variables=variables, **chosen)
+    return Names(variables=variables, asked=AskedNames(**chosen))
 
 
 def _likely(profile: Profile) -> Iterator[tuple[str, str]]:

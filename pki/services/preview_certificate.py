@@ -58,7 +58,8 @@ def preview_certificate(
     """
     shown = sample_names(profile, variables)
     if names is not None:
-        shown = replace(names, variables=shown.variables | dict(names.variables))
+        variables = {**shown.variables, **names.variables}
+        shown = replace(names, variables=variables, asked=names.asked or shown.asked)
     authority, algorithm = _issuer(issuer, profile)
     signer = _throw_away_key(algorithm)
     not_before, not_after = certificates.validity(profile, now=now, ends_by=authority.not_after if authority else None)

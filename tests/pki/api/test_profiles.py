@@ -142,4 +142,6 @@ def test_a_server_is_previewed_with_the_names_that_are_asked_for() -> None:
     fields = call("POST", "broker-server/preview/", bo, body).data["fields"]
     [names] = [each["values"] for each in fields if each["name"] == "subjectAltName"]
     assert names == ["DNS:mq.example", "IP:192.0.2.1"]
+    fields = call("POST", "broker-server/preview/", bo, {}).data["fields"]
+    assert [each["values"] for each in fields if each["name"] == "subjectAltName"] == [["DNS:sample.example"]]
     assert codes(call("POST", "device/preview/", bo, body)) == (400, "certificate-name")

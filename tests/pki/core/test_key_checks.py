@@ -71,7 +71,7 @@ def test_honest_keys_are_accepted() -> None:
         mldsa.MLDSA65PrivateKey.generate(),
         mldsa.MLDSA87PrivateKey.generate(),
     ):
-        public = key.public_key()  # type: ignore[attr-defined]
+        public = key.public_key()
         assert check_key(public) is public
 
 

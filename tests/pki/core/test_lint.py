@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -248,7 +249,7 @@ def test_an_alternative_name_that_is_none_is_found(name: x509.GeneralName, code:
     assert codes(with_names([name]), DEVICE) == {code}
 
 
-def with_names(names: list[x509.GeneralName], *, critical: bool = False) -> x509.Certificate:
+def with_names(names: Sequence[x509.GeneralName], *, critical: bool = False) -> x509.Certificate:
     builder = certificates.build(
         profile=DEVICE, names=Names(variables=VARIABLES), authority=ca_of().authority,
         public_key=ca_of().key.public_key(), serial=new_serial(), not_before=NOW, not_after=NOW + timedelta(days=1),
