@@ -7,9 +7,12 @@ import os
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connections
 
 from brokers.listen.keeper import Keeper
+from brokers.queries import unknown_connection_keys
+from kernel.core.secrets import ADVICE
 
 GRACE_SECONDS = 2.0
 
@@ -20,8 +23,21 @@ class Command(BaseCommand):
     help = "Answers brokers that ask at each connection, and writes down who connects and who is refused."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        _refuse_unknown_keys()
         asyncio.run(_run())
         os._exit(0)  # threads that wait for a broker do not hold up the end
+
+
+def _refuse_unknown_keys() -> None:
+    """Raises CommandError if a connection can not be opened; a database that is away is no reason."""
+    try:
+        unknown = unknown_connection_keys()
+    except DatabaseError:
+        return
+    finally:
+        connections.close_all()
+    if unknown:
+        raise CommandError(f"Brokers' connections hang on the master key {', '.join(sorted(unknown))}: {ADVICE}")
 
 
 async def _run() -> None:

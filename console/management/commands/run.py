@@ -21,6 +21,7 @@ from django.db import connections
 
 from brokers.embedded import prepare_embedded
 from console.processes import all_programs
+from console.starting import refuse_unknown_master_key
 from console.static_files import collect_static_files
 from console.supervisor import Supervisor
 from kernel.core.clock import utc_now
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         """The command line of the embedded broker, once everything is in its place."""
         self._say(f"Preparing {settings.GATEHOUSE_HOME} ...")
         try:
+            refuse_unknown_master_key()
             call_command("quickstart", stdout=self.stdout, stderr=self.stderr)
             collect_static_files()
             return prepare_embedded(now=utc_now())

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from console.processes import web_words
+from console.starting import refuse_unknown_master_key
 from console.static_files import collect_static_files
 
 
@@ -24,6 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=1, help="how many processes (default 1)")
 
     def handle(self, *_args: Any, host: str, port: int, workers: int, **_options: Any) -> None:
+        refuse_unknown_master_key()
         collect_static_files()
         words = web_words(host=host, port=port, workers=workers)
         os.execv(words[0], words)  # noqa: S606 - a list, as everywhere

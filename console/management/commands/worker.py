@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from console.celery import app
+from console.starting import refuse_unknown_master_key
 from kernel.core.journal import Queue
 
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no queue {unknown[0]!r}: the queues are {', '.join(Queue)}.")
         if not names or concurrency < 1:
             raise CommandError("Name at least one queue, and let at least one wake-up run at once.")
+        refuse_unknown_master_key()
         warnings.filterwarnings("ignore", r"\s*You're running the worker with superuser privileges")
         logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)  # a line for each message
         worker = app.Worker(
