@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from brokers.core.values import Broker, SyncState
@@ -130,6 +130,13 @@ def _bar(bar: bars.Bar, title: str = "") -> SafeString:
         bar.percent,
         bar.label,
     )
+
+
+@register.filter
+def commands(text: str) -> SafeString:
+    """A sentence whose commands, in backticks, are set as code."""
+    pieces = [(words, index % 2) for index, words in enumerate(text.split("`"))]
+    return format_html_join("", "{}", ((format_html("<code>{}</code>", w) if code else w,) for w, code in pieces))
 
 
 @register.filter

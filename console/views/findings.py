@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
@@ -13,9 +15,13 @@ from console.findings import by_severity, open_findings
 from console.views.frame import Visit, screen, show
 from console.views.links import subject_address
 from console.views.paging import DamagedPlace, Place, place_of
+from devices.core.values import DeviceId
+from devices.queries import device_names
 from kernel.core.findings import Finding, Severity
+from kernel.core.ids import DomainId
+from kernel.core.journal import Subject
 
-_CODES_SHOWN = 40
+_DEVICE = re.compile(r"\bdevice:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +36,12 @@ class SeverityFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRow:
-    """A finding, and the page of what it is about; empty if it has none."""
+    """A finding for people: devices by their names. `address` is the page of what it is about, if it has one."""
 
     finding: Finding
     address: str
+    label: str
+    detail: str
 
 
 def severity_figures(counts: Mapping[Severity, int], *, chosen: str = "") -> list[SeverityFigure]:
@@ -49,9 +57,29 @@ def severity_figures(counts: Mapping[Severity, int], *, chosen: str = "") -> lis
     ]
 
 
-def finding_row(finding: Finding) -> FindingRow:
-    """The finding with its link."""
-    return FindingRow(finding=finding, address=subject_address(finding.subject))
+def finding_rows(findings: Sequence[Finding], *, domain: DomainId) -> list[FindingRow]:
+    """The findings of one page, by one query for the names in them."""
+    ids = {DeviceId(UUID(id)) for finding in findings for id in _DEVICE.findall(finding.detail)}
+    names = device_names(devices=ids, domains=[domain]) if ids else {}
+
+    def name_of(match: re.Match[str]) -> str:
+        return names.get(DeviceId(UUID(match[1])), match[0])
+
+    return [
+        FindingRow(
+            finding=finding,
+            address=subject_address(finding.subject),
+            label=_label(finding.subject),
+            detail=_DEVICE.sub(name_of, finding.detail),
+        )
+        for finding in findings
+    ]
+
+
+def _label(subject: Subject) -> str:
+    if subject.kind == "pki.certificate" and subject.label:
+        return f"Certificate {subject.label[:12]}…"
+    return subject.label
 
 
 @require_safe
@@ -66,10 +94,8 @@ def list_findings(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     shown = found[: place.size]
     more = list(shown[-1].order) if len(found) > place.size else None
     context = {
-        "rows": [finding_row(finding) for finding in shown],
+        "rows": finding_rows(shown, domain=visit.domain.id),
         "figures": severity_figures(by_severity(every), chosen=severity),
-        "codes": sorted({finding.code for finding in every})[:_CODES_SHOWN],
-        "filters": place.filters,
         "narrowed": bool(severity or code),
         "pager": place.pager(shown=len(shown), next_key=more, noun="findings", about=len(fitting)),
     }

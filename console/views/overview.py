@@ -15,12 +15,12 @@ from brokers.queries import refusals_in
 from console.findings import by_severity, open_findings
 from console.views.bars import Column, columns
 from console.views.brokers import broker_rows
-from console.views.findings import finding_row, severity_figures
+from console.views.findings import finding_rows, severity_figures
 from console.views.frame import Visit, screen, show
 from console.views.journal import entry_row
 from devices.core.values import DeviceState
 from devices.queries import count_by_state
-from kernel.core.findings import Severity
+from kernel.core.findings import Finding, Severity
 from kernel.queries import list_entries
 from pki.core.freshness import CrlFreshness, IssuerFreshness, SignerFreshness
 from pki.core.values import CertificateState, CrlKind
@@ -70,7 +70,7 @@ def show_overview(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         "total": sum(figure.count for figure in figures),
         "may_see_findings": visit.may("findings:read"),
         "severities": severity_figures(by_severity(findings)),
-        "findings": [finding_row(each) for each in findings if each.severity is not Severity.INFO][:_FINDINGS_SHOWN],
+        "findings": finding_rows(_worst(findings), domain=domain),
         "brokers": broker_rows(visit) if visit.may("brokers:read") else [],
         "issuers": list(_freshness(visit)) if visit.may("issuers:read") else [],
         "weeks": weeks,
@@ -93,6 +93,10 @@ def _figures(visit: Visit) -> Iterator[Figure]:
         if counts[state] or state is DeviceState.ACTIVE:
             address = f"{reverse('devices')}?state={state.value}"
             yield Figure(state=state.value, count=counts[state], address=address)
+
+
+def _worst(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity is not Severity.INFO][:_FINDINGS_SHOWN]
 
 
 def _weeks(visit: Visit) -> Iterator[Week]:

@@ -1,7 +1,7 @@
 """Reading the fleet."""
 
 from devices.queries.bindings import BindingRow, binding_exists, list_bindings
-from devices.queries.credentials import count_ending_by_week, credentials_of, device_of_certificate
+from devices.queries.credentials import credentials_of, device_of_certificate
 from devices.queries.devices import (
     APPROXIMATE_FROM,
     DeviceFilter,
@@ -10,6 +10,7 @@ from devices.queries.devices import (
     UnknownDevice,
     count_by_state,
     count_devices,
+    device_names,
     find_device_by_auth_id,
     find_device_by_name,
     get_device,
@@ -51,8 +52,8 @@ __all__ = [
     "binding_exists",
     "count_by_state",
     "count_devices",
-    "count_ending_by_week",
     "credentials_of",
+    "device_names",
     "device_of_certificate",
     "enrolment_request_exists",
     "enrolment_token_exists",

@@ -31,6 +31,12 @@ def get_device(*, device: DeviceId, domains: Collection[DomainId] | None = None)
     return row.as_value()
 
 
+def device_names(*, devices: Collection[DeviceId], domains: Collection[DomainId]) -> dict[DeviceId, str]:
+    """The names of those devices that exist in these domains."""
+    rows = DeviceRow.objects.filter(id__in=devices, domain_id__in=domains).order_by()
+    return {DeviceId(id): name for id, name in rows.values_list("id", "name")}
+
+
 def find_device_by_auth_id(*, domain: DomainId, auth_id: str) -> Device | None:
     """The device that authenticates by that name in the domain, or None."""
     row = DeviceRow.objects.whole().filter(domain_id=domain, auth_id=auth_id).first()

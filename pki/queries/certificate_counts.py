@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.core.cache import cache
 from django.db.models import Count, QuerySet
@@ -50,7 +50,7 @@ def count_ending_by_week(
 
     def count() -> dict[datetime, int]:
         rows = _good(domains).filter(not_after__gt=now, not_after__lt=monday + timedelta(weeks=weeks))
-        counted = rows.annotate(week=TruncWeek("not_after")).values("week").annotate(count=Count("*"))
+        counted = rows.annotate(week=TruncWeek("not_after", tzinfo=UTC)).values("week").annotate(count=Count("*"))
         return {each["week"]: each["count"] for each in counted}
 
     key = f"pki.ending:{monday:%Y%m%d}:{weeks}:{whom}"

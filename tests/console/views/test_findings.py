@@ -46,7 +46,7 @@ def test_finding_has_severity_evidence_remedy_and_link(overdue: Scene, at_ada: C
     assert page.count("<code>crl-overdue</code>") >= 2
     assert f'href="/issuers/{overdue.ca.slug}/"' in page
     assert "past its next update" in page
-    assert f"manage.py crl publish {overdue.ca.slug}" in page
+    assert f"<code>manage.py crl publish {overdue.ca.slug}</code>" in page
     assert "2 h ago" in page
 
 
@@ -101,3 +101,11 @@ def test_histogram_links_each_week_to_its_certificates(north: Scene, at_ada: Cli
     behind = text(at_ada, address.replace("&amp;", "&"))
     for id in ids:
         assert str(id) in behind
+
+
+def test_devices_are_called_by_their_names(north: Scene, at_ada: Client) -> None:
+    ids = [north.devices[name] for name in ("pump-01", "pump-05")]
+    PublicKeyHolder.objects.filter(holder__in=[f"device:{id}" for id in ids]).update(weakness="shared-factor:00")
+    page = text(at_ada, "/findings/")
+    assert "The RSA key of pump-01 shares a prime with pump-05" in page
+    assert "The RSA key of pump-05 shares a prime with pump-01" in page
