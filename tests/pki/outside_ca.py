@@ -142,6 +142,6 @@ def verify(leaf: Path, *, roots: list[Path], others: list[Path] = [], options: t
     trusted, untrusted = leaf.with_name("roots.pem"), leaf.with_name("others.pem")
     trusted.write_text("".join(path.read_text() for path in roots))
     untrusted.write_text("".join(path.read_text() for path in others))
-    words = ["openssl", "verify", "-CAfile", trusted, "-untrusted", untrusted, *options, leaf]
+    words = ["openssl", "verify", "-CAfile", trusted, *(["-untrusted", untrusted] if others else []), *options, leaf]
     done = subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False, timeout=60)
     return done.stdout + done.stderr

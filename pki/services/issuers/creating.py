@@ -8,18 +8,18 @@ from cryptography import x509
 
 from kernel.core.actor import Actor
 from kernel.core.ids import DomainId
-from pki.core import certificates, lint
 from pki.core.certificates import Names
 from pki.core.csr import facts_of
+from pki.core.roots import make_root
 from pki.core.values import Custody, IssuerId, KeyAlgorithm
 from pki.core.values import Issuer as IssuerValue
 from pki.queries import find_issuer
 from pki.services.custody import custody as keys
 from pki.services.custody import signing_key
-from pki.services.issue_certificate import check_signed, issue_for_key, throw_away_key
+from pki.services.issue_certificate import issue_for_key, throw_away_key
 from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.levels import ca_profile, issuer_above, lasting
-from pki.services.issuers.storing import NewIssuer, check_shards, check_slug, one_slug_for, store_issuer
+from pki.services.issuers.storing import NewIssuer, check_shards, check_slug, kept_if_used, one_slug, store_issuer
 
 
 def create_root(
@@ -43,31 +43,19 @@ def create_root(
     check_shards(crl_shards)
     profile = lasting("root", validity)
     key_id, key = keys.generate(key_algorithm, custody=custody)
-    not_before, not_after = certificates.validity(profile, now=now, ends_by=None)
-    builder = certificates.build(
-        profile=profile,
-        names=Names(variables={"common_name": common_name}),
-        authority=None,
-        public_key=key.public_key(),
-        serial=certificates.new_serial(),
-        not_before=not_before,
-        not_after=not_after,
-    )
-    linted = certificates.sign(builder, throw_away_key(key_algorithm))
-    lint.check(linted, profile=profile, authority=None)
-    certificate = certificates.sign(builder, key)
-    check_signed(certificate, linted=linted, issuer=certificate)
-    new = NewIssuer(
-        domain=domain,
-        slug=slug,
-        certificate=certificate,
-        parent=None,
-        key=key_id,
-        crl_shards=crl_shards,
-        replaces=replaces,
-    )
-    with one_slug_for(key_id, slug=slug):
-        row = store_issuer(new, actor=actor, now=now)
+    lint_key = throw_away_key(key_algorithm)
+    with kept_if_used(key_id):
+        new = NewIssuer(
+            domain=domain,
+            slug=slug,
+            certificate=make_root(profile=profile, common_name=common_name, key=key, lint_key=lint_key, now=now),
+            parent=None,
+            key=key_id,
+            crl_shards=crl_shards,
+            replaces=replaces,
+        )
+        with one_slug(slug):
+            row = store_issuer(new, actor=actor, now=now)
     begin_work(row, now=now)
     return find_issuer(id=IssuerId(row.id))
 
@@ -99,26 +87,27 @@ def create_issuing_ca(
     profile = ca_profile(above, validity, path_length=path_length, now=now)
     signing_key(above)
     key_id, key = keys.generate(key_algorithm, custody=custody)
-    row = issue_for_key(
-        issuer=above,
-        profile=profile,
-        facts=facts_of(key.public_key()),
-        names=Names(variables={"common_name": common_name}),
-        holder=f"issuer:{slug}",
-        actor=actor,
-        now=now,
-    )
-    assert row.der is not None
-    new = NewIssuer(
-        domain=DomainId(above.domain_id),
-        slug=slug,
-        certificate=x509.load_der_x509_certificate(bytes(row.der)),
-        parent=above,
-        key=key_id,
-        crl_shards=crl_shards,
-        replaces=replaces,
-    )
-    with one_slug_for(key_id, slug=slug):
-        stored = store_issuer(new, actor=actor, now=now)
+    with kept_if_used(key_id):
+        row = issue_for_key(
+            issuer=above,
+            profile=profile,
+            facts=facts_of(key.public_key()),
+            names=Names(variables={"common_name": common_name}),
+            holder=f"issuer:{slug}",
+            actor=actor,
+            now=now,
+        )
+        assert row.der is not None
+        new = NewIssuer(
+            domain=DomainId(above.domain_id),
+            slug=slug,
+            certificate=x509.load_der_x509_certificate(bytes(row.der)),
+            parent=above,
+            key=key_id,
+            crl_shards=crl_shards,
+            replaces=replaces,
+        )
+        with one_slug(slug):
+            stored = store_issuer(new, actor=actor, now=now)
     begin_work(stored, now=now)
     return find_issuer(id=IssuerId(stored.id))

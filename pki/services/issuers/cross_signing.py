@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from cryptography import x509
 from django.db import IntegrityError, transaction
@@ -13,7 +14,7 @@ from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, Invalid
 from kernel.core.ids import new_id
 from pki.core.ca_certificates import NamedKey
-from pki.core.ca_files import der_of, read_certificates
+from pki.core.ca_files import der_of, read_certificate
 from pki.core.ca_requests import build_ca_request
 from pki.core.issuer_values import CrossCertificate as CrossCertificateValue
 from pki.core.key_ids import key_id_of
@@ -83,8 +84,8 @@ def import_cross_certificate(
     CrossKnown.
     """
     row = _row(issuer)
-    own, [cross, *_] = x509.load_der_x509_certificate(bytes(row.der)), read_certificates(certificate) or [None]
-    if cross is None or cross.subject != own.subject or not is_same_key(cross.public_key(), own.public_key()):
+    own, cross = x509.load_der_x509_certificate(bytes(row.der)), read_certificate(certificate)
+    if cross.subject != own.subject or not is_same_key(cross.public_key(), own.public_key()):
         raise WrongKey(f"The certificate is not for the name and key of {row.slug}: have its own request signed.")
     if cross.issuer == cross.subject or der_of(cross) == bytes(row.der):
         raise CrossSignsItself("This is the issuer's own certificate, and no other CA's.")
@@ -140,7 +141,7 @@ def draft_cross(subject: Issuer, above: Issuer, *, validity: timedelta | None, n
 
 
 def store_cross(
-    subject: Issuer, above: Issuer | None, der: bytes, *, certificate: object, actor: Actor, now: datetime
+    subject: Issuer, above: Issuer | None, der: bytes, *, certificate: UUID | None, actor: Actor, now: datetime
 ) -> CrossCertificate:
     """The row, in the caller's transaction."""
     parsed = x509.load_der_x509_certificate(der)

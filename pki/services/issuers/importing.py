@@ -30,8 +30,8 @@ from pki.services.issuers.storing import (
     check_shards,
     check_slug,
     is_key_free,
+    kept_if_used,
     one_slug,
-    one_slug_for,
     store_issuer,
 )
 
@@ -74,7 +74,7 @@ def import_issuer(
     earlier = merge_crls(read_crls(crl), issuer=taken.certificate)
     _check_free(taken.certificate, slug=slug)
     key_id = keys.adopt(taken.key, custody=custody)
-    with one_slug_for(key_id, slug=slug):
+    with kept_if_used(key_id), one_slug(slug):
         new = NewIssuer(
             domain=domain,
             slug=slug,

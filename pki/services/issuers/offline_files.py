@@ -107,7 +107,7 @@ def _order_of(row: SigningRequest) -> Order:
 def _is_in_force(row: SigningRequest, octets: bytes) -> bool:
     if row.certificate_id:
         return Certificate.objects.filter(id=row.certificate_id, der=octets).exists()
-    return Crl.objects.filter(issuer=row.issuer, number=row.number).exists()
+    return Crl.objects.filter(issuer=row.issuer, number=row.number or 0).exists()
 
 
 def _take(waiting: SigningRequest, octets: bytes, *, actor: Actor, now: datetime) -> list[Issuer]:
@@ -134,6 +134,7 @@ def _certify(waiting: SigningRequest, octets: bytes, *, actor: Actor, now: datet
     certificate = x509.load_der_x509_certificate(octets)
     if certificate.not_valid_after_utc <= now:
         raise StaleSignature("The certificate has ended before it came: cancel the request, and make another.")
+    assert waiting.certificate_id is not None
     row = Certificate.objects.select_for_update(of=("self",)).get(id=waiting.certificate_id)
     row.issuer = waiting.issuer
     complete(row, certificate, actor=actor, now=now)

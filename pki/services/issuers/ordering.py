@@ -32,7 +32,7 @@ from pki.services.issue_certificate import throw_away_key
 from pki.services.issuers.certifying import Draft, draft_for_key
 from pki.services.issuers.cross_signing import cross_pair, draft_cross
 from pki.services.issuers.levels import ca_profile, issuer_above
-from pki.services.issuers.storing import check_shards, check_slug, one_slug_for, own_key
+from pki.services.issuers.storing import check_shards, check_slug, kept_if_used, one_slug, own_key
 
 CRL_VALID_FOR = timedelta(days=180)
 CRL_DUE_AFTER = timedelta(days=90)
@@ -70,7 +70,7 @@ def order_issuing_ca(
     key_id, key = keys.generate(key_algorithm, custody=custody)
     facts, names = facts_of(key.public_key()), Names(variables={"common_name": common_name})
     draft = draft_for_key(above, profile=profile, facts=facts, names=names, holder=f"issuer:{slug}", now=now)
-    with one_slug_for(key_id, slug=slug):
+    with kept_if_used(key_id), one_slug(slug):
         own_key(facts.public_key_sha256, slug=slug)
         waiting = IssuerRequest.objects.create(
             id=new_id(),
@@ -162,7 +162,8 @@ def cancel_signing_request(*, id: UUID, actor: Actor, now: datetime) -> None:
         key = row.becomes.key_id if row.becomes else row.key_id
         row.closed_at, row.key = now, None
         row.save(update_fields=["closed_at", "key"])
-        IssuerRequest.objects.filter(id=row.becomes_id).delete()
+        if row.becomes:
+            row.becomes.delete()
         _record(row, "pki.signing_request.cancelled", actor=actor, now=now)
     if key:
         keys.destroy(KeyId(key))

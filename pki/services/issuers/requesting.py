@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from django.db import transaction
 
 from kernel.core.actor import Actor
@@ -31,7 +32,8 @@ from pki.services.issuers.storing import (
     NewIssuer,
     check_shards,
     check_slug,
-    one_slug_for,
+    kept_if_used,
+    one_slug,
     own_key,
     store_issuer,
 )
@@ -67,7 +69,7 @@ def request_issuer(
     name = ca_name(common_name, organization=organization, organizational_unit=organizational_unit)
     key_id, key = keys.generate(key_algorithm, custody=custody)
     csr = build_ca_request(name, key, path_length=path_length)
-    with one_slug_for(key_id, slug=slug):
+    with kept_if_used(key_id), one_slug(slug):
         own_key(spki_sha256(key.public_key()), slug=slug)
         row = IssuerRequest.objects.create(
             id=new_id(),
@@ -158,7 +160,7 @@ def waiting_request(slug: str, *, domains: Collection[DomainId] | None = None) -
     return row
 
 
-def _key_of(waiting: IssuerRequest) -> x509.typing.PublicKeyTypes:
+def _key_of(waiting: IssuerRequest) -> PublicKeyTypes:
     return x509.load_der_x509_csr(bytes(waiting.csr)).public_key()
 
 

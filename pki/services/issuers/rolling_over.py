@@ -118,7 +118,7 @@ def _succeed(row: Issuer, wanted: Mapping[str, Any], *, actor: Actor, now: datet
     if row.parent is None:
         root = create_root(domain=DomainId(row.domain_id), **wanted)
         return _linked(row, root, actor=actor, now=now)
-    wanted = {**wanted, "parent": IssuerId(row.parent_id), "path_length": _path_length(row)}
+    wanted = {**wanted, "parent": IssuerId(row.parent.id), "path_length": _path_length(row)}
     if signer_for(wanted["parent"]).kind == IssuerKind.OFFLINE:
         return Rollover(successor=None, ordered=order_issuing_ca(**wanted))
     return Rollover(successor=create_issuing_ca(**wanted), ordered=None)

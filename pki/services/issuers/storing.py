@@ -91,11 +91,10 @@ def one_slug(slug: str) -> Iterator[None]:
 
 
 @contextmanager
-def one_slug_for(key: KeyId, *, slug: str) -> Iterator[None]:
-    """The same for a row that names the key, which is destroyed if there is no such row in the end."""
+def kept_if_used(key: KeyId) -> Iterator[None]:
+    """Destroys a fresh key if what it was made for does not come about. Not to be entered in a transaction."""
     try:
-        with one_slug(slug):
-            yield
+        yield
     except Exception:
         keys.destroy(key)
         raise
