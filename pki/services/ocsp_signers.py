@@ -10,7 +10,7 @@ from kernel.core.actor import SYSTEM
 from pki.core.certificates import Names
 from pki.core.csr import facts_of
 from pki.core.profiles import get_profile
-from pki.core.values import CertificateState, IssuerId, IssuerKind, IssuerState, KeyAlgorithm
+from pki.core.values import CertificateState, IssuerId, IssuerKind, IssuerState, KeyAlgorithm, KeyId
 from pki.models import Issuer, OcspSigner
 from pki.services.custody import custody
 from pki.services.issue_certificate import issue_for_key
@@ -20,7 +20,8 @@ def ensure_ocsp_signer(*, issuer: IssuerId, now: datetime) -> None:
     """Makes a new signer unless the newest has a third of its life before it. Not to be called in a transaction.
 
     The old one stays good until its end, and so do the answers that it signed. The new one has begun five minutes ago,
-    for clients whose clocks are late. An issuer that can not sign here gets none: one made elsewhere is imported.
+    for clients whose clocks are late. Its key is kept where the issuer's is. An issuer that can not sign here gets
+    none: one made elsewhere is imported.
     """
     newest = OcspSigner.objects.filter(issuer_id=issuer).select_related("certificate").order_by("-pk").first()
     if newest and newest.certificate.state == CertificateState.ISSUED:
@@ -30,7 +31,8 @@ def ensure_ocsp_signer(*, issuer: IssuerId, now: datetime) -> None:
     row = Issuer.objects.select_related("parent").get(id=issuer)
     if row.kind != IssuerKind.ONLINE or row.state == IssuerState.RETIRED:
         return
-    key_id, key = custody.generate(_algorithm(row))
+    assert row.key_id is not None
+    key_id, key = custody.generate(_algorithm(row), custody.custody_of(KeyId(row.key_id)))
     certificate = issue_for_key(
         issuer=row,
         profile=get_profile("ocsp-signer"),
