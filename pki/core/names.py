@@ -101,7 +101,10 @@ def dns_name(name: str) -> x509.DNSName:
 def ip_address(address: str) -> x509.IPAddress:
     """An IP address. Raises BadName."""
     try:
-        return x509.IPAddress(ipaddress.ip_address(address))
+        found = ipaddress.ip_address(address)
+        if "%" in address:  # an interface of one host's own (RFC 4007 11)
+            raise ValueError("a zone")
+        return x509.IPAddress(found)
     except ValueError as error:
         raise BadName(f"{address[:80]!r} is no IP address.") from error
 
