@@ -34,7 +34,18 @@ def tokens_folder() -> Path:
 def private_keys(place: str) -> str:
     """What p11tool lists of the private keys there, with their flags; `place` is a label or a PKCS#11 URI."""
     url = place if place.startswith("pkcs11:") else f"pkcs11:token={place}"
-    words = ["p11tool", f"--provider={MODULE}", "--login", "--list-privkeys", url]
+    return _p11tool("--login", "--list-privkeys", url)
+
+
+def public_keys(label: str) -> str:
+    """The public keys in the token as PEM, read one by one."""
+    listed = _p11tool("--login", "--list-all", f"pkcs11:token={label};type=public")
+    urls = [line.split("URL:")[1].strip() for line in listed.splitlines() if "URL:" in line]
+    return "".join(_p11tool("--login", "--export-pubkey", url) for url in urls)
+
+
+def _p11tool(*options: str) -> str:
+    words = ["p11tool", f"--provider={MODULE}", *options]
     said = subprocess.run(words, env={**os.environ, "GNUTLS_PIN": PIN}, capture_output=True, check=False, timeout=60)
     assert said.returncode == 0 or b"No matching objects" in said.stderr, said.stderr
     return said.stdout.decode()
