@@ -7,11 +7,12 @@ from datetime import datetime
 from django.db import transaction
 
 from kernel.core.actor import SYSTEM
+from kernel.core.ids import DomainId
 from pki.core.certificates import Names
 from pki.core.csr import facts_of
-from pki.core.profiles import get_profile
 from pki.core.values import CertificateState, IssuerId, IssuerKind, IssuerState, KeyAlgorithm, KeyId
 from pki.models import Issuer, OcspSigner
+from pki.queries import find_profile
 from pki.services.custody import custody
 from pki.services.issue_certificate import issue_for_key
 
@@ -35,7 +36,7 @@ def ensure_ocsp_signer(*, issuer: IssuerId, now: datetime) -> None:
     key_id, key = custody.generate(_algorithm(row), custody.custody_of(KeyId(row.key_id)))
     certificate = issue_for_key(
         issuer=row,
-        profile=get_profile("ocsp-signer"),
+        profile=find_profile(domain=DomainId(row.domain_id), name="ocsp-signer"),
         facts=facts_of(key.public_key()),
         names=Names(variables={"common_name": f"{row.name[:50]} OCSP"}),
         holder=f"ocsp:{row.slug}",

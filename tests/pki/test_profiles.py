@@ -167,6 +167,20 @@ def test_who_signs_for_a_ca_takes_every_key_that_a_ca_may_have(now: datetime) ->
         assert [error.pointer for error in caught.value.errors] == ["/key_families"]
 
 
+def test_cas_and_their_signers_are_made_by_the_domains_own_versions(now: datetime) -> None:
+    organized = {"attribute": "O", "value": "Acme"}
+    for name in ("root", "issuing-ca", "ocsp-signer"):
+        document = profile_document(PROFILES[name])
+        save(now, name, document | {"subject": [organized, *document["subject"]]})
+    root = services.create_root(domain=NORTH, slug="r", common_name="R", actor=ADA, now=now)
+    ca = services.create_issuing_ca(parent=root.id, slug="c", common_name="C", actor=ADA, now=now)
+    [signer] = queries.certificates_of(holder="ocsp:c")
+    for pem, name in ((root.certificate_pem, "R"), (ca.certificate_pem, "C"), (signer.pem, "C OCSP")):
+        said = openssl("x509", "-noout", "-subject", given=pem.encode())
+        assert said.strip() == f"subject=O = Acme, CN = {name}"
+    assert (signer.profile, signer.profile_version) == ("ocsp-signer", 1)
+
+
 @pytest.fixture
 def issue(ca: Issuer, now: datetime, tmp_path: Path) -> Callable[..., IssuedCertificate]:
     def do(profile: str, *, name: str = "p-1", options: tuple[str, ...] = (), **rest: Any) -> IssuedCertificate:

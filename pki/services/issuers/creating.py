@@ -41,7 +41,7 @@ def create_root(
     """
     check_slug(slug)
     check_shards(crl_shards)
-    profile = lasting("root", validity)
+    profile = lasting("root", validity, domain=domain)
     key_id, key = keys.generate(key_algorithm, custody=custody)
     lint_key = throw_away_key(key_algorithm)
     with kept_if_used(key_id):

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, Invalid
-from kernel.core.ids import new_id
+from kernel.core.ids import DomainId, new_id
 from pki.core.ca_certificates import NamedKey
 from pki.core.ca_files import der_of, read_certificate
 from pki.core.ca_requests import build_ca_request
@@ -20,11 +20,11 @@ from pki.core.issuer_values import CrossCertificate as CrossCertificateValue
 from pki.core.key_ids import key_id_of
 from pki.core.paths import check_ca, is_same_key, is_signed_by, path_length_below, path_length_of
 from pki.core.pem import encode_pem
-from pki.core.profiles import get_profile
 from pki.core.values import IssuerId, IssuerKind
 from pki.models import CrossCertificate, Issuer
 from pki.queries.issuer_requests import cross_value
 from pki.queries.issuers import ISSUERS, UnknownIssuer, is_gone
+from pki.queries.profiles import find_profile
 from pki.services.custody import signing_key
 from pki.services.issuers.certifying import Draft, draft_for_ca, sign_draft
 from pki.services.issuers.chains import WrongKey
@@ -129,7 +129,9 @@ def draft_cross(subject: Issuer, above: Issuer, *, validity: timedelta | None, n
     lengths = [
         length for length in (path_length_of(own), None if allowed is None else allowed - 1) if length is not None
     ]
-    profile = replace(get_profile("issuing-ca"), path_length=min(lengths) if lengths else None)
+    profile = replace(
+        find_profile(domain=DomainId(above.domain_id), name="issuing-ca"), path_length=min(lengths) if lengths else None
+    )
     return draft_for_ca(
         above,
         subject=NamedKey(name=own.subject, public_key=own.public_key(), key_id=key_id_of(own)),

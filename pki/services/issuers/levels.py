@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from kernel.core.errors import Conflict, Invalid
+from kernel.core.ids import DomainId
 from pki.core.paths import path_length_below
 from pki.core.profile import Profile
-from pki.core.profiles import get_profile
 from pki.core.values import IssuerId
 from pki.models import Issuer
+from pki.queries import find_profile
 from pki.services.custody import check_in_time
 from pki.services.signers import signer_for
 
@@ -51,12 +52,12 @@ def ca_profile(above: Issuer, validity: timedelta | None, *, path_length: int, n
     """The profile `issuing-ca` with that validity and path length. Raises BadValidity."""
     if validity is not None and now + validity > above.not_after:
         raise BadValidity(f"The issuer would outlive {above.slug}, which ends at {above.not_after}: ask for less.")
-    return replace(lasting("issuing-ca", validity), path_length=path_length)
+    return replace(lasting("issuing-ca", validity, domain=DomainId(above.domain_id)), path_length=path_length)
 
 
-def lasting(name: str, validity: timedelta | None) -> Profile:
-    """The profile of a CA with that validity, or its own. Raises BadValidity."""
-    profile = get_profile(name)
+def lasting(name: str, validity: timedelta | None, *, domain: DomainId) -> Profile:
+    """The domain's profile of a CA with that validity, or its own. Raises BadValidity."""
+    profile = find_profile(domain=domain, name=name)
     if validity is None:
         return profile
     if not timedelta(days=1) <= validity <= _LONGEST[name]:

@@ -22,10 +22,10 @@ from pki.core.csr import facts_of
 from pki.core.issuer_values import SigningKind
 from pki.core.issuer_values import SigningRequest as SigningRequestValue
 from pki.core.key_ids import key_id_of
-from pki.core.profiles import get_profile
 from pki.core.values import CrlKind, Custody, IssuerId, IssuerKind, KeyAlgorithm, KeyId
 from pki.models import Certificate, Crl, Issuer, IssuerRequest, OcspSigner, SigningRequest
 from pki.queries.issuer_requests import UnknownSigningRequest, signing_request_value
+from pki.queries.profiles import find_profile
 from pki.services.custody import check_in_time
 from pki.services.custody import custody as keys
 from pki.services.issue_certificate import throw_away_key
@@ -115,7 +115,9 @@ def order_ocsp_signer(*, issuer: IssuerId, now: datetime) -> SigningRequestValue
     key_id, key = keys.generate(_signer_algorithm(row), custody=Custody.ENCRYPTED)
     draft = draft_for_key(
         row,
-        profile=replace(get_profile("ocsp-signer"), validity=OCSP_SIGNER_VALID_FOR),
+        profile=replace(
+            find_profile(domain=DomainId(row.domain_id), name="ocsp-signer"), validity=OCSP_SIGNER_VALID_FOR
+        ),
         facts=facts_of(key.public_key()),
         names=Names(variables={"common_name": f"{row.name[:50]} OCSP"}),
         holder=f"ocsp:{row.slug}",
