@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from hypothesis import given, settings
@@ -105,16 +105,15 @@ def status_in(single: ocsp.OCSPSingleResponse) -> Status:
 
 def verify(response: ocsp.OCSPResponse, key: SigningKey) -> None:
     public_key, signed = key.public_key(), response.tbs_response_bytes
-    if isinstance(public_key, ed25519.Ed25519PublicKey):
+    if isinstance(public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+        algorithm = response.signature_hash_algorithm
+        assert algorithm is not None
+        if isinstance(public_key, ec.EllipticCurvePublicKey):
+            public_key.verify(response.signature, signed, ec.ECDSA(algorithm))
+        else:
+            public_key.verify(response.signature, signed, padding.PKCS1v15(), algorithm)
+    else:  # Ed25519 and ML-DSA have their own hashes
         public_key.verify(response.signature, signed)
-        return
-    algorithm = response.signature_hash_algorithm
-    assert algorithm is not None
-    if isinstance(public_key, ec.EllipticCurvePublicKey):
-        public_key.verify(response.signature, signed, ec.ECDSA(algorithm))
-    else:
-        assert isinstance(public_key, rsa.RSAPublicKey)
-        public_key.verify(response.signature, signed, padding.PKCS1v15(), algorithm)
 
 
 @pytest.mark.parametrize("algorithm", SIGNERS)
