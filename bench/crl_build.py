@@ -81,7 +81,7 @@ def fill(first: int, end: int, index: Path) -> dict[str, Any]:
 
 
 def _columns() -> list[str]:
-    return [field.column for field in _FIELDS]
+    return [str(field.column) for field in _FIELDS]
 
 
 def _row(

@@ -111,12 +111,14 @@ class Press:
     def __init__(self, issuer: Issuer, standing: Standing, *, key: SigningKey, now: datetime, revision: int) -> None:
         self._certificate = x509.load_der_x509_certificate(bytes(issuer.der))
         self._issuer, self._key, self._revision = issuer, key, revision
+        self._has_delta = standing.base is not None
         self._this_update = _this_update(standing.full, now=now)
         self._next_update = min(now + VALID_FOR, issuer.not_after).replace(microsecond=0)
 
     def full(self, shards: Collection[ShardEntries]) -> Crl:
-        """The CRL that lists everything, and says where the deltas are."""
-        facts = self._facts(delta_url=issuer_url(self._issuer.slug, "delta.crl"))
+        """The CRL that lists everything, and says where the deltas are if there are some: strict peers demand one."""
+        delta_url = issuer_url(self._issuer.slug, "delta.crl") if self._has_delta else ""
+        facts = self._facts(delta_url=delta_url)
         return self._print(facts, [each.listed for each in shards], sum(each.listed_count for each in shards))
 
     def delta(self, base: Crl, shards: Collection[ShardEntries]) -> Crl:

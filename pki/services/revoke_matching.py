@@ -123,10 +123,10 @@ def _revoke_chunk(order: Entry, *, after: UUID | None, now: datetime) -> UUID | 
     with transaction.atomic():
         issuer = Issuer.objects.select_for_update(no_key=True).get(id=issuer_id)
         locked = Certificate.objects.select_for_update(no_key=True).defer("der").filter(id__in=chosen)
-        rows = list(locked.exclude(state=CertificateState.REVOKED).order_by("id"))
-        for row in rows:
+        chunk = list(locked.exclude(state=CertificateState.REVOKED).order_by("id"))
+        for row in chunk:
             row.issuer = issuer
-        _revoke(rows, order, now=now)
+        _revoke(chunk, order, now=now)
     last: UUID = chosen[-1]
     return last
 
@@ -147,6 +147,7 @@ def _revoke(rows: Sequence[Certificate], order: Entry, *, now: datetime) -> None
 
 def _publish(order: Entry, *, now: datetime, is_done: bool) -> None:
     """Few CRLs: of each issuer here that has something new, when all is done, or a minute after the one before."""
+    assert order.domain is not None
     rows = Issuer.objects.filter(domain_id=order.domain, kind=IssuerKind.ONLINE, not_after__gt=now)
     issuers = [IssuerId(id) for id in rows.order_by("id").values_list("id", flat=True)]
     for issuer, status in crl_statuses(issuers=issuers).items():

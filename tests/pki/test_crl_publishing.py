@@ -62,15 +62,26 @@ def base_of(crl: PublishedCrl) -> int:
     return parsed.extensions.get_extension_for_class(x509.DeltaCRLIndicator).value.crl_number
 
 
+def deltas_of(crl: PublishedCrl) -> list[str]:
+    """Where it says that deltas are."""
+    try:
+        points = x509.load_der_x509_crl(crl.der).extensions.get_extension_for_class(x509.FreshestCRL).value
+    except x509.ExtensionNotFound:
+        return []
+    return [name.value for point in points for name in point.full_name or []]
+
+
 def test_the_first_crl_has_no_delta_and_the_second_has_one(
     ca: Issuer, issue_device: IssueDevice, now: datetime
 ) -> None:
     assert queries.latest_crl(issuer=ca.id, kind=CrlKind.DELTA) is None
+    assert deltas_of(newest(ca)) == [], "a strict peer refuses everybody where a delta is promised and is not there"
     device = issue_device("x")
     revoke(device, now)
     services.publish_crl(issuer=ca.id, now=now)
     full, delta = newest(ca), newest(ca, CrlKind.DELTA)
     assert (full.number, delta.number, delta.base_number, base_of(delta)) == (2, 2, 1, 1)
+    assert deltas_of(full) == ["http://127.0.0.1:8000/pki/north-ca/delta.crl"]
     assert reasons(full) == reasons(delta) == {device.serial: "superseded"}
 
 
@@ -127,6 +138,7 @@ def test_shards_list_their_own_and_the_full_crl_everything(
 ) -> None:
     devices = [put_into(issue_device(f"d{shard}"), shard) for shard in (0, 1, 3)]
     unsharded = issue_device("old")
+    Certificate.objects.filter(id=unsharded.id).update(shard=None)
     for device in (*devices, unsharded):
         revoke(device, now)
     services.publish_crl(issuer=sharded.id, now=now)
