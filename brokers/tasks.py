@@ -9,6 +9,7 @@ from celery import shared_task
 
 from brokers import queries, services
 from brokers.core.values import BrokerId
+from brokers.embedded import NAME, refresh_embedded
 from devices.core.values import DeviceId
 from kernel.core.clock import utc_now
 from kernel.services import Wake
@@ -48,9 +49,13 @@ def apply(wake: Wake) -> str | None:
 
 @wakeup_task("brokers.push_crl")
 def push_crl(wake: Wake) -> str | None:
-    """Gives the newest CRLs to the broker."""
+    """Gives the newest CRLs, and the CAs to trust, to the broker."""
     broker = _broker(wake)
-    return services.push_crl(broker=broker, now=utc_now()) if broker else _GONE
+    if broker is None:
+        return _GONE
+    if broker == queries.find_broker_id(name=NAME) and refresh_embedded(now=utc_now()):
+        return "The embedded broker has read the CAs that it trusts anew, and every session has begun again."
+    return services.push_crl(broker=broker, now=utc_now())
 
 
 @shared_task(name="brokers.check_drift", ignore_result=True, expires=30)

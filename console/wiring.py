@@ -77,6 +77,11 @@ def revoke_matching(_entry: Entry) -> list[Step]:
     return [Step(task="pki.revoke_matching", target="certificates", queue=Queue.BULK)]
 
 
+def revoke_issuer(entry: Entry) -> list[Step]:
+    """Shuts out who has nothing but certificates of the issuer, and takes it out of what brokers trust."""
+    return [*push(entry), *push_crl(entry)]
+
+
 def release_certificate(entry: Entry) -> list[Step]:
     """Takes the certificate off the CRL, and lets its holder in again."""
     return [*push(entry), _crl(str(entry.after["issuer_slug"]))]
@@ -108,7 +113,7 @@ ROUTES: Mapping[str, Route] = {
     "pki.crl.published": push_crl,
     "pki.revocation.ordered": revoke_matching,
     "pki.issuer.retired": push_crl,
-    "pki.issuer.revoked": push_crl,
+    "pki.issuer.revoked": revoke_issuer,
     "brokers.broker.registered": push_this_broker,
     "brokers.broker.changed": push_this_broker,
     "brokers.plan.applied": apply_plan,

@@ -119,11 +119,11 @@ class MosquittoDynsecAdapter:
         """Whether the plugin would let it pass."""
         return emulate(parse(rendering.artifact), principal.auth_id, request)
 
-    def publish_crl(self, pem: str) -> str:
-        """Writes the CRL file of the shared folder, if there is one, and has Mosquitto read it."""
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Writes CRL and CA file of the shared folder, if there is one, and has Mosquitto read the CRLs."""
         if self._connection.directory is None:
             return ""
-        return MosquittoFolder(root=files_root(), name=self._connection.directory).publish_crl(pem)
+        return MosquittoFolder(root=files_root(), name=self._connection.directory).publish_crl(pem, trust=trust)
 
     def present(self) -> None:
         """None: 2.0.x lists no connections. `watch` says when the broker started, so what is older has ended."""

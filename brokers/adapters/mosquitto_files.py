@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 
 from brokers.core.crl_bundle import parse_bundle
-from brokers.core.mosquitto_conf import CRL_FILE, PID_FILE
+from brokers.core.mosquitto_conf import CLIENT_CA_FILE, CRL_FILE, PID_FILE
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
 
@@ -34,23 +34,31 @@ class MosquittoFolder:
             raise UnsafeFolder(f"There has to be a plain folder {name!r} in GATEHOUSE_HOME/brokers: make it.")
         self._path = path
 
-    def publish_crl(self, pem: str) -> str:
-        """Writes the CRLs in place of the old ones and has the broker read them; one sentence. Raises UnfitCrl."""
-        parse_bundle(pem)
-        if self._holds(pem):
-            self._signal()
-            return "The CRL file was up to date; Mosquitto has read it again."
-        self._replace(pem)
-        self._signal()
-        return "The CRL file is written, and Mosquitto has read it."
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Writes the CRLs in place of the old ones and has the broker read them; in words, how. Raises UnfitCrl.
 
-    def _holds(self, pem: str) -> bool:
-        target = self._path / CRL_FILE
+        Mosquitto 2.0 reads its CA file when it starts and never again. A new CA below a root that it trusts is
+        believed at once, since clients send it along; a new root is believed after the next start.
+        """
+        parse_bundle(pem)
+        restart = ""
+        if trust and (self._path / CLIENT_CA_FILE).exists() and not self._holds(CLIENT_CA_FILE, trust):
+            self._replace(CLIENT_CA_FILE, trust)
+            restart = " The CA file is new: Mosquitto reads it when it is next started."
+        if self._holds(CRL_FILE, pem):
+            self._signal()
+            return "The CRL file was up to date; Mosquitto has read it again." + restart
+        self._replace(CRL_FILE, pem)
+        self._signal()
+        return "The CRL file is written, and Mosquitto has read it." + restart
+
+    def _holds(self, name: str, pem: str) -> bool:
+        target = self._path / name
         return target.is_file() and not target.is_symlink() and target.read_text() == pem
 
-    def _replace(self, pem: str) -> None:
+    def _replace(self, name: str, pem: str) -> None:
         """By rename, so that no reader ever sees a part; world-readable, since the broker is another user."""
-        new = self._path / f"{CRL_FILE}.new"
+        new = self._path / f"{name}.new"
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         with os.fdopen(descriptor, "w") as stream:
@@ -58,7 +66,7 @@ class MosquittoFolder:
             stream.write(pem)
             stream.flush()
             os.fsync(stream.fileno())
-        new.replace(self._path / CRL_FILE)
+        new.replace(self._path / name)
 
     def _signal(self) -> None:
         pid = self._pid()

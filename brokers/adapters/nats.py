@@ -133,9 +133,9 @@ class NatsAdapter:
         granted = nats.parse(rendering.artifact).get(principal.auth_id, nats.NOTHING)
         return nats_emulator.emulate(granted, request)
 
-    def publish_crl(self, pem: str) -> str:
-        """Nothing: the callout sees each certificate's state."""
-        del pem
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: the callout sees each certificate's state, and `brokers.embedded` writes the server's CA file."""
+        del pem, trust
         return ""
 
     def present(self) -> Sequence[BrokerEvent]:

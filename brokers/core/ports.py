@@ -211,8 +211,11 @@ class BrokerAdapter(Protocol):
         """Whether a broker that holds the rendering would allow the request (the adapter's emulator)."""
         ...
 
-    def publish_crl(self, pem: str) -> str:
-        """Puts the CRLs (PEM, concatenated) in force; one sentence on how. Empty if the broker takes none from us."""
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Puts the CRLs and the CAs to trust (PEM, concatenated) in force; in words, how.
+
+        Empty if the broker takes none from us.
+        """
         ...
 
     def present(self) -> Sequence[BrokerEvent] | None:

@@ -11,7 +11,7 @@ from devices import queries as devices
 from devices.core.values import DeviceId, DeviceSubject
 from kernel.core.ids import DomainId
 from pki import queries as pki
-from pki.core.values import CertificateState
+from pki.core.values import CertificateState, IssuerId
 
 _CHUNK = 500
 _PAGE = 1_000
@@ -26,7 +26,8 @@ def desired_state(*, domain: DomainId, pause: Callable[[], None] | None = None) 
 def desired_state_of(*, device: DeviceId) -> DesiredState:
     """What should hold of one device."""
     known = devices.subject_of(device=device)
-    subject = render_subject(known, proved=_is_proved(_holder(known)))
+    revoked = pki.revoked_issuers(domain=known.device.domain)
+    subject = render_subject(known, proved=_is_proved(_holder(known), revoked=revoked))
     return DesiredState(subjects=(subject,), only=frozenset({subject.principal.auth_id}))
 
 
@@ -42,18 +43,28 @@ def _holder(subject: DeviceSubject) -> str:
     return f"device:{subject.device.id}"
 
 
-def _is_proved(holder: str) -> bool:
-    """Whether a certificate of the holder is good, or none of them was taken away."""
-    states = {certificate.state for certificate in pki.certificates_of(holder=holder)}
+def _is_proved(holder: str, *, revoked: frozenset[IssuerId]) -> bool:
+    """Whether a certificate of the holder is good, or none of them was taken away, itself or with its issuer."""
+    found = pki.certificates_of(holder=holder)
+    states = {CertificateState.REVOKED if each.issuer in revoked else each.state for each in found}
     return CertificateState.ISSUED in states or not states & _TAKEN_AWAY
 
 
 def _disproved_holders(domain: DomainId) -> frozenset[str]:
     """Holders in the domain of whom no certificate is good any more. The cost grows with what was taken away."""
+    revoked = pki.revoked_issuers(domain=domain)
     concerned: set[str] = set()
     for state in _TAKEN_AWAY:
-        before: UUID | None = None
-        while found := pki.list_certificates(domains=[domain], state=state.value, before=before, limit=_PAGE):
-            concerned |= {certificate.holder for certificate in found}
-            before = found[-1].id
-    return frozenset(holder for holder in concerned if not _is_proved(holder))
+        concerned |= _holders(domain, state=state.value)
+    for issuer in revoked:
+        concerned |= _holders(domain, issuer=pki.find_issuer(id=issuer).slug)
+    return frozenset(holder for holder in concerned if not _is_proved(holder, revoked=revoked))
+
+
+def _holders(domain: DomainId, **narrowed: str) -> set[str]:
+    holders: set[str] = set()
+    before: UUID | None = None
+    while found := pki.list_certificates(domains=[domain], before=before, limit=_PAGE, **narrowed):  # type: ignore[arg-type]
+        holders |= {certificate.holder for certificate in found}
+        before = found[-1].id
+    return holders

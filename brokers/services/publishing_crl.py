@@ -1,4 +1,4 @@
-"""Giving the CRLs of a domain to a broker that reads them from a file."""
+"""Giving the CRLs of a domain, and the CAs to trust, to a broker that reads them from files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from brokers.conf import adapter_for
 from brokers.core.crl_bundle import bundle
 from brokers.core.values import BrokerId
 from pki import queries as pki
+from pki.core.values import IssuerKind
 
 
 def push_crl(*, broker: BrokerId, now: datetime) -> str:
@@ -17,9 +18,13 @@ def push_crl(*, broker: BrokerId, now: datetime) -> str:
     Raises UnfitCrl, and then the broker keeps what it has; BrokerUnreachable.
     """
     link = queries.link_to(broker=broker)
+    trusted = pki.trusted_issuers(domain=link.broker.domain)
     crls = {}
-    for issuer in pki.list_issuers(domains=[link.broker.domain]):
+    for issuer in trusted:
         newest = pki.latest_crl(issuer=issuer.id)
-        crls[issuer.certificate_der] = newest.der if newest else None
-    sentence = adapter_for(link).publish_crl(bundle(crls, now=now))
+        # A broker needs the CRLs of who signs for devices. That of a root that signs elsewhere may wait for its key.
+        if issuer.kind is IssuerKind.ONLINE or (newest and newest.next_update > now):
+            crls[issuer.certificate_der] = newest.der if newest else None
+    trust = "".join(issuer.certificate_pem for issuer in trusted)
+    sentence = adapter_for(link).publish_crl(bundle(crls, now=now), trust=trust)
     return sentence or "This broker takes no CRL file from Gatehouse."

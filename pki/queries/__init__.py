@@ -44,6 +44,7 @@ from pki.queries.issuers import (
     is_issuer_revoked,
     list_issuers,
     ocsp_signer_ends_at,
+    revoked_issuers,
     trust_bundle,
     trusted_issuers,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "published_crls",
     "remainder_of",
     "remainders_of",
+    "revoked_issuers",
     "trust_bundle",
     "trusted_issuers",
     "verify_presented",

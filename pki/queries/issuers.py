@@ -80,6 +80,12 @@ def trust_bundle(*, domain: DomainId) -> str:
     return "".join(issuer.certificate_pem for issuer in trusted_issuers(domain=domain))
 
 
+def revoked_issuers(*, domain: DomainId) -> frozenset[IssuerId]:
+    """Those that are revoked in effect: themselves, or a CA above them."""
+    rows = ISSUERS.filter(domain_id=domain).order_by("id")
+    return frozenset(map(IssuerId, revoked_in_effect([*rows])))
+
+
 def ocsp_signer_ends_at(*, issuer: IssuerId) -> datetime | None:
     """When the newest OCSP signer's certificate ends."""
     signer = OcspSigner.objects.filter(issuer_id=issuer).select_related("certificate").order_by("-pk").first()
