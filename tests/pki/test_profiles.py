@@ -16,6 +16,8 @@ from kernel.core.ids import new_id
 from kernel.queries import list_entries
 from pki import queries, services
 from pki.core.certificates import BadName, KeyNotAccepted
+from pki.core.lint import LintFailure
+from pki.core.profile import NO_EXPIRY
 from pki.core.profile_documents import BadProfile, profile_document
 from pki.core.profiles import PROFILES, UnknownProfile
 from pki.core.values import IssuedCertificate, Issuer
@@ -241,6 +243,38 @@ def test_a_profile_says_which_keys_it_takes(now: datetime, issue: Any) -> None:
         with pytest.raises(KeyNotAccepted, match="use rsa of 3072 bits"):
             issue("pump", options=options)
     assert issue("pump", options=("-newkey", "rsa:3072")).profile == "pump"
+
+
+def test_an_idevid_has_no_end_and_is_found_again(issue: Any, ca: Issuer) -> None:
+    """IEEE 802.1AR 8.7; it outlives its issuer, which only such a profile allows."""
+    kind = "1.3.6.1.4.1.32473.1"
+    issued = issue("idevid", variables={"hardware_serial": "SN-1", "hardware_type": kind})
+    kept = queries.get_certificate(id=issued.id)
+    assert (kept.not_after, kept.subject) == (NO_EXPIRY, "serialNumber=SN-1")
+    assert kept.not_after > ca.not_after
+    assert "GENERALIZEDTIME   :99991231235959Z" in openssl("asn1parse", given=issued.pem.encode())
+
+
+def test_a_ca_names_only_what_it_may(now: datetime, root: Issuer, tmp_path: Path) -> None:
+    tree = [{"kind": "dns", "value": "example.com"}]
+    save(now, "issuing-ca", profile_document(PROFILES["issuing-ca"]) | {"permitted_names": tree})
+    ca = services.create_issuing_ca(parent=root.id, slug="narrow", common_name="Narrow", actor=ADA, now=now)
+
+    def ask(name: str) -> IssuedCertificate:
+        return services.issue_certificate(
+            issuer=ca.id, profile="broker-server", csr=make_csr(tmp_path, name), holder=f"broker:{name}",
+            variables={"common_name": name}, dns_names=[name], actor=ADA, now=now,
+        )  # fmt: skip
+
+    for file, pem in (("root", root.certificate_pem), ("ca", ca.certificate_pem), ("leaf", ask("mq.example.com").pem)):
+        (tmp_path / file).write_text(pem)
+    said = openssl(
+        "verify", "-x509_strict", "-CAfile", tmp_path / "root", "-untrusted", tmp_path / "ca", tmp_path / "leaf"
+    )
+    assert said.strip().endswith("OK")
+    assert "X509v3 Name Constraints: critical" in openssl("x509", "-noout", "-text", given=ca.certificate_pem.encode())
+    with pytest.raises(LintFailure, match=r"may not name mq\.example\.org \(RFC 5280 4\.2\.1\.10\)"):
+        ask("mq.example.org")
 
 
 def test_nobody_asks_for_a_ca(issue: Any) -> None:

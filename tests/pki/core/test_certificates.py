@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pki.core import certificates, lint
-from pki.core.certificates import BACKDATED, BadName, Names, new_serial, validity
+from pki.core.certificates import (
+    BACKDATED,
+    BadName,
+    KeyNotAccepted,
+    Names,
+    OutlivesIssuer,
+    ProfileEnded,
+    new_serial,
+    prepare,
+    validity,
+)
+from pki.core.keys import algorithm_identifier
 from pki.core.lint import LintFailure
-from pki.core.profile import Attribute, Profile, SubjectPart
+from pki.core.profile import NO_EXPIRY, Attribute, BeyondIssuer, Profile, SubjectPart
 from pki.core.profiles import MissingVariable, UnknownProfile, get_profile
+from pki.core.to_be_signed import make_form
+from tests.pki.conftest import openssl
 from tests.pki.core.making import NOW, make_ca, spki_bits_sha256
 
 CA = make_ca()
@@ -67,6 +86,68 @@ def test_validity_is_whole_seconds_and_never_beyond_the_issuer() -> None:
     assert validity(get_profile("device"), now=now, ends_by=None) == (NOW - BACKDATED, NOW + timedelta(days=365))
     end = NOW + timedelta(days=1)
     assert validity(get_profile("device"), now=now, ends_by=end)[1] == end
+
+
+@pytest.mark.parametrize(
+    ("not_after", "written"),
+    [
+        (datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC), "UTCTIME           :491231235959Z"),
+        (datetime(2050, 1, 1, tzinfo=UTC), "GENERALIZEDTIME   :20500101000000Z"),
+        (NO_EXPIRY, "GENERALIZEDTIME   :99991231235959Z"),
+    ],
+)
+def test_times_are_encoded_by_the_year(not_after: datetime, written: str) -> None:
+    """RFC 5280 4.1.2.5, by the library's builder and by hand."""
+    facts: dict[str, Any] = {
+        "names": Names(variables=DEVICE),
+        "public_key": KEY.public_key(),
+        "serial": new_serial(),
+        "not_before": datetime(2049, 1, 2, 3, 4, 5, tzinfo=UTC),
+        "not_after": not_after,
+    }
+    device = get_profile("device")
+    built = certificates.sign(prepare(profile=device, authority=CA.authority).fill(**facts), CA.key)
+    form = make_form(profile=device, authority=CA.authority, algorithm=algorithm_identifier(CA.key))
+    for octets in (built.tbs_certificate_bytes, form.fill(**facts)):
+        said = openssl("asn1parse", "-inform", "DER", given=octets)
+        times = [line.partition("prim: ")[2] for line in said.splitlines() if "TIME" in line]
+        assert times == ["UTCTIME           :490102030405Z", written]
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=64))
+def test_what_was_put_in_is_read_back(name: str) -> None:
+    if not name.isprintable():
+        return
+    names = Names(variables={"auth_id": name, "domain": name, "id": name})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library counts octets
+        read = x509.load_der_x509_certificate(certificates.sign(build(names=names), CA.key).public_bytes(Encoding.DER))
+        assert [attribute.value for attribute in read.subject] == [name]
+        lint.check(read, profile=get_profile("device"), authority=CA.authority)
+    alternatives = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    [uri] = alternatives.get_values_for_type(x509.UniformResourceIdentifier)
+    assert [unquote(part) for part in uri.split(":")] == ["urn", "gatehouse", name, "device", name]
+
+
+def test_a_profile_may_refuse_what_would_outlive_the_issuer_or_end_at_a_day() -> None:
+    device = get_profile("device")
+    end = NOW + timedelta(days=10)
+    with pytest.raises(OutlivesIssuer):
+        validity(replace(device, issuer_limits=BeyondIssuer.REFUSE), now=NOW, ends_by=end)
+    assert validity(replace(device, validity=end), now=NOW, ends_by=None)[1] == end
+    with pytest.raises(ProfileEnded):
+        validity(replace(device, validity=NOW), now=NOW, ends_by=None)
+    endless = replace(device, validity=NO_EXPIRY)
+    assert validity(endless, now=NOW, ends_by=end)[1] == end
+    assert validity(replace(endless, issuer_limits=BeyondIssuer.ALLOW), now=NOW, ends_by=end)[1] == NO_EXPIRY
+    assert validity(replace(device, backdate=timedelta(0)), now=NOW, ends_by=None)[0] == NOW
+
+
+def test_a_key_that_a_profile_does_not_take_is_refused() -> None:
+    with pytest.raises(KeyNotAccepted, match="takes no ml-dsa-44 key: use ecdsa-p256") as caught:
+        build(public_key=mldsa.MLDSA44PrivateKey.generate().public_key())
+    assert caught.value.code == "key-not-accepted"
 
 
 @pytest.mark.parametrize(
