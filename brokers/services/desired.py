@@ -64,7 +64,7 @@ def _disproved_holders(domain: DomainId) -> frozenset[str]:
 def _holders(domain: DomainId, **narrowed: str) -> set[str]:
     holders: set[str] = set()
     before: UUID | None = None
-    while found := pki.list_certificates(domains=[domain], before=before, limit=_PAGE, **narrowed):  # type: ignore[arg-type]
+    while found := pki.list_certificates(domains=[domain], before=before, limit=_PAGE, **narrowed):
         holders |= {certificate.holder for certificate in found}
         before = found[-1].id
     return holders

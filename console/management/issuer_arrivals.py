@@ -13,8 +13,6 @@ from pki.core.issuer_values import IssuerRequest
 from pki.core.values import Custody, IssuerKind, KeyAlgorithm
 from pki.management.operator import shell_operator
 
-_DOMAIN = {"default": "default", "help": "slug of the domain (default)"}
-
 
 def add_verbs(verbs: Any) -> None:
     """The arguments of each verb."""
@@ -50,7 +48,7 @@ def add_verbs(verbs: Any) -> None:
         verb.add_argument("--custody", choices=[*Custody], default=Custody.ENCRYPTED.value)
         verb.add_argument("--shards", type=int, default=0, help="CRL shards (0: one CRL for all)")
     for verb in (create, taken, trust, request):
-        verb.add_argument("--domain", **_DOMAIN)
+        verb.add_argument("--domain", default="default", help="slug of the domain (default)")
 
 
 def create(options: dict[str, Any]) -> Told:

@@ -24,7 +24,8 @@ BUNDLE = "crls.pem"
 _ISSUERS_ABOVE = "issuers-above"  # no document: whose CRLs are in the bundle
 _PEM_TYPE, _PEM = "application/x-pem-file", ".pem"
 _SHARD = re.compile(r"crl/(0|[1-9][0-9]{0,4})")
-_OF_ISSUER = {"cert": "application/pkix-cert", "cert.pem": _PEM_TYPE, "chain.pem": _PEM_TYPE}
+_CROSS = "cross.pem"
+_OF_ISSUER = {"cert": "application/pkix-cert", "cert.pem": _PEM_TYPE, "chain.pem": _PEM_TYPE, _CROSS: _PEM_TYPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,11 @@ class Shelf:
 def _read(slug: str, leaf: str, shelved: _Shelved | None, *, now: datetime) -> _Shelved:
     if (asked := _crl_of(leaf)) is not None:
         return _read_crl(slug, *asked, shelved, now=now)
-    if shelved is not None and leaf in _OF_ISSUER:  # an issuer's certificate never changes
+    if shelved is not None and leaf in _OF_ISSUER and leaf != _CROSS:  # an issuer's certificate never changes
         return replace(shelved, read_at=now)
     issuer = queries.find_issuer(slug=slug)
+    if leaf == _CROSS:
+        return _read_cross(issuer, shelved, now=now)
     body = _issuer_body(issuer, leaf)
     document = Document(
         body=Octets(body),
@@ -109,6 +112,19 @@ def _read(slug: str, leaf: str, shelved: _Shelved | None, *, now: datetime) -> _
         content_type=_OF_ISSUER.get(leaf, _PEM_TYPE),
         modified_at=issuer.not_before,
         expires_at=issuer.not_after,
+    )
+    return _Shelved(document, 0, now)
+
+
+def _read_cross(issuer: Issuer, shelved: _Shelved | None, *, now: datetime) -> _Shelved:
+    """The issuer's cross-certificates, which come and go. Raises NotFound if there is none."""
+    body = queries.cross_pem(issuer=issuer.id, now=now).encode()
+    if not body:
+        raise NotFound("The issuer has no cross-certificate.")
+    if shelved is not None and shelved.document.etag == etag_of(body):
+        return replace(shelved, read_at=now)
+    document = Document(
+        body=Octets(body), etag=etag_of(body), content_type=_PEM_TYPE, modified_at=now, expires_at=issuer.not_after
     )
     return _Shelved(document, 0, now)
 
