@@ -29,6 +29,7 @@ GATEHOUSE_HOME.mkdir(parents=True, exist_ok=True, mode=0o700)
 GATEHOUSE_PORT = env.integer(os.environ, "GATEHOUSE_PORT", 8000, low=1, high=65535)
 GATEHOUSE_MQTT_PORT = env.integer(os.environ, "GATEHOUSE_MQTT_PORT", 8883, low=1, high=65535)
 GATEHOUSE_BASE_URL = env.text(os.environ, "GATEHOUSE_BASE_URL", f"http://127.0.0.1:{GATEHOUSE_PORT}").rstrip("/")
+GATEHOUSE_PKI_URL = env.text(os.environ, "GATEHOUSE_PKI_URL").rstrip("/")
 GATEHOUSE_TRUSTED_PROXIES = env.networks(os.environ, "GATEHOUSE_TRUSTED_PROXIES")
 GATEHOUSE_CLIENT_CERT_HEADER = env.header_name(os.environ, "GATEHOUSE_CLIENT_CERT_HEADER", "Client-Cert")
 GATEHOUSE_OCSP_RETENTION_DAYS = env.integer(os.environ, "GATEHOUSE_OCSP_RETENTION_DAYS", 366, low=0, high=36525)
@@ -49,6 +50,9 @@ if _base.scheme not in {"http", "https"} or not _base.hostname:
     raise ImproperlyConfigured(
         f"GATEHOUSE_BASE_URL is {GATEHOUSE_BASE_URL!r}; it has to be like https://gatehouse.example."
     )
+_pki = urlsplit(GATEHOUSE_PKI_URL)
+if GATEHOUSE_PKI_URL and (_pki.scheme not in {"http", "https"} or not _pki.hostname):
+    raise ImproperlyConfigured(f"GATEHOUSE_PKI_URL is {GATEHOUSE_PKI_URL!r}; it has to be like http://pki.example.")
 ALLOWED_HOSTS = env.words(os.environ, "GATEHOUSE_ALLOWED_HOSTS", ("127.0.0.1", "localhost", "[::1]", _base.hostname))
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 

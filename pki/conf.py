@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from pki.core.ports import TokenSettings
 
 
 def base_url() -> str:
-    """Where relying parties find CRL, OCSP and issuers' certificates; without a slash at its end."""
-    url: str = settings.GATEHOUSE_BASE_URL
-    return url
+    """Where relying parties find CRL, OCSP and issuers' certificates; without a slash at its end.
+
+    Unless it is set: the base URL, over http, since few follow https there (RFC 5280 8). A base URL with a port of its
+    own stays as it is, as nobody can know which port has http.
+    """
+    given: str = settings.GATEHOUSE_PKI_URL
+    return given or re.sub(r"^https://(\[[0-9a-fA-F:.]+\]|[^/:]+)(?=/|$)", r"http://\1", settings.GATEHOUSE_BASE_URL)
 
 
 def issuer_url(slug: str, leaf: str) -> str:

@@ -9,7 +9,6 @@ from cryptography import x509
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from console.conf import base_url
 from console.relying_party.crl import look_up_crl
 from console.relying_party.ocsp import ask_ocsp
 from console.relying_party.sightings import Sighting, disagreements
@@ -45,7 +44,7 @@ def show_status(request: HttpRequest, visit: Visit, certificate: UUID) -> HttpRe
 
 def look(*, leaf: x509.Certificate, issuer: x509.Certificate) -> list[Sighting]:
     """Both answers, asked for at the same time."""
-    base, now = base_url(), utc_now()
+    base, now = queries.public_url(), utc_now()
     with ThreadPoolExecutor(max_workers=2) as pool:
         asked = [pool.submit(ask, leaf=leaf, issuer=issuer, base_url=base, now=now) for ask in (ask_ocsp, look_up_crl)]
         return [future.result() for future in asked]

@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from console.conf import base_url
 from console.views.bars import columns
 from console.views.certificate import chain_above
 from console.views.certificate_fields import fields_of
@@ -42,7 +41,7 @@ def show_issuer(request: HttpRequest, visit: Visit, slug: str) -> HttpResponseBa
         "orders": queries.list_signing_requests(issuer=issuer.id),
         "newest": search_certificates(domain=issuer.domain, narrowed=CertificateFilter(issuer=issuer.id), limit=10),
         "fields": fields_of(issuer.certificate_pem),
-        "public": f"{base_url()}/pki/{issuer.slug}",
+        "public": f"{queries.public_url()}/pki/{issuer.slug}",
         "certificates": f"{reverse('certificates')}?issuer={issuer.slug}",
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "acts": acts_of(issuer, ended=issuer.not_after <= visit.now) if may_sign else (),

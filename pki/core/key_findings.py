@@ -96,7 +96,7 @@ def find_in_address(*, url: str, probe: Probe | None) -> Iterator[Finding]:
             domain=None,
             detail="Certificates name https addresses for CRLs and OCSP: most relying parties do not follow them, "
             "since checking the certificate of that server would lead here again (RFC 5280 8).",
-            remedy="Let the proxy pass /pki/ on over plain http as well, and let certificates name that.",
+            remedy="Let the proxy pass /pki/ on over plain http as well, and name that in GATEHOUSE_PKI_URL.",
         )
     elif _is_local(parts.hostname or ""):
         yield make_finding(
@@ -104,7 +104,7 @@ def find_in_address(*, url: str, probe: Probe | None) -> Iterator[Finding]:
             subject=subject,
             domain=None,
             detail=f"Certificates name {parts.hostname} for CRLs and OCSP: only this machine finds them there.",
-            remedy="Set GATEHOUSE_BASE_URL to a name that devices and brokers can reach, before many are issued.",
+            remedy="Set GATEHOUSE_BASE_URL, or GATEHOUSE_PKI_URL, to a name that devices and brokers can reach.",
         )
     if probe is not None and probe.fault:
         yield make_finding(
@@ -112,7 +112,7 @@ def find_in_address(*, url: str, probe: Probe | None) -> Iterator[Finding]:
             subject=subject,
             domain=None,
             detail=f"{probe.url} does not answer here: {probe.fault}.",
-            remedy="See that a web process is running, and that GATEHOUSE_BASE_URL leads to it.",
+            remedy="See that a web process is running, and that the address leads to its /pki/ over plain http.",
             since=probe.since,
         )
 

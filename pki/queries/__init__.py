@@ -1,5 +1,6 @@
 """Reading issuers, certificates and CRLs."""
 
+from pki.queries.addresses import public_url
 from pki.queries.certificate_counts import begin_of_week, count_by_state, count_ending_by_week
 from pki.queries.certificates import (
     APPROXIMATE_FROM,
@@ -66,6 +67,7 @@ from pki.queries.profiles import (
 from pki.queries.remainders import remainder_of, remainders_of
 
 __all__ = [
+    "public_url",
     "APPROXIMATE_FROM",
     "CRL_LABEL",
     "CertificateRefused",

@@ -41,7 +41,7 @@ def get(client: Client, query: str = "", **kwargs: Any) -> Any:
 
 
 def test_fleet_that_is_well_has_none(client: Client, fleet: Mapping[str, str]) -> None:
-    assert get(client).json() == {"results": [], "next": None, "approximate_count": 0}
+    assert {each["severity"] for each in get(client).json()["results"]} <= {"info"}  # something waits to be signed
 
 
 def test_worst_first_with_remedy_and_stable_id(client: Client, ill: Mapping[str, str]) -> None:
@@ -71,7 +71,7 @@ def test_pages_follow_one_another(client: Client, ill: Mapping[str, str]) -> Non
 
 def test_narrowed_by_severity_and_code(client: Client, ill: Mapping[str, str]) -> None:
     assert {each["code"] for each in get(client, "?code=key-weak").json()["results"]} == {"key-weak"}
-    assert get(client, "?severity=info").json()["results"] == []
+    assert get(client, "?severity=info&code=key-weak").json()["results"] == []
     wrong = get(client, "?severity=bad")
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (400, "/severity")
 
@@ -81,7 +81,7 @@ def test_another_domain_sees_none_of_it(client: Client, ill: Mapping[str, str]) 
 
 
 def test_what_is_the_installations_is_nobodys_domain(client: Client, ill: Mapping[str, str], settings: Any) -> None:
-    settings.GATEHOUSE_BASE_URL = "https://gatehouse.example.com"
+    settings.GATEHOUSE_BASE_URL = "https://gatehouse.example.com:8443"
     [finding] = get(client, "?code=pki-url-needs-tls").json()["results"]
     assert finding["domain"] is None
 
@@ -93,5 +93,5 @@ def test_source_that_can_not_be_read_is_a_finding(
         raise Unavailable("the table is away")
 
     monkeypatch.setattr("pki.queries.findings.list_freshness", refuse)
-    [finding] = get(client).json()["results"]
+    [finding] = get(client, "?severity=error").json()["results"]
     assert (finding["code"], finding["severity"]) == ("findings-unreadable", "error")
