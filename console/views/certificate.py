@@ -19,6 +19,7 @@ from console.views.operations import find_panel
 from kernel.queries import list_entries
 from pki import queries
 from pki.core.values import CertificateId, CertificateState, IssuedCertificate, Issuer
+from pki.services.lint_issued import lint_issued
 
 _SUBJECT = "pki.certificate"
 _HISTORY = 20
@@ -36,6 +37,7 @@ def show_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> H
         "holder_address": holder_address(found.holder),
         "fields": fields_of(found.pem) if found.pem else None,
         "chain": _chain(found),
+        "lint": lint_issued(certificate=found.id),
         "history": _history(visit, found),
         "journal": f"{reverse('journal')}?kind={_SUBJECT}&subject={found.id}",
         "ended": found.not_after <= visit.now,

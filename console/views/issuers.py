@@ -9,8 +9,10 @@ from datetime import datetime
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
+from console.findings import open_findings
 from console.views.frame import Visit, screen, show
 from kernel.core.clock import utc_now
+from kernel.core.findings import Finding
 from kernel.core.ids import DomainId
 from pki import queries
 from pki.core.values import CrlStatus, Custody, Issuer, IssuerId, IssuerKind, IssuerState, serial_hex
@@ -40,6 +42,7 @@ class IssuerRow:
     predecessor_slug: str
     custody: str
     good: str
+    findings: tuple[Finding, ...]
 
     @property
     def over(self) -> bool:
@@ -52,7 +55,7 @@ class IssuerRow:
         return self.issuer.kind is not IssuerKind.TRUSTED
 
 
-def issuer_rows(domain: DomainId) -> list[IssuerRow]:
+def issuer_rows(domain: DomainId, *, with_findings: bool = False) -> list[IssuerRow]:
     """The issuers of a domain, each below the one that signed it."""
     issuers = queries.list_issuers(domains=[domain])
     known = {issuer.id: issuer for issuer in issuers}
@@ -61,11 +64,13 @@ def issuer_rows(domain: DomainId) -> list[IssuerRow]:
         below.setdefault(issuer.parent if issuer.parent in known else None, []).append(issuer)
     crls = queries.crl_statuses(issuers=list(known))
     good = count_good(issuers=list(known), now=utc_now())
+    found = _findings(domain) if with_findings else {}
     rows: list[IssuerRow] = []
 
     def add(parent: IssuerId | None, depth: int) -> None:
         for issuer in below.get(parent, ()):
-            rows.append(_row(issuer, depth=depth, known=known, crl=crls.get(issuer.id), good=good[issuer.id]))
+            crl, matters = crls.get(issuer.id), found.get(str(issuer.id), [])
+            rows.append(_row(issuer, depth=depth, known=known, crl=crl, good=good[issuer.id], findings=matters))
             add(issuer.id, depth + 1)
 
     add(None, 0)
@@ -76,11 +81,27 @@ def issuer_row(issuer: Issuer, *, domain: Sequence[Issuer]) -> IssuerRow:
     """The issuer with what is published for it; `domain` is every issuer of its domain."""
     known = {each.id: each for each in domain}
     good = count_good(issuers=[issuer.id], now=utc_now())[issuer.id]
-    return _row(issuer, depth=0, known=known, crl=queries.crl_status(issuer=issuer.id), good=good)
+    crl, matters = queries.crl_status(issuer=issuer.id), _findings(issuer.domain).get(str(issuer.id), [])
+    return _row(issuer, depth=0, known=known, crl=crl, good=good, findings=matters)
+
+
+def _findings(domain: DomainId) -> dict[str, list[Finding]]:
+    """What is the matter with the domain's issuers, by their ids."""
+    found: dict[str, list[Finding]] = {}
+    for finding in open_findings(domains=[domain], now=utc_now()):
+        if finding.subject.kind == "pki.issuer":
+            found.setdefault(finding.subject.id, []).append(finding)
+    return found
 
 
 def _row(
-    issuer: Issuer, *, depth: int, known: Mapping[IssuerId, Issuer], crl: CrlStatus | None, good: int
+    issuer: Issuer,
+    *,
+    depth: int,
+    known: Mapping[IssuerId, Issuer],
+    crl: CrlStatus | None,
+    good: int,
+    findings: Sequence[Finding],
 ) -> IssuerRow:
     return IssuerRow(
         issuer=issuer,
@@ -93,6 +114,7 @@ def _row(
         successor_slug=_slug(known, issuer.successor),
         predecessor_slug=next((each.slug for each in known.values() if each.successor == issuer.id), ""),
         custody=custody_words(issuer),
+        findings=tuple(findings),
         good=f"{good:,}" if good < APPROXIMATE_FROM else f"{APPROXIMATE_FROM:,}+",
     )
 
@@ -118,7 +140,7 @@ def list_issuers(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     """The hierarchy, CAs that are yet to be, and what offline issuers have yet to sign."""
     domain = visit.domain.id
     context = {
-        "rows": issuer_rows(domain),
+        "rows": issuer_rows(domain, with_findings=True),
         "requests": queries.list_issuer_requests(domains=[domain]),
         "orders": queries.list_signing_requests(domains=[domain]),
         "may_sign": visit.may("issuers:sign"),

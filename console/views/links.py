@@ -19,6 +19,8 @@ def subject_address(subject: Subject) -> str:
         return reverse("broker", args=[subject.label])
     if subject.kind == "pki.issuer" and subject.label:
         return reverse("issuer", args=[subject.label])
+    if subject.kind == "pki.profile":
+        return reverse("profile", args=[subject.id])
     names = {"devices.device": "device", "pki.certificate": "certificate", "acl.role": "role"}
     name = names.get(subject.kind)
     return reverse(name, args=[subject.id]) if name and _is_uuid(subject.id) else ""

@@ -18,6 +18,9 @@ _PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"
 _MONO = {**_PLAIN, "class": "form-control mono"}
 _DOCUMENT_CHARACTERS = 64_000
 _LINES = ("subject", "alternative_names", "requestable", "policies", "permitted_names", "excluded_names")
+WIDE = ("subject", "alternative_names", "requestable", "needs_requested", "other_usages", "policies", "document")
+"""Fields that take the width of the form; others stand in pairs."""
+
 _FLAGS = ("needs_requested", "is_ca", "names_ocsp", "names_issuer", "names_crl", "ocsp_no_check")
 
 
@@ -91,18 +94,18 @@ class ProfileForm(ConsoleForm):
     )  # fmt: skip
     key_families = _some("Keys that are accepted", (family.value for family in KeyFamily))
     rsa_bits = forms.IntegerField(label="RSA keys have at least so many bits", initial=2048)
-    is_ca = _flag("Makes CAs")
     path_length = forms.IntegerField(
         label="How many CAs may be below one", min_value=0, max_value=255, required=False,
         help_text="Empty for any number. Only of CAs.",
     )  # fmt: skip
+    is_ca = _flag("Makes CAs")
+    ocsp_no_check = _flag("Nobody asks OCSP about it", "Only of OCSP signers.")
     policies = _lines("Policies", "A line each: an object identifier, and the URL of its practice statement.")
     permitted_names = _lines("Names permitted below", "Of CAs: a line each, such as dns=example.net or ip=10.0.0.0/8.")
     excluded_names = _lines("Names excluded below", "Of CAs, as above.")
     names_ocsp = _flag("Says where OCSP answers")
     names_issuer = _flag("Says where its issuer's certificate is")
     names_crl = _flag("Says where its CRL is")
-    ocsp_no_check = _flag("Nobody asks OCSP about it", "Only of OCSP signers.")
 
     def document(self) -> dict[str, Any]:
         """The JSON document that the fields spell; what can not be read is left for the service to refuse."""

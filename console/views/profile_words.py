@@ -79,12 +79,19 @@ def _use(profile: Profile) -> Iterator[ProfileLine]:
 def _time(profile: Profile) -> Iterator[ProfileLine]:
     match profile.validity:
         case timedelta() as length:
-            yield _line("Valid for", "RFC 5280 4.1.2.5", [span(length)])
+            yield _line("Valid for", "RFC 5280 4.1.2.5", [_length(length)])
         case datetime() as end:
             words = "without an end (99991231235959Z)" if end == NO_EXPIRY else f"until {exact(end)}"
             yield _line("Valid", "RFC 5280 4.1.2.5", [words])
     yield _line("Begins", "", [f"{span(profile.backdate)} before it is issued"] if profile.backdate else ["at once"])
     yield _line("Beyond the issuer's end", "", [_LIMITS[profile.issuer_limits]])
+
+
+def _length(length: timedelta) -> str:
+    """Exactly, so that two profiles that differ never read the same."""
+    if length % timedelta(days=1):
+        return f"{int(length.total_seconds())} s"
+    return "1 day" if length.days == 1 else f"{length.days} days"
 
 
 def _rest(profile: Profile) -> Iterator[ProfileLine]:

@@ -116,6 +116,17 @@ def test_revoked_certificate_shows_no_validity_as_if_it_were_good(north: Scene, 
     assert "Would end" in text
 
 
+def test_lint_looks_by_the_rules_of_today(north: Scene, at_ada: Client) -> None:
+    found = certificate_of(north, "pump-01")
+    assert "It is as RFC 5280 and its profile want it" in at_ada.get(f"/certificates/{found.id}/").content.decode()
+    Certificate.objects.filter(id=found.id).update(profile="application")
+    assert "The certificate: " not in at_ada.get(f"/certificates/{found.id}/").content.decode()
+    Certificate.objects.filter(id=found.id).update(profile="broker-server")
+    assert "The certificate: " in at_ada.get(f"/certificates/{found.id}/").content.decode()
+    Certificate.objects.filter(id=found.id).update(profile="gone")
+    assert "It was made by no profile of ours" in at_ada.get(f"/certificates/{found.id}/").content.decode()
+
+
 def test_downloads_are_what_openssl_reads(north: Scene, at_ada: Client) -> None:
     found = certificate_of(north, "pump-01")
     for kind, form, count in (("pem", "PEM", 1), ("der", "DER", 0), ("chain", "PEM", 2)):

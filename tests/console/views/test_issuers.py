@@ -17,7 +17,7 @@ from kernel.core.clock import utc_now
 from kernel.queries import list_entries
 from pki import queries
 from pki.core.values import IssuerKind, KeyAlgorithm
-from pki.models import Certificate
+from pki.models import Certificate, Issuer
 from tests.console.views.scene import Scene
 
 WAYS = ("root", "issuing-ca", "request", "import", "offline", "trusted")
@@ -206,6 +206,14 @@ def test_request_is_given_up(north: Scene, at_ada: Client, at_cy: Client) -> Non
     assert at_cy.post("/issuers/_requests/north-x/cancel/").status_code == 404
     at_ada.post("/issuers/_requests/north-x/cancel/")
     assert queries.list_issuer_requests(domains=[north.domain]) == []
+
+
+def test_finding_about_an_issuer_stands_with_it(north: Scene, at_ada: Client) -> None:
+    Issuer.objects.filter(slug="north-ca").update(not_after=north.now + timedelta(days=9))
+    assert "It ends at" in at_ada.get("/issuers/").content.decode()
+    text = at_ada.get("/issuers/north-ca/").content.decode()
+    assert "Roll it over" in text
+    assert "It ends at" not in at_ada.get("/issuers/north-root/").content.decode()
 
 
 def test_another_domain_sees_no_issuer(north: Scene, at_cy: Client) -> None:
