@@ -87,6 +87,12 @@ def release_certificate(entry: Entry) -> list[Step]:
     return [*push(entry), _crl(str(entry.after["issuer_slug"]))]
 
 
+def issue_parts(entry: Entry) -> list[Step]:
+    """Has the parts of a file's certificates issued, by as many workers as there are."""
+    parts = range(int(entry.after["parts"]))
+    return [Step(task="pki.issue_part", target=f"part:{part}", queue=Queue.BULK) for part in parts]
+
+
 def adopt_domain(_entry: Entry) -> list[Step]:
     """Lets whoever made the domain into it."""
     return [Step(task="console.adopt_domain", target="operators", queue=Queue.POLICY)]
@@ -111,6 +117,7 @@ ROUTES: Mapping[str, Route] = {
     "pki.certificate.held": revoke_certificate,
     "pki.certificate.released": release_certificate,
     "pki.crl.published": push_crl,
+    "pki.issuance.ordered": issue_parts,
     "pki.revocation.ordered": revoke_matching,
     "pki.issuer.retired": push_crl,
     "pki.issuer.revoked": revoke_issuer,

@@ -56,3 +56,9 @@ def pkcs11_token() -> TokenSettings:
         label=settings.GATEHOUSE_PKCS11_TOKEN,
         pin=settings.GATEHOUSE_PKCS11_PIN,
     )
+
+
+def issuance_folder() -> Path:
+    """Where bulk issuances stand, for all processes of this machine."""
+    home: Path = settings.GATEHOUSE_HOME
+    return home / "issuances"

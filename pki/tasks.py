@@ -60,6 +60,12 @@ def confirm_revocation(wake: Wake) -> str:
     return services.confirm_revocation(holder=holder, now=utc_now())
 
 
+@wakeup_task("pki.issue_part")
+def issue_part(wake: Wake) -> str:
+    """Issues for one part of a bulk issuance; the target is `part:<number>`."""
+    return services.issue_part(order=wake.entry, part=int(wake.target.removeprefix("part:")), now=utc_now())
+
+
 @shared_task(name="pki.refresh", ignore_result=True)
 def refresh() -> None:
     """Hourly CRLs, OCSP signers ahead of their end, requests that were never stored, and issuers that have ended.

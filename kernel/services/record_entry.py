@@ -58,7 +58,7 @@ def record_many(*, changes: Sequence[Change], actor: Actor, now: datetime) -> li
 
 def _locked_head() -> JournalHead:
     rows = JournalHead.objects.select_for_update().filter(id=1)
-    if (head := rows.first()) is not None:
+    for head in rows:  # not first(), which sorts what is one
         return head
     JournalHead.objects.get_or_create(id=1, defaults={"digest": GENESIS, "seal": b""})
     return rows.get()

@@ -27,6 +27,7 @@ from pki.queries.crls import (
 )
 from pki.queries.findings import PkiFindings, last_probe
 from pki.queries.freshness import list_freshness, list_open_requests
+from pki.queries.issuances import IssuanceProgress, UnknownIssuance, issuance_progress, issuance_results
 from pki.queries.issuer_requests import (
     UnknownIssuerRequest,
     UnknownSigningRequest,
@@ -67,14 +68,15 @@ from pki.queries.profiles import (
 from pki.queries.remainders import remainder_of, remainders_of
 
 __all__ = [
-    "public_url",
     "APPROXIMATE_FROM",
     "CRL_LABEL",
     "CertificateRefused",
+    "IssuanceProgress",
     "MatchingCertificates",
     "PkiFindings",
     "ProfileState",
     "UnknownCertificate",
+    "UnknownIssuance",
     "UnknownIssuer",
     "UnknownIssuerRequest",
     "UnknownSigningRequest",
@@ -103,6 +105,8 @@ __all__ = [
     "get_signing_request",
     "holder_of_key",
     "is_issuer_revoked",
+    "issuance_progress",
+    "issuance_results",
     "issuers_with_crls",
     "last_probe",
     "latest_crl",
@@ -119,6 +123,7 @@ __all__ = [
     "newest_crl_number",
     "ocsp_signer_ends_at",
     "profile_versions",
+    "public_url",
     "published_crls",
     "remainder_of",
     "remainders_of",

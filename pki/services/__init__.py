@@ -5,6 +5,7 @@ from pki.services.confirm_revocation import confirm_revocation
 from pki.services.hunt_weak_keys import FoundKey, Hunt, hunt_weak_keys
 from pki.services.issue_certificate import issue_certificate
 from pki.services.issue_certificates import IssuanceRequest, Refusal, issue_certificates
+from pki.services.issue_in_bulk import OTHERS_HOLDERS, BulkIssuance, issue_part, order_issuance
 from pki.services.issuers import (
     abandon_unclaimed,
     cancel_issuer_request,
@@ -42,6 +43,8 @@ from pki.services.revoke_certificate import hold_certificate, release_certificat
 from pki.services.revoke_matching import BulkRevocation, continue_revocation, revoke_matching
 
 __all__ = [
+    "OTHERS_HOLDERS",
+    "BulkIssuance",
     "BulkRevocation",
     "FoundKey",
     "Hunt",
@@ -69,8 +72,10 @@ __all__ = [
     "install_issuer",
     "issue_certificate",
     "issue_certificates",
+    "issue_part",
     "order_crl",
     "order_cross_certificate",
+    "order_issuance",
     "order_issuing_ca",
     "order_ocsp_signer",
     "prepare_ocsp_answers",

@@ -16,7 +16,7 @@ class NotIssuing(Conflict):
 
 def signer_for(issuer: IssuerId) -> Issuer:
     """The row of the CA that signs for the issuer, with those above it. Raises UnknownIssuer, NotIssuing."""
-    row = ISSUERS.filter(id=issuer).first()
+    row = next(iter(ISSUERS.filter(id=issuer)), None)
     if row is None:
         raise UnknownIssuer("There is no such issuer: list the issuers to see those there are.")
     row = newest_successor(row)

@@ -51,6 +51,7 @@ class Draft:
 
 
 Fault = DomainError | MissignedError
+_SIGNED = ("der", "fingerprint", "state", "id")
 Faults = dict[UUID, Fault]
 """Why there is no certificate, by the ids of the rows."""
 
@@ -139,7 +140,7 @@ def _keep(signed: Sequence[Certificate]) -> set[UUID]:
     In one statement for all, which the query builder has none for.
     """
     meta = Certificate._meta  # noqa: SLF001 - Django documents it
-    fields = [meta.get_field(name) for name in ("der", "fingerprint", "state", "id")]
+    fields = [field for name in _SIGNED for field in meta.concrete_fields if field.name == name]
     rows = [[field.get_db_prep_save(getattr(row, field.name), connection) for field in fields] for row in signed]
     with connection.cursor() as cursor:
         cursor.executemany(

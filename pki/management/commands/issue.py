@@ -1,4 +1,4 @@
-"""`manage.py issue`: a certificate for a request that lies in a file."""
+"""`manage.py issue`: a certificate for a request that lies in a file, or for many."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from django.core.management.base import BaseCommand, CommandError
 
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
-from pki.core.profiles import PROFILES
 from pki.core.values import IssuedCertificate
+from pki.management.bulk import issue_bulk
 from pki.management.operator import shell_operator
 from pki.queries import find_issuer
-from pki.services import issue_certificate
-
-_PROFILES = sorted(name for name, profile in PROFILES.items() if not profile.is_ca and not profile.ocsp_no_check)
+from pki.services import OTHERS_HOLDERS, issue_certificate
 
 
 class Command(BaseCommand):
-    """Issues one certificate, and prints it with its chain."""
+    """Issues one certificate and prints it with its chain, or one for each row of a file."""
 
-    help = "Issues a certificate for a PKCS#10 request, and prints it with its chain as PEM."
+    help = "Issues a certificate for a PKCS#10 request and prints it with its chain as PEM, or many (--bulk)."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """What is issued, by whom, to whom."""
-        parser.add_argument("csr", help="file with the request, PEM or DER; - for standard input")
+        parser.add_argument("csr", nargs="?", help="file with the request, PEM or DER; - for standard input")
+        parser.add_argument(
+            "--bulk", metavar="FILE", help="NDJSON or .csv with csr, holder, variables, dns, ip, email, uri in each row"
+        )
+        parser.add_argument("--result", metavar="FILE", help="where --bulk writes what became of each row, as NDJSON")
         parser.add_argument("--issuer", required=True, help="slug of the issuer")
-        parser.add_argument("--profile", required=True, choices=_PROFILES)
-        parser.add_argument("--holder", required=True, help="whom the key belongs to for ever, such as service:billing")
+        parser.add_argument("--profile", required=True, help="a profile of the issuer's domain")
+        parser.add_argument("--holder", help="whom the key belongs to for ever, such as service:billing")
         parser.add_argument(
             "--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the profile"
         )
@@ -41,8 +43,13 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Issues, and prints."""
+        if options["bulk"]:
+            issue_bulk(options, out=self.stdout, err=self.stderr)
+            return
+        if not options["csr"] or not options["holder"]:
+            raise CommandError("Name the file of the request and, with --holder, whom the key belongs to; or --bulk.")
         kind = options["holder"].partition(":")[0]
-        if kind in {"device", "issuer", "ocsp"}:
+        if kind in OTHERS_HOLDERS:
             raise CommandError(f"A certificate of the kind {kind!r} is never issued by hand: enrol the device instead.")
         try:
             issued = issue_certificate(
