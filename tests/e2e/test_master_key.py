@@ -1,0 +1,92 @@
+"""The master key is replaced as docs/howto/keys.md says, by processes of an installation that issue all the while."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kernel.core.secrets import MasterKey
+from tests.programs import ROOT, call
+
+pytestmark = pytest.mark.e2e
+
+OLD, NEW = MasterKey.generate(), MasterKey.generate()
+SLUG = "default-ca"
+
+
+class Site:
+    """One installation on SQLite, and processes of it that issue."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.running = folder, dict[str, subprocess.Popen[str]]()
+
+    def environment(self, key: MasterKey, *others: MasterKey) -> dict[str, str]:
+        """Of a process that has these keys; the others come out of a file."""
+        previous = self.folder / f"previous-{key.id.hex()}-{len(others)}"
+        previous.write_text("\n".join(other.to_base64() for other in others) + "\n")
+        return {
+            "DJANGO_SETTINGS_MODULE": "console.settings",
+            "GATEHOUSE_HOME": str(self.folder / "home"),
+            "GATEHOUSE_MASTER_KEY": key.to_base64(),
+            "GATEHOUSE_MASTER_KEY_PREVIOUS_FILE": str(previous),
+        }
+
+    def manage(self, keys: list[MasterKey], *words: str) -> str:
+        return call(self.environment(*keys), "manage.py", *words)
+
+    def start(self, name: str, *keys: MasterKey) -> None:
+        words = [sys.executable, "-m", "tests.pki.issuing", SLUG, str(self.folder / name)]
+        with (self.folder / f"{name}.log").open("w") as log:
+            self.running[name] = subprocess.Popen(
+                words, cwd=ROOT, env=self.environment(*keys), stdout=subprocess.PIPE, stderr=log, text=True
+            )
+
+    def stop(self, name: str) -> int:
+        """How many certificates the process issued; it has to have had no fault."""
+        (self.folder / name).touch()
+        said, _ = self.running[name].communicate(timeout=120)
+        assert self.running[name].returncode == 0, (self.folder / f"{name}.log").read_text()[-3000:]
+        return int(said)
+
+
+def test_the_master_key_is_replaced_while_certificates_are_issued(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.manage([OLD], "migrate", "--verbosity", "0")
+    site.manage([OLD], "quickstart", "--json")
+    site.start("first", OLD, NEW)
+    time.sleep(4)
+    site.start("second", NEW, OLD)
+    time.sleep(6)
+    assert site.stop("first") > 3
+    done = json.loads(site.manage([NEW, OLD], "keys", "rewrap", "--json"))
+    assert {place["place"]: place["done"] for place in done["envelopes"]} == {
+        "private keys": 4, "key files": 0, "connections of brokers": 1, "kept answers": 0,
+    }  # fmt: skip
+    assert [place["left"] for place in done["envelopes"]] == [[], [], [], []]
+    time.sleep(3)
+    assert site.stop("second") > 3
+    assert '"fault": ""' in site.manage([NEW], "keys", "check", "--json")
+    assert "The journal holds" in site.manage([NEW], "journal", "verify")
+    site.start("third", NEW)
+    time.sleep(5)
+    assert site.stop("third") > 0
+
+
+def test_a_worker_with_the_wrong_key_alone_ends_with_one_sentence(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.manage([OLD], "migrate", "--verbosity", "0")
+    site.manage([OLD], "quickstart", "--json")
+    for command in ("worker", "web", "listen"):
+        words = [sys.executable, "manage.py", command]
+        done = subprocess.run(
+            words, cwd=ROOT, env=site.environment(NEW), capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 1
+        [sentence] = done.stderr.strip().splitlines()
+        assert OLD.id.hex() in sentence
+        assert sentence.endswith("start with it as GATEHOUSE_MASTER_KEY, or among GATEHOUSE_MASTER_KEY_PREVIOUS.")
