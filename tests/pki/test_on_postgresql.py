@@ -15,7 +15,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    "modules", [("races.py",), ("test_revocation.py", "test_writing_ahead.py", "test_tasks.py", "test_presented.py")]
+    "modules",
+    [
+        ("races.py",),
+        ("test_revocation.py", "test_writing_ahead.py", "test_tasks.py", "test_presented.py", "test_profiles.py"),
+        ("test_crl_publishing.py", "test_revocation_of_many.py", "test_revocation_rules.py"),
+    ],
 )
 def test_certificates_and_crls_hold_on_postgresql_too(
     modules: tuple[str, ...], postgresql_url: str, tmp_path: Path
