@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from kernel.core.ids import DomainId
 from pki.core.revocation_order import RevocationFilter, digest_of
@@ -29,14 +29,13 @@ class MatchingCertificates:
 def matching_certificates(*, domain: DomainId, wanted: RevocationFilter) -> MatchingCertificates:
     """What would be revoked now."""
     rows = unrevoked(domain, wanted)
-    found = rows.order_by().aggregate(count=Count("id"), newest=Max("id"))
-    sample = rows.select_related("issuer__parent__parent").order_by("-id")[:SAMPLE_SIZE]
-    return MatchingCertificates(
-        count=found["count"],
-        sample=tuple(row.as_value() for row in sample),
-        newest=found["newest"],
-        digest=digest_of(domain=domain, wanted=wanted, count=found["count"], newest=found["newest"]),
+    sample = tuple(
+        row.as_value() for row in rows.select_related("issuer__parent__parent").order_by("-id")[:SAMPLE_SIZE]
     )
+    newest = sample[0].id if sample else None
+    count = rows.filter(id__lte=newest).count() if newest else 0
+    digest = digest_of(domain=domain, wanted=wanted, count=count, newest=newest)
+    return MatchingCertificates(count=count, sample=sample, newest=newest, digest=digest)
 
 
 def unrevoked(domain: DomainId, wanted: RevocationFilter) -> QuerySet[Certificate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -150,3 +151,70 @@ def test_hold_release_and_revoke_at_once_end_in_one_of_their_states(ca: Issuer, 
     crl = services.publish_crl(issuer=ca.id, now=now())
     assert serials(crl.der) == {device.serial}
     assert queries.get_certificate(id=device.id).state == "revoked"
+
+
+def test_full_delta_and_shards_show_the_same_whatever_happens_meanwhile(
+    root: Issuer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = sys.modules["pki.services.publish_crl"]
+    right, editions = module.build_edition, []  # type: ignore[attr-defined]
+
+    def build_edition(*args: Any, **more: Any) -> Any:
+        editions.append(right(*args, **more))
+        return editions[-1]
+
+    monkeypatch.setattr(module, "build_edition", build_edition)
+    ca = services.create_issuing_ca(
+        parent=root.id, slug="sharded", common_name="Sharded", crl_shards=3, actor=ADA, now=now()
+    )
+    devices = [issue_from(ca, tmp_path, f"pump-{number}") for number in range(12)]
+    editions.clear()
+
+    def change(some: Sequence[IssuedCertificate]) -> None:
+        for device in some:
+            services.hold_certificate(certificate=device.id, actor=ADA, now=now())
+            services.release_certificate(certificate=device.id, actor=ADA, now=now())
+            services.hold_certificate(certificate=device.id, actor=ADA, now=now())
+            if device.serial % 2:
+                revoke_for_good(device)
+
+    def build() -> None:
+        for _ in range(10):
+            services.publish_crl(issuer=ca.id, now=now())
+
+    at_once(*(lambda part=part: change(devices[part::2]) for part in range(2)), build, build)
+    services.publish_crl(issuer=ca.id, now=now(), force=True)
+    for edition in editions:
+        [delta] = [crl for crl in edition.others if crl.kind == "delta"]
+        assert delta.base_number == 1, "which is empty, so that the delta alone makes the full one"
+        changed = {serial: reason for serial, reason in reasons(delta.der).items() if reason != "removeFromCRL"}
+        assert changed == reasons(edition.full.der)
+    shards = [crl for crl in editions[-1].others if crl.kind == "shard"]
+    assert [crl.shard for crl in shards] == [0, 1, 2]
+    together = {serial: reason for crl in shards for serial, reason in reasons(crl.der).items()}
+    assert together == reasons(editions[-1].full.der)
+    assert set(together) == {device.serial for device in devices}
+
+
+def issue_from(ca: Issuer, folder: Path, name: str) -> IssuedCertificate:
+    return services.issue_certificate(
+        issuer=ca.id,
+        profile="device",
+        csr=make_csr(folder, name),
+        holder=f"device:{name}",
+        variables={"auth_id": name, "domain": "north", "id": name},
+        actor=ADA,
+        now=now(),
+    )
+
+
+def revoke_for_good(device: IssuedCertificate) -> None:
+    services.revoke_certificate(certificate=device.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=now())
+
+
+def reasons(der: bytes) -> dict[int, str]:
+    found = x509.load_der_x509_crl(der)
+    return {
+        entry.serial_number: entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
+        for entry in found
+    }
