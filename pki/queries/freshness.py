@@ -11,9 +11,11 @@ from django.db.models import Min, OuterRef, QuerySet, Subquery
 
 from kernel.core.ids import DomainId
 from pki.core.freshness import CrlFreshness, IssuerFreshness, OpenRequest, RequestKind, SignerFreshness
-from pki.core.profiles import get_profile
 from pki.core.values import CertificateState, CrlKind, IssuerId, IssuerKind, IssuerState
 from pki.models import Certificate, Crl, Issuer, IssuerRequest, OcspSigner, SigningRequest
+from pki.queries.profiles import list_profile_states
+
+_CA, _LEAF = "issuing-ca", "device"
 
 
 def list_freshness(*, domains: Collection[DomainId] | None, now: datetime) -> list[IssuerFreshness]:
@@ -29,7 +31,7 @@ def list_freshness(*, domains: Collection[DomainId] | None, now: datetime) -> li
     ids = [row.id for row in rows]
     crls, signers = _newest_crls(ids), _newest_signers(ids, now=now)
     revoked, held = _revoked_issuers(rows), _with_held_leaves(rows, now=now)
-    parents = {row.parent_id for row in rows}
+    parents, validities = {row.parent_id for row in rows}, _validities(rows)
     return [
         IssuerFreshness(
             id=IssuerId(row.id),
@@ -41,7 +43,7 @@ def list_freshness(*, domains: Collection[DomainId] | None, now: datetime) -> li
             not_before=row.not_before,
             not_after=row.not_after,
             is_revoked=row.state == IssuerState.REVOKED or row.id in revoked,
-            leaf_validity=_leaf_validity(signs_issuers=row.id in parents),
+            leaf_validity=validities[DomainId(row.domain_id), _CA if row.id in parents else _LEAF],
             last_leaf_ends_at=row.last_leaf_ends_at,
             has_held_leaves=row.id in held,
             unpublished_since=_unpublished_since(row, crls.get(row.id, {})),
@@ -154,5 +156,11 @@ def _with_held_leaves(rows: Collection[Issuer], *, now: datetime) -> set[UUID]:
     return set(held.order_by().values_list("issuer_id", flat=True).distinct())
 
 
-def _leaf_validity(*, signs_issuers: bool) -> timedelta:
-    return get_profile("issuing-ca" if signs_issuers else "device").validity
+def _validities(rows: Collection[Issuer]) -> Mapping[tuple[DomainId, str], timedelta]:
+    """By domain and name, how long the profiles last that most issuers sign; one until a fixed day asks for nothing."""
+    found = {}
+    for state in list_profile_states(domains={DomainId(row.domain_id) for row in rows}):
+        if state.profile.name in {_CA, _LEAF}:
+            lasts = state.profile.validity
+            found[state.domain, state.profile.name] = lasts if isinstance(lasts, timedelta) else timedelta(0)
+    return found

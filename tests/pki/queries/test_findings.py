@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from kernel.core.findings import Finding
 from pki import queries, services
+from pki.core.profile_documents import profile_document
 from pki.core.values import CertificateId, CertificateState, IssuedCertificate, Issuer, IssuerState, ReasonCode
 from pki.models import Certificate, Crl, IssuerRequest, Key, PublicKeyHolder, SigningRequest
 from pki.models import Issuer as IssuerRow
@@ -86,6 +87,16 @@ def test_superseded_issuer_without_leaves(ca: Issuer, issue_device: Any, find: F
         not_after=now + timedelta(days=1), state=CertificateState.HELD, crl_entry=b"", revoked_at=now
     )
     assert codes(find()) == ["ocsp-signer-missing"]
+
+
+def test_domains_own_profile_says_how_long_leaves_last(ca: Issuer, find: FindFor, now: datetime) -> None:
+    two_years_left = ca.not_after - timedelta(days=700)
+    assert "issuer-shortens-leaves" not in codes(find(at=two_years_left))
+    document = profile_document(queries.find_profile(domain=NORTH, name="device"))
+    services.save_profile(
+        domain=NORTH, name="device", document=document | {"validity": {"days": 800}}, actor=ADA, now=now
+    )
+    assert "issuer-shortens-leaves" in codes(find(at=two_years_left))
 
 
 def test_request_that_was_never_stored(issue_device: Any, find: FindFor, now: datetime) -> None:
