@@ -117,7 +117,6 @@ ROUTES: Mapping[str, Route] = {
     "pki.certificate.held": revoke_certificate,
     "pki.certificate.released": release_certificate,
     "pki.crl.published": push_crl,
-    "pki.revocation.ordered": revoke_matching,
     "pki.issuance.ordered": issue_parts,
     "pki.revocation.ordered": revoke_matching,
     "pki.issuer.retired": push_crl,
