@@ -67,15 +67,17 @@ def _differs(certificate: IssuedCertificate, seen: Sighting, now: datetime) -> I
         return
     revoked = certificate.state in {CertificateState.REVOKED, CertificateState.HELD}
     if revoked and seen.listed is not Listed.REVOKED and not _is_right_to_omit(certificate, seen, now):
-        yield f"The record says {certificate.state.value}, and {seen.sort.value} says {seen.listed.value}."
+        said = "the CRL does not list it" if seen.sort is Sort.CRL else f"OCSP says {seen.listed.value}"
+        yield f"The record says {certificate.state.value}, and {said}."
     if not revoked and seen.listed is Listed.REVOKED and not _was_released(seen, now):
-        yield f"The record says {certificate.state.value}, and {seen.sort.value} says revoked."
+        said = "the CRL lists it" if seen.sort is Sort.CRL else "OCSP says revoked"
+        yield f"The record says {certificate.state.value}, and {said}."
     if certificate.state is CertificateState.ISSUED and seen.listed is Listed.UNKNOWN and now < certificate.not_after:
-        yield f"The record says issued, and {seen.sort.value} does not know the certificate."
+        yield "The record says issued, and OCSP does not know the certificate."
     if revoked and seen.listed is Listed.REVOKED and certificate.reason is not None:
-        said = seen.reason or "unspecified"
-        if said != certificate.reason.value and not _was_released(seen, now):
-            yield f"The reason on record is {certificate.reason.value}, and {seen.sort.value} says {said}."
+        reason, who = seen.reason or "unspecified", "the CRL" if seen.sort is Sort.CRL else "OCSP"
+        if reason != certificate.reason.value and not _was_released(seen, now):
+            yield f"The reason on record is {certificate.reason.value}, and {who} says {reason}."
 
 
 def _is_right_to_omit(certificate: IssuedCertificate, seen: Sighting, now: datetime) -> bool:

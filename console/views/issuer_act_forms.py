@@ -65,7 +65,8 @@ class CrossSignForm(ConsoleForm):
         self.signers = {each.slug: each for each in signers}
         choices = [(slug, f"{each.name} ({slug})") for slug, each in self.signers.items()]
         self.fields["by"].choices = [*choices, ("", "a CA elsewhere")]  # type: ignore[attr-defined]
-        self.fields["by"].required = False
+        self.fields["by"].required, self.fields["by"].quiet = False, True  # type: ignore[attr-defined]
+        self.fields["by"].initial = next(iter(self.signers), "")
 
     def signer(self) -> Issuer | None:
         """Whom of ours; None for a CA elsewhere."""

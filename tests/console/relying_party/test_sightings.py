@@ -56,7 +56,7 @@ def test_agree(certificate: IssuedCertificate, seen: Sighting) -> None:
     ("certificate", "seen", "sentence"),
     [
         (REVOKED, ocsp(Listed.GOOD), "The record says revoked, and OCSP says good."),
-        (REVOKED, crl(Listed.GOOD), "The record says revoked, and CRL says good."),
+        (REVOKED, crl(Listed.GOOD), "The record says revoked, and the CRL does not list it."),
         (HELD, ocsp(Listed.UNKNOWN), "The record says held, and OCSP says unknown."),
         (ISSUED, ocsp(Listed.REVOKED, "superseded"), "The record says issued, and OCSP says revoked."),
         (ISSUED, ocsp(Listed.UNKNOWN), "The record says issued, and OCSP does not know the certificate."),

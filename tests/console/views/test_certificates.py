@@ -190,7 +190,7 @@ def test_disagreement_is_loud(outside: tuple[Scene, Client]) -> None:
     )
     text = status(browser, found)
     assert "Clients see something else than the record" in text
-    assert "The record says revoked, and CRL says good." in text
+    assert "The record says revoked, and the CRL does not list it." in text
 
 
 def test_silence_is_told(outside: tuple[Scene, Client], settings: Any) -> None:
