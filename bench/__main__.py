@@ -12,12 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import evaluate, idle, ocsp, revoke
+from bench import crl, evaluate, idle, ocsp, revoke
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "idle": idle.measure,
     "revoke": revoke.measure,
     "ocsp": ocsp.measure,
+    "crl": crl.measure,
     "evaluate": evaluate.measure,
 }
 
