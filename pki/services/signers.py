@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from uuid import UUID
+
 from kernel.core.errors import Conflict
-from pki.core.values import IssuerId, IssuerKind
+from pki.core.values import IssuerId, IssuerKind, IssuerState
 from pki.models import Issuer
 from pki.queries.issuers import ISSUERS, UnknownIssuer, is_gone, newest_successor
 
@@ -12,6 +15,16 @@ class NotIssuing(Conflict):
     """The issuer signs no certificates any more, or never did."""
 
     code = "issuer-not-issuing"
+
+
+def check_not_retired(issuers: Collection[UUID]) -> None:
+    """To be called once rows that name the issuers are written: who retires one waits for such rows, and sees them.
+
+    Raises NotIssuing.
+    """
+    gone = Issuer.objects.filter(id__in=issuers, state=IssuerState.RETIRED).values_list("slug", flat=True).first()
+    if gone:
+        raise NotIssuing(f"The issuer {gone} was retired at this moment: name another, or create one.")
 
 
 def signer_for(issuer: IssuerId) -> Issuer:

@@ -27,6 +27,7 @@ from pki.core.signatures import is_signed_by
 from pki.core.values import CertificateState
 from pki.core.weakness import Weakness
 from pki.models import Certificate, PublicKeyHolder
+from pki.services.signers import check_not_retired
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ def _write(drafts: Sequence[Draft]) -> Faults:
     with transaction.atomic():
         faults = _bind_keys([draft.row for draft in drafts])
         insert_rows([draft.row for draft in drafts if draft.row.id not in faults])
+        check_not_retired({draft.row.issuer_id for draft in drafts})
     return faults
 
 

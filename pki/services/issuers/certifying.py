@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from django.db import transaction
 
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict
@@ -26,15 +25,15 @@ from pki.core.key_kinds import kind_of
 from pki.core.profile import Profile
 from pki.core.values import CertificateState, KeyAlgorithm, serial_hex
 from pki.models import Certificate, Issuer
+from pki.services import write_ahead
 from pki.services.custody import authority_of, check_in_time, signing_key
-from pki.services.issue_certificate import check_signed, throw_away_key
+from pki.services.issue_certificate import throw_away_key
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A certificate that was linted and lacks its signature, with the row that is written ahead."""
 
-    builder: x509.CertificateBuilder
     linted: x509.Certificate
     row: Certificate
 
@@ -57,7 +56,7 @@ def draft_for_key(
     )
     linted = _linted(builder, signer)
     lint.check(linted, profile=profile, authority=authority)
-    return Draft(builder, linted, _row(linted, signer=signer, profile=profile, holder=holder, now=now))
+    return Draft(linted, _row(linted, signer=signer, profile=profile, holder=holder, now=now))
 
 
 def draft_for_ca(
@@ -71,17 +70,16 @@ def draft_for_ca(
     builder = build_for(subject, profile=profile, authority=authority, not_before=not_before, not_after=ends)
     linted = _linted(builder, signer)
     check_built(linted, subject=subject, profile=profile, authority=authority)
-    return Draft(builder, linted, _row(linted, signer=signer, profile=profile, holder=holder, now=now))
+    return Draft(linted, _row(linted, signer=signer, profile=profile, holder=holder, now=now))
 
 
 def sign_draft(draft: Draft, signer: Issuer, *, actor: Actor, now: datetime) -> Certificate:
     """The row of the certificate, signed here. Not to be called in a transaction. Raises KeyElsewhere."""
-    key = signing_key(signer)
-    draft.row.save(force_insert=True)
-    certificate = certificates.sign(draft.builder, key)
-    check_signed(certificate, linted=draft.linted, issuer=x509.load_der_x509_certificate(bytes(signer.der)))
-    with transaction.atomic():
-        complete(draft.row, certificate, actor=actor, now=now)
+    certificate = x509.load_der_x509_certificate(bytes(signer.der))
+    ahead = write_ahead.Draft(draft.row, draft.linted.tbs_certificate_bytes, certificate)
+    faults = write_ahead.sign_drafts([ahead], key=signing_key(signer), actor=actor, now=now)
+    for fault in faults.values():
+        raise fault
     return draft.row
 
 

@@ -135,20 +135,19 @@ def order_crl(*, issuer: IssuerId, now: datetime, force: bool = False) -> Signin
     One is due when something was revoked since, or after 90 of its 180 days. One that is ordered already is given
     back, or, if it lacks a revocation, replaced: its file is of no use then.
     """
-    row = _offline(Issuer.objects.get(id=issuer))
-    check_in_time(row, now=now)
-    newest = Crl.objects.filter(issuer=row, kind=CrlKind.FULL).order_by("-number").first()
-    waiting = SigningRequest.objects.filter(issuer=row, kind=SigningKind.CRL, closed_at=None)
-    fresh = waiting.filter(revision=row.revision, created_at__gt=now - CRL_DUE_AFTER).select_related("issuer").first()
-    if fresh is not None:
-        return signing_request_value(fresh)
-    is_due = newest is None or newest.revision < row.revision or newest.this_update <= now - CRL_DUE_AFTER
-    if not (is_due or force):
-        return None
+    check_in_time(_offline(Issuer.objects.get(id=issuer)), now=now)
     with transaction.atomic():
         row = Issuer.objects.select_for_update(no_key=True).get(id=issuer)
-        waiting.update(closed_at=now)
-        return signing_request_value(_order_crl(row, newest, now=now))
+        newest = Crl.objects.filter(issuer=row, kind=CrlKind.FULL).order_by("-number").first()
+        waiting = SigningRequest.objects.filter(issuer=row, kind=SigningKind.CRL, closed_at=None)
+        fresh = waiting.filter(revision=row.revision, created_at__gt=now - CRL_DUE_AFTER).first()
+        is_due = newest is None or newest.revision < row.revision or newest.this_update <= now - CRL_DUE_AFTER
+        if fresh is None and not (is_due or force):
+            return None
+        if fresh is None:
+            waiting.update(closed_at=now)
+            fresh = _order_crl(row, newest, now=now)
+        return signing_request_value(fresh)
 
 
 def cancel_signing_request(*, id: UUID, actor: Actor, now: datetime) -> None:

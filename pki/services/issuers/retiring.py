@@ -46,8 +46,8 @@ def retire_issuer(*, issuer: IssuerId, actor: Actor, now: datetime, note: str = 
     if row.kind == IssuerKind.ONLINE and row.not_after > now:
         publish_crl(issuer=issuer, now=now, force=True)
     with transaction.atomic():
-        locked = Issuer.objects.select_for_update(no_key=True).get(id=issuer)
-        _check(locked, now=now)  # nothing was signed meanwhile
+        locked = Issuer.objects.select_for_update().get(id=issuer)  # not no_key: it waits for rows that name it
+        _check(locked, now=now)
         before, locked.state = locked.state, IssuerState.RETIRED
         locked.save(update_fields=["state"])
         facts: dict[str, str | None] = {"slug": row.slug, "was": before}
