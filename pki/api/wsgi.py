@@ -76,7 +76,6 @@ def _ocsp(slug: str, encoded: str, environ: Environ, *, now: datetime) -> Reply:
         return _plain("405 Method Not Allowed", "POST a request, or GET it in base64.", ("Allow", "GET, HEAD, POST"))
     answer = responder.answer_at_once(slug, octets, now=now)
     if answer is None:
-        close_old_connections()
         answer = _answer(slug, octets, now=now)
     if answer is None:
         raise NotFound("There is no such issuer.")

@@ -22,6 +22,32 @@ def status_of(standing: Standing) -> Status:
 
 
 @dataclass(slots=True)
+class Frames:
+    """What stands around a ResponseData and its signature, by their sizes."""
+
+    algorithm: bytes
+    certificate: bytes
+    _known: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = field(default_factory=dict)
+
+    def around(self, tbs: bytes, signature: bytes) -> bytes:
+        """The OCSPResponse."""
+        sizes = len(tbs), len(signature)
+        frame = self._known.get(sizes)
+        if frame is None:
+            frame = self._known[sizes] = self._build(*sizes)
+        return b"".join((frame[0], tbs, frame[1], signature, frame[2]))
+
+    def _build(self, tbs_octets: int, signature_octets: int) -> tuple[bytes, bytes, bytes]:
+        tbs, signature = bytes(tbs_octets), bytes(signature_octets)
+        whole = assemble(tbs, algorithm=self.algorithm, signature=signature, certificate=self.certificate)
+        behind = len(der.explicit(0, der.sequence(self.certificate)))
+        between = len(self.algorithm) + len(der.bit_string(signature)) - signature_octets
+        front = len(whole) - behind - signature_octets - between - tbs_octets
+        middle = front + tbs_octets
+        return whole[:front], whole[middle : middle + between], whole[-behind:]
+
+
+@dataclass(slots=True)
 class PlainAnswers:
     """What is signed, and what is answered, to plain questions under one imprint.
 
@@ -34,11 +60,12 @@ class PlainAnswers:
     this_update: datetime = field(init=False)
     next_update: datetime = field(init=False)
     _good: tuple[bytes, bytes] = field(init=False)
-    _around: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = field(default_factory=dict)
+    _frames: Frames = field(init=False)
 
     def __post_init__(self) -> None:
         self.this_update = datetime.fromtimestamp(self.imprint.this_update, UTC)
         self.next_update = datetime.fromtimestamp(self.imprint.next_update, UTC)
+        self._frames = Frames(self.imprint.algorithm, self.imprint.signer)
         front, _, back = self._build(_PLACE, Good()).partition(_PLACE)
         self._good = front, back
 
@@ -50,11 +77,7 @@ class PlainAnswers:
 
     def signed(self, tbs: bytes, signature: bytes) -> bytes:
         """The OCSPResponse."""
-        sizes = len(tbs), len(signature)
-        around = self._around.get(sizes)
-        if around is None:
-            around = self._around[sizes] = self._frame(*sizes)
-        return b"".join((around[0], tbs, around[1], signature, around[2]))
+        return self._frames.around(tbs, signature)
 
     def _build(self, serial: bytes, status: Status) -> bytes:
         single = SingleAnswer(
@@ -64,14 +87,3 @@ class PlainAnswers:
             next_update=self.next_update,
         )
         return to_be_signed(answers=[single], produced_at=self.this_update, nonce=None, key_hash=self.key_hash)
-
-    def _frame(self, tbs_octets: int, signature_octets: int) -> tuple[bytes, bytes, bytes]:
-        """What stands before, between and behind a ResponseData and a signature of these sizes."""
-        tbs, signature = bytes(tbs_octets), bytes(signature_octets)
-        algorithm, certificate = self.imprint.algorithm, self.imprint.signer
-        whole = assemble(tbs, algorithm=algorithm, signature=signature, certificate=certificate)
-        behind = len(der.explicit(0, der.sequence(certificate)))
-        between = len(algorithm) + len(der.bit_string(signature)) - signature_octets
-        front = len(whole) - behind - signature_octets - between - tbs_octets
-        middle = front + tbs_octets
-        return whole[:front], whole[middle : middle + between], whole[-behind:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography import x509
 
@@ -64,6 +64,7 @@ class PlainQuestion:
 
     head: bytes
     cert_id_head: bytes
+    _around_nonce: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, hashes: Mapping[str, tuple[bytes, bytes]]) -> PlainQuestion:
@@ -80,6 +81,32 @@ class PlainQuestion:
         serial = octets[len(self.head) :]
         is_plain = len(serial) == _PLAIN_SERIAL_OCTETS and 0 < serial[0] < 0x80 and octets.startswith(self.head)
         return serial if is_plain else b""
+
+    def with_nonce(self, octets: bytes) -> tuple[bytes, bytes]:
+        """Serial number and nonce if `octets` is this question with a nonce; else nothing, twice."""
+        around = self._around_nonce.get(len(octets))
+        if around is None:
+            around = self._find_around(len(octets))
+            if around is None:
+                return b"", b""
+            self._around_nonce[len(octets)] = around
+        head, middle = around
+        start = len(head)
+        end = start + _PLAIN_SERIAL_OCTETS
+        is_it = 0 < octets[start] < 0x80 and octets.startswith(head) and octets.startswith(middle, end)
+        return (octets[start:end], octets[end + len(middle) :]) if is_it else (b"", b"")
+
+    def _find_around(self, size: int) -> tuple[bytes, bytes] | None:
+        """What stands before the serial number and before the nonce in such a request of that size."""
+        tbs = der.read_only(der.read_only(self.head + bytes(_PLAIN_SERIAL_OCTETS)).body).body
+        overhead = len(tbs) + 31  # about: the headers of the extensions
+        for octets in range(max(1, size - overhead - 10), min(MAX_NONCE_OCTETS, size - overhead + 10) + 1):
+            extension = der.extension("1.3.6.1.5.5.7.48.1.2", der.octet_string(bytes(octets)))
+            whole = der.sequence(der.sequence(tbs, der.explicit(2, der.sequence(extension))))
+            if len(whole) == size:
+                front = whole.index(self.cert_id_head) + len(self.cert_id_head)
+                return whole[:front], whole[front + _PLAIN_SERIAL_OCTETS : size - octets]
+        return None
 
 
 def issuer_hashes(certificate: x509.Certificate) -> dict[str, tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from pki.core import der
-from pki.core.keys import SigningKey, algorithm_identifier, sign
+from pki.core.keys import SigningKey, algorithm_identifier, sign, signature_hash
 
 _ECDSA: dict[bytes, hashes.HashAlgorithm] = {
     der.oid("1.2.840.10045.4.3.2"): hashes.SHA256(),
@@ -37,14 +37,17 @@ def choose_signing(key: SigningKey, preferred: Sequence[bytes] = ()) -> Signing:
     """The first of the OIDs in `preferred` (DER) that the key can do; what the key always does if it can none."""
     for oid in preferred:
         if isinstance(key, ec.EllipticCurvePrivateKey) and oid in _ECDSA:
-            return Signing(der.sequence(oid), partial(_sign_ecdsa, key, _ECDSA[oid]))
+            return Signing(der.sequence(oid), _ecdsa(key, _ECDSA[oid]))
         if isinstance(key, rsa.RSAPrivateKey) and oid in _RSA:
             return Signing(der.sequence(oid, _NULL), partial(_sign_rsa, key, _RSA[oid]))
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return Signing(algorithm_identifier(key), _ecdsa(key, signature_hash(key) or hashes.SHA256()))
     return Signing(algorithm_identifier(key), partial(sign, key))
 
 
-def _sign_ecdsa(key: ec.EllipticCurvePrivateKey, algorithm: hashes.HashAlgorithm, octets: bytes) -> bytes:
-    return key.sign(octets, ec.ECDSA(algorithm))
+def _ecdsa(key: ec.EllipticCurvePrivateKey, algorithm: hashes.HashAlgorithm) -> Callable[[bytes], bytes]:
+    """Signs without making the algorithm's objects anew each time."""
+    return partial(key.sign, signature_algorithm=ec.ECDSA(algorithm))
 
 
 def _sign_rsa(key: rsa.RSAPrivateKey, algorithm: hashes.HashAlgorithm, octets: bytes) -> bytes:

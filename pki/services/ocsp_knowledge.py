@@ -10,8 +10,9 @@ from cryptography import x509
 
 from kernel.core.errors import Conflict, Unavailable
 from pki.core.keys import SigningKey, subject_public_key
-from pki.core.ocsp_plain import PlainAnswers
+from pki.core.ocsp_plain import Frames, PlainAnswers
 from pki.core.ocsp_request import CertId, PlainQuestion, issuer_hashes
+from pki.core.ocsp_signing import Signing, choose_signing
 from pki.core.values import CertificateState, IssuerId, IssuerKind, IssuerState, KeyId, ReasonCode
 from pki.models import Certificate, Issuer, OcspSigner
 from pki.services.custody import custody
@@ -35,12 +36,17 @@ class NotResponsible(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """A delegated signer. `key_hash` is SHA-1 over its public key, `certificate` its DER."""
+    """A delegated signer. `key_hash` is SHA-1 over its public key, `certificate` its DER.
+
+    `signing` is what it does unless a client prefers another algorithm, `frames` what stands around that.
+    """
 
     key: SigningKey
     key_hash: bytes
     certificate: bytes
     ends_at: datetime
+    signing: Signing
+    frames: Frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +143,15 @@ def _open_signer(row: OcspSigner, known: Signer | None) -> Signer:
     der = bytes(row.certificate.der or b"")
     if known and known.certificate == der:
         return known
+    key = custody.open(KeyId(row.key_id))
+    signing = choose_signing(key)
     return Signer(
-        key=custody.open(KeyId(row.key_id)),
+        key=key,
         key_hash=key_hash_of(der),
         certificate=der,
         ends_at=row.certificate.not_after,
+        signing=signing,
+        frames=Frames(signing.algorithm, der),
     )
 
 
