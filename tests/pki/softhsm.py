@@ -9,7 +9,7 @@ from pathlib import Path
 from kernel.core.ids import new_id
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
-PIN, SO_PIN = "471108", "15081947"
+PIN, SO_PIN = "pin-4711-of-a-token", "15081947"
 
 
 def make_token(folder: Path) -> str:
