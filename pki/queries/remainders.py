@@ -17,7 +17,10 @@ _LIVING = (IssuerState.ACTIVE, IssuerState.SUPERSEDED)
 
 
 def remainder_of(*, issuer: IssuerId, now: datetime) -> Remainder:
-    """What has not ended, without the issuer's own OCSP signers; on hold counts as valid, since it may come back."""
+    """What has not ended, without the issuer's own OCSP signers and certificates for its successor.
+
+    What is on hold counts as valid, since it may come back.
+    """
     return remainders_of(issuers=[issuer], now=now)[issuer]
 
 
@@ -25,6 +28,8 @@ def remainders_of(*, issuers: Collection[IssuerId], now: datetime) -> dict[Issue
     """The same of several. The cost grows with what they have signed that is valid."""
     good = Certificate.objects.filter(issuer_id__in=issuers, not_after__gt=now, state__in=_GOOD)
     good = good.exclude(holder__startswith="ocsp:")
+    successors = IssuerRow.objects.filter(predecessor__in=issuers).values_list("slug", flat=True)
+    good = good.exclude(holder__in=[f"issuer:{slug}" for slug in successors])
     counted = good.order_by().values("issuer_id").annotate(number=Count("id"), ends_at=Max("not_after"))
     found = {IssuerId(row["issuer_id"]): row for row in counted}
     below: dict[IssuerId, list[str]] = {issuer: [] for issuer in issuers}

@@ -25,8 +25,10 @@ from pki.services.issue_certificate import KeyInUse
 from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.chains import IssuerKnown, WrongKey, checked_chain, row_above
 from pki.services.issuers.earlier_revocations import keep_revocations
+from pki.services.issuers.ordering import order_cross_certificate
 from pki.services.issuers.storing import (
     NewIssuer,
+    check_replaces,
     check_shards,
     check_slug,
     is_key_free,
@@ -101,10 +103,12 @@ def import_offline_issuer(
 ) -> IssuerValue:
     """An issuer whose key stays elsewhere: what it has to sign goes there by files. Not to be called in a transaction.
 
-    Its first CRL and OCSP signer are ordered at once. `replaces` is an offline issuer that it succeeds.
-    Raises what `import_issuer` does, but for what is about its key.
+    Its first CRL and OCSP signer are ordered at once. `replaces` is an offline issuer that it succeeds; if both are
+    roots, the certificates of each for the other are ordered too (RFC 9810 4.4). Raises NotActive, and what
+    `import_issuer` does but for what is about its key.
     """
     check_slug(slug)
+    check_replaces(replaces, domain=domain)
     own = read_certificate(certificate)
     _check_own(own)
     line = checked_chain(own, read_certificates(chain), domain=domain, now=now)
@@ -121,7 +125,15 @@ def import_offline_issuer(
         )
         row = _store(new, earlier, actor=actor, now=now)
     begin_work(row, now=now)
+    if replaces is not None and row.parent is None:
+        _order_links(replaces, IssuerId(row.id), actor=actor, now=now)
     return find_issuer(id=IssuerId(row.id))
+
+
+def _order_links(old: IssuerId, new: IssuerId, *, actor: Actor, now: datetime) -> None:
+    for issuer, signer in ((new, old), (old, new)):
+        if find_issuer(id=signer).kind is IssuerKind.OFFLINE and find_issuer(id=old).parent is None:
+            order_cross_certificate(issuer=issuer, signer=signer, actor=actor, now=now)
 
 
 def trust_issuer(*, domain: DomainId, slug: str, certificate: bytes, actor: Actor, now: datetime) -> IssuerValue:

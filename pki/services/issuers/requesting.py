@@ -30,6 +30,7 @@ from pki.services.issuers.chains import WrongKey, checked_chain, row_above
 from pki.services.issuers.importing import keep_certificate
 from pki.services.issuers.storing import (
     NewIssuer,
+    check_replaces,
     check_shards,
     check_slug,
     kept_if_used,
@@ -62,10 +63,11 @@ def request_issuer(
 ) -> IssuerRequestValue:
     """A fresh key and the request for it, to be signed by a CA elsewhere. Not to be called in a transaction.
 
-    Raises BadSlug, SlugTaken, BadShards, BadName.
+    Raises BadSlug, SlugTaken, BadShards, NotActive, BadName.
     """
     check_slug(slug)
     check_shards(crl_shards)
+    check_replaces(replaces, domain=domain)
     name = ca_name(common_name, organization=organization, organizational_unit=organizational_unit)
     key_id, key = keys.generate(key_algorithm, custody=custody)
     csr = build_ca_request(name, key, path_length=path_length)

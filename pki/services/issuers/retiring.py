@@ -11,13 +11,15 @@ from kernel.core.actor import SYSTEM, Actor
 from kernel.core.errors import Conflict, DomainError
 from pki.core.issuer_values import Remainder
 from pki.core.values import Issuer as IssuerValue
-from pki.core.values import IssuerId, IssuerKind, IssuerState
+from pki.core.values import IssuerId, IssuerKind, IssuerState, ReasonCode
 from pki.models import Issuer
 from pki.queries import find_issuer
 from pki.queries.issuers import ISSUERS, UnknownIssuer
 from pki.queries.remainders import remainder_of
+from pki.services.issuers.revoking import certificates_for
 from pki.services.issuers.storing import record_about
 from pki.services.publish_crl import publish_crl
+from pki.services.revoke_certificate import revoke_certificate
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,9 @@ class StillNeeded(Conflict):
 def retire_issuer(*, issuer: IssuerId, actor: Actor, now: datetime, note: str = "") -> IssuerValue:
     """The issuer, out of the trust bundle for good, with a last CRL that stays where it is. Idempotent.
 
-    Not to be called in a transaction. Raises UnknownIssuer; StillNeeded if a certificate of it, or an issuer below
-    it, is valid still.
+    Its certificates by issuers of ours are revoked (cessationOfOperation), so that its key is good for nothing; one
+    for its successor does not keep it. Not to be called in a transaction. Raises UnknownIssuer; StillNeeded if a
+    certificate of it, or an issuer below it, is valid still.
     """
     row = ISSUERS.filter(id=issuer).first()
     if row is None:
@@ -46,6 +49,9 @@ def retire_issuer(*, issuer: IssuerId, actor: Actor, now: datetime, note: str = 
     if row.kind == IssuerKind.ONLINE and row.not_after > now:
         publish_crl(issuer=issuer, now=now, force=True)
     with transaction.atomic():
+        for certificate in certificates_for(row):
+            reason = ReasonCode.CESSATION_OF_OPERATION
+            revoke_certificate(certificate=certificate, reason=reason, actor=actor, now=now, note=note)
         locked = Issuer.objects.select_for_update().get(id=issuer)  # not no_key: it waits for rows that name it
         _check(locked, now=now)
         before, locked.state = locked.state, IssuerState.RETIRED
@@ -57,7 +63,7 @@ def retire_issuer(*, issuer: IssuerId, actor: Actor, now: datetime, note: str = 
 
 def retire_ended_issuers(*, now: datetime) -> list[str]:
     """Retires what a rollover has left behind and nobody needs any more; their slugs."""
-    rows = Issuer.objects.filter(state=IssuerState.SUPERSEDED, kind=IssuerKind.ONLINE).select_related("successor")
+    rows = Issuer.objects.filter(state=IssuerState.SUPERSEDED).select_related("successor")
     retired = []
     for row in rows.order_by("-id"):  # those below before those above
         assert row.successor is not None

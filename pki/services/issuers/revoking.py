@@ -52,7 +52,7 @@ def revoke_issuer(
             "from trust. Confirm that with its slug."
         )
     with transaction.atomic():
-        for certificate in _certificates_for(row):
+        for certificate in certificates_for(row):
             revoke_certificate(certificate=certificate, reason=reason, actor=actor, now=now, note=note)
         locked = Issuer.objects.select_for_update(no_key=True).get(id=issuer)
         if locked.state == IssuerState.REVOKED:
@@ -64,8 +64,8 @@ def revoke_issuer(
     return find_issuer(id=issuer)
 
 
-def _certificates_for(row: Issuer) -> list[CertificateId]:
-    """Its own at the issuer above, and those that issuers of ours signed across."""
+def certificates_for(row: Issuer) -> list[CertificateId]:
+    """Those good for its key: its own at the issuer above, and what issuers of ours signed across."""
     found = set(Certificate.objects.filter(crosscertificate__issuer=row, state__in=_TAKEN).values_list("id", flat=True))
     if row.parent is not None and row.parent.kind != IssuerKind.TRUSTED:
         own = Certificate.objects.filter(issuer=row.parent, serial=row.serial, state__in=_TAKEN)

@@ -17,22 +17,17 @@ from pki.core.issuer_values import SigningRequest
 from pki.core.paths import path_length_of
 from pki.core.values import Custody, IssuerId, IssuerKind, IssuerState, KeyAlgorithm
 from pki.core.values import Issuer as IssuerValue
-from pki.models import CrossCertificate, Issuer, IssuerRequest
+from pki.models import CrossCertificate, Issuer
 from pki.queries import UnknownIssuer, custody_of, find_issuer
 from pki.queries.issuers import ISSUERS, is_gone
 from pki.services.issuers.creating import create_issuing_ca, create_root
 from pki.services.issuers.cross_signing import cross_sign
 from pki.services.issuers.ordering import order_issuing_ca
+from pki.services.issuers.storing import NotActive, check_replaces
 from pki.services.signers import signer_for
 
 _SLUG_GENERATION = re.compile(r"-g(\d+)$")
 _NAME_GENERATION = re.compile(r" G(\d+)$")
-
-
-class NotActive(Conflict):
-    """The issuer was rolled over, retired or revoked already, or its successor is on its way."""
-
-    code = "issuer-not-active"
 
 
 class NotRolledHere(Conflict):
@@ -104,8 +99,7 @@ def next_name(name: str) -> str:
 def _check(row: Issuer) -> None:
     if row.state != IssuerState.ACTIVE or is_gone(row):
         raise NotActive(f"The issuer {row.slug} is {row.state}: roll over one that is active.")
-    if IssuerRequest.objects.filter(replaces=row).exists():
-        raise NotActive(f"The successor of {row.slug} is on its way: its request waits for a signature.")
+    check_replaces(row.id, domain=DomainId(row.domain_id))
     if row.kind != IssuerKind.ONLINE:
         raise NotRolledHere(f"The key of {row.slug} is elsewhere: make the new one there, and import it in its place.")
     if row.parent is not None and row.parent.kind == IssuerKind.TRUSTED:

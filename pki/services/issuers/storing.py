@@ -50,6 +50,12 @@ class BadShards(Invalid):
     code = "issuer-shards"
 
 
+class NotActive(Conflict):
+    """The issuer was rolled over, retired or revoked already, or its successor is on its way."""
+
+    code = "issuer-not-active"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewIssuer:
     """An issuer before it has a row. `replaces` is the one that it succeeds in a rollover."""
@@ -78,6 +84,17 @@ def check_shards(crl_shards: int) -> None:
     """Raises BadShards."""
     if not 0 <= crl_shards <= MAX_SHARDS:
         raise BadShards(f"An issuer has 0 to {MAX_SHARDS} CRL shards; 0 means one CRL for all.")
+
+
+def check_replaces(replaces: UUID | None, *, domain: DomainId) -> None:
+    """Raises NotActive unless the issuer to be succeeded is of the domain and active, and nobody succeeds it yet."""
+    if replaces is None:
+        return
+    row = Issuer.objects.filter(id=replaces, domain_id=domain).exclude(kind=IssuerKind.TRUSTED).first()
+    if row is None or row.state != IssuerState.ACTIVE:
+        raise NotActive("What is to be replaced is no active issuer of yours: name one that is.")
+    if IssuerRequest.objects.filter(replaces=row).exists():
+        raise NotActive(f"The successor of {row.slug} is on its way: its request waits for a signature.")
 
 
 @contextmanager
@@ -175,7 +192,7 @@ def _supersede(old: UUID, successor: Issuer, *, actor: Actor, now: datetime) -> 
     )
     row = Issuer.objects.get(id=old)
     if not changed:
-        raise Conflict(f"{row.slug} is not active any more: roll its successor over.", code="issuer-not-active")
+        raise NotActive(f"{row.slug} is not active any more: roll its successor over.")
     record_about(
         row, "pki.issuer.superseded", actor=actor, now=now, after={"slug": row.slug, "successor": successor.slug}
     )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from kernel.core.errors import DomainError
 from pki import queries, services, tasks
@@ -92,6 +93,11 @@ def test_clock_retires_what_has_ended_and_publishes_for_the_rest(
     at(monkeypatch, now + timedelta(days=2))
     tasks.refresh()
     assert queries.find_issuer(id=ca.id).state is IssuerState.RETIRED
+    tasks.refresh()
+    crl = queries.latest_crl(issuer=queries.find_issuer(slug="north-root").id)
+    assert crl is not None
+    [entry] = x509.load_der_x509_crl(crl.der)  # its key is good for nothing any more
+    assert (entry.serial_number, entry.extensions[0].value.reason.value) == (ca.serial, "cessationOfOperation")
     last = queries.newest_crl_number(slug="north-ca")
     at(monkeypatch, now + timedelta(days=3))
     tasks.refresh()

@@ -291,6 +291,16 @@ def test_issuer_that_signed_nothing_stays_a_day_beside_its_successor(ca: Issuer,
     assert services.retire_ended_issuers(now=now + timedelta(hours=25)) == ["north-ca"]
 
 
+def test_old_root_ends_when_what_is_below_it_has_ended(root: Issuer, ca: Issuer, now: datetime) -> None:
+    new = services.roll_over_issuer(issuer=root.id, actor=ADA, now=now).successor
+    assert new is not None
+    assert services.retire_ended_issuers(now=now + timedelta(days=2)) == []
+    services.retire_issuer(issuer=ca.id, actor=ADA, now=now)
+    assert services.retire_ended_issuers(now=now + timedelta(days=2)) == ["north-root"]
+    assert queries.trust_bundle(domain=NORTH) == new.certificate_pem
+    assert queries.list_cross_certificates(issuer=root.id) == []  # the new root disowns the old one's key
+
+
 def test_retired_issuer_signs_nothing_more(ca: Issuer, now: datetime, issue: Issue) -> None:
     services.retire_issuer(issuer=ca.id, actor=ADA, now=now)
     services.retire_issuer(issuer=ca.id, actor=ADA, now=now)  # repeated, harmless

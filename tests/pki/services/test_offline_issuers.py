@@ -242,6 +242,29 @@ def test_new_offline_root_takes_the_place_of_the_old(root: Issuer, now: datetime
     )
     assert queries.find_issuer(slug="vault").state is IssuerState.SUPERSEDED
     assert queries.trust_bundle(domain=NORTH).count("BEGIN") == 2
+    old, new = ([each.purpose for each in queries.list_signing_requests(issuer=queries.find_issuer(slug=slug).id)]
+                for slug in ("vault", "vault-g2"))  # fmt: skip
+    assert "a cross-certificate for vault-g2" in old
+    assert "a cross-certificate for vault" in new
+    assert services.retire_ended_issuers(now=now + timedelta(hours=25)) == ["vault"]
+
+
+def test_issuer_is_not_replaced_by_two(root: Issuer, now: datetime, tmp_path: Path) -> None:
+    for number, code in ((2, ""), (3, "issuer-not-active")):
+        other = outside_root(tmp_path, f"Offline Root G{number}")
+        try:
+            services.import_offline_issuer(
+                domain=NORTH,
+                slug=f"vault-g{number}",
+                certificate=other.certificate.read_bytes(),
+                replaces=root.id,
+                actor=ADA,
+                now=now,
+            )
+            told = ""
+        except DomainError as error:
+            told = error.code
+        assert told == code
 
 
 def test_online_issuer_takes_no_orders(now: datetime) -> None:
