@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import cast
 
 from django.core.cache import cache
 from django.db import Error as DatabaseFault
@@ -35,7 +36,8 @@ def count_findings(*, domain: DomainId, now: datetime) -> Mapping[Severity, int]
     def count() -> dict[str, int]:
         return Counter(finding.severity.value for finding in open_findings(domains=[domain], now=now))
 
-    counted: Mapping[str, int] = cache.get_or_set(f"console.findings:{domain}", count, REMEMBERED_SECONDS)
+    kept = cache.get_or_set(f"console.findings:{domain}", count, REMEMBERED_SECONDS)
+    counted = cast("Mapping[str, int]", kept)
     return {severity: counted.get(severity.value, 0) for severity in Severity}
 
 

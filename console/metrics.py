@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import cast
 
 from django.core.cache import cache
 from prometheus_client import CollectorRegistry, generate_latest
@@ -30,8 +31,7 @@ def render_metrics(*, now: datetime) -> bytes:
         registry.register(_Gatehouse(now))
         return generate_latest(registry)
 
-    found: bytes = cache.get_or_set(_KEY, render, REMEMBERED_SECONDS)
-    return found
+    return cast("bytes", cache.get_or_set(_KEY, render, REMEMBERED_SECONDS))
 
 
 class _Gatehouse(Collector):

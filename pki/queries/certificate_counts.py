@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from django.core.cache import cache
 from django.db.models import Count, QuerySet
@@ -28,8 +29,7 @@ def count_by_state(*, now: datetime) -> Mapping[str, int]:
         found = {state.value: counted.get(state.value, 0) for state in _OTHERS}
         return {"good": good, "ended": ended, **found}
 
-    found: dict[str, int] = cache.get_or_set("pki.count_by_state", count, REMEMBERED_SECONDS)
-    return found
+    return cast("dict[str, int]", cache.get_or_set("pki.count_by_state", count, REMEMBERED_SECONDS))
 
 
 def begin_of_week(moment: datetime) -> datetime:
@@ -54,7 +54,8 @@ def count_ending_by_week(
         return {each["week"]: each["count"] for each in counted}
 
     key = f"pki.ending:{monday:%Y%m%d}:{weeks}:{whom}"
-    found: dict[datetime, int] = cache.get_or_set(key, count, REMEMBERED_SECONDS) if len(key) < 200 else count()
+    kept = cache.get_or_set(key, count, REMEMBERED_SECONDS) if len(key) < 200 else count()
+    found = cast("dict[datetime, int]", kept)
     return [(week, found.get(week, 0)) for week in (monday + timedelta(weeks=number) for number in range(weeks))]
 
 
