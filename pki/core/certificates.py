@@ -24,9 +24,6 @@ __all__ = [
     "constraints_of", "key_usage_of", "kind_fits", "new_serial", "prepare", "sign", "subject_text", "validity",
 ]  # fmt: skip
 
-BACKDATED = timedelta(minutes=5)
-"""How far back a certificate begins, unless its profile says otherwise."""
-
 
 class OutlivesIssuer(Conflict):
     """The certificate would end after its issuer."""

@@ -17,6 +17,9 @@ from pki.core.templates import fill, placeholders
 
 _KINDS = {NameKind.DNS: "DNS name", NameKind.IP: "IP address", NameKind.EMAIL: "e-mail address", NameKind.URI: "URI"}
 
+RESERVED = "urn:gatehouse:"
+"""How the names begin that say who a holder is here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedNames:
@@ -88,6 +91,8 @@ def _chosen_names(profile: Profile, names: Names) -> Iterator[x509.GeneralName]:
         raise BadName(f"The profile {profile.name} takes no {_KINDS[unwanted[0]]}: leave it out.")
     for kind, asked in taken.items():
         for text in given.of(kind):
+            if text.lower().startswith(RESERVED):
+                raise BadName(f"A name that begins with {RESERVED} is given by the profile, and never asked for.")
             name = MAKERS[kind](text)
             if asked.patterns and not any(_fits(asked, each, name, profile, names) for each in asked.patterns):
                 raise BadName(f"The profile {profile.name} does not allow the {_KINDS[kind]} {text[:80]!r}.")

@@ -105,6 +105,10 @@ def _usages(key: PublicKeyTypes, found: Extensions, profile: Profile) -> Iterato
     wanted = x509.ExtendedKeyUsage(profile.extended_key_usage) if profile.extended_key_usage else None
     if (extended.value if extended else None) != wanted:
         yield error("extended-key-usage", "RFC 5280 4.2.1.12", "its extended key usage is not the profile's")
+    if ExtendedKeyUsageOID.CLIENT_AUTH in profile.extended_key_usage and any(
+        not asked.patterns for asked in profile.requestable
+    ):
+        yield warning("names-unbounded", "", "who asks may choose any name for a client: give patterns")
     if ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in profile.extended_key_usage:
         yield warning("any-usage", "RFC 5280 4.2.1.12", "it may be used for anything")
     if (ExtensionOID.OCSP_NO_CHECK in found) != profile.ocsp_no_check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,7 +27,7 @@ from pki.core.profile_parts import (
     Subtree,
 )
 from pki.core.profile_rules import faults_of, templates_of
-from pki.core.templates import fill, placeholders
+from pki.core.templates import placeholders
 
 __all__ = [
     "CLASSICAL", "CONSTRAINABLE", "KEY_USAGES", "NO_EXPIRY", "REQUESTABLE", "Attribute", "BeyondIssuer",
@@ -84,13 +83,3 @@ class Profile:
     def signs_for_issuer(self) -> bool:
         """Whether its certificates speak for a CA: then nobody gets one by asking for it."""
         return self.is_ca or ExtendedKeyUsageOID.OCSP_SIGNING in self.extended_key_usage
-
-    @property
-    def takes_names(self) -> bool:
-        """Whether who asks may choose names."""
-        return bool(self.requestable)
-
-    def subject(self, variables: Mapping[str, str]) -> str:
-        """The common name for these variables, or an empty text. Raises MissingVariable."""
-        found = [part.value for part in self.subject_parts if part.attribute is Attribute.COMMON_NAME]
-        return fill(found[0], variables, profile=self.name) if found else ""

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from pki.core import certificates, lint
 from pki.core.certificates import (
-    BACKDATED,
     BadName,
     KeyNotAccepted,
     Names,
@@ -83,7 +82,10 @@ def test_a_device_is_named_in_subject_and_uri_and_may_only_authenticate() -> Non
 
 def test_validity_is_whole_seconds_and_never_beyond_the_issuer() -> None:
     now = NOW.replace(microsecond=999_999)
-    assert validity(get_profile("device"), now=now, ends_by=None) == (NOW - BACKDATED, NOW + timedelta(days=365))
+    assert validity(get_profile("device"), now=now, ends_by=None) == (
+        NOW - timedelta(minutes=5),
+        NOW + timedelta(days=365),
+    )
     end = NOW + timedelta(days=1)
     assert validity(get_profile("device"), now=now, ends_by=end)[1] == end
 

@@ -21,7 +21,18 @@ from pki.core.certificates import Authority, Names, constraints_of, new_serial, 
 from pki.core.keys import key_identifier
 from pki.core.lint_findings import LintFinding, Severity
 from pki.core.lint_names import constraint_findings
-from pki.core.profile import NO_EXPIRY, Attribute, KeyFamily, NameKind, NamePart, Policy, Profile, SubjectPart, Subtree
+from pki.core.profile import (
+    NO_EXPIRY,
+    Attribute,
+    KeyFamily,
+    NameKind,
+    NamePart,
+    Policy,
+    Profile,
+    Requestable,
+    SubjectPart,
+    Subtree,
+)
 from pki.core.profiles import PROFILES
 from pki.core.values import KeyAlgorithm
 from tests.pki.conftest import openssl, pkilint
@@ -165,6 +176,7 @@ def codes(certificate: x509.Certificate, profile: Profile, authority: Authority 
 
 
 DEVICE = PROFILES["device"]
+CLIENT_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
 
 
 @pytest.mark.parametrize("name", sorted(set(EVERY) - {"device", "application"}))
@@ -257,6 +269,100 @@ def with_names(names: Sequence[x509.GeneralName], *, critical: bool = False) -> 
     builder._extensions = [each for each in builder._extensions if each.oid.dotted_string != "2.5.29.17"]
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=critical)
     return certificates.sign(builder, ca_of().key)
+
+
+def spoilt(
+    *, without: str = "", extension: x509.ExtensionType | None = None, critical: bool = False
+) -> x509.Certificate:
+    builder = certificates.build(
+        profile=DEVICE, names=Names(variables=VARIABLES), authority=ca_of().authority,
+        public_key=ca_of().key.public_key(), serial=new_serial(), not_before=NOW, not_after=NOW + timedelta(days=1),
+    )  # fmt: skip
+    builder._extensions = [each for each in builder._extensions if each.oid.dotted_string != without]
+    if extension:
+        builder = builder.add_extension(extension, critical=critical)
+    return certificates.sign(builder, ca_of().key)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "code"),
+    [
+        (spoilt(extension=x509.TLSFeature([x509.TLSFeatureType.status_request])), "extension-unknown"),
+        (spoilt(without="2.5.29.14", extension=x509.SubjectKeyIdentifier(b"x")), "subject-key-id"),
+        (spoilt(without="2.5.29.35"), "authority-key-id"),
+        (spoilt(without="2.5.29.19", extension=x509.BasicConstraints(ca=False, path_length=None)), "criticality"),
+        (
+            spoilt(without="2.5.29.37", extension=CLIENT_AUTH, critical=True),
+            "criticality",
+        ),
+        (
+            spoilt(extension=x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)])),
+            "policies",
+        ),
+        (spoilt(extension=x509.NameConstraints([x509.DNSName("a.example")], None), critical=True), "name-constraints"),
+        (spoilt(without="2.5.29.17"), "san-missing"),
+        (
+            spoilt(without="1.3.6.1.5.5.7.1.1", extension=x509.AuthorityInformationAccess([
+                x509.AccessDescription(x509.ObjectIdentifier("1.3.6.1.5.5.7.48.3"), x509.DNSName("a.example"))
+            ])),
+            "information-access",
+        ),
+    ],
+)  # fmt: skip
+def test_an_extension_that_should_not_be_so_is_found(certificate: x509.Certificate, code: str) -> None:
+    assert code in codes(certificate, DEVICE)
+
+
+def test_what_can_not_be_read_back_is_found() -> None:
+    unreadable = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"junk")
+    assert "extension-unreadable" in codes(spoilt(without="2.5.29.17", extension=unreadable), DEVICE)
+    octets = make(DEVICE).public_bytes(Encoding.DER)
+    at = octets.index(bytes.fromhex("0603551d11"))
+    twice = x509.load_der_x509_certificate(octets[:at] + bytes.fromhex("0603551d23") + octets[at + 5 :])
+    assert "extension-repeated" in codes(twice, DEVICE)
+    curve = octets.index(bytes.fromhex("06082a8648ce3d030107"))  # prime256v1 becomes a curve that there is not
+    other = x509.load_der_x509_certificate(octets[: curve + 9] + b"\x7f" + octets[curve + 10 :])
+    assert codes(other, DEVICE) == {"key-unreadable"}
+
+
+def test_a_frame_that_is_wrong_is_found() -> None:
+    other = Authority(name=x509.Name([]), key_id=ca_of().authority.key_id, not_after=ca_of().authority.not_after)
+    assert "issuer-name" in codes(make(DEVICE), DEVICE, other)
+    nameless = make(DEVICE, authority=other)
+    assert "issuer-empty" in codes(nameless, DEVICE, other)
+    assert "validity-order" in codes(make(DEVICE, not_after=NOW - timedelta(minutes=5)), DEVICE)
+
+
+def test_a_signature_over_sha_1_is_found() -> None:
+    octets = make(DEVICE, ca=ca_of(KeyAlgorithm.RSA_3072)).public_bytes(Encoding.DER)
+    sha256, sha1 = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
+    certificate = x509.load_der_x509_certificate(octets.replace(sha256, sha1))
+    assert "signature-hash" in codes(certificate, DEVICE, ca_of(KeyAlgorithm.RSA_3072).authority)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"extended_key_usage": (ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,)}, "any-usage"),
+        ({"requestable": (Requestable(kind=NameKind.DNS),)}, "names-unbounded"),
+        ({"policies": (Policy(oid=x509.ObjectIdentifier("1.2.3"), cps="the wall"),)}, "policy-cps"),
+    ],
+)
+def test_what_a_profile_should_not_say_is_told(changed: dict[str, Any], code: str) -> None:
+    profile = Profile(**as_members(DEVICE) | changed)
+    assert codes(make(profile), profile) == {code}
+
+
+def test_a_ca_that_constrains_uris_is_warned_of_urns() -> None:
+    tree = (Subtree(kind=NameKind.URI, value="example.com"),)
+    profile = Profile(**as_members(SUB_CA) | {"permitted_names": tree})
+    assert codes(make(profile), profile) == {"uri-constraint"}
+
+
+def test_addresses_that_are_no_web_addresses_are_found() -> None:
+    members = {name: getattr(ca_of().authority, name) for name in Authority.__slots__}
+    odd = Authority(**members | {"ocsp_url": "ftp://a/", "crl_url": "crl.pem", "certificate_url": "http:///x"})
+    assert codes(make(DEVICE, authority=odd), DEVICE, odd) == {"information-access", "distribution-point"}
 
 
 def test_names_that_repeat_or_are_critical_are_found() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pki.core import certificates
 from pki.core.certificates import Names, new_serial, subject_text
 from pki.core.filling import AskedNames, alternative_names_of, subject_of
-from pki.core.names import MAKERS, BadName, subject_attribute, subtree
+from pki.core.names import MAKERS, BadName, hardware_module, subject_attribute, subtree
 from pki.core.profile import Attribute, NameKind, NamePart, Profile, Requestable, SubjectPart
 from tests.pki.conftest import openssl
 from tests.pki.core.making import NOW, make_ca
@@ -126,6 +126,12 @@ def test_hardware_is_named_as_rfc_4108_says() -> None:
     assert name.value == bytes.fromhex("301106092b0601040181fd59010404534e2d37")
 
 
+@pytest.mark.parametrize("serial", ["", "x" * 65, "a\nb"])
+def test_hardware_without_a_serial_number_is_refused(serial: str) -> None:
+    with pytest.raises(BadName, match="serial number"):
+        hardware_module("1.3.6.1.4.1.32473.1", serial)
+
+
 URI = NamePart(kind=NameKind.URI, value="urn:x:${domain}:device:${id}")
 
 
@@ -158,6 +164,12 @@ def test_names_that_are_given_stand_before_those_that_a_request_asks_for() -> No
     assert chosen(dns, asked=asked) == ["b.example"]
     assert chosen(dns, dns=("a.example", "A.example"), asked=asked) == ["a.example"]
     assert chosen(asked=asked) == []
+
+
+def test_nobody_asks_for_the_name_that_says_who_it_is() -> None:
+    with pytest.raises(BadName, match="never asked for"):
+        chosen(Requestable(kind=NameKind.URI), uri=("URN:gatehouse:north:device:other",))
+    assert chosen(Requestable(kind=NameKind.URI), uri=("urn:x:1",)) == ["urn:x:1"]
 
 
 @pytest.mark.parametrize(

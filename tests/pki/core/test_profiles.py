@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.core.errors import DomainError
+from pki.core.filling import alternative_names_of, subject_of
 from pki.core.profile import (
     CLASSICAL,
     CONSTRAINABLE,
@@ -19,6 +21,7 @@ from pki.core.profile import (
     REQUESTABLE,
     Attribute,
     BeyondIssuer,
+    ContradictionError,
     KeyFamily,
     NameKind,
     NamePart,
@@ -39,6 +42,7 @@ from pki.core.profiles import PROFILES
 from pki.core.samples import sample_names
 from pki.core.templates import MissingVariable, fill, placeholders
 
+CA: dict[str, Any] = {"is_ca": True, "key_usage": ["keyCertSign"]}
 SMALL: dict[str, Any] = {
     "validity": {"days": 1},
     "subject": [{"attribute": "CN", "value": "${name}"}],
@@ -219,6 +223,8 @@ def test_any_json_is_a_profile_or_a_list_of_faults(document: Any) -> None:
         ({"key_families": ["dsa"]}, "/key_families/0"),
         ({"rsa_bits": 1024}, "/rsa_bits"),
         ({"names_crl": "yes"}, "/names_crl"),
+        (CA | {"permitted_names": [{"kind": "registered-id", "value": "1.2.3"}]}, "/permitted_names/0"),
+        (CA | {"excluded_names": [{"kind": "dns", "value": ""}]}, "/excluded_names/0/value"),
     ],
 )
 def test_a_fault_is_pointed_at(changed: dict[str, Any], pointer: str) -> None:
@@ -278,6 +284,41 @@ def test_a_value_is_no_template() -> None:
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_there_is_a_sample_for_every_variable(name: str) -> None:
     assert set(sample_names(PROFILES[name]).variables) >= PROFILES[name].variables
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({"kind": "dns"}, "sample.example"),
+        ({"kind": "dns", "patterns": ["*.${name}.example"]}, "sample.sample.example"),
+        ({"kind": "ip", "patterns": ["10.0.0.0/8"]}, "10.0.0.0"),
+        ({"kind": "uri"}, "https://sample.example/"),
+    ],
+)
+def test_a_name_that_is_needed_is_made_up_within_its_pattern(asked: dict[str, Any], name: str) -> None:
+    profile = parse_profile(SMALL | {"requestable": [asked], "needs_requested": True}, name="x")
+    names = sample_names(profile)
+    assert str(alternative_names_of(profile, names)[0].value) == name
+
+
+def test_samples_fit_where_they_go() -> None:
+    parts = [
+        {"kind": "ip", "value": "${address}"}, {"kind": "email", "value": "${mail}"}, {"kind": "dns", "value": "${a}"},
+        {"kind": "registered-id", "value": "${oid}"}, {"kind": "uri", "value": "urn:x:${any}"},
+    ]  # fmt: skip
+    subject = [{"attribute": "C", "value": "${country}"}]
+    profile = parse_profile(SMALL | {"alternative_names": parts, "subject": subject}, name="x")
+    names = sample_names(profile)
+    assert len(alternative_names_of(profile, names)) == 5
+    assert subject_of(profile, names.variables).rfc4514_string() == "C=DE"
+
+
+@pytest.mark.parametrize("end", [datetime(2030, 1, 1), datetime(2030, 1, 1, 0, 0, 0, 5, tzinfo=UTC)])  # noqa: DTZ001
+def test_a_fixed_end_has_a_time_zone_and_whole_seconds(end: datetime) -> None:
+    with pytest.raises(ContradictionError, match="a moment with a time zone"):
+        replace(PROFILES["device"], validity=end)
+    with pytest.raises(ContradictionError, match="backdating"):
+        replace(PROFILES["device"], backdate=timedelta(microseconds=1))
 
 
 def test_errors_of_profiles_are_errors_of_ours() -> None:
