@@ -15,11 +15,11 @@ from django.db import Error as DatabaseFault
 from django.db import close_old_connections
 
 from kernel.core.clock import utc_now
-from kernel.core.errors import NotFound
+from kernel.core.errors import NotFound, Unavailable
 from pki.api.shelf import Shelf, is_leaf
 from pki.api.stored_bytes import Environ, Headers, Reply, etag_of, is_unchanged, serve
 from pki.core.ocsp_request import MAX_REQUEST_OCTETS
-from pki.services.answer_ocsp import INTERNAL_ERROR, OcspAnswer, Responder
+from pki.services.answer_ocsp import INTERNAL_ERROR, TRY_LATER, OcspAnswer, Responder
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +74,7 @@ def _ocsp(slug: str, encoded: str, environ: Environ, *, now: datetime) -> Reply:
         octets = _from_path(encoded)
     else:
         return _plain("405 Method Not Allowed", "POST a request, or GET it in base64.", ("Allow", "GET, HEAD, POST"))
-    answer = responder.answer_at_once(slug, octets, now=now)
-    if answer is None:
-        answer = _answer(slug, octets, now=now)
+    answer = _answer(slug, octets, now=now)
     if answer is None:
         raise NotFound("There is no such issuer.")
     content_type = ("Content-Type", "application/ocsp-response")
@@ -90,9 +88,14 @@ def _ocsp(slug: str, encoded: str, environ: Environ, *, now: datetime) -> Reply:
 
 
 def _answer(slug: str, octets: bytes, *, now: datetime) -> OcspAnswer | None:
-    """What the responder answers: an internalError (RFC 6960 2.3) for what nobody foresaw, never HTML."""
+    """What the responder answers: tryLater while its key is away, an internalError (RFC 6960 2.3) for what nobody
+    foresaw, never HTML.
+    """
     try:
-        return responder.answer(slug, octets, now=now)
+        return responder.answer_at_once(slug, octets, now=now) or responder.answer(slug, octets, now=now)
+    except Unavailable as error:
+        log.warning("OCSP of %s has to wait: %s", slug[:80], error.detail)
+        return TRY_LATER
     except Exception:
         log.exception("OCSP of %s failed", slug[:80])
         return INTERNAL_ERROR

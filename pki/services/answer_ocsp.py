@@ -73,7 +73,7 @@ class _Kept:
 
 _MALFORMED = OcspAnswer(der=build_error(ErrorStatus.MALFORMED_REQUEST))
 _UNAUTHORIZED = OcspAnswer(der=build_error(ErrorStatus.UNAUTHORIZED))
-_TRY_LATER = OcspAnswer(der=build_error(ErrorStatus.TRY_LATER))
+TRY_LATER = OcspAnswer(der=build_error(ErrorStatus.TRY_LATER))
 _TWENTY = bytes((20,))
 INTERNAL_ERROR = OcspAnswer(der=build_error(ErrorStatus.INTERNAL_ERROR))
 
@@ -98,7 +98,7 @@ class Responder:
             return _UNAUTHORIZED
         except (DatabaseFault, NoSigner) as error:
             log.warning("OCSP for %s has to wait: %s", slug, type(error).__name__)
-            return _TRY_LATER
+            return TRY_LATER
         if known is None:
             return None
         return self._recall(slug, octets, known, now=now) or self._sign(slug, octets, known, now=now)
@@ -155,7 +155,7 @@ class Responder:
             standings = [_standing(known, cert_id.serial) for cert_id in request.cert_ids]
         except DatabaseFault as error:
             log.warning("OCSP for %s without its database: %s", slug, type(error).__name__)
-            return _TRY_LATER
+            return TRY_LATER
         answer = _sign(known, request, standings, now=now)
         # Any mix of several certificates is asked once; the bound keeps padding out of our memory.
         if answer.next_update and standings[0] and len(standings) == 1 and len(octets) <= MAX_KEY_OCTETS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
+from kernel.core.errors import Unavailable
 from kernel.core.ids import new_id
 from pki import queries, services
+from pki.api import wsgi
 from pki.core.key_kinds import kind_of
 from pki.core.keys import generate_key
 from pki.core.ocsp_request import build_request
@@ -110,6 +113,30 @@ def test_openssl_believes_what_each_custody_signs(
     file = write_down(tmp_path, ca, certificate, now)
     said = openssl("verify", "-crl_check_all", "-CRLfile", file["crls"], *trust, file["leaf"], check=False)
     assert "certificate revoked" in said
+
+
+def test_while_the_token_is_away_the_responder_asks_for_patience_and_crls_wait(
+    make_ca: MakeCa, token: str, tmp_path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi, "responder", Responder())
+    ca = make_ca(Custody.PKCS11)
+    certificate = issue(ca, tmp_path, now)
+    issuer = x509.load_der_x509_certificate(ca.certificate_der)
+    request = build_request(issuer=issuer, serial=certificate.serial)
+    tokens = softhsm.tokens_folder()
+    shutil.move(tokens, tokens.with_name("away"))
+    try:
+        answer = wsgi._answer(ca.slug, request, now=now)
+        with pytest.raises(Unavailable, match="is it plugged in"):
+            services.publish_crl(issuer=ca.id, now=now, force=True)
+    finally:
+        shutil.move(tokens.with_name("away"), tokens)
+    assert answer is not None
+    assert ocsp.load_der_ocsp_response(answer.der).response_status is ocsp.OCSPResponseStatus.TRY_LATER
+    services.publish_crl(issuer=ca.id, now=now, force=True)
+    again = wsgi._answer(ca.slug, request, now=now)
+    assert again is not None
+    assert ocsp.load_der_ocsp_response(again.der).certificate_status is ocsp.OCSPCertStatus.GOOD
 
 
 def test_every_key_of_a_token_s_issuers_is_in_the_token_and_stays(make_ca: MakeCa, token: str) -> None:
