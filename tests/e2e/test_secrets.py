@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from kernel.core.secrets import MasterKey
+from pki.core.keys import key_from_der
 from tests.e2e.house import Fleet, House
 from tests.e2e.user import KeyPair, curl
+from tests.spellings import found_in, secrets_of
 
 pytestmark = pytest.mark.e2e
 
@@ -46,6 +52,22 @@ def test_secrets_are_kept_nowhere_in_the_clear(house: House, fleet: Fleet) -> No
         held = _octets(place)
         found = [name for name, secret in secrets.items() if secret.encode() in held]
         assert found == [], f"{place} has the {', '.join(found)}"
+    keys = _private_keys(house.home)
+    assert len(keys) >= 4  # of root, issuing CA and their OCSP signers
+    places += [path for path in house.home.rglob("*") if path.is_file()]
+    for place in places:
+        assert found_in(_octets(place), keys) == [], f"{place} has a private key"
+
+
+def _private_keys(home: Path) -> dict[str, bytes]:
+    """What nobody may see of the installation's keys, by whoever has both its database and its master key."""
+    master = MasterKey.from_base64((home / "master.key").read_text())
+    with closing(sqlite3.connect(home / "gatehouse.sqlite3")) as database:
+        rows = database.execute("SELECT id, wrapped FROM pki_key").fetchall()
+    keys = {
+        id: key_from_der(master.unwrap(envelope, purpose="pki.key", context=str(UUID(id)))) for id, envelope in rows
+    }
+    return {f"{what} of {id}": secret for id, key in keys.items() for what, secret in secrets_of(key).items()}
 
 
 def _octets(place: Path) -> bytes:
