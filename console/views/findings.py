@@ -68,12 +68,19 @@ def finding_rows(findings: Sequence[Finding], *, domain: DomainId) -> list[Findi
     return [
         FindingRow(
             finding=finding,
-            address=subject_address(finding.subject),
+            address=_address(finding.subject),
             label=_label(finding.subject),
             detail=_DEVICE.sub(name_of, finding.detail),
         )
         for finding in findings
     ]
+
+
+def _address(subject: Subject) -> str:
+    """The page of what is the matter; that of a request exists as long as the finding does."""
+    requests = {"pki.issuer_request": "issuer-request", "pki.signing_request": "issuer-sign"}
+    name = requests.get(subject.kind)
+    return reverse(name, args=[subject.label]) if name else subject_address(subject)
 
 
 def _label(subject: Subject) -> str:

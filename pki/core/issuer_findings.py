@@ -67,10 +67,11 @@ def _of_its_end(issuer: IssuerFreshness, *, now: datetime) -> Iterator[Finding]:
 def find_in_request(request: OpenRequest, *, now: datetime) -> Finding:
     """That something waits to be signed elsewhere."""
     waits = now - request.created_at > PATIENCE_WITH_SIGNING
+    kind = "pki.issuer_request" if request.kind is RequestKind.ISSUER else "pki.signing_request"
     what = "a CA elsewhere" if request.kind is RequestKind.ISSUER else f"the offline issuer {request.slug}"
     return make_finding(
         "signing-request-waits" if waits else "signing-request-open",
-        subject=Subject(kind="pki.signing_request", id=request.id, label=request.slug),
+        subject=Subject(kind=kind, id=request.id, label=request.slug),
         domain=request.domain,
         detail=f"{request.purpose} waits to be signed by {what}.",
         remedy="Sign the request where the key is and import what comes back, or withdraw the request.",

@@ -17,6 +17,9 @@ from pki.core.weakness import Weakness
 UNSTORED_FOR = timedelta(minutes=15)
 """A request is given up after ten minutes, by a task that runs each minute."""
 
+SILENT_FOR = timedelta(minutes=2)
+"""Our own address is asked each minute, and first while the processes are still starting."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeakCertificate:
@@ -85,7 +88,7 @@ class Probe:
     since: datetime
 
 
-def find_in_address(*, url: str, probe: Probe | None) -> Iterator[Finding]:
+def find_in_address(*, url: str, probe: Probe | None, now: datetime) -> Iterator[Finding]:
     """What is the matter with the address that goes into certificates for CRLs, OCSP and issuers."""
     parts = urlsplit(url)
     subject = Subject(kind="pki.address", id=url, label=url)
@@ -106,7 +109,7 @@ def find_in_address(*, url: str, probe: Probe | None) -> Iterator[Finding]:
             detail=f"Certificates name {parts.hostname} for CRLs and OCSP: only this machine finds them there.",
             remedy="Set GATEHOUSE_BASE_URL, or GATEHOUSE_PKI_URL, to a name that devices and brokers can reach.",
         )
-    if probe is not None and probe.fault:
+    if probe is not None and probe.fault and now - probe.since >= SILENT_FOR:
         yield make_finding(
             "pki-url-does-not-answer",
             subject=subject,

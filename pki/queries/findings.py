@@ -53,7 +53,7 @@ class PkiFindings:
                 yield finding
         yield from _unstored(domains, now=now)
         if issuers:
-            yield from find_in_address(url=base_url(), probe=last_probe())
+            yield from find_in_address(url=base_url(), probe=last_probe(), now=now)
 
 
 def last_probe() -> Probe | None:

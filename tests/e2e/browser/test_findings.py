@@ -70,4 +70,7 @@ def test_finding_leads_to_what_it_is_about(
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Findings").click()
     page.locator("li", has_text="crl-overdue").get_by_role("link", name=ill.ca.slug).click()
     page.wait_for_url(f"**/issuers/{ill.ca.slug}/")
+    page.go_back()
+    page.get_by_role("link", name="north-ca-2").click()
+    page.wait_for_url("**/issuers/_requests/north-ca-2/")
     context.close()

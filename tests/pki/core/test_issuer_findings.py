@@ -82,3 +82,13 @@ def test_request_that_was_carried_away_is_told_and_after_a_week_asked_for() -> N
     assert (fresh.code, fresh.severity) == ("signing-request-open", Severity.INFO)
     assert (old.code, old.severity) == ("signing-request-waits", Severity.WARNING)
     assert "the offline issuer north-root" in fresh.detail
+
+
+def test_request_of_a_ca_to_be_is_told_apart() -> None:
+    request = OpenRequest(
+        id="r2", domain=NORTH, kind=RequestKind.ISSUER, slug="new-ca", purpose="The certificate of new-ca",
+        created_at=NOW,
+    )  # fmt: skip
+    finding = find_in_request(request, now=NOW)
+    assert finding.subject.kind == "pki.issuer_request"
+    assert "a CA elsewhere" in finding.detail

@@ -73,16 +73,18 @@ def test_unstored_requests_are_counted() -> None:
     ],
 )
 def test_address_that_relying_parties_can_not_use(url: str, expected: list[str]) -> None:
-    assert [finding.code for finding in find_in_address(url=url, probe=None)] == expected
+    assert [finding.code for finding in find_in_address(url=url, probe=None, now=NOW)] == expected
 
 
 def test_address_that_does_not_answer() -> None:
     probe = Probe(url="http://pki.example.com/pki/a/crl", fault="connection refused", since=NOW - timedelta(hours=1))
-    [finding] = find_in_address(url="http://pki.example.com", probe=probe)
+    [finding] = find_in_address(url="http://pki.example.com", probe=probe, now=NOW)
     assert (finding.code, finding.since) == ("pki-url-does-not-answer", NOW - timedelta(hours=1))
     assert "connection refused" in finding.detail
     well = Probe(url="http://pki.example.com/pki/a/crl", fault="", since=NOW)
-    assert not list(find_in_address(url="http://pki.example.com", probe=well))
+    assert not list(find_in_address(url="http://pki.example.com", probe=well, now=NOW))
+    starting = Probe(url=probe.url, fault=probe.fault, since=NOW - timedelta(seconds=119))
+    assert not list(find_in_address(url="http://pki.example.com", probe=starting, now=NOW))
 
 
 def test_codes_are_kebab_case_and_short() -> None:
