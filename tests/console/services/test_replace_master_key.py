@@ -7,18 +7,22 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connections
 from django.db.models import BinaryField
 from oauth2_provider.models import AccessToken
 
 from brokers import queries as brokers
 from brokers import services as broker_services
 from brokers.core.values import AdapterKind, Broker
+from brokers.services.changing import change_connection
+from brokers.services.rewrapping import rewrap_connections
 from console.models import Application, IdempotentCall, Operator, SetupLink
 from console.oauth.validator import find_token, token_hash
 from console.services import idempotent_calls
@@ -354,3 +358,37 @@ def test_a_wrong_key_opens_nothing(keys: dict[KeyId, bytes], settings: Any) -> N
     for id in keys:
         with pytest.raises(WrongKey, match=OLD.id.hex()):
             KeptKeys().open(id)
+
+
+@pytest.mark.several_writers
+@pytest.mark.django_db(transaction=True)
+def test_keys_change_to_and_fro_while_connections_are_changed(broker: Broker, settings: Any) -> None:
+    """Each flip believes both keys first, as on several machines; whoever changes a row at that moment wins."""
+    written: list[int] = []
+    stop = Event()
+
+    def change() -> None:
+        try:
+            while not stop.is_set():
+                number = len(written)
+                connection = CONNECTION | {"password": str(number)}
+                change_connection(broker=broker.id, connection=connection, actor=ADA, now=utc_now())
+                written.append(number)
+        finally:
+            connections.close_all()
+
+    writer = Thread(target=change)
+    writer.start()
+    for turn in range(12):
+        wanted, former = (NEW, OLD) if turn % 2 == 0 else (OLD, NEW)
+        settings.GATEHOUSE_MASTER_KEY_PREVIOUS = (OLD, NEW)
+        settings.GATEHOUSE_MASTER_KEY = wanted
+        settings.GATEHOUSE_MASTER_KEY_PREVIOUS = (former,)
+        found = rewrap_connections()
+        assert found.left == ()
+    stop.set()
+    writer.join(60)
+    assert rewrap_connections().left == ()  # what the writer had in hand at the last flip
+    settings.GATEHOUSE_MASTER_KEY, settings.GATEHOUSE_MASTER_KEY_PREVIOUS = OLD, ()
+    assert len(written) > 1
+    assert brokers.link_to(broker=broker.id).connection["password"] == str(written[-1])
