@@ -1,60 +1,145 @@
-"""Making and signing OCSP answers in one process, beside the raw rate of P-256 signatures. Reach: 0.2 of it."""
+"""OCSP of a million certificates over HTTP: prepared, signed when asked, and revoked; beside peers and limits.
+
+Reach: prepared 0.6 of bare granian, 15 times django-ca with its cache, 2 times `openssl ocsp`; signed when asked 0.2
+of raw P-256 signatures, 12 times django-ca; revoked within a second.
+"""
 
 from __future__ import annotations
 
-import os
+import math
+import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pki.core import der
-from pki.core.ocsp_request import parse_request
-from pki.core.ocsp_response import Good, SingleAnswer, build_response
+from bench.loading import Load, load
+from bench.ocsp_house import Million, found_house, memory_megabytes, web
+from bench.ocsp_peers import WARM, DjangoCa, bare_granian, granian_words, openssl_ocsp
+from bench.ocsp_questions import Questions
+from bench.ocsp_visible import measure_visible
+from tests.servers import running_postgresql
 
+SIZES = (10_000, 100_000, 1_000_000)
+RUNS = 5
 SECONDS = 2.0
+_ANSWER = b"\x2b\x06\x01\x05\x05\x07\x30\x01\x01"  # id-pkix-ocsp-basic, which no error has
 
 
 def measure() -> dict[str, Any]:
-    """Per CPU second: requests with a nonce parsed, answered and signed; and bare signatures."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.now(UTC)
-    cert_id = der.sequence(
-        der.sequence(der.oid("2.16.840.1.101.3.4.2.1"), der.tlv(der.NULL)),
-        der.octet_string(os.urandom(32)),
-        der.octet_string(os.urandom(32)),
-        der.integer(1 << 158),
-    )
-    nonce = der.extension("1.3.6.1.5.5.7.48.1.2", der.octet_string(os.urandom(32)))
-    asked = der.sequence(der.sequence(der.sequence(der.sequence(cert_id)), der.explicit(2, der.sequence(nonce))))
+    """Answers by CPU second of the server's processes; medians of five runs, peers in turn with ours."""
+    with tempfile.TemporaryDirectory() as kept, running_postgresql() as database:
+        folder = Path(kept)
+        house = found_house(folder, database)
+        seen: dict[str, Any] = {"sizes": {}}
+        for size in SIZES:
+            house.grow(size)
+            seen["sizes"][size] = {"preparing": house.prepare(), **_beside_bare(house, folder)}
+            print(f"  {size}: {seen['sizes'][size]}", flush=True)
+        seen["exponents"] = _exponents(seen["sizes"])
+        seen["revoke-visible"] = measure_visible(house)
+        print(f"  revoke-visible: {seen['revoke-visible']}", flush=True)
+        ours = seen["sizes"][SIZES[-1]]
+        seen["openssl ocsp"] = _guarded(lambda: _beside_openssl(house, folder, ours))
+        seen["django-ca"] = _guarded(lambda: _beside_django_ca(folder, ours))
+    return seen
 
-    def answer() -> None:
-        request = parse_request(asked)
-        single = SingleAnswer(
-            cert_id=request.cert_ids[0].encoded, status=Good(), this_update=now, next_update=now + timedelta(hours=1)
-        )
-        build_response(
-            answers=[single], produced_at=now, nonce=request.nonce, key=key, key_hash=bytes(20), certificate=bytes(600)
-        )
 
-    live, raw = _rate(answer), _rate(lambda: key.sign(bytes(300), ec.ECDSA(hashes.SHA256())))
+def _beside_bare(house: Million, folder: Path) -> dict[str, Any]:
+    questions = Questions(house.issuer, f"/pki/{house.slug}/ocsp", house.serials)
+    ours = granian_words(house.house.port, "console.wsgi:application")
+    with bare_granian(folder) as (port, bare), web(house.house.environment, ours, house.house.port) as process:
+        ask = _asking(house.house.port, process, _ANSWER)
+        ask_bare = _asking(port, bare, bytes(1500))
+        for _ in range(2):  # the first answers teach the process; a third of a second later it maps the edition
+            ask(questions.plain())
+            time.sleep(0.4)
+        rounds = [
+            {
+                "bare": ask_bare(questions.plain()),
+                "post": ask(questions.plain()),
+                "get": ask(questions.by_get()),
+                "live": ask(questions.with_nonce()),
+                "raw": _raw_signatures(),
+            }
+            for _ in range(RUNS)
+        ]
+        memory = memory_megabytes(process)
+    ratios = {name: [each[name] / each["bare"] for each in rounds] for name in ("post", "get")}
     return {
-        "live_per_cpu_second": round(live),
-        "raw_signatures_per_cpu_second": round(raw),
-        "ratio": round(live / raw, 2),
+        **{f"{name}_per_cpu_second": round(statistics.median(each[name] for each in rounds)) for name in rounds[0]},
+        "post_of_bare": round(statistics.median(ratios["post"]), 2),
+        "get_of_bare": round(statistics.median(ratios["get"]), 2),
+        "live_of_raw_signatures": round(statistics.median(each["live"] / each["raw"] for each in rounds), 2),
+        "web_megabytes": round(memory),
     }
 
 
-def _rate(work: Callable[[], object]) -> float:
-    """Median of five runs."""
-    found = []
-    for _ in range(5):
-        count, began = 0, time.process_time()
-        while time.process_time() - began < SECONDS / 5:
-            work()
-            count += 1
-        found.append(count / (time.process_time() - began))
-    return sorted(found)[2]
+def _asking(port: int, process: int, expect: bytes, *, keeps: bool = True) -> Callable[[list[bytes]], float]:
+    def ask(requests: list[bytes]) -> float:
+        seen: Load = load(port, process, requests, seconds=SECONDS, expect=expect, keeps=keeps)
+        return seen.per_cpu_second
+
+    return ask
+
+
+def _raw_signatures() -> float:
+    """P-256 signatures over 300 octets by the CPU second, in this process."""
+    key, count, began = ec.generate_private_key(ec.SECP256R1()), 0, time.process_time()
+    while time.process_time() - began < SECONDS / 4:
+        key.sign(bytes(300), ec.ECDSA(hashes.SHA256()))
+        count += 1
+    return count / (time.process_time() - began)
+
+
+def _beside_openssl(house: Million, folder: Path, ours: dict[str, Any]) -> dict[str, Any]:
+    with openssl_ocsp(folder, house.serials) as (port, process, questions):
+        ask = _asking(port, process, _ANSWER, keeps=False)
+        found = statistics.median(ask(questions.plain(2_000)) for _ in range(RUNS))
+        memory = memory_megabytes(process)
+    return {
+        "version": subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.strip(),
+        "per_cpu_second": round(found),
+        "megabytes": round(memory),
+        "ours_is_times": round(ours["post_per_cpu_second"] / found, 1),
+    }
+
+
+def _beside_django_ca(folder: Path, ours: dict[str, Any]) -> dict[str, Any]:
+    peer = DjangoCa(folder / "django-ca")
+    found: dict[str, Any] = {"version": peer.version}
+    for name, cached in (("cached", True), ("live", False)):
+        with peer.serve(cached=cached) as (port, process, questions):
+            ask = _asking(port, process, _ANSWER)
+            asked = questions.plain(WARM) if cached else questions.with_nonce(WARM)
+            for _ in range(2 if cached else 1):
+                ask(asked)
+            found[f"{name}_per_cpu_second"] = round(statistics.median(ask(asked) for _ in range(RUNS)))
+    found["ours_cached_is_times"] = round(ours["post_per_cpu_second"] / found["cached_per_cpu_second"], 1)
+    found["ours_live_is_times"] = round(ours["live_per_cpu_second"] / found["live_per_cpu_second"], 1)
+    return found
+
+
+def _guarded(measure_peer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A peer that can not be had is said to be missing."""
+    try:
+        found = measure_peer()
+    except (OSError, AssertionError, RuntimeError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        found = {"missing": str(said)[-300:]}
+    print(f"  {found}", flush=True)
+    return found
+
+
+def _exponents(sizes: dict[int, dict[str, Any]]) -> dict[str, float]:
+    """How cost grows from the smallest size to the largest: of an answer, and of preparing all."""
+    low, high = sizes[SIZES[0]], sizes[SIZES[-1]]
+    span = math.log(SIZES[-1] / SIZES[0])
+    answer = math.log(low["post_of_bare"] / high["post_of_bare"]) / span
+    prepare = math.log(high["preparing"]["cpu_seconds"] / low["preparing"]["cpu_seconds"]) / span
+    return {"one answer": round(answer, 2), "preparing all": round(prepare, 2)}
