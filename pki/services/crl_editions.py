@@ -77,7 +77,9 @@ def build_edition(issuer: Issuer, standing: Standing, *, key: SigningKey, now: d
     others = [press.shard(shard, of) for shard, of in _shards_to_build(issuer, standing, revoked, now=now, whole=whole)]
     if standing.base is not None:
         others.append(press.delta(standing.base, revoked.shards))
-    return Edition(full=press.full(revoked.shards), others=others)
+    listed, count = [each.listed for each in revoked.shards], sum(each.listed_count for each in revoked.shards)
+    del revoked  # so that a million entries are not kept beside the CRL while it is checked
+    return Edition(full=press.full(listed, count), others=others)
 
 
 def _still_valid_at(issuer: Issuer, standing: Standing, *, now: datetime) -> datetime:
@@ -115,11 +117,13 @@ class Press:
         self._this_update = _this_update(standing.full, now=now)
         self._next_update = min(now + VALID_FOR, issuer.not_after).replace(microsecond=0)
 
-    def full(self, shards: Collection[ShardEntries]) -> Crl:
-        """The CRL that lists everything, and says where the deltas are if there are some: strict peers demand one."""
+    def full(self, listed: list[bytes], count: int) -> Crl:
+        """The CRL that lists everything; `listed` is emptied.
+
+        It says where the deltas are if there are some: strict peers demand one.
+        """
         delta_url = issuer_url(self._issuer.slug, "delta.crl") if self._has_delta else ""
-        facts = self._facts(delta_url=delta_url)
-        return self._print(facts, [each.listed for each in shards], sum(each.listed_count for each in shards))
+        return self._print(self._facts(delta_url=delta_url), listed, count)
 
     def delta(self, base: Crl, shards: Collection[ShardEntries]) -> Crl:
         """What changed since the base."""
@@ -144,8 +148,9 @@ class Press:
             delta_url=delta_url,
         )
 
-    def _print(self, facts: CrlFacts, entries: Sequence[bytes], count: int, *, shard: int | None = None) -> Crl:
+    def _print(self, facts: CrlFacts, entries: list[bytes], count: int, *, shard: int | None = None) -> Crl:
         der = build_crl(facts, entries=entries, key=self._key)
+        entries.clear()
         check_crl(der, facts=facts, entries=count, issuer=self._certificate.public_key())
         return Crl(
             issuer=self._issuer,

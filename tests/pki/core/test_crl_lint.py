@@ -160,3 +160,27 @@ def test_repeated_serial_numbers_of_any_length_are_counted(serials: list[int]) -
     begin, end = reading.entries
     assert reading.octets[begin:end] == b"".join(entry(serial) for serial in serials)
     assert count_repeated(reading, entries=len(serials)) == len(serials) - len(set(serials))
+
+
+WHOLE = crl(SHARD, [entry(1), entry(1 << 158)])
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
+def test_no_octet_can_be_changed_unseen(place: int, change: int) -> None:
+    octets = WHOLE[:place] + bytes([WHOLE[place] ^ change]) + WHOLE[place + 1 :]
+    assert faults(octets, SHARD, entries=2)
+
+
+@settings(deadline=None)
+@given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=40))
+def test_what_is_cut_or_lengthened_is_seen(place: int, more: bytes) -> None:
+    assert faults(WHOLE[:place] + more, SHARD, entries=2) or WHOLE[:place] + more == WHOLE
+    assert not more or faults(WHOLE + more, SHARD, entries=2)
+
+
+def test_an_extension_that_stands_twice_is_found() -> None:
+    number = der.extension("2.5.29.20", der.integer(7))
+    body = [*der.read_only(der.read(der.read_only(crl()).body)[0].encoded).children()]
+    twice = der.sequence(*(each.encoded for each in body[:-1]), der.explicit(0, der.sequence(number, number)))
+    assert any("can not be read back" in fault for fault in faults(wrap_signed(CA.key, twice)))
