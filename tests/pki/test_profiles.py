@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -230,6 +231,50 @@ def test_names_of_a_request_count_as_far_as_the_profile_takes_them(now: datetime
     with pytest.raises(BadName, match="takes no IP address"):
         issue("pump", ip_addresses=["192.0.2.1"])
     assert names_of(issue("device", name="d", options=extra)) == "URI:urn:gatehouse:north:device:1"
+
+
+EVERYTHING: dict[str, Any] = {
+    "validity": {"seconds": 3_601},
+    "backdate_seconds": 0,
+    "subject": [
+        {"attribute": "C", "value": "DE"}, {"attribute": "ST", "value": "Bayern"},
+        {"attribute": "L", "value": "München"}, {"attribute": "O", "value": "Acme & Söhne"}, {"attribute": "OU", "value": "${domain}"},
+        {"attribute": "serialNumber", "value": "SN-${id}"}, {"attribute": "CN", "value": "${auth_id}"},
+    ],
+    "alternative_names": [
+        {"kind": "uri", "value": "urn:gatehouse:${domain}:x:${id}"}, {"kind": "dns", "value": "${auth_id}.example"},
+        {"kind": "ip", "value": "2001:db8::7"}, {"kind": "email", "value": "${auth_id}@example.com"},
+        {"kind": "hardware-module", "value": "SN-${id}", "hardware_type": "1.3.6.1.4.1.32473.1"},
+        {"kind": "registered-id", "value": "1.3.6.1.4.1.32473.7"},
+    ],
+    "key_usage": ["digitalSignature", "keyAgreement", "nonRepudiation"],
+    "key_families": ["ecdsa-p256"],
+    "extended_key_usage": ["clientAuth", "1.3.6.1.4.1.32473.2"],
+    "policies": [{"oid": "1.3.6.1.4.1.32473.3"}],
+}  # fmt: skip
+
+
+def test_openssl_and_gnutls_believe_a_certificate_with_everything(
+    root: Issuer, ca: Issuer, now: datetime, issue: Any, tmp_path: Path
+) -> None:
+    save(now, "everything", EVERYTHING)
+    issued = issue("everything")
+    for file, pem in (("root", root.certificate_pem), ("ca", ca.certificate_pem), ("leaf", issued.pem)):
+        (tmp_path / file).write_text(pem)
+    chain = ("-CAfile", tmp_path / "root", "-untrusted", tmp_path / "ca", tmp_path / "leaf")
+    assert openssl("verify", "-x509_strict", "-purpose", "sslclient", *chain).strip().endswith("OK")
+    words = ["certtool", "--verify", "--load-ca-certificate", str(tmp_path / "root")]
+    said = subprocess.run(words, input=(issued.pem + issued.chain_pem).encode(), capture_output=True, check=False)
+    assert b"Chain verification output: Verified. The certificate is trusted." in said.stdout
+    shown = subprocess.run(
+        ["certtool", "-i"], input=issued.pem.encode(), capture_output=True, check=True
+    ).stdout.decode()
+    assert "Subject: CN=p-1,serialNumber=SN-1,OU=north,O=Acme & Söhne,L=München,ST=Bayern,C=DE" in shown
+    for line in ("DNSname: p-1.example", "IPAddress: 2001:db8::7", "RFC822Name: p-1@example.com", "Key agreement.",
+                 "URI: urn:gatehouse:north:x:1", "Registered ID: 1.3.6.1.4.1.32473.7"):  # fmt: skip
+        assert line in shown, shown
+    assert issued.subject == "CN=p-1,serialNumber=SN-1,OU=north,O=Acme & Söhne,L=München,ST=Bayern,C=DE"
+    assert (issued.not_after - issued.not_before).total_seconds() == 3_601
 
 
 def names_of(issued: IssuedCertificate) -> str:
