@@ -18,10 +18,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from bench.issue_house import csrs
 from bench.loading import cpu_seconds
+from bench.processes import postmaster_of
 from tests.servers import running_postgresql, running_redis
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,8 +36,8 @@ def measure() -> dict[str, Any]:
         house = _in_process({"GATEHOUSE_HOME": f"{folder}/sqlite"})
         with running_postgresql() as url, running_redis() as redis:
             environment = {"GATEHOUSE_HOME": f"{folder}/postgresql", "DATABASE_URL": url, "REDIS_URL": redis}
-            other = _in_process(environment | {"BENCH_POSTMASTER": str(_postmaster(url))})
-            bulk = _bulk(Path(folder), environment, _postmaster(url))
+            other = _in_process(environment | {"BENCH_POSTMASTER": str(postmaster_of(url))})
+            bulk = _bulk(Path(folder), environment, postmaster_of(url))
         peer = _django_ca(Path(folder) / "peer")
     bare = statistics.median((house["bare"], other["bare"]))
     return {
@@ -120,13 +119,6 @@ def _django_ca(folder: Path) -> float | None:
     words: Sequence[Any] = [python, ROOT / "bench/django_ca_peer.py", folder]
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=_kept())
     return round(float(json.loads(done.stdout.splitlines()[-1])["per_cpu_second"]))
-
-
-def _postmaster(url: str) -> int:
-    """The process above the server's sessions."""
-    with psycopg.connect(url) as session:
-        [pid] = session.execute("SELECT pg_backend_pid()").fetchone() or [0]
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _kept() -> dict[str, str]:

@@ -58,12 +58,13 @@ def enroll_device(
         attributes=attributes or {},
         address=address,
     )
-    request = _find(opened, wish) or _write(opened, wish, now=now)
+    known = _find(opened, wish)
+    request, is_new = (known, False) if known else _write(opened, wish, now=now)
     if request.token_id != opened.id:
         check_usable(opened, now=now)
     if request.name != wish.name:
         raise KeyInUse("This public key belongs to another device already: make a new key, one for each device.")
-    return answer(request, now=now) or Pending(request=EnrolmentRequestId(request.id))
+    return answer(request, is_new=is_new, now=now) or Pending(request=EnrolmentRequestId(request.id))
 
 
 def _name(name: str | None, facts: CsrFacts) -> str:
@@ -80,12 +81,13 @@ def _find(token: EnrolmentToken, wish: Wish) -> EnrolmentRequest | None:
     return rows.filter(profile_id=token.profile_id, public_key_sha256=wish.public_key_sha256).first()
 
 
-def _write(token: EnrolmentToken, wish: Wish, *, now: datetime) -> EnrolmentRequest:
+def _write(token: EnrolmentToken, wish: Wish, *, now: datetime) -> tuple[EnrolmentRequest, bool]:
+    """The wish as it is written down, and whether it is ours alone."""
     check_usable(token, now=now)
     try:
-        return write_request(token, wish, now=now)
+        return write_request(token, wish, now=now), True
     except (IntegrityError, DomainError):
         request = _find(token, wish)  # the same wish, at the same time
         if request is None:
             raise
-        return request
+        return request, False

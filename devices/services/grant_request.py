@@ -41,10 +41,10 @@ class RequestGone(Conflict):
     code = "enrolment-request-gone"
 
 
-def answer(request: EnrolmentRequest, *, now: datetime) -> Enrolment | None:
+def answer(request: EnrolmentRequest, *, is_new: bool = False, now: datetime) -> Enrolment | None:
     """What became of a wish; None while it waits. Signs if it was approved and nothing was signed yet.
 
-    Not to be called in a transaction. Raises RequestDenied, DeviceRefused, and what issuing raises.
+    `is_new`: the wish was written down just now, so that nothing can have been signed for it. Not to be called in a transaction. Raises RequestDenied, DeviceRefused, and what issuing raises.
     """
     match request.state:
         case RequestState.PENDING:
@@ -54,14 +54,16 @@ def answer(request: EnrolmentRequest, *, now: datetime) -> Enrolment | None:
         case RequestState.ISSUED:
             return _issued(request)
         case _:
-            return _grant(request, now=now)
+            return _grant(request, is_new=is_new, now=now)
 
 
-def _issued(request: EnrolmentRequest) -> Enrolment:
+def _issued(request: EnrolmentRequest, certificate: IssuedCertificate | None = None) -> Enrolment:
+    """What the device was given: `certificate`, if it is at hand."""
     device = request.device
     if device is None or request.certificate_id is None or device.state not in _ENROLLED:
         raise _refused()
-    certificate = pki.get_certificate(id=CertificateId(request.certificate_id))
+    if certificate is None or certificate.id != request.certificate_id:
+        certificate = pki.get_certificate(id=CertificateId(request.certificate_id))
     return enrolment_of(DeviceId(device.id), certificate)
 
 
@@ -69,14 +71,14 @@ def _refused() -> DeviceRefused:
     return DeviceRefused("This device was enrolled and is no longer: it needs a new key and an operator's consent.")
 
 
-def _grant(request: EnrolmentRequest, *, now: datetime) -> Enrolment:
+def _grant(request: EnrolmentRequest, *, is_new: bool, now: datetime) -> Enrolment:
     device = request.device
     if device is None or device.state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}:
         if device is not None:
             revoke_strays(DeviceId(device.id), now=now)
         raise _refused()
     try:
-        signed = _signed_before(device, request)
+        signed = None if is_new else _signed_before(device, request)
         certificate = signed or issue_for(device, request.csr, actor=device_actor(request), now=now)
     except DomainError:
         _take_back(request)
@@ -87,7 +89,7 @@ def _grant(request: EnrolmentRequest, *, now: datetime) -> Enrolment:
             revoke_stray(certificate, now=now)
     if kept is None:
         raise RequestGone("The enrolment was given up while it was signed: ask again.")
-    return _issued(kept)
+    return _issued(kept, certificate)
 
 
 def _signed_before(device: Device, request: EnrolmentRequest) -> IssuedCertificate | None:
