@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -238,7 +239,8 @@ EVERYTHING: dict[str, Any] = {
     "backdate_seconds": 0,
     "subject": [
         {"attribute": "C", "value": "DE"}, {"attribute": "ST", "value": "Bayern"},
-        {"attribute": "L", "value": "München"}, {"attribute": "O", "value": "Acme & Söhne"}, {"attribute": "OU", "value": "${domain}"},
+        {"attribute": "L", "value": "München"}, {"attribute": "O", "value": "Acme & Söhne"},
+        {"attribute": "OU", "value": "${domain}"},
         {"attribute": "serialNumber", "value": "SN-${id}"}, {"attribute": "CN", "value": "${auth_id}"},
     ],
     "alternative_names": [
@@ -354,6 +356,13 @@ def test_a_preview_is_a_certificate_that_nobody_signed(ca: Issuer, now: datetime
     certificate = x509.load_pem_x509_certificate(preview.certificate_pem.encode())
     with pytest.raises(InvalidSignature):
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.certificate_pem.encode()))
+
+
+def test_without_pkilint_our_own_rules_stand_alone(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["pki.services.preview_certificate"], "is_installed", lambda: False)
+    assert services.preview_certificate(issuer=None, profile=PROFILES["device"], now=now).linters == ("gatehouse",)
+    with pytest.raises(UnsoundProfile, match="practice statement"):
+        save(now, document=PUMP | {"policies": [{"oid": "1.3.6.1.4.1.32473.9", "cps": "the wall"}]})
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
