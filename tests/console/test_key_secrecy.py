@@ -150,7 +150,7 @@ def fail_in_signing(issuer: Issuer, monkeypatch: pytest.MonkeyPatch, now: dateti
     def jam(key: SigningKey, octets: bytes) -> bytes:
         raise Jammed(f"can not sign with {key!r}")
 
-    said = []
+    said: list[str] = []
     with monkeypatch.context() as patch:
         patch.setattr(keys, "sign", jam)
         try:

@@ -102,10 +102,20 @@ def test_openssl_believes_what_each_custody_signs(
     ca = make_ca(kept, algorithm)
     certificate = issue(ca, tmp_path, now)
     file = write_down(tmp_path, ca, certificate, now)
-    trust = ["-CAfile", file["root"], "-untrusted", file["ca"]]
+    trust: list[str | Path] = ["-CAfile", file["root"], "-untrusted", file["ca"]]
     said = openssl("verify", "-x509_strict", "-crl_check_all", "-CRLfile", file["crls"], *trust, file["leaf"])
     assert said.strip() == f"{file['leaf']}: OK"
-    files = ["-respin", file["ocsp"], "-issuer", file["ca"], "-sha256", "-cert", file["leaf"], "-CAfile", file["root"]]
+    files: list[str | Path] = [
+        "-respin",
+        file["ocsp"],
+        "-issuer",
+        file["ca"],
+        "-sha256",
+        "-cert",
+        file["leaf"],
+        "-CAfile",
+        file["root"],
+    ]
     said = openssl("ocsp", *files, "-verify_other", file["ca"], "-no_nonce")
     assert "Response verify OK" in said
     assert ": good" in said
@@ -168,6 +178,7 @@ def test_ml_dsa_signs_everything_and_its_own_ocsp_signer_too(
     ca = make_ca(Custody.ENCRYPTED, algorithm)
     certificate = issue(ca, tmp_path, now)
     issuer = x509.load_der_x509_certificate(ca.certificate_der)
+    public_key: Any = issuer.public_key()
     leaf = x509.load_pem_x509_certificate(certificate.pem.encode())
     leaf.verify_directly_issued_by(issuer)
     assert leaf.signature_hash_algorithm is None
@@ -175,7 +186,7 @@ def test_ml_dsa_signs_everything_and_its_own_ocsp_signer_too(
     crl = services.publish_crl(issuer=ca.id, now=now).der
     for octets in (leaf.public_bytes(Encoding.DER), crl):
         assert octets.count(identifier) == 2
-    assert x509.load_der_x509_crl(crl).is_signature_valid(issuer.public_key())
+    assert x509.load_der_x509_crl(crl).is_signature_valid(public_key)
     answer = ocsp.load_der_ocsp_response(ask(ca, certificate, now))
     [signer] = answer.certificates
     signer.verify_directly_issued_by(issuer)
