@@ -17,17 +17,15 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kernel.core.clock import to_rfc3339
 from kernel.core.errors import Invalid
 from pki.core import der
 from pki.core.issuer_values import SigningKind
 from pki.core.keys import SigningKey, algorithm_identifier, wrap_signed
 from pki.core.paths import is_same_key, is_signed_by
-from pki.core.values import serial_hex
+from pki.core.signing_words import certificate_lines, crl_lines
 
 FORMAT = "gatehouse-signing-requests-1"
 SIGNED_FORMAT = "gatehouse-signatures-1"
-_SHOWN_ENTRIES = 50
 
 
 class MalformedSigningFile(Invalid):
@@ -158,31 +156,7 @@ def describe(order: Order) -> Iterator[str]:
     """What the octets say, a line each. Raises MalformedSigningFile."""
     shown = _unsigned(order)
     yield f"SHA-256 of what is signed: {hashlib.sha256(order.to_be_signed).hexdigest()}"
-    yield from _certificate_lines(shown) if isinstance(shown, x509.Certificate) else _crl_lines(shown)
-
-
-def _certificate_lines(certificate: x509.Certificate) -> Iterator[str]:
-    yield f"certificate for {certificate.subject.rfc4514_string()}"
-    yield f"issued by {certificate.issuer.rfc4514_string()}"
-    yield f"serial number {serial_hex(certificate.serial_number)}"
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    yield f"valid from {to_rfc3339(begins)} to {to_rfc3339(ends)}"
-    for extension in certificate.extensions:
-        critical = "critical " if extension.critical else ""
-        yield f"{critical}{extension.value}"[:300]
-
-
-def _crl_lines(crl: x509.CertificateRevocationList) -> Iterator[str]:
-    yield f"CRL of {crl.issuer.rfc4514_string()}"
-    yield f"number {crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number}"
-    ends = to_rfc3339(crl.next_update_utc) if crl.next_update_utc else "for ever"
-    yield f"made {to_rfc3339(crl.last_update_utc)}, valid until {ends}"
-    yield f"lists {len(crl)} certificates"
-    for number, revoked in enumerate(crl):
-        if number == _SHOWN_ENTRIES:
-            yield f"and {len(crl) - number} more"
-            return
-        yield f"revoked: {serial_hex(revoked.serial_number)} since {to_rfc3339(revoked.revocation_date_utc)}"
+    yield from certificate_lines(shown) if isinstance(shown, x509.Certificate) else crl_lines(shown)
 
 
 def _unsigned(order: Order) -> x509.Certificate | x509.CertificateRevocationList:

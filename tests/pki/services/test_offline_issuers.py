@@ -188,7 +188,9 @@ def test_file_says_in_words_what_is_signed(root: Issuer, now: datetime) -> None:
     document = json.loads(services.export_signing_requests(issuer=root.id, now=now))
     text = json.dumps(document["requests"])
     assert "certificate for CN=Plant CA" in text
-    assert "critical <BasicConstraints(ca=True, path_length=0)>" in text
+    assert "2.5.29.19, critical: a CA, path length 0" in text
+    assert "key usage crl_sign, digital_signature, key_cert_sign" in text
+    assert "CRL at http://" in text
     assert "lists 0 certificates" in text
 
 
