@@ -12,13 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import crl, evaluate, idle, ocsp, revoke
+from bench import crl, enroll, evaluate, idle, issue, ocsp, revoke
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "idle": idle.measure,
     "revoke": revoke.measure,
     "ocsp": ocsp.measure,
     "crl": crl.measure,
+    "issue": issue.measure,
+    "enroll": enroll.measure,
     "evaluate": evaluate.measure,
 }
 
