@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
-from console.views.profile_forms import WIDE, DocumentForm, ProfileForm, document_text, initial_of
+from console.views.profile_forms import WHOLE_ROWS, DocumentForm, ProfileForm, document_text, initial_of
 from console.views.profiles import preview_context, preview_issuers, seen_profile
 from kernel.core.errors import Conflict, Invalid, NotFound
 from pki import services
@@ -66,7 +66,7 @@ def _write(
         "state": state,
         "issuers": preview_issuers(visit),
         "as_json": isinstance(form, DocumentForm),
-        "wide": WIDE,
+        "whole_rows": WHOLE_ROWS,
         "flags": [name for name, field in form.fields.items() if field.widget.__class__.__name__ == "CheckboxInput"],
     }
     return show(request, "profile_form.html", context)

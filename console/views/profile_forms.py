@@ -18,7 +18,7 @@ _PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"
 _MONO = {**_PLAIN, "class": "form-control mono"}
 _DOCUMENT_CHARACTERS = 64_000
 _LINES = ("subject", "alternative_names", "requestable", "policies", "permitted_names", "excluded_names")
-WIDE = ("subject", "alternative_names", "requestable", "needs_requested", "other_usages", "policies", "document")
+WHOLE_ROWS = ("subject", "alternative_names", "requestable", "needs_requested", "other_usages", "policies", "document")
 """Fields that take the width of the form; others stand in pairs."""
 
 _FLAGS = ("needs_requested", "is_ca", "names_ocsp", "names_issuer", "names_crl", "ocsp_no_check")

@@ -68,7 +68,11 @@ def test_many_are_revoked_and_each_page_shows_what_clients_see(page: Page, house
 
 
 def test_profile_is_tried_while_it_is_typed_and_then_in_use(page: Page, house: House, fleet: Fleet) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{house.url}/profiles/device/edit/")
+    for name in ("subject", "alternative_names", "policies", "key_usage_0"):
+        expect(page.locator(f"#id_{name}")).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 900})
     preview = page.locator("#preview")
     expect(preview).to_contain_text("CN=sample", timeout=SLOW)
     page.get_by_label("Subject").fill("O=Acme\nCN=${auth_id}")
