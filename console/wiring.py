@@ -159,6 +159,8 @@ WITHOUT_CONSEQUENCE = frozenset(
         "pki.issuer.trusted",
         "pki.issuer_request.cancelled",
         "pki.issuer_request.created",
+        "pki.profile.retired",
+        "pki.profile.saved",  # certificates that there are stay as they are
         "pki.signing_request.cancelled",
         "pki.signing_request.created",
         "pki.signing_request.signed",  # what comes of it has entries of its own
