@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kernel.core.errors import DomainError
 from pki import queries, services
+from pki.core.offline_root import make_offline_root
+from pki.core.paths import is_signed_by
 from pki.core.values import (
     IssuedCertificate,
     Issuer,
@@ -21,7 +24,7 @@ from pki.core.values import (
     ReasonCode,
 )
 from tests.cast import ADA, NORTH
-from tests.pki.conftest import make_csr, openssl
+from tests.pki.conftest import make_csr, openssl, pkilint
 from tests.pki.outside_ca import OutsideCa, outside_root, verify
 
 pytestmark = pytest.mark.django_db
@@ -415,3 +418,58 @@ def test_issuer_of_every_kind_stands_where_it_should(now: datetime, root: Issuer
                 domain=NORTH, slug="x", common_name="X", validity=timedelta(days=days), actor=ADA, now=now
             )
         assert wrong.value.code == "issuer-validity"
+
+
+# --- every algorithm
+
+
+@pytest.mark.parametrize("algorithm", [each for each in KeyAlgorithm if each is not KeyAlgorithm.RSA_4096])
+def test_issuers_of_every_algorithm_are_certified_across_and_rolled_over(
+    now: datetime, tmp_path: Path, algorithm: KeyAlgorithm
+) -> None:
+    who = {"key_algorithm": algorithm, "actor": ADA, "now": now}
+    root = services.create_root(domain=NORTH, slug="a-root", common_name="A Root", **who)
+    other = services.create_root(domain=NORTH, slug="b-root", common_name="B Root", **who)
+    ca = services.create_issuing_ca(parent=root.id, slug="a-ca", common_name="A CA", **who)
+    cross = services.cross_sign(issuer=root.id, signer=other.id, actor=ADA, now=now)
+    new = services.roll_over_issuer(issuer=ca.id, actor=ADA, now=now).successor
+    assert new is not None
+    assert new.key_algorithm is algorithm
+    pairs = [(ca, root), (new, root)]
+    for below, above in [*((one.certificate_pem, two) for one, two in pairs), (cross.certificate_pem, other)]:
+        assert is_signed_by(load(below), load(above.certificate_pem))
+    if not algorithm.startswith("ml-dsa"):  # openssl 3.0 knows nothing of those
+        path = file(tmp_path, "ca.pem", new.certificate_pem)
+        others = [file(tmp_path, "cross.pem", cross.certificate_pem)]
+        assert verify(path, roots=[file(tmp_path, "b.pem", other.certificate_pem)], others=others).endswith("OK\n")
+
+
+@pytest.mark.parametrize("algorithm", [KeyAlgorithm.ED25519, KeyAlgorithm.ML_DSA_65])
+def test_issuer_of_every_sort_of_key_is_imported(now: datetime, algorithm: KeyAlgorithm) -> None:
+    certificate, key = make_offline_root(
+        common_name="Made Elsewhere", algorithm=algorithm, validity=timedelta(days=100), now=now
+    )
+    taken = services.import_issuer(
+        domain=NORTH,
+        slug="made",
+        certificate=certificate.public_bytes(Encoding.PEM),
+        key=key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+        actor=ADA,
+        now=now,
+    )
+    assert taken.key_algorithm is algorithm
+    assert queries.newest_crl_number(slug="made") == 1
+
+
+# --- pkilint
+
+
+def test_pkilint_finds_nothing_in_cross_certificates(root: Issuer, now: datetime, tmp_path: Path) -> None:
+    other = services.create_root(domain=NORTH, slug="other-root", common_name="Other Root", actor=ADA, now=now)
+    services.cross_sign(issuer=root.id, signer=other.id, actor=ADA, now=now)
+    services.roll_over_issuer(issuer=root.id, actor=ADA, now=now)
+    for slug in ("north-root", "north-root-g2"):
+        issuer = queries.find_issuer(slug=slug)
+        for number, cross in enumerate(queries.list_cross_certificates(issuer=issuer.id)):
+            assert pkilint("lint_pkix_cert", file(tmp_path, f"{slug}-{number}.pem", cross.certificate_pem)) == []
+        assert pkilint("lint_pkix_cert", file(tmp_path, f"{slug}.pem", issuer.certificate_pem)) == []
