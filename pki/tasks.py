@@ -92,9 +92,12 @@ def _refresh(issuer: Issuer, *, now: datetime) -> None:
             log.exception("%s of %s failed", keep.__name__, issuer.slug)
 
 
-@shared_task(name="pki.hunt_weak_keys", ignore_result=True)
+@shared_task(name="pki.hunt_weak_keys", ignore_result=True, acks_late=False)
 def hunt_weak_keys() -> None:
-    """Looks for weak keys among those that are new since the last time. Beat asks for it each day."""
+    """Looks for weak keys among those that are new since the last time. Beat asks for it each day.
+
+    It may run for minutes: if it were acknowledged at its end, the queue would hand it out again meanwhile.
+    """
     services.hunt_weak_keys(actor=SYSTEM, now=utc_now())
 
 

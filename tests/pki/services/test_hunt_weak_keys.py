@@ -22,6 +22,7 @@ from pki.core.weak_keys import read_debian_list, use_lists
 from pki.core.weakness import Weakness
 from pki.models import Certificate, PublicKeyHolder
 from pki.models import Issuer as IssuerRow
+from pki.tasks import hunt_weak_keys as hunt_task
 from tests.cast import ADA, SOUTH
 from tests.pki.conftest import openssl
 
@@ -123,6 +124,16 @@ def test_hunt_is_repeated_without_harm(issue: Issue, keys: list[rsa.RSAPrivateKe
     again = services.hunt_weak_keys(everything=True, actor=ADA, now=now)
     assert again.found == ()
     assert marks() == before
+
+
+def test_task_runs_twice_and_is_not_handed_out_again_while_it_runs(issue: Issue, keys: list[rsa.RSAPrivateKey]) -> None:
+    issue("pump-1", keys[0])
+    issue("pump-2", keys[1])
+    for _ in range(2):
+        hunt_task.apply()
+    assert set(marks()) == {"device:pump-1", "device:pump-2"}
+    assert [entry.action for entry in list_entries(limit=9)].count("pki.key.found_weak") == 2
+    assert hunt_task.acks_late is False
 
 
 def test_third_key_joins_the_group(issue: Issue, keys: list[rsa.RSAPrivateKey], now: datetime) -> None:

@@ -14,6 +14,7 @@ from django.core.cache import cache
 from pki.core.values import Issuer
 from pki.queries import last_probe
 from pki.services import probe_address
+from pki.tasks import probe as probe_task
 from tests.servers import free_port
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,15 @@ def test_address_that_answers(web: type[_Answers], root: Issuer, now: datetime) 
     assert probe.fault == ""
     assert web.asked == ["/pki/north-root/crl"]
     assert last_probe() == probe
+
+
+def test_task_asks_and_keeps_what_it_heard(web: type[_Answers], root: Issuer) -> None:
+    probe_task.apply()
+    probe_task.apply()
+    assert len(web.asked) == 2
+    found = last_probe()
+    assert found is not None
+    assert found.fault == ""
 
 
 @pytest.mark.parametrize(
