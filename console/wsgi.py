@@ -16,6 +16,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 _django = get_wsgi_application()
 
 from pki.api.wsgi import application as _pki  # noqa: E402 - its models need Django set up
+from pki.api.wsgi import keep_up  # noqa: E402
+
+keep_up()
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

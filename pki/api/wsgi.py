@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import logging
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,8 +29,25 @@ StartResponse = Callable[..., Any]
 
 _OCSP_MAX_AGE_SECONDS = 60
 _MAX_PATH_CHARACTERS = 4096
+_KEPT_UP_EACH_SECONDS = 5.0
 responder = Responder()
 shelf = Shelf()
+
+
+def keep_up() -> None:
+    """Lets a thread of this process learn every few seconds what happened, so that it outlives the database."""
+    Thread(target=_keep_up, name="ocsp", daemon=True).start()
+
+
+def _keep_up() -> None:
+    while True:
+        try:
+            responder.keep_up(now=utc_now())
+        except DatabaseFault as error:
+            log.debug("OCSP could not catch up: %s", type(error).__name__)
+        except Exception:
+            log.exception("OCSP could not catch up")
+        time.sleep(_KEPT_UP_EACH_SECONDS)
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

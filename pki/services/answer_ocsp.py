@@ -16,6 +16,7 @@ from typing import TypeVar
 from django.db import Error as DatabaseFault
 from django.db import close_old_connections, connection
 
+from kernel.core.errors import DomainError
 from pki.conf import ocsp_retention
 from pki.core.bounded_cache import BoundedCache
 from pki.core.ocsp_edition import Standing
@@ -32,7 +33,8 @@ from pki.core.ocsp_response import (
     build_error,
     build_response,
 )
-from pki.core.values import ReasonCode
+from pki.core.values import IssuerKind, IssuerState, ReasonCode
+from pki.models import Issuer
 from pki.services.ocsp_index import read_standing
 from pki.services.ocsp_knowledge import Knowledge, NoSigner, NotResponsible, Signer, learn
 
@@ -47,6 +49,7 @@ FRESH_FOR = timedelta(seconds=0.3)
 YOUNG_FOR = timedelta(seconds=0.6)  # what is older is answered with only if it can not be read again
 LONGEST_WAIT_SECONDS = 2.0
 MAX_CACHED_OCTETS = 16 << 20
+MAX_KEPT_UP = 50
 MAX_KEY_OCTETS = 300  # a request about one certificate has 200 at most, unless somebody pads it
 
 
@@ -80,8 +83,9 @@ INTERNAL_ERROR = OcspAnswer(der=build_error(ErrorStatus.INTERNAL_ERROR))
 
 @dataclass(slots=True)
 class Responder:
-    """One process's responder; thread-safe."""
+    """One process's responder; thread-safe. Without editions it asks the database about each certificate."""
 
+    with_editions: bool = True
     _known: dict[str, Knowledge] = field(default_factory=dict)
     _answers: BoundedCache[tuple[str, bytes], _Kept] = field(
         default_factory=lambda: BoundedCache(MAX_CACHED_OCTETS, weigh=lambda kept: len(kept.answer.der) + 1_000)
@@ -109,6 +113,19 @@ class Responder:
         if known is None or not timedelta(0) <= now - known.read_at < FRESH_FOR:
             return None
         return self._recall(slug, octets, known, now=now) or self._quickly_signed(slug, octets, known, now=now)
+
+    def keep_up(self, *, now: datetime) -> None:
+        """Learns what happened at the issuers, so that it is known if the database goes away before anybody asks.
+
+        Of a great many only those that were asked about, and the newest. Raises a database error.
+        """
+        rows = Issuer.objects.exclude(kind=IssuerKind.TRUSTED).exclude(state=IssuerState.RETIRED).order_by("-id")
+        newest = _with_database(lambda: [*rows.values_list("slug", flat=True)[:MAX_KEPT_UP]])
+        for slug in {*self._known, *newest}:
+            try:
+                self._look_at(slug, now=now)
+            except (DatabaseFault, DomainError) as error:
+                log.debug("nothing new of %s: %s", slug, type(error).__name__)
 
     def _quickly_signed(self, slug: str, octets: bytes, known: Knowledge, *, now: datetime) -> OcspAnswer | None:
         """The answer to a question with a nonce about a certificate that is good."""
@@ -193,7 +210,7 @@ class Responder:
             return known  # answers go on from what was known then, and say so in thisUpdate
 
     def _learn(self, slug: str, known: Knowledge | None, *, now: datetime) -> Knowledge | None:
-        fresh = _with_database(lambda: learn(slug, known, now=now))
+        fresh = _with_database(lambda: learn(slug, known, now=now, with_edition=self.with_editions))
         self._read_again_at.pop(slug, None)
         if fresh is not None:
             self._known[slug] = fresh

@@ -75,10 +75,10 @@ class Knowledge:
         return self.hashes.get(cert_id.hash_name) == (cert_id.issuer_name_hash, cert_id.issuer_key_hash)
 
 
-def learn(slug: str, known: Knowledge | None, *, now: datetime) -> Knowledge | None:
+def learn(slug: str, known: Knowledge | None, *, now: datetime, with_edition: bool = True) -> Knowledge | None:
     """What is known of the issuer now; None if there is no such issuer. Little is read if `known` is right still.
 
-    Raises NoSigner, NotResponsible, WrongKey.
+    Without an edition the database is asked about each certificate. Raises NoSigner, NotResponsible, WrongKey.
     """
     if known and timedelta(0) <= now - known.signer_read_at < SIGNER_FRESH_FOR and now < known.signer.ends_at:
         read = Issuer.objects.filter(slug=slug).values_list("revision", "state", "parent__revision").first()
@@ -87,11 +87,13 @@ def learn(slug: str, known: Knowledge | None, *, now: datetime) -> Knowledge | N
             if index is known.index:
                 return replace(known, read_at=now)
     issuer = Issuer.objects.select_related("parent").filter(slug=slug).first()
-    return _learn_anew(issuer, known, now=now) if issuer else None
+    return _learn_anew(issuer, known, now=now, with_edition=with_edition) if issuer else None
 
 
-def _learn_anew(issuer: Issuer, known: Knowledge | None, *, now: datetime) -> Knowledge:
-    if known:
+def _learn_anew(issuer: Issuer, known: Knowledge | None, *, now: datetime, with_edition: bool) -> Knowledge:
+    if not with_edition:
+        index = IssuerIndex(IssuerId(issuer.id), issuer.revision)
+    elif known:
         index = known.index.keep_up(now=now)
         index.take_changes(issuer.revision)
     else:

@@ -61,6 +61,12 @@ for id in sys.argv[1:]:
     services.revoke_certificate(certificate=UUID(id), reason=ReasonCode.KEY_COMPROMISE, actor=SYSTEM, now=utc_now())
 print(time.time())
 """
+_ENSURE_SIGNER = """
+from kernel.core.clock import utc_now
+from pki import queries, services
+services.ensure_ocsp_signer(issuer=queries.find_issuer(slug=sys.argv[1]).id, now=utc_now())
+print("made")
+"""
 _PREPARE = """
 from kernel.core.clock import utc_now
 from pki import queries, services
@@ -127,6 +133,19 @@ class OcspHouse:
     def prepare(self) -> str:
         """Makes an edition, however few certificates there are."""
         return self.python(_PREPARE, self.slug)
+
+    def let_signer_end_soon(self) -> None:
+        """The record of its certificate says that a twelfth of its life is left."""
+        with psycopg.connect(self.house.servers["DATABASE_URL"]) as session:
+            session.execute(
+                "UPDATE pki_certificate SET not_before = now() - interval '11 days', "
+                "not_after = now() + interval '1 day' "
+                "WHERE id IN (SELECT certificate_id FROM pki_ocspsigner)"
+            )
+
+    def ensure_signer(self) -> str:
+        """As the periodic task does."""
+        return self.python(_ENSURE_SIGNER, self.slug)
 
     def start(self) -> None:
         """The web processes, listening."""

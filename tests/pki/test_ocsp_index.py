@@ -124,7 +124,7 @@ def test_nobody_is_answered_from_old_knowledge_while_another_thread_reads(
     responder.answer(ca.slug, octets, now=now)
     later, begun = now + timedelta(seconds=5), Event()
 
-    def learn_slowly(slug: str, known: Knowledge, *, now: datetime) -> Knowledge:
+    def learn_slowly(_: str, known: Knowledge, *, now: datetime, with_edition: bool) -> Knowledge:
         begun.set()
         time.sleep(0.3)
         return replace(known, read_at=now, revision=9)
