@@ -21,6 +21,7 @@ from kernel import queries as journal
 from kernel.core.errors import DomainError
 from kernel.core.findings import Severity
 from kernel.core.journal import Break
+from pki.services.inspect_keys import check_keys
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
 PATIENCE = timedelta(minutes=1)
@@ -83,6 +84,10 @@ def _keys(_now: datetime) -> Iterator[Observation]:
             "closed. Start with the right GATEHOUSE_MASTER_KEY."
         )
         yield Observation(check="keys", level=Level.ERROR, text=text)
+    for facts in check_keys():
+        if facts.fault:
+            text = f"The key of {facts.purpose} ({facts.custody}) does not sign: {facts.fault}"
+            yield Observation(check="keys", level=Level.ERROR, text=text)
     for name in ("master.key", "secret.key"):
         path = Path(settings.GATEHOUSE_HOME) / name
         if path.exists() and path.stat().st_mode & 0o077:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from uuid import UUID
 
 from kernel.core.secrets import new_token
 from pki.adapters.encrypted import open_key, rewrap_key, seal_key
@@ -50,6 +51,16 @@ class FileKeys:
     def destroy(self, kept: KeptKey) -> None:
         """The file is removed."""
         _path_of(kept).unlink(missing_ok=True)
+
+    def held(self) -> dict[KeyId, str]:
+        """The files of this machine, by the ids that their names are."""
+        found = {}
+        for path in keys_folder().glob("*.key"):
+            try:
+                found[KeyId(UUID(path.stem))] = path.name
+            except ValueError:  # somebody else's file
+                continue
+        return found
 
 
 def _path_of(kept: KeptKey) -> Path:

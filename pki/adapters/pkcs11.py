@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -30,6 +31,7 @@ _CURVES = {
     KeyAlgorithm.ECDSA_P384: (ec.SECP384R1(), "1.3.132.0.34"),
 }
 _RSA_BITS = {KeyAlgorithm.RSA_3072: 3072, KeyAlgorithm.RSA_4096: 4096}
+_OURS = "gatehouse "
 _ED25519_OID = "1.3.101.112"
 _MECHANISMS = {
     KeyAlgorithm.ECDSA_P256: (Mechanism.EC_KEY_PAIR_GEN, Mechanism.ECDSA),
@@ -88,6 +90,18 @@ class TokenKeys:
     def destroy(self, kept: KeptKey) -> None:
         """Both objects of the pair are deleted. Raises TokenAway, NoToken."""
         token_link().run(lambda session: _clear(session, kept.id))
+
+    def held(self) -> dict[KeyId, str]:
+        """The keys in the token that bear our label; none if no token is set. Raises TokenAway, NoToken."""
+        link = token_link()
+        if not link.settings.module:
+            return {}
+        return {id: _locator(id) for id in link.run(_ids)}
+
+
+def _ids(session: Session) -> list[KeyId]:
+    labels = [str(each[Attribute.LABEL]) for each in session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY})]
+    return [KeyId(UUID(label.removeprefix(_OURS))) for label in labels if label.startswith(_OURS)]
 
 
 def _check_mechanisms(algorithm: KeyAlgorithm) -> None:
@@ -186,7 +200,7 @@ def _of(id: KeyId) -> dict[Attribute, Any]:
 
 
 def _label(id: KeyId) -> str:
-    return f"gatehouse {id}"
+    return f"{_OURS}{id}"
 
 
 def _kept(id: KeyId, algorithm: KeyAlgorithm) -> KeptKey:

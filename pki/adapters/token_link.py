@@ -11,7 +11,7 @@ import pkcs11
 from pkcs11 import Attribute, ObjectClass, PKCS11Error
 from pkcs11.types import Session, SignMixin
 
-from kernel.core.errors import Conflict, Unavailable
+from kernel.core.errors import Unavailable
 from pki.conf import pkcs11_token
 from pki.core.ports import KeyGone, TokenSettings
 
@@ -26,8 +26,8 @@ class TokenAway(Unavailable):
     code = "token-away"
 
 
-class NoToken(Conflict):
-    """No hardware token is configured, or not in a way that can work."""
+class NoToken(Unavailable):
+    """No hardware token is set, or not in a way that can work: later may be after the settings were put right."""
 
     code = "token-not-configured"
 

@@ -70,6 +70,10 @@ class KeyPlace(Protocol):
         """The key is gone for ever, if it was there."""
         ...
 
+    def held(self) -> dict[KeyId, str]:
+        """The keys that are in this place beside the database, each with its locator. Raises Unavailable."""
+        ...
+
 
 class KeyCustody(Protocol):
     """Keeps issuers' private keys, wherever each of them is. What it hands out signs, and stays in the process."""

@@ -49,6 +49,15 @@ def check_keys() -> Iterator[KeyFacts]:
         yield facts if facts.fault else _facts(row, purposes, fault=_try(row, certificates.get(row.id)))
 
 
+def list_strays() -> list[str]:
+    """Where keys are that no row knows: what an attempt that was broken off left in a token or among the files.
+
+    Raises Unavailable.
+    """
+    known = set(Key.objects.values_list("id", flat=True))
+    return [place for custody in Custody for id, place in place_of(custody).held().items() if id not in known]
+
+
 def unknown_keys() -> set[str]:
     """The ids (hex) of master keys that private keys hang on, and that are not known here."""
     return unknown_master_keys(rows=Key.objects.all(), column="wrapped")

@@ -78,7 +78,7 @@ class KeptKeys:
     def destroy(self, key: KeyId) -> None:
         """The key, which no row may name any more, is gone for ever; other processes sign with it for five minutes yet.
 
-        Raises Unavailable after the row is gone: `manage.py keys list` then shows what is left in the token.
+        Raises Unavailable after the row is gone: `manage.py keys check` then names what is left in the token.
         """
         kept = find_kept(key)
         Key.objects.filter(id=key).delete()

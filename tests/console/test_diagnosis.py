@@ -19,7 +19,9 @@ from kernel.core.journal import Queue, Step, StepState, Subject
 from kernel.core.secrets import MasterKey
 from kernel.models import JournalEntry, JournalHead, Wakeup
 from pki import services as pki
-from pki.models import Crl
+from pki.core.values import Custody, KeyAlgorithm
+from pki.models import Crl, Key
+from pki.services.custody import custody
 from tests.cast import ADA, NORTH, NOW
 from tests.kernel.routing import router
 
@@ -82,6 +84,16 @@ def test_wrong_master_key_is_an_error(settings: Settings) -> None:
     record_step(settings, age=timedelta())
     settings.GATEHOUSE_MASTER_KEY = MasterKey.generate()
     assert [fault.check for fault in faults()] == ["keys"]
+
+
+def test_private_key_that_does_not_sign_is_an_error(settings: Settings, home: Path) -> None:
+    key_id, _ = custody.generate(KeyAlgorithm.ECDSA_P256, Custody.FILE)
+    assert faults() == []
+    custody.destroy(key_id)
+    Key.objects.create(id=key_id, algorithm=KeyAlgorithm.ECDSA_P256, custody=Custody.FILE, locator=f"{key_id}.key")
+    [fault] = faults()
+    assert (fault.check, fault.level) == ("keys", Level.ERROR)
+    assert f"{key_id}.key is not on this machine" in fault.text
 
 
 def test_key_that_others_may_read_is_an_error(home: Path) -> None:

@@ -14,7 +14,7 @@ from kernel.conf import master_key
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
 from pki.management.operator import shell_operator
-from pki.services.inspect_keys import KeyFacts, check_keys, list_keys
+from pki.services.inspect_keys import KeyFacts, check_keys, list_keys, list_strays
 
 
 class Command(BaseCommand):
@@ -33,22 +33,28 @@ class Command(BaseCommand):
         try:
             if verb == "rewrap":
                 well = self._rewrap(as_json=options["json"])
+            elif verb == "list":
+                well = self._show(list_keys(), [], as_json=options["json"])
             else:
-                well = self._show(list_keys() if verb == "list" else [*check_keys()], as_json=options["json"])
+                well = self._show([*check_keys()], list_strays(), as_json=options["json"])
         except DomainError as error:
             raise CommandError(error.detail) from error
         if not well:
             sys.exit(1)
 
-    def _show(self, keys: list[KeyFacts], *, as_json: bool) -> bool:
+    def _show(self, keys: list[KeyFacts], strays: list[str], *, as_json: bool) -> bool:
         if as_json:
             documents = [asdict(facts) | {"id": str(facts.id)} for facts in keys]
-            self.stdout.write(json.dumps({"master_key": master_key().current.id.hex(), "keys": documents}))
+            self.stdout.write(
+                json.dumps({"master_key": master_key().current.id.hex(), "keys": documents, "strays": strays})
+            )
         else:
             for facts in keys:
                 place = facts.locator or f"under {facts.master_key}"
                 words = f"{facts.id}  {facts.algorithm:<10}  {facts.custody:<9}  {facts.purpose:<32}  {place}"
                 self.stdout.write(words + (f"\n    {facts.fault}" if facts.fault else ""))
+            for place in strays:
+                self.stdout.write(f"{place}: nothing names this key; an attempt that was broken off may have left it")
             self.stdout.write(f"{len(keys)} keys; the master key is {master_key().current.id.hex()}.")
         return not any(facts.fault for facts in keys)
 

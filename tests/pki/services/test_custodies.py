@@ -27,7 +27,7 @@ from pki.core.values import Custody, IssuedCertificate, Issuer, KeyAlgorithm, Ke
 from pki.models import Key, OcspSigner
 from pki.services.answer_ocsp import Responder
 from pki.services.custody import custody
-from pki.services.inspect_keys import check_keys, list_keys
+from pki.services.inspect_keys import check_keys, list_keys, list_strays
 from pki.services.kept_keys import KeptKeys, UnknownKey
 from pki.services.opened_keys import KEPT_SECONDS, MOST, OpenedKeys
 from tests.cast import ADA, NORTH
@@ -281,3 +281,19 @@ def test_a_key_from_elsewhere_is_adopted(kept: Custody, db: None, token: str, se
     key_id = custody.adopt(own, kept)
     assert custody.open(key_id).public_key() == own.public_key()
     assert Key.objects.get(id=key_id).algorithm == KeyAlgorithm.RSA_3072
+
+
+def test_what_no_row_knows_is_named(make_ca: MakeCa, token: str, settings: Any) -> None:
+    make_ca(Custody.PKCS11)
+    lost = [custody.generate(KeyAlgorithm.ECDSA_P256, kept)[0] for kept in Custody]
+    (settings.GATEHOUSE_HOME / "keys" / "notes.key").touch()
+    assert list_strays() == []
+    Key.objects.filter(id__in=lost).delete()
+    file, place = list_strays()
+    assert file == f"{lost[1]}.key"
+    assert f"gatehouse {lost[2]}" in softhsm.private_keys(place)
+
+
+def test_without_a_token_there_are_no_strays_in_it(db: None, settings: Any, tmp_path: Path) -> None:
+    settings.GATEHOUSE_HOME, settings.GATEHOUSE_PKCS11_MODULE = tmp_path, ""
+    assert list_strays() == []
