@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,8 @@ private_key = {folder}/ca.key
 def measure(sizes: Sequence[int] = SIZES) -> dict[str, Any]:
     """By size: seconds of both, their ratio, and the peak of memory; and how the time grows with the size.
 
+    CPU time, of ours with that of PostgreSQL's process, depends less on what else the machine does.
+
     `publish` is everything after one revocation: reading, signing, reading back, and storing the full CRL, the delta
     and one shard. `openssl` reads its index, signs, and writes a PEM file.
     """
@@ -50,9 +53,7 @@ def measure(sizes: Sequence[int] = SIZES) -> dict[str, Any]:
         for size in sizes:
             _run(environment, "-m", "bench.crl_build", "fill", str(before), str(size), str(peer.index))
             ours = json.loads(_run(environment, "-m", "bench.crl_build", "build"))
-            theirs = peer.seconds()
-            ours |= {"openssl_seconds": theirs, "ratio": round(theirs / ours["publish_seconds"], 1)}
-            seen[str(size)], before = ours, size
+            seen[str(size)], before = ours | peer.measure(beside=ours), size
     return {
         **seen,
         "exponent": _exponent(seen, "publish_seconds"),
@@ -82,17 +83,30 @@ class _Openssl:
         kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{folder}/ca.key")
         self._call("req", "-x509", *kind, "-subj", "/CN=Bench", "-out", f"{folder}/ca.pem")
 
-    def seconds(self) -> float:
-        """Median of five CRLs."""
-        found = []
+    def measure(self, *, beside: dict[str, Any]) -> dict[str, Any]:
+        """Medians of five CRLs, and how many times as long they take, on the clock and in CPU time."""
+        found, cpu = [], []
         for _ in range(OPENSSL_RUNS):
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), _children_cpu()
             self._call("ca", "-config", str(self._configuration), "-gencrl", "-out", str(self._crl))
             found.append(time.perf_counter() - began)
-        return round(statistics.median(found), 3)
+            cpu.append(_children_cpu() - worked)
+        seconds, cpu_seconds = statistics.median(found), statistics.median(cpu)
+        return {
+            "openssl_seconds": round(seconds, 3),
+            "openssl_cpu_seconds": round(cpu_seconds, 3),
+            "ratio": round(seconds / beside["publish_seconds"], 1),
+            "cpu_ratio": round(cpu_seconds / max(beside["publish_cpu_seconds"], 0.001), 1),
+        }
 
     def _call(self, *words: str) -> None:
         subprocess.run(["openssl", *words], capture_output=True, check=True)
+
+
+def _children_cpu() -> float:
+    """Seconds that ended children have been at work."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _exponent(seen: dict[str, dict[str, Any]], name: str) -> float | None:
