@@ -90,7 +90,7 @@ def test_signers_change_under_load_and_nobody_notices(two: OcspHouse, tmp_path: 
     two.let_signer_end_soon()
     with ThreadPoolExecutor(8) as pool:
         making = [pool.submit(two.ensure_signer) for _ in range(3)]  # as three workers at once
-        answers = []
+        answers: list[ocsp.OCSPResponse] = []
         while not all(each.done() for each in making):
             answers += pool.map(lambda _: two.ask(good.certificate.serial_number), range(4))
         assert [each.result() for each in making] == ["made"] * 3

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from kernel.core.ids import new_id
-from pki import services
+from pki import services, tasks
 from pki.core.crl import encode_entry
 from pki.core.ocsp_edition import Edition
 from pki.core.ocsp_request import build_request
-from pki.core.values import CertificateId, CertificateState, Issuer, KeyAlgorithm, ReasonCode
+from pki.core.values import CertificateId, CertificateState, Issuer, IssuerId, KeyAlgorithm, ReasonCode
 from pki.models import Certificate
 from pki.services import answer_ocsp
 from pki.services import ocsp_editions as preparing
@@ -244,7 +244,9 @@ def test_answers_of_a_signer_that_was_revoked_are_not_served(ca: Issuer, serials
     responder = Responder()
     [before] = ask(responder, ca, serials["good-1"], now).certificates
     signer = Certificate.objects.get(issuer_id=ca.id, profile="ocsp-signer")
-    services.revoke_certificate(certificate=CertificateId(signer.id), reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=now)
+    services.revoke_certificate(
+        certificate=CertificateId(signer.id), reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=now
+    )
     services.ensure_ocsp_signer(issuer=ca.id, now=now)
     [after] = ask(responder, ca, serials["good-1"], now + timedelta(seconds=1)).certificates
     assert before.serial_number == int(signer.serial, 16)
@@ -263,3 +265,18 @@ def test_every_kind_of_key_has_an_edition(algorithm: KeyAlgorithm, db: None, now
     answer = Responder().answer("other", plain(ca, (1 << 158) + 1), now=now)
     assert answer is not None
     assert ocsp.load_der_ocsp_response(answer.der).certificate_status is ocsp.OCSPCertStatus.GOOD
+
+
+def test_the_task_prepares_each_issuer_and_one_that_fails_keeps_no_other_waiting(
+    root: Issuer, ca: Issuer, serials: Serials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = services.prepare_ocsp_answers
+
+    def fail_for_the_root(*, issuer: IssuerId, now: datetime, seconds: float) -> Progress:
+        if issuer == root.id:
+            raise OSError("the disk is full")
+        return prepare(issuer=issuer, now=now, seconds=seconds)
+
+    monkeypatch.setattr(services, "prepare_ocsp_answers", fail_for_the_root)
+    tasks.prepare_ocsp()
+    assert Edition(edition_path(ca.id)).count == COUNT + 5
