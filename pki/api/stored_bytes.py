@@ -134,8 +134,10 @@ def is_unchanged(environ: Environ, etag: str, modified_at: datetime) -> bool:
     """
     if known := environ.get("HTTP_IF_NONE_MATCH"):
         return known.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]
+    if not (date := environ.get("HTTP_IF_MODIFIED_SINCE")):
+        return False
     try:
-        since = parsedate_to_datetime(environ.get("HTTP_IF_MODIFIED_SINCE", ""))
+        since = parsedate_to_datetime(date)
     except ValueError:
         return False
     return since.tzinfo is not None and modified_at.replace(microsecond=0) == since

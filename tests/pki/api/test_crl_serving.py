@@ -46,7 +46,7 @@ def published(ca: Issuer, now: datetime) -> Issuer:
 
 
 def get(leaf: str, **headers: str) -> Answer:
-    return call("GET", f"/pki/north-ca/{leaf}", **headers)
+    return call("GET", f"/pki/north-ca/{leaf}", b"", **headers)
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
