@@ -14,15 +14,12 @@ from kernel.core.clock import utc_now
 from kernel.core.errors import Invalid
 from pki import queries, services
 from pki.api.documents import NothingDocument
+from pki.api.issuer_bodies import CrossSigningDocument, IssuerRevocationDocument, RetirementDocument, RolloverDocument
 from pki.api.issuer_documents import (
     CrossCertificateDocument,
     CrossCertificateListDocument,
     CrossRequestDocument,
-    CrossSigningDocument,
     IssuerDocument,
-    IssuerRevocationDocument,
-    RetirementDocument,
-    RolloverDocument,
     cross_document,
     signing_request_document,
 )

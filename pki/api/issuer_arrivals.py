@@ -15,14 +15,16 @@ from kernel.core.clock import utc_now
 from kernel.core.errors import FieldError, Invalid
 from kernel.core.pages import page
 from pki import queries, services
-from pki.api.issuer_documents import (
+from pki.api.issuer_bodies import (
     ImportedIssuerDocument,
     InstalledIssuerDocument,
+    NewRequestDocument,
+    TrustedIssuerDocument,
+)
+from pki.api.issuer_documents import (
     IssuerDocument,
     IssuerRequestDocument,
     IssuerRequestListDocument,
-    NewRequestDocument,
-    TrustedIssuerDocument,
     issuer_request_document,
 )
 from pki.api.issuers import issuer_seen

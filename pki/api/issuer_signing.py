@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -13,13 +14,10 @@ from kernel.api.documents import body_of, caller_of
 from kernel.core.clock import utc_now
 from pki import queries, services
 from pki.api.documents import NothingDocument
-from pki.api.issuer_documents import (
-    ImportedSignaturesDocument,
-    SignaturesDocument,
-    SigningFileDocument,
-    signing_request_document,
-)
+from pki.api.issuer_bodies import SignaturesDocument
+from pki.api.issuer_documents import ImportedSignaturesDocument, SigningFileDocument, signing_request_document
 from pki.api.issuers import seen
+from pki.core.issuer_values import SigningRequestId
 from pki.core.values import Issuer
 
 
@@ -41,6 +39,20 @@ class SigningRequestsView(APIView):
         body_of(NothingDocument, request)
         file = services.export_signing_requests(issuer=issuer.id, now=utc_now())
         return Response(_document(issuer, file), status=201)
+
+
+class SigningRequestView(APIView):
+    """One thing that an offline issuer has yet to sign."""
+
+    scopes = {"DELETE": "issuers:sign"}
+
+    @extend_schema(operation_id="cancelSigningRequest", responses={204: None})
+    def delete(self, request: Request, slug: str, signing_request: UUID) -> Response:
+        """Gives it up; a certificate that it was for is revoked, in case somebody has signed it."""
+        caller, issuer = caller_of(request), seen(request, slug)
+        found = queries.get_signing_request(id=SigningRequestId(signing_request), domains=[issuer.domain])
+        services.cancel_signing_request(id=found.id, actor=caller.actor, now=utc_now())
+        return Response(status=204)
 
 
 class SignaturesView(APIView):

@@ -18,11 +18,11 @@ from kernel.core.cursor import WrongCursor
 from kernel.core.pages import limit_of, page
 from pki import queries, services
 from pki.api.documents import NothingDocument
+from pki.api.issuer_bodies import NewIssuerDocument
 from pki.api.issuer_documents import (
     CrlDocument,
     IssuerDocument,
     IssuerListDocument,
-    NewIssuerDocument,
     SigningRequestDocument,
     crl_document,
     issuer_document,

@@ -20,7 +20,7 @@ from pki.api.issuer_arrivals import (
     IssuerRequestView,
     IssuerTrustView,
 )
-from pki.api.issuer_signing import SignaturesView, SigningRequestsView
+from pki.api.issuer_signing import SignaturesView, SigningRequestsView, SigningRequestView
 from pki.api.issuers import IssuerCrlView, IssuerListView, IssuerView
 from pki.api.profiles import ProfileListView, ProfilePreviewView, ProfileRetireView, ProfileView
 
@@ -39,6 +39,11 @@ urlpatterns = [
     path("issuers/<slug:slug>/retire/", IssuerRetireView.as_view(), name="issuer-retire"),
     path("issuers/<slug:slug>/revoke/", IssuerRevokeView.as_view(), name="issuer-revoke"),
     path("issuers/<slug:slug>/signing-requests/", SigningRequestsView.as_view(), name="issuer-signing-requests"),
+    path(
+        "issuers/<slug:slug>/signing-requests/<uuid:signing_request>/",
+        SigningRequestView.as_view(),
+        name="issuer-signing-request",
+    ),
     path("issuers/<slug:slug>/signatures/", SignaturesView.as_view(), name="issuer-signatures"),
     path("certificates/", CertificateListView.as_view(), name="certificate-list"),
     path("certificates/revoke/", RevokeMatchingView.as_view(), name="certificates-revoke"),

@@ -84,6 +84,7 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "operation": str(list_entries(domain=NORTH, limit=1)[0].id),
         "domain": "north",
         "issuer_request": asked.slug,
+        "signing_request": str(new_id()),
         "certificate_profile": "north-pumps",
     }
 

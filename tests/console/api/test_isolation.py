@@ -57,7 +57,18 @@ def calls(*methods: str, of: str = "") -> list[Any]:
 
 CALLS = calls()
 NOBODYS = dict.fromkeys(
-    ("device", "group", "role", "binding", "token", "profile", "certificate", "operation", "enrolment_request"),
+    (
+        "device",
+        "group",
+        "role",
+        "binding",
+        "token",
+        "profile",
+        "certificate",
+        "operation",
+        "enrolment_request",
+        "signing_request",
+    ),
     str(uuid4()),
 ) | dict.fromkeys(("issuer", "slug", "name", "domain", "certificate_profile", "issuer_request"), "no-such-thing")
 

@@ -157,6 +157,9 @@ def test_offline_root_signs_by_files(tmp_path: Path) -> None:
     assert call("GET", "issuers/plant/", bo).data["parent"] == "vault"
     rolled = done("POST", "issuers/plant/rollover/", status=202)
     assert rolled["purpose"] == "the certificate of the CA plant-g2"
+    assert call("DELETE", f"issuers/vault/signing-requests/{rolled['id']}/", ada).status_code == 204
+    again = codes(call("DELETE", f"issuers/vault/signing-requests/{rolled['id']}/", ada))
+    assert again == (404, "signing-request-unknown")
     assert codes(call("POST", "issuers/vault/signatures/", ada, {"file": "{}"})) == (400, "signing-file-malformed")
     assert codes(call("POST", "issuers/vault/rollover/", ada, {})) == (409, "issuer-rolled-elsewhere")
     crl = queries.latest_crl(issuer=queries.find_issuer(slug="vault").id)

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kernel.core.errors import DomainError
 from pki import queries, services
 from pki.core.ca_files import read_key
+from pki.core.offline_root import make_offline_root
 from pki.core.signing_file import NotForThisKey, read_orders, sign_orders
-from pki.core.values import Issuer, IssuerKind, IssuerState, ReasonCode
+from pki.core.values import Issuer, IssuerKind, IssuerState, KeyAlgorithm, ReasonCode
 from tests.cast import ADA, NORTH
 from tests.pki.conftest import make_csr, openssl
 from tests.pki.outside_ca import OutsideCa, outside_root, verify
@@ -275,3 +277,18 @@ def test_online_issuer_takes_no_orders(now: datetime) -> None:
         with pytest.raises(DomainError) as caught:
             order(issuer=ours.id, now=now)
         assert caught.value.code == "issuer-not-offline"
+
+
+@pytest.mark.parametrize("algorithm", [KeyAlgorithm.ED25519, KeyAlgorithm.RSA_3072, KeyAlgorithm.ML_DSA_44])
+def test_offline_key_of_every_sort_signs(now: datetime, algorithm: KeyAlgorithm) -> None:
+    certificate, key = make_offline_root(
+        common_name="Vault", algorithm=algorithm, validity=timedelta(days=3_000), now=now
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    root = services.import_offline_issuer(domain=NORTH, slug="safe", certificate=pem, actor=ADA, now=now)
+    services.order_issuing_ca(parent=root.id, slug="plant", common_name="Plant CA", actor=ADA, now=now)
+    signed = sign_orders(read_orders(services.export_signing_requests(issuer=root.id, now=now)), key)
+    outcomes = services.import_signatures(issuer=root.id, file=signed, actor=ADA, now=now)
+    assert [each.fault for each in outcomes] == ["", "", ""]
+    plant = queries.find_issuer(slug="plant")
+    assert services.query_ocsp(issuer="safe", serial=plant.serial, now=now).status == "good"
