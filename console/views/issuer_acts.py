@@ -16,6 +16,7 @@ from console.views.issuer_act_forms import CrossSignForm, RetireForm, RevokeIssu
 from kernel.core.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
 from pki import queries, services
 from pki.core.values import Issuer, IssuerKind, IssuerState, ReasonCode
+from pki.queries.issuance_counts import find_dependents
 
 
 def _may(visit: Visit, slug: str, act: str, *, scope: str = "issuers:sign") -> Issuer:
@@ -120,7 +121,7 @@ def retire(request: HttpRequest, visit: Visit, slug: str) -> HttpResponseBase:
         else:
             messages.success(request, f"{issuer.slug} is retired.")
             return to_issuer(slug)
-    return _page(request, issuer, form, "retire", left=queries.remainder_of(issuer=issuer.id, now=visit.now))
+    return _page(request, issuer, form, "retire", left=find_dependents(issuer=issuer.id, now=visit.now))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -145,7 +146,7 @@ def revoke(request: HttpRequest, visit: Visit, slug: str) -> HttpResponseBase:
         else:
             messages.success(request, f"{issuer.slug} is revoked.")
             return to_issuer(slug)
-    left = queries.remainder_of(issuer=issuer.id, now=visit.now)
+    left = find_dependents(issuer=issuer.id, now=visit.now)
     return _page(request, issuer, form, "revoke", left=left)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from kernel.core.ids import DomainId
 from pki.core.values import CertificateState, IssuedCertificate, ReasonCode
@@ -51,9 +52,9 @@ def list_revocations(
 
 def count_reasons(*, domain: DomainId) -> ReasonCounts:
     """Why certificates were revoked lately; it costs no more for a million."""
-    newest = _taken(Certificate.objects.all(), domain).order_by("-revoked_at", "-id").values("id")[:APPROXIMATE_FROM]
-    counted = Certificate.objects.filter(id__in=newest).order_by().values("reason").annotate(count=Count("id"))
-    found = sorted(((ReasonCode(row["reason"]), row["count"]) for row in counted), key=lambda pair: -pair[1])
+    newest = _taken(Certificate.objects.all(), domain).order_by("-revoked_at", "-id")
+    counted = Counter(newest.values_list("reason", flat=True)[:APPROXIMATE_FROM])
+    found = [(ReasonCode(reason), count) for reason, count in counted.most_common()]
     total = sum(count for _, count in found)
     return ReasonCounts(reasons=tuple(found), total=total, is_all=total < APPROXIMATE_FROM)
 
