@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
     from cryptography import x509
     from cryptography.x509.oid import NameOID
     from django.core.management import call_command
-    from django_ca.models import Certificate, CertificateAuthority
+    from django_ca.models import Certificate, CertificateAuthority  # type: ignore[import-not-found]
 
     call_command("migrate", verbosity=0)
     call_command("init_ca", "Peer", "CN=Peer CA", "--key-type=EC", "--elliptic-curve=secp256r1")
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
         before = time.process_time()
         for text in chunk:
             csr = x509.load_pem_x509_csr(text.encode())
-            name = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+            name = str(csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
             san = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:peer:{name}")])
             extension = x509.Extension(san.oid, critical=False, value=san)
             Certificate.objects.create_cert(

@@ -60,7 +60,8 @@ def measure() -> dict[str, Any]:
             raise RuntimeError("a request was refused")
 
     bare = _bare_loop()
-    single(csrs(20)), batch(csrs(20))
+    single(csrs(20))
+    batch(csrs(20))
     rates: dict[str, list[float]] = {"bare": [], "single": [], "batch": []}
     for _ in range(ROUNDS):
         for name, work, count in (("bare", bare, BATCH), ("single", single, SINGLE), ("batch", batch, BATCH)):

@@ -35,7 +35,7 @@ WORDS = {
 """What stands in the place of the braces where an action is put together."""
 
 HOLDER = "01930000-0000-7000-8000-0000000000d1"
-FACTS = {"issuer_slug": "default-ca", "holder": f"device:{HOLDER}", "issuers": ["default-ca"]}
+FACTS = {"issuer_slug": "default-ca", "holder": f"device:{HOLDER}", "issuers": ["default-ca"], "parts": 2}
 
 
 def entry_of(action: str, **changed: Any) -> Entry:

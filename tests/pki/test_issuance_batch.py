@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def test_the_rows_are_as_those_of_certificates_issued_alone(batch: Batch, ca: Is
     assert isinstance(one, IssuedCertificate)
     assert queries.get_certificate(id=one.id) == one
     differing = {"id", "serial", "der", "fingerprint"}
-    rows = [Certificate.objects.filter(id=each.id).values().get() for each in (one, alone)]
+    rows: list[dict[str, Any]] = [dict(Certificate.objects.filter(id=each.id).values().get()) for each in (one, alone)]
     assert {name for name in rows[0] if rows[0][name] != rows[1][name]} == differing
     assert (rows[0]["key_kind"], rows[0]["profile_version"], rows[0]["subject"]) == ("ecdsa-p256", 0, "CN=pump")
 
@@ -128,7 +129,7 @@ def test_openssl_verifies_them(
         assert isinstance(each, IssuedCertificate)
         leaves.append(tmp_path / f"{number}.pem")
         leaves[-1].write_text(each.pem)
-    above = ["-CAfile", tmp_path / "root.pem", "-untrusted", tmp_path / "ca.pem"]
+    above: list[str | Path] = ["-CAfile", tmp_path / "root.pem", "-untrusted", tmp_path / "ca.pem"]
     assert openssl("verify", "-x509_strict", *above, *leaves).count(": OK") == 3
 
 
@@ -247,27 +248,23 @@ def test_the_queries_do_not_grow_with_the_number(batch: Batch) -> None:
     seen = []
     for count in (1, 100):
         requests = [request_for(f"device:{count}-{number}") for number in range(count)]
-        with Counted() as found:
+        with counted() as found:
             batch(*requests)
         seen.append(len(found))
     assert seen[0] == seen[1] <= 16
 
 
-class Counted:
-    """The statements that were sent."""
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The statements that are sent."""
+    found: list[str] = []
 
-    def __enter__(self) -> list[str]:
-        self.found: list[str] = []
-        self._wrapper = connection.execute_wrapper(self._note)
-        self._wrapper.__enter__()
-        return self.found
-
-    def __exit__(self, *raised: object) -> None:
-        self._wrapper.__exit__(*raised)
-
-    def _note(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        self.found.append(sql)
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        found.append(sql)
         return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield found
 
 
 @pytest.mark.parametrize("profile", ["issuing-ca", "root", "ocsp-signer"])
