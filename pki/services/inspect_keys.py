@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography import x509
 
-from kernel.core.errors import DomainError
+from kernel.core.errors import DomainError, Unavailable
 from kernel.core.secrets import id_of_key
 from kernel.queries import unknown_master_keys
 from pki.core.keys import SigningKey, sign
@@ -52,10 +53,13 @@ def check_keys() -> Iterator[KeyFacts]:
 def list_strays() -> list[str]:
     """Where keys are that no row knows: what an attempt that was broken off left in a token or among the files.
 
-    Raises Unavailable.
+    A token that is away is passed over.
     """
-    known = set(Key.objects.values_list("id", flat=True))
-    return [place for custody in Custody for id, place in place_of(custody).held().items() if id not in known]
+    known, found = set(Key.objects.values_list("id", flat=True)), []
+    for custody in Custody:
+        with contextlib.suppress(Unavailable):
+            found += [place for id, place in place_of(custody).held().items() if id not in known]
+    return found
 
 
 def unknown_keys() -> set[str]:

@@ -136,6 +136,8 @@ def test_while_the_token_is_away_the_responder_asks_for_patience_and_crls_wait(
     tokens = softhsm.tokens_folder()
     shutil.move(tokens, tokens.with_name("away"))
     try:
+        assert ["is it plugged in" in facts.fault for facts in check_keys()] == [True] * 4
+        assert list_strays() == []
         answer = wsgi._answer(ca.slug, request, now=now)
         with pytest.raises(Unavailable, match="is it plugged in"):
             services.publish_crl(issuer=ca.id, now=now, force=True)
@@ -193,9 +195,12 @@ def test_ml_dsa_signs_everything_and_its_own_ocsp_signer_too(
     assert kind_of(signer.public_key()) == algorithm
     assert is_signed_by(signer.public_key(), signature=answer.signature, octets=answer.tbs_response_bytes)
     assert answer.certificate_status is ocsp.OCSPCertStatus.GOOD
-    for name, octets, program in (("leaf", leaf.public_bytes(Encoding.DER), "lint_pkix_cert"),):
-        (tmp_path / name).write_bytes(octets)
-        assert pkilint(program, tmp_path / name) == []
+    (tmp_path / "leaf.der").write_bytes(leaf.public_bytes(Encoding.DER))
+    (tmp_path / "crl.der").write_bytes(crl)
+    (tmp_path / "answer.der").write_bytes(answer.public_bytes(Encoding.DER))
+    assert pkilint("lint_pkix_cert", tmp_path / "leaf.der") == []
+    assert pkilint("lint_crl", tmp_path / "crl.der", "-t", "CRL", "-p", "PKIX") == []
+    assert pkilint("lint_ocsp_response", tmp_path / "answer.der", "--document-format", "DER") == []
 
 
 def test_a_token_refuses_an_ml_dsa_issuer_and_keeps_nothing(make_ca: MakeCa, token: str) -> None:
