@@ -101,4 +101,6 @@ class RevokeIssuerForm(TypedForm):
 class SignaturesForm(ConsoleForm):
     """What came back from the offline CA."""
 
-    file = OctetsField(label="The file that came back", accept=".json", help_text="JSON, as the signing command wrote.")
+    file = OctetsField(
+        label="The file that came back", accept=".signed,.json", help_text="As sign-offline wrote it beside the other."
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from kernel.queries import list_entries
@@ -143,6 +145,25 @@ def test_offline_ca_has_its_orders_taken_out_and_given_up(
         assert at_cy.post(f"/issuers/_orders/{order.id}/cancel/").status_code == 404
         at_ada.post(f"/issuers/_orders/{order.id}/cancel/")
     assert queries.list_signing_requests(domains=[north.domain]) == []
+
+
+def test_what_the_offline_ca_signed_is_brought_back_and_in_force(
+    offline: Path, north: Scene, at_ada: Client, tmp_path: Path
+) -> None:
+    form = {"slug": "north-vault-ca", "common_name": "North by the vault", "key_algorithm": "ecdsa-p256",
+            "custody": "encrypted", "crl_shards": "0", "parent": "vault", "path_length": "0"}  # fmt: skip
+    at_ada.post("/issuers/_new/issuing-ca/", form)
+    todo = tmp_path / "vault-to-sign.json"
+    todo.write_bytes(at_ada.post("/issuers/vault/signing/export/").content)
+    call_command("sign-offline", str(todo), "--key", str(offline), "--yes", "--json", stdout=StringIO())
+    signed = upload(tmp_path / "vault-to-sign.json.signed")
+    text = at_ada.post("/issuers/vault/signing/", {"file": signed}).content.decode()
+    assert text.count("in force") == 3  # the CA, the CRL, the OCSP signer
+    assert "refused" not in text
+    assert "Nothing waits" in text
+    made = queries.find_issuer(slug="north-vault-ca")
+    assert (made.kind, made.state) == (IssuerKind.ONLINE, IssuerState.ACTIVE)
+    assert "No CRL is published yet" not in at_ada.get("/issuers/vault/").content.decode()
 
 
 def test_file_that_is_none_of_signatures_is_told(offline: Path, north: Scene, at_ada: Client, tmp_path: Path) -> None:
