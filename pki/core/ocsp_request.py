@@ -26,6 +26,7 @@ HASHES = {
 _NONCE = der.oid("1.3.6.1.5.5.7.48.1.2")
 _PREFERRED_SIGNATURES = der.oid("1.3.6.1.5.5.7.48.1.8")
 _PLAIN_SERIAL_OCTETS = 20
+_AROUND_NONCE_OCTETS = 60  # more than an extension and longer lengths take
 
 
 class MalformedRequestError(ValueError):
@@ -64,7 +65,7 @@ class PlainQuestion:
 
     head: bytes
     cert_id_head: bytes
-    _around_nonce: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    _around_nonce: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)  # by size; empty if no such has it
 
     @classmethod
     def of(cls, hashes: Mapping[str, tuple[bytes, bytes]]) -> PlainQuestion:
@@ -84,29 +85,28 @@ class PlainQuestion:
 
     def with_nonce(self, octets: bytes) -> tuple[bytes, bytes]:
         """Serial number and nonce if `octets` is this question with a nonce; else nothing, twice."""
-        around = self._around_nonce.get(len(octets))
+        more = len(octets) - len(self.head) - _PLAIN_SERIAL_OCTETS
+        if not 0 < more < MAX_NONCE_OCTETS + _AROUND_NONCE_OCTETS:
+            return b"", b""
+        around = self._around_nonce.get(more)
         if around is None:
-            around = self._find_around(len(octets))
-            if around is None:
-                return b"", b""
-            self._around_nonce[len(octets)] = around
+            around = self._around_nonce[more] = self._find_around(len(octets))
         head, middle = around
         start = len(head)
         end = start + _PLAIN_SERIAL_OCTETS
-        is_it = 0 < octets[start] < 0x80 and octets.startswith(head) and octets.startswith(middle, end)
+        is_it = middle and 0 < octets[start] < 0x80 and octets.startswith(head) and octets.startswith(middle, end)
         return (octets[start:end], octets[end + len(middle) :]) if is_it else (b"", b"")
 
-    def _find_around(self, size: int) -> tuple[bytes, bytes] | None:
+    def _find_around(self, size: int) -> tuple[bytes, bytes]:
         """What stands before the serial number and before the nonce in such a request of that size."""
         tbs = der.read_only(der.read_only(self.head + bytes(_PLAIN_SERIAL_OCTETS)).body).body
-        overhead = len(tbs) + 31  # about: the headers of the extensions
-        for octets in range(max(1, size - overhead - 10), min(MAX_NONCE_OCTETS, size - overhead + 10) + 1):
+        for octets in range(1, MAX_NONCE_OCTETS + 1):
             extension = der.extension("1.3.6.1.5.5.7.48.1.2", der.octet_string(bytes(octets)))
             whole = der.sequence(der.sequence(tbs, der.explicit(2, der.sequence(extension))))
             if len(whole) == size:
                 front = whole.index(self.cert_id_head) + len(self.cert_id_head)
                 return whole[:front], whole[front + _PLAIN_SERIAL_OCTETS : size - octets]
-        return None
+        return b"", b""
 
 
 def issuer_hashes(certificate: x509.Certificate) -> dict[str, tuple[bytes, bytes]]:

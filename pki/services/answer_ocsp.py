@@ -112,7 +112,7 @@ class Responder:
         known = self._known.get(slug)
         if known is None or not timedelta(0) <= now - known.read_at < FRESH_FOR:
             return None
-        return self._recall(slug, octets, known, now=now) or self._quickly_signed(slug, octets, known, now=now)
+        return self._quickly_signed(slug, octets, known, now=now) or self._recall(slug, octets, known, now=now)
 
     def keep_up(self, *, now: datetime) -> None:
         """Learns what happened at the issuers, so that it is known if the database goes away before anybody asks.
