@@ -231,6 +231,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='certificate',
+            index=models.Index(condition=models.Q(('state__in', ['revoked', 'held'])), fields=['domain_id', 'reason', '-revoked_at', '-id'], name='pki_certificate_reason'),
+        ),
+        migrations.AddIndex(
+            model_name='certificate',
             index=models.Index(fields=['domain_id', 'subject'], name='pki_certificate_subject', opclasses=['uuid_ops', 'varchar_pattern_ops']),
         ),
         migrations.AddIndex(

@@ -102,6 +102,11 @@ class Certificate(models.Model):
                 condition=Q(state__in=["revoked", "held"]),
             ),
             models.Index(
+                fields=["domain_id", "reason", "-revoked_at", "-id"],
+                name="pki_certificate_reason",
+                condition=Q(state__in=["revoked", "held"]),
+            ),
+            models.Index(
                 fields=["domain_id", "subject"],
                 name="pki_certificate_subject",
                 opclasses=["uuid_ops", "varchar_pattern_ops"],

@@ -12,8 +12,9 @@ from django.db.models import Q, QuerySet
 from kernel.core.ids import DomainId
 from pki.core.values import CertificateState, IssuedCertificate, ReasonCode
 from pki.models import Certificate
-from pki.queries.certificates import APPROXIMATE_FROM, CERTIFICATES
+from pki.queries.certificates import CERTIFICATES
 
+NEWEST = 2_000
 _TAKEN = [CertificateState.REVOKED, CertificateState.HELD]
 
 
@@ -27,7 +28,7 @@ class RevocationPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonCounts:
-    """How often each reason was given among the newest 10,000 revocations and holds, the most frequent first.
+    """How often each reason was given among the newest 2,000 revocations and holds, the most frequent first.
 
     `total` is how many these are; `is_all` says that there are no others.
     """
@@ -53,10 +54,10 @@ def list_revocations(
 def count_reasons(*, domain: DomainId) -> ReasonCounts:
     """Why certificates were revoked lately; it costs no more for a million."""
     newest = _taken(Certificate.objects.all(), domain).order_by("-revoked_at", "-id")
-    counted = Counter(newest.values_list("reason", flat=True)[:APPROXIMATE_FROM])
+    counted = Counter(newest.values_list("reason", flat=True)[:NEWEST])
     found = [(ReasonCode(reason), count) for reason, count in counted.most_common()]
     total = sum(count for _, count in found)
-    return ReasonCounts(reasons=tuple(found), total=total, is_all=total < APPROXIMATE_FROM)
+    return ReasonCounts(reasons=tuple(found), total=total, is_all=total < NEWEST)
 
 
 def _taken(rows: QuerySet[Certificate], domain: DomainId) -> QuerySet[Certificate]:
