@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from kernel.core.ids import new_id
+from kernel.services import insert_rows
 from pki.core.crl import encode_entry
 from pki.core.earlier_crl import EarlierEntry, EarlierRevocations
 from pki.core.values import CertificateState, ReasonCode, serial_hex
@@ -22,7 +23,7 @@ def keep_revocations(issuer: Issuer, earlier: EarlierRevocations, *, now: dateti
     issuer.crl_number, issuer.revision = earlier.number, 1
     issuer.save(update_fields=["crl_number", "revision"])
     for batch in _batches(list(earlier.entries)):
-        Certificate.objects.bulk_create([_row(issuer, entry, now=now) for entry in batch])
+        insert_rows([_row(issuer, entry, now=now) for entry in batch])
 
 
 def _row(issuer: Issuer, entry: EarlierEntry, *, now: datetime) -> Certificate:
