@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pki.core.values import IssuerId, IssuerKind
 from pki.models import Issuer
-from pki.services.issuers.ordering import order_crl, order_ocsp_signer
+from pki.services.issuers.standing_orders import order_crl, order_ocsp_signer
 from pki.services.ocsp_signers import ensure_ocsp_signer
 from pki.services.publish_crl import publish_crl
 

@@ -21,8 +21,8 @@ from pki.queries.issuers import ISSUERS, UnknownIssuer
 from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.certifying import complete
 from pki.services.issuers.cross_signing import store_cross
-from pki.services.issuers.ordering import order_crl, order_ocsp_signer
 from pki.services.issuers.requesting import become_issuer
+from pki.services.issuers.standing_orders import order_crl, order_ocsp_signer
 
 
 class StaleSignature(Conflict):
