@@ -26,7 +26,7 @@ from tests.pki.core.making import make_ca
 SHELF = 100_000
 """How many certificates django-ca has; fewer than ours only makes it faster."""
 WARM = 5_000
-"""How many of them are asked about, so that all its answers are in its cache."""
+"""About so few of them it is asked for its best case, in which all its answers are in its process's cache."""
 
 BARE = """
 BODY = bytes(1500)
@@ -131,12 +131,12 @@ class DjangoCa:
         return serials
 
     @contextlib.contextmanager
-    def serve(self, *, cached: bool) -> Iterator[tuple[int, int, Questions]]:
-        """Port, process and questions of its responder under granian."""
+    def serve(self, *, cached: bool, asked: int) -> Iterator[tuple[int, int, Questions]]:
+        """Port, process and questions, about `asked` certificates, of its responder under granian."""
         port = free_port()
         environment = self.environment | ({"CACHED": "1"} if cached else {})
         with web(environment, granian_words(port, "wsgi:application", python=self.python), port, cwd=self.folder) as it:
-            yield port, it, Questions(self.issuer, f"/django_ca/ocsp/{self.ca}/cert/", self.serials[:WARM])
+            yield port, it, Questions(self.issuer, f"/django_ca/ocsp/{self.ca}/cert/", self.serials[:asked])
 
 
 _MIDDLEWARE = (

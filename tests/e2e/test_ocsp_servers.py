@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 import subprocess
@@ -10,10 +11,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from pki.core.ocsp_request import issuer_hashes
 from tests.e2e.house import free_port
 from tests.e2e.ocsp_house import Leaf, OcspHouse, away, end_postgresql, ocsp_house
 from tests.servers import is_open, program, running_postgresql, wait_until
@@ -82,6 +88,37 @@ def ask_unknown(house: OcspHouse) -> list[ocsp.OCSPResponse]:
     """About a serial number for which the database is needed."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [*pool.map(lambda _: house.ask(77), range(AT_ONCE))]
+
+
+def test_curl_gets_an_answer_once_and_then_only_asks(two: OcspHouse, tmp_path: Path) -> None:
+    [leaf] = two.issue(tmp_path)
+    two.prepare()
+    time.sleep(1)  # mapped by both processes
+    request = plain_request(two.issuer, leaf.certificate.serial_number)
+    address = f"{two.house.url}/pki/{two.slug}/ocsp/{quote(base64.b64encode(request).decode(), safe='')}"
+    kept, tags = tmp_path / "answer.der", tmp_path / "etag"
+    first = fetch(address, "-D", "-", "--etag-save", str(tags), "-o", str(kept))
+    assert "200 OK" in first
+    assert "max-age=60,public,no-transform,must-revalidate" in first
+    response = ocsp.load_der_ocsp_response(kept.read_bytes())
+    assert response.certificate_status is GOOD
+    assert fetch(address, "-I").count(f"content-length: {kept.stat().st_size}") == 1
+    for _ in range(8):  # whichever process is asked: prepared answers are the same in all
+        assert "304 Not Modified" in fetch(
+            address, "-D", "-", "--etag-compare", str(tags), "-o", str(tmp_path / "none")
+        )
+
+
+def plain_request(issuer: x509.Certificate, serial: int) -> bytes:
+    builder = ocsp.OCSPRequestBuilder()
+    name_hash, key_hash = issuer_hashes(issuer)["sha1"]
+    return builder.add_certificate_by_hash(name_hash, key_hash, serial, SHA1()).build().public_bytes(Encoding.DER)
+
+
+def fetch(address: str, *options: str) -> str:
+    return subprocess.run(
+        ["curl", "-sS", *options, address], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
 
 
 def test_signers_change_under_load_and_nobody_notices(two: OcspHouse, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from pki.services.answer_ocsp import OcspAnswer, Responder
 from pki.services.ocsp_editions import Progress
 from pki.services.ocsp_index import edition_path
 from tests.cast import ADA, NORTH
+from tests.pki.conftest import openssl, pkilint
 
 COUNT = 30
 Serials = dict[str, int]
@@ -134,6 +136,25 @@ def test_good_and_revoked_are_answered_without_a_signature(
             assert response.revocation_time_utc == (now - timedelta(days=3)).replace(microsecond=0)
     reasons = {name: ask(responder, ca, serials[name], now).revocation_reason for name in ("revoked", "held")}
     assert reasons == {"revoked": x509.ReasonFlags.key_compromise, "held": x509.ReasonFlags.certificate_hold}
+
+
+@pytest.mark.parametrize("name", ["good-3", "revoked", "held"])
+def test_openssl_believes_a_prepared_answer_and_pkilint_finds_no_fault(
+    name: str, ca: Issuer, serials: Serials, now: datetime, unsigned: Callable[[], None], tmp_path: Path
+) -> None:
+    services.prepare_ocsp_answers(issuer=ca.id, now=now)
+    unsigned()
+    answer = Responder().answer(ca.slug, plain(ca, serials[name]), now=now)
+    assert answer is not None
+    (tmp_path / "answer.der").write_bytes(answer.der)
+    (tmp_path / "ca.pem").write_text(ca.certificate_pem)
+    said = openssl(
+        "ocsp", "-respin", tmp_path / "answer.der", "-no_nonce", "-CAfile", tmp_path / "ca.pem", "-partial_chain",
+        "-issuer", tmp_path / "ca.pem", "-serial", f"0x{serials[name]:x}",
+    )  # fmt: skip
+    assert "Response verify OK" in said
+    assert f": {'good' if name == 'good-3' else 'revoked'}" in said
+    assert pkilint("lint_ocsp_response", tmp_path / "answer.der", "--document-format", "DER") == []
 
 
 def test_other_hashes_nonces_and_odd_serials_are_signed_when_asked(ca: Issuer, serials: Serials, now: datetime) -> None:
