@@ -44,7 +44,8 @@ class RequestGone(Conflict):
 def answer(request: EnrolmentRequest, *, is_new: bool = False, now: datetime) -> Enrolment | None:
     """What became of a wish; None while it waits. Signs if it was approved and nothing was signed yet.
 
-    `is_new`: the wish was written down just now, so that nothing can have been signed for it. Not to be called in a transaction. Raises RequestDenied, DeviceRefused, and what issuing raises.
+    `is_new`: the wish was written down just now, so that nothing can have been signed for it. Not to be called in a
+    transaction. Raises RequestDenied, DeviceRefused, and what issuing raises.
     """
     match request.state:
         case RequestState.PENDING:

@@ -15,7 +15,6 @@ from kernel.models import Wakeup
 from pki import tasks
 from pki.adapters import issuance_folder
 from pki.core.values import Issuer
-from pki.management import bulk
 from pki.models import Certificate
 from tests.pki.test_issuance_batch import new_csr
 
@@ -33,7 +32,7 @@ def _workers(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert (row.queue, row.order_key) == ("bulk", "")
         tasks.issue_part.run(wakeup=row.pk)
 
-    monkeypatch.setattr(bulk.time, "sleep", work)
+    monkeypatch.setattr("pki.management.bulk.time.sleep", work)
 
 
 def run(path: Path, *words: str) -> tuple[str, str]:

@@ -17,7 +17,9 @@ from kernel.core.clock import utc_now
 class Command(BaseCommand):
     """Looks everything over; exit code 1 if something is wrong."""
 
-    help = "Checks settings, keys, clocks, findings, brokers, the queue and overdue work; exit code 1 if something is bad."
+    help = (
+        "Checks settings, keys, clocks, findings, brokers, the queue and overdue work; exit code 1 if something is bad."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

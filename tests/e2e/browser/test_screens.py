@@ -24,6 +24,7 @@ from devices.queries import credentials_of
 from kernel.core.actor import SYSTEM
 from kernel.core.errors import Unavailable
 from kernel.core.ids import EntryId
+from pki import services as pki
 from pki.core.values import ReasonCode
 from tests.console.views.scene import Scene, build_scene
 
@@ -58,6 +59,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         device=scene.devices["pump-05"], reason=ReasonCode.KEY_COMPROMISE, actor=SYSTEM, now=scene.now, note="stolen"
     )
     certificate = credentials_of(device=device)[0].certificate
+    pki.request_issuer(domain=scene.domain, slug="company", common_name="By the company", actor=SYSTEM, now=scene.now)
     return {
         "overview": "/",
         "devices": "/devices/",
@@ -74,6 +76,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "issuer-cross-sign": f"/issuers/{scene.ca.slug}/cross-sign/",
         "issuer-retire": f"/issuers/{scene.ca.slug}/retire/",
         "issuer-revoke": f"/issuers/{scene.ca.slug}/revoke/",
+        "issuer-request": "/issuers/_requests/company/",
         "issuer-add": "/issuers/_new/",
         "issuer-add-root": "/issuers/_new/root/",
         "issuer-add-import": "/issuers/_new/import/",

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from kernel.core.errors import DomainError
 from pki import queries, services
-from pki.core.values import IssuerKind
+from pki.core.values import IssuerKind, SerialNumber
 from tests.cast import ADA, NORTH
 from tests.pki.conftest import make_csr, openssl
 from tests.pki.outside_ca import OutsideCa, outside_root, verify
@@ -35,8 +35,12 @@ def sub(root: OutsideCa) -> OutsideCa:
     return root.below("Old Plant CA")
 
 
+def serial_of(path: Path) -> SerialNumber:
+    return SerialNumber(x509.load_pem_x509_certificate(path.read_bytes()).serial_number)
+
+
 def take_over(ca: OutsideCa, root: OutsideCa, now: datetime, **options: Any) -> Any:
-    wanted = {"certificate": ca.certificate.read_bytes(), "key": ca.key.read_bytes()}
+    wanted: dict[str, Any] = {"certificate": ca.certificate.read_bytes(), "key": ca.key.read_bytes()}
     wanted |= {"chain": root.certificate.read_bytes(), "slug": "old-plant", **options}
     return services.import_issuer(domain=NORTH, actor=ADA, now=now, **wanted)
 
@@ -87,15 +91,14 @@ def test_what_was_revoked_before_is_in_our_next_crl_under_a_higher_number(
     reasons = {
         entry.serial_number: entry.extensions[0].value.reason.value for entry in x509.load_der_x509_crl(ours.der)
     }
-    serial = lambda path: x509.load_pem_x509_certificate(path.read_bytes()).serial_number  # noqa: E731
-    assert reasons == {serial(gone): "keyCompromise", serial(held): "certificateHold"}
+    assert reasons == {serial_of(gone): "keyCompromise", serial_of(held): "certificateHold"}
 
 
 def test_what_was_held_before_can_be_released(root: OutsideCa, sub: OutsideCa, now: datetime) -> None:
     held = sub.sign(sub.request("held"), extensions="leaf")
     openssl("ca", "-config", sub.configuration, "-revoke", held, "-crl_hold", "holdInstructionNone")
     issuer = take_over(sub, root, now, crl=sub.crl().read_bytes())
-    serial = x509.load_pem_x509_certificate(held.read_bytes()).serial_number
+    serial = serial_of(held)
     row = queries.find_certificate_by_serial(issuer=issuer.id, serial=serial)
     assert row is not None
     assert services.query_ocsp(issuer="old-plant", serial=serial, now=now).status == "revoked"
@@ -108,7 +111,8 @@ def test_what_was_held_before_can_be_released(root: OutsideCa, sub: OutsideCa, n
 
 @pytest.mark.parametrize("kind", ["pem", "der", "encrypted", "pkcs12", "traditional"])
 def test_key_comes_in_every_form(root: OutsideCa, sub: OutsideCa, now: datetime, tmp_path: Path, kind: str) -> None:
-    out, given = tmp_path / "key", {}
+    out = tmp_path / "key"
+    given: dict[str, Any] = {}
     match kind:
         case "pem":
             openssl("pkcs8", "-topk8", "-nocrypt", "-in", sub.key, "-out", out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -427,7 +428,7 @@ def test_issuer_of_every_kind_stands_where_it_should(now: datetime, root: Issuer
 def test_issuers_of_every_algorithm_are_certified_across_and_rolled_over(
     now: datetime, tmp_path: Path, algorithm: KeyAlgorithm
 ) -> None:
-    who = {"key_algorithm": algorithm, "actor": ADA, "now": now}
+    who: dict[str, Any] = {"key_algorithm": algorithm, "actor": ADA, "now": now}
     root = services.create_root(domain=NORTH, slug="a-root", common_name="A Root", **who)
     other = services.create_root(domain=NORTH, slug="b-root", common_name="B Root", **who)
     ca = services.create_issuing_ca(parent=root.id, slug="a-ca", common_name="A CA", **who)
