@@ -53,7 +53,7 @@ def find_faults(octets: bytes, *, facts: CrlFacts, entries: int, issuer: PublicK
         reading = read_crl(octets)
         parsed = x509.load_der_x509_crl(octets)  # strict DER, each entry too
         repeated = count_repeated(reading, entries=len(parsed))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         yield f"it can not be read back: {error}"
         return
     if not is_signed_by(issuer, signature=reading.signature, octets=reading.to_be_signed):

@@ -7,48 +7,61 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from cryptography import x509
 
-from tests.e2e.house import Fleet, House
+from tests.e2e.house import Enrolled, Fleet
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
 
 
-def fetch(house: House, leaf: str) -> x509.CertificateRevocationList:
-    with urllib.request.urlopen(f"{house.url}/pki/{house.facts['issuer']}/{leaf}", timeout=10) as answer:
-        return x509.load_der_x509_crl(answer.read())
+@dataclass(frozen=True)
+class Listed:
+    """A device's certificate, and where its CRLs are: as it says itself."""
 
+    id: str
+    serial: int
+    crl_url: str
 
-def fetch_if_any(house: House, leaf: str) -> x509.CertificateRevocationList | None:
-    """None before there is one: the first full CRL has no delta."""
-    try:
-        return fetch(house, leaf)
-    except urllib.error.HTTPError:
-        return None
+    def octets(self, leaf: str) -> bytes:
+        with urllib.request.urlopen(urljoin(self.crl_url, leaf), timeout=10) as answer:
+            octets: bytes = answer.read()
+            return octets
+
+    def crl(self, leaf: str = "crl") -> x509.CertificateRevocationList:
+        return x509.load_der_x509_crl(self.octets(leaf))
+
+    def reason(self, leaf: str = "crl") -> str:
+        """Empty if the certificate is not listed, or there is no such CRL: the first full CRL has no delta."""
+        try:
+            entry = self.crl(leaf).get_revoked_certificate_by_serial_number(self.serial)
+        except urllib.error.HTTPError:
+            return ""
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value if entry else ""
 
 
 def number_of(crl: x509.CertificateRevocationList) -> int:
     return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
 
-def reason_in(crl: x509.CertificateRevocationList | None, serial: int) -> str:
-    entry = crl.get_revoked_certificate_by_serial_number(serial) if crl else None
-    if entry is None:
-        return ""
-    return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
+def enrolled(fleet: Fleet, name: str) -> Listed:
+    """A new device's certificate."""
+    return listed_as(fleet, fleet.enroll(name))
 
 
-def enrolled(fleet: Fleet, name: str) -> tuple[str, int]:
-    """The id and the serial number of a new device's certificate."""
-    answer = fleet.enroll(name).answer
-    serial = x509.load_pem_x509_certificate(answer["certificate"].encode()).serial_number
+def listed_as(fleet: Fleet, device: Enrolled) -> Listed:
+    certificate = x509.load_pem_x509_certificate(device.answer["certificate"].encode())
+    [point] = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    assert point.full_name
+    serial = certificate.serial_number
     listed = fleet.application.call("GET", f"certificates/?serial_number={serial:x}").body["results"]
-    return listed[0]["id"], serial
+    return Listed(listed[0]["id"], serial, point.full_name[0].value)
 
 
 def soon(condition: Callable[[], bool], seconds: float, what: str) -> float:
@@ -58,42 +71,33 @@ def soon(condition: Callable[[], bool], seconds: float, what: str) -> float:
     return time.monotonic() - began
 
 
-def test_a_release_shows_as_remove_from_crl_within_twelve_seconds(fleet: Fleet, house: House) -> None:
-    certificate, serial = enrolled(fleet, "crl-held")
-    fleet.post(f"certificates/{certificate}/hold/", {"note": "lost?"}, status=202)
-    soon(lambda: reason_in(fetch(house, "crl"), serial) == "certificateHold", 12, "the hold is in the full CRL")
-    held = fetch(house, "crl")
-    fleet.post(f"certificates/{certificate}/release/", {"note": "found"}, status=202)
-
-    def is_removed() -> bool:
-        return reason_in(fetch_if_any(house, "delta.crl"), serial) == "removeFromCRL"
-
-    soon(is_removed, 12, "the delta says removeFromCRL")
-    delta = fetch(house, "delta.crl")
+def test_a_release_shows_as_remove_from_crl_within_twelve_seconds(fleet: Fleet) -> None:
+    device = enrolled(fleet, "crl-held")
+    fleet.post(f"certificates/{device.id}/hold/", {"note": "lost?"}, status=202)
+    soon(lambda: device.reason() == "certificateHold", 12, "the hold is in the full CRL")
+    held = device.crl()
+    fleet.post(f"certificates/{device.id}/release/", {"note": "found"}, status=202)
+    soon(lambda: device.reason("delta.crl") == "removeFromCRL", 12, "the delta says removeFromCRL")
+    delta = device.crl("delta.crl")
     base = delta.extensions.get_extension_for_class(x509.DeltaCRLIndicator)
     assert base.critical
     assert base.value.crl_number <= number_of(held) < number_of(delta)  # 5280 5.2.4: it applies to what listed the hold
-    assert reason_in(fetch(house, "crl"), serial) == ""
+    assert device.reason() == ""
 
 
-def test_six_revocations_at_once_raise_the_number_by_at_most_four(fleet: Fleet, house: House) -> None:
+def test_six_revocations_at_once_raise_the_number_by_at_most_four(fleet: Fleet) -> None:
     devices = [enrolled(fleet, f"crl-burst-{number}") for number in range(6)]
     time.sleep(3)
-    before = number_of(fetch(house, "crl"))
-    for certificate, _ in devices:
-        fleet.post(f"certificates/{certificate}/revoke/", {"reason": "superseded"}, status=202)
-
-    def all_listed() -> bool:
-        crl = fetch(house, "crl")
-        return all(reason_in(crl, serial) == "superseded" for _, serial in devices)
-
-    soon(all_listed, 15, "all six are in the full CRL")
+    before = number_of(devices[0].crl())
+    for device in devices:
+        fleet.post(f"certificates/{device.id}/revoke/", {"reason": "superseded"}, status=202)
+    soon(lambda: {device.reason() for device in devices} == {"superseded"}, 15, "all six are in the full CRL")
     time.sleep(5)
-    assert number_of(fetch(house, "crl")) - before <= 4
-    assert number_of(fetch(house, "delta.crl")) == number_of(fetch(house, "crl"))
+    assert number_of(devices[0].crl()) - before <= 4
+    assert number_of(devices[0].crl("delta.crl")) == number_of(devices[0].crl())
 
 
-def test_many_are_revoked_by_filter_and_the_operation_ends(fleet: Fleet, house: House) -> None:
+def test_many_are_revoked_by_filter_and_the_operation_ends(fleet: Fleet) -> None:
     devices = [enrolled(fleet, f"crl-recall-{number}") for number in range(3)]
     wanted: dict[str, Any] = {"subject": "CN=crl-recall-", "reason": "cessationOfOperation"}
     shown = fleet.post("certificates/revoke/", {**wanted, "dry_run": True}, status=200)
@@ -102,15 +106,14 @@ def test_many_are_revoked_by_filter_and_the_operation_ends(fleet: Fleet, house: 
     operation = fleet.wait_operation(ordered["operation"], seconds=30)
     assert operation["state"] == "done", operation
     assert [step["detail"] for step in operation["steps"]] == ["3 of 3 certificates revoked"]
-    crl = fetch(house, "crl")
-    assert {reason_in(crl, serial) for _, serial in devices} == {"cessationOfOperation"}
+    assert {device.reason() for device in devices} == {"cessationOfOperation"}
 
 
-def test_the_bundle_is_what_openssl_wants(fleet: Fleet, house: House, tmp_path: Path) -> None:
-    device = fleet.enroll("crl-bundle")
-    with urllib.request.urlopen(f"{house.url}/pki/{house.facts['issuer']}/crls.pem", timeout=10) as answer:
-        (tmp_path / "crls.pem").write_bytes(answer.read())
+def test_the_bundle_is_what_openssl_wants(fleet: Fleet, tmp_path: Path) -> None:
+    enrolment = fleet.enroll("crl-bundle")
+    identity = enrolment.identity
+    (tmp_path / "crls.pem").write_bytes(listed_as(fleet, enrolment).octets("crls.pem"))
     words = ["openssl", "verify", "-x509_strict", "-crl_check_all", "-CRLfile", str(tmp_path / "crls.pem")]
-    words += ["-CAfile", str(device.identity.trust), "-untrusted", str(device.identity.certificate)]
-    done = subprocess.run([*words, str(device.identity.certificate)], capture_output=True, text=True, check=False)
+    words += ["-CAfile", str(identity.trust), "-untrusted", str(identity.certificate)]
+    done = subprocess.run([*words, str(identity.certificate)], capture_output=True, text=True, check=False)
     assert done.stdout.strip().endswith("OK"), done.stdout + done.stderr

@@ -194,12 +194,12 @@ def test_the_signer_has_a_key_like_its_issuer_s_and_openssl_believes_it(
     assert "Response verify OK" in said
 
 
-def test_the_signer_of_an_issuer_in_an_hsm_is_kept_encrypted(token: str, db: None, now: datetime) -> None:
+def test_the_signer_of_an_issuer_in_an_hsm_is_in_it_too(token: str, db: None, now: datetime) -> None:
     root = services.create_root(
         domain=NORTH, slug="root", common_name="Root", custody=Custody.PKCS11, actor=ADA, now=now
     )
     kept = Key.objects.get(ocspsigner__issuer_id=root.id)
-    assert kept.custody == Custody.ENCRYPTED
+    assert kept.custody == Custody.PKCS11
     signer = Certificate.objects.get(issuer_id=root.id)
     response = ask(root, int(signer.serial, 16), now=now)
     assert response.certificate_status is GOOD
