@@ -21,7 +21,8 @@ from kernel.core.errors import NotFound, Unavailable
 from pki.api.shelf import Shelf, is_leaf
 from pki.api.stored_bytes import Environ, Headers, Reply, etag_of, is_unchanged, serve
 from pki.core.ocsp_request import MAX_REQUEST_OCTETS
-from pki.services.answer_ocsp import INTERNAL_ERROR, TRY_LATER, OcspAnswer, Responder
+from pki.services.answer_ocsp import Responder
+from pki.services.ocsp_answers import INTERNAL_ERROR, TRY_LATER, OcspAnswer
 
 log = logging.getLogger(__name__)
 

@@ -95,13 +95,21 @@ def read_crl(octets: bytes) -> CrlReading:
         version=version,
         algorithm=algorithm,
         outer_algorithm=outer_algorithm,
-        signature=der.read_only(outer.next(der.BIT_STRING)).body[1:],
+        signature=_whole_octets(outer.next(der.BIT_STRING)),
         issuer_name=issuer_name,
         this_update=this_update,
         next_update=next_update,
         entries=entries,
         extensions=extensions,
     )
+
+
+def _whole_octets(bit_string: bytes) -> bytes:
+    """The bits, of which none may be unused: a signature is whole octets."""
+    body = der.read_only(bit_string).body
+    if body[:1] != b"\0":
+        raise der.MalformedDerError("a signature of a CRL that is not whole octets")
+    return body[1:]
 
 
 def _extensions(cursor: _Cursor) -> dict[bytes, tuple[bool, bytes]]:

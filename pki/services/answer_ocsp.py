@@ -7,59 +7,42 @@ again when it is older than a third of a second: so a revocation shows within a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Lock
-from typing import TypeVar
 
 from django.db import Error as DatabaseFault
-from django.db import close_old_connections, connection
 
 from kernel.core.errors import DomainError
-from pki.conf import ocsp_retention
+from kernel.services.reconnect import reconnecting
 from pki.core.bounded_cache import BoundedCache
 from pki.core.ocsp_edition import Standing
 from pki.core.ocsp_live import LiveAnswers
-from pki.core.ocsp_plain import status_of
-from pki.core.ocsp_request import CertId, MalformedRequestError, OcspRequest, parse_request
-from pki.core.ocsp_response import (
-    ErrorStatus,
-    Good,
-    Revoked,
-    SingleAnswer,
-    Status,
-    Unknown,
-    build_error,
-    build_response,
-)
-from pki.core.values import IssuerKind, IssuerState, ReasonCode
+from pki.core.ocsp_request import MalformedRequestError, parse_request
+from pki.core.values import IssuerKind, IssuerState
 from pki.models import Issuer
-from pki.services.ocsp_index import read_standing
+from pki.services.ocsp_answers import (
+    MALFORMED,
+    RENEWED_AFTER,
+    TRY_LATER,
+    UNAUTHORIZED,
+    VALID_FOR,
+    OcspAnswer,
+    find_standing,
+    next_turn,
+    prepared_answer,
+    sign_answer,
+)
 from pki.services.ocsp_knowledge import Knowledge, NoSigner, NotResponsible, Signer, learn
 
 log = logging.getLogger(__name__)
 
-Read = TypeVar("Read")
-
-VALID_FOR = timedelta(hours=1)
-RENEWED_AFTER = timedelta(minutes=30)
-PREPARED_UNTIL = timedelta(minutes=15)  # before the end of a prepared answer: from then on one is signed when asked
 FRESH_FOR = timedelta(seconds=0.3)
 YOUNG_FOR = timedelta(seconds=0.6)  # what is older is answered with only if it can not be read again
 LONGEST_WAIT_SECONDS = 2.0
 MAX_CACHED_OCTETS = 16 << 20
 MAX_KEPT_UP = 50
 MAX_KEY_OCTETS = 300  # a request about one certificate has 200 at most, unless somebody pads it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OcspAnswer:
-    """An OCSPResponse; `this_update` and `next_update` are None if caches must not keep it."""
-
-    der: bytes
-    this_update: datetime | None = None
-    next_update: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +55,6 @@ class _Kept:
     answer: OcspAnswer
     made_at: datetime
     renew_at: datetime
-
-
-_MALFORMED = OcspAnswer(der=build_error(ErrorStatus.MALFORMED_REQUEST))
-_UNAUTHORIZED = OcspAnswer(der=build_error(ErrorStatus.UNAUTHORIZED))
-TRY_LATER = OcspAnswer(der=build_error(ErrorStatus.TRY_LATER))
-_TWENTY = bytes((20,))
-INTERNAL_ERROR = OcspAnswer(der=build_error(ErrorStatus.INTERNAL_ERROR))
 
 
 @dataclass(slots=True)
@@ -99,7 +75,7 @@ class Responder:
         try:
             known = self._look_at(slug, now=now)
         except NotResponsible:
-            return _UNAUTHORIZED
+            return UNAUTHORIZED
         except (DatabaseFault, NoSigner) as error:
             log.warning("OCSP for %s has to wait: %s", slug, type(error).__name__)
             return TRY_LATER
@@ -120,7 +96,7 @@ class Responder:
         Of a great many only those that were asked about, and the newest. Raises a database error.
         """
         rows = Issuer.objects.exclude(kind=IssuerKind.TRUSTED).exclude(state=IssuerState.RETIRED).order_by("-id")
-        newest = _with_database(lambda: [*rows.values_list("slug", flat=True)[:MAX_KEPT_UP]])
+        newest = reconnecting(lambda: [*rows.values_list("slug", flat=True)[:MAX_KEPT_UP]])
         for slug in {*self._known, *newest}:
             try:
                 self._look_at(slug, now=now)
@@ -152,7 +128,7 @@ class Responder:
 
     def _recall(self, slug: str, octets: bytes, known: Knowledge, *, now: datetime) -> OcspAnswer | None:
         """The answer that was prepared, or that was signed before, if it is right still."""
-        prepared = _prepared(known, octets, now=now)
+        prepared = prepared_answer(known, octets, now=now)
         if prepared:
             return prepared
         kept = self._answers.get((slug, octets))
@@ -165,18 +141,18 @@ class Responder:
         try:
             request = parse_request(octets)
         except MalformedRequestError:
-            return _MALFORMED
+            return MALFORMED
         if not all(map(known.is_about, request.cert_ids)):
-            return _UNAUTHORIZED
+            return UNAUTHORIZED
         try:
-            standings = [_standing(known, cert_id.serial) for cert_id in request.cert_ids]
+            standings = [find_standing(known, cert_id.serial) for cert_id in request.cert_ids]
         except DatabaseFault as error:
             log.warning("OCSP for %s without its database: %s", slug, type(error).__name__)
             return TRY_LATER
-        answer = _sign(known, request, standings, now=now)
+        answer = sign_answer(known, request, standings, now=now)
         # Any mix of several certificates is asked once; the bound keeps padding out of our memory.
         if answer.next_update and standings[0] and len(standings) == 1 and len(octets) <= MAX_KEY_OCTETS:
-            renew_at = min(now + RENEWED_AFTER, answer.next_update, _next_turn(standings[0], now=now))
+            renew_at = min(now + RENEWED_AFTER, answer.next_update, next_turn(standings[0], now=now))
             serial = request.cert_ids[0].serial
             self._answers.put((slug, octets), _Kept(serial, standings[0], known.signer, answer, now, renew_at))
         return answer
@@ -210,103 +186,8 @@ class Responder:
             return known  # answers go on from what was known then, and say so in thisUpdate
 
     def _learn(self, slug: str, known: Knowledge | None, *, now: datetime) -> Knowledge | None:
-        fresh = _with_database(lambda: learn(slug, known, now=now, with_edition=self.with_editions))
+        fresh = reconnecting(lambda: learn(slug, known, now=now, with_edition=self.with_editions))
         self._read_again_at.pop(slug, None)
         if fresh is not None:
             self._known[slug] = fresh
         return fresh
-
-
-def _with_database(read: Callable[[], Read]) -> Read:
-    """What is read, at the second try if the first found that this thread's connection has broken meanwhile."""
-    if connection.in_atomic_block:  # somebody else's, which it is not for us to close
-        return read()
-    close_old_connections()
-    try:
-        return read()
-    except DatabaseFault:
-        close_old_connections()
-        return read()
-
-
-def _prepared(known: Knowledge, octets: bytes, *, now: datetime) -> OcspAnswer | None:
-    """The answer whose signature stands in the edition, unless something else was asked or became true since."""
-    prepared, index = known.prepared, known.index
-    if prepared is None or now >= prepared.next_update - PREPARED_UNTIL or index.overflowed or index.edition is None:
-        return None
-    serial = known.question.serial_in(octets)
-    if not serial or int.from_bytes(serial, "big") in index.changes:
-        return None
-    found = index.edition.find(serial + _TWENTY)
-    if found is None or not found[1] or found[0].ends_at <= now.timestamp():
-        return None
-    tbs = prepared.to_be_signed(serial, found[0])
-    return OcspAnswer(
-        der=prepared.signed(tbs, found[1]), this_update=prepared.this_update, next_update=prepared.next_update
-    )
-
-
-def _standing(known: Knowledge, serial: int) -> Standing | None:
-    """How the certificate stands; what is not in the index may have been issued a moment ago."""
-    if not 0 < serial < 1 << 160:
-        return None
-    standing, revision = known.index.find(serial), known.revision
-    if standing is None:
-        standing = _with_database(lambda: read_standing(known.issuer_id, serial))
-        if standing is not None:
-            known.index.remember(serial, standing, revision=revision)
-    return standing
-
-
-def _sign(known: Knowledge, request: OcspRequest, standings: list[Standing | None], *, now: datetime) -> OcspAnswer:
-    this_update = known.read_at.replace(microsecond=0)  # when this was last known to be right (4.2.2.1)
-    next_update = min(this_update + VALID_FOR, known.signer.ends_at)
-    singles = [
-        _single(known, cert_id, standing, this_update=this_update, next_update=next_update, now=now)
-        for cert_id, standing in zip(request.cert_ids, standings, strict=True)
-    ]
-    der = build_response(
-        answers=singles,
-        produced_at=now,
-        nonce=request.nonce,
-        key=known.signer.key,
-        key_hash=known.signer.key_hash,
-        certificate=known.signer.certificate,
-        preferred=request.preferred,
-    )
-    # An unknown serial number may be issued the next moment, and issuing does not raise the revision.
-    if request.nonce is not None or any(isinstance(single.status, Unknown) for single in singles):
-        return OcspAnswer(der=der)
-    return OcspAnswer(der=der, this_update=this_update, next_update=next_update)
-
-
-def _single(
-    known: Knowledge,
-    cert_id: CertId,
-    standing: Standing | None,
-    *,
-    this_update: datetime,
-    next_update: datetime,
-    now: datetime,
-) -> SingleAnswer:
-    status: Status = Unknown()
-    cutoff = None
-    if standing and standing.ends_at <= now.timestamp():
-        cutoff = (now - ocsp_retention()).replace(microsecond=0)
-    if standing and (cutoff is None or standing.ends_at >= cutoff.timestamp()):
-        status = status_of(standing)
-        if known.compromised_at and isinstance(status, Good):
-            status = Revoked(at=known.compromised_at, reason=ReasonCode.CA_COMPROMISE)
-    return SingleAnswer(
-        cert_id=cert_id.encoded,
-        status=status,
-        this_update=this_update,
-        next_update=next_update,
-        archive_cutoff=None if isinstance(status, Unknown) else cutoff,
-    )
-
-
-def _next_turn(standing: Standing, *, now: datetime) -> datetime:
-    """When the certificate ends, or is forgotten: another answer is right from then on."""
-    ends_at = datetime.fromtimestamp(standing.ends_at, UTC)
-    return ends_at if now < ends_at else ends_at + ocsp_retention()

@@ -34,7 +34,7 @@ from pki.core.ocsp_request import PlainQuestion, issuer_hashes
 from pki.core.ocsp_signing import choose_signing
 from pki.core.values import CertificateState, IssuerId, serial_hex
 from pki.models import Certificate, Issuer
-from pki.services.answer_ocsp import RENEWED_AFTER, VALID_FOR
+from pki.services.ocsp_answers import RENEWED_AFTER, VALID_FOR
 from pki.services.ocsp_index import FACTS, MAX_CHANGES, edition_path, standing_of
 from pki.services.ocsp_knowledge import Signer, current_signer, key_hash_of
 

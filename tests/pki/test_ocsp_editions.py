@@ -21,9 +21,10 @@ from pki.core.ocsp_edition import Edition
 from pki.core.ocsp_request import build_request
 from pki.core.values import CertificateId, CertificateState, Issuer, IssuerId, KeyAlgorithm, ReasonCode
 from pki.models import Certificate
-from pki.services import answer_ocsp
+from pki.services import ocsp_answers
 from pki.services import ocsp_editions as preparing
-from pki.services.answer_ocsp import OcspAnswer, Responder
+from pki.services.answer_ocsp import Responder
+from pki.services.ocsp_answers import OcspAnswer
 from pki.services.ocsp_editions import Progress
 from pki.services.ocsp_index import edition_path
 from tests.cast import ADA, NORTH
@@ -113,7 +114,7 @@ def unsigned(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("an answer was signed that was prepared")
 
-    return lambda: monkeypatch.setattr(answer_ocsp, "build_response", refuse)
+    return lambda: monkeypatch.setattr(ocsp_answers, "build_response", refuse)
 
 
 def test_good_and_revoked_are_answered_without_a_signature(

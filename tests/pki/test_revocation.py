@@ -207,7 +207,7 @@ def test_answers_go_on_from_memory_while_the_database_is_away(
 ) -> None:
     from django.db import DatabaseError
 
-    from pki.services import answer_ocsp
+    from pki.services import answer_ocsp, ocsp_answers
 
     asked = ask(ca, issue_device("x").serial)
     responder = Responder()
@@ -217,7 +217,7 @@ def test_answers_go_on_from_memory_while_the_database_is_away(
         raise DatabaseError("away")
 
     monkeypatch.setattr(answer_ocsp, "learn", away)
-    monkeypatch.setattr(answer_ocsp, "read_standing", away)
+    monkeypatch.setattr(ocsp_answers, "read_standing", away)
     assert responder.answer("north-ca", asked, now=now + timedelta(minutes=1)) == first
     late = responder.answer("north-ca", asked, now=now + timedelta(hours=2))
     assert late is not None

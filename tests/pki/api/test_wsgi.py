@@ -21,7 +21,7 @@ from pki.api import shelf, wsgi
 from pki.core import der
 from pki.core.ocsp_request import build_request
 from pki.core.values import Issuer, ReasonCode
-from pki.services import answer_ocsp
+from pki.services import answer_ocsp, ocsp_answers
 from tests.cast import ADA
 from tests.pki.conftest import IssueDevice
 
@@ -239,7 +239,7 @@ def lose_database(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         raise OperationalError("the connection is closed")
 
     def lose() -> None:
-        for module, name in ((answer_ocsp, "learn"), (answer_ocsp, "read_standing"), (shelf, "_read")):
+        for module, name in ((answer_ocsp, "learn"), (ocsp_answers, "read_standing"), (shelf, "_read")):
             monkeypatch.setattr(module, name, away)
 
     return lose
