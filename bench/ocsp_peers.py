@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench.ocsp_house import free_port, web
 from bench.ocsp_questions import Questions
+from console.processes import web_words
 from pki.core.keys import key_to_der
 from tests.pki.core.making import make_ca
 
@@ -39,12 +40,8 @@ def application(environ, start_response):
 
 
 def granian_words(port: int, application: str, *, workers: int = 1, python: str = sys.executable) -> list[str]:
-    """granian as console/processes.py has it."""
-    return [
-        python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers",
-        str(workers), "--blocking-threads", "16", "--workers-kill-timeout", "4", "--log-level", "error", "--no-ws",
-        application,
-    ]  # fmt: skip
+    """The command line of our web processes, with another application."""
+    return [python, *web_words(host="127.0.0.1", port=port, workers=workers)[1:-1], application]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from django.conf import settings
 from console.supervisor import Program
 from kernel.core.journal import Queue
 
-WEB_THREADS = 16
+WEB_THREADS = 8  # a request that asks a broker may take 15 s; each thread more has OCSP wait longer for the GIL
 
 
 def web_words(*, host: str, port: int, workers: int = 1) -> list[str]:

@@ -8,7 +8,6 @@ import os
 import pwd
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import psycopg
 from cryptography import x509
 from cryptography.x509 import ocsp
 
+from console.processes import web_words
 from pki.core.ocsp_request import build_request
 from pki.core.pem import encode_pem
 from tests.e2e.house import House
@@ -152,7 +152,7 @@ class OcspHouse:
         """The web processes, listening."""
         with (self.house.home / "web.log").open("ab") as log:
             self.web = subprocess.Popen(
-                [sys.executable, *_web_words(self.house.port, self.workers)], cwd=Path(__file__).parents[2],
+                web_words(host="127.0.0.1", port=self.house.port, workers=self.workers), cwd=Path(__file__).parents[2],
                 env=self.house.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         wait_until(self._is_up, seconds=60, what="the web processes answer")
@@ -182,14 +182,6 @@ class OcspHouse:
         with psycopg.connect(self.house.servers["DATABASE_URL"]) as session:
             rows = session.execute("SELECT der FROM pki_issuer WHERE parent_id IS NULL").fetchall()
         return "".join(encode_pem("CERTIFICATE", bytes(row[0])) for row in rows)
-
-
-def _web_words(port: int, workers: int) -> list[str]:
-    return [
-        "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers),
-        "--blocking-threads", "16", "--workers-kill-timeout", "4", "--log-level", "error", "--no-ws",
-        "console.wsgi:application",
-    ]  # fmt: skip
 
 
 @contextlib.contextmanager
