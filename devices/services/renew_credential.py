@@ -65,7 +65,7 @@ def renew_credential(
         certificate = issue_for(row, csr, actor=actor, now=now)
         given = _settle(row, presented, certificate, actor=actor, now=now)
     if given is None:
-        raise DeviceRefused("The device was thrown out while it renewed.")
+        raise DeviceRefused("The device was thrown out, or the certificate it showed revoked, while it renewed.")
     return enrolment_of(DeviceId(row.id), given)
 
 
@@ -111,13 +111,19 @@ def _given_before(
     return next(fitting, None)
 
 
+def _is_good_still(presented: IssuedCertificate) -> bool:
+    """Whether it was neither revoked nor held while the next was signed."""
+    found = pki.certificates_by_id(ids=[presented.id])
+    return found[presented.id].state is CertificateState.ISSUED
+
+
 def _settle(
     device: Device, presented: IssuedCertificate, certificate: IssuedCertificate, *, actor: Actor, now: datetime
 ) -> IssuedCertificate | None:
     """What the device has now: what was signed, or what the same call got at the same time; None if it is out."""
     with transaction.atomic():
         locked = Device.objects.select_for_update().get(id=device.id)
-        if locked.state not in _MAY_RENEW:
+        if locked.state not in _MAY_RENEW or not _is_good_still(presented):
             revoke_stray(certificate, now=now)
             return None
         if given := _given_before(locked, presented, certificate.public_key_sha256, now=now):

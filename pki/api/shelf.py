@@ -20,6 +20,8 @@ from pki.core.pem import PemText
 from pki.core.values import CrlKind, Issuer
 
 FRESH_FOR = timedelta(seconds=0.3)
+YOUNG_FOR = timedelta(seconds=0.6)  # what is older is served without a look only if looking takes too long
+LONGEST_WAIT_SECONDS = 2.0
 BUNDLE = "crls.pem"
 _ISSUERS_ABOVE = "issuers-above"  # no document: whose CRLs are in the bundle
 _PEM_TYPE, _PEM = "application/x-pem-file", ".pem"
@@ -47,7 +49,8 @@ class Shelf:
     """One process's documents; thread-safe."""
 
     _shelved: dict[tuple[str, str], _Shelved] = field(default_factory=dict)
-    _reading: Lock = field(default_factory=Lock)
+    _reading: dict[tuple[str, str], Lock] = field(default_factory=dict)  # of what is shelved: asking for what there
+    _reading_anew: Lock = field(default_factory=Lock)  # is not, which anybody may, keeps nobody from what there is
 
     def find(self, slug: str, leaf: str, *, now: datetime) -> Document:
         """The document `leaf` of the issuer `slug`. Raises NotFound; a database error if nothing is known of it."""
@@ -75,16 +78,20 @@ class Shelf:
 
     def _look(self, slug: str, leaf: str, *, now: datetime) -> Document:
         shelved = self._shelved.get((slug, leaf))
-        if shelved and timedelta(0) <= now - shelved.read_at < FRESH_FOR:
+        age = now - shelved.read_at if shelved else YOUNG_FOR
+        if shelved and timedelta(0) <= age < FRESH_FOR:
             return shelved.document
         # One thread reads: several copies of a CRL at once would be several times its size.
-        if not self._reading.acquire(blocking=shelved is None or shelved.document.expires_at <= now):
-            return shelved.document  # type: ignore[union-attr]  # it waits where nothing is there
+        reading = self._reading.get((slug, leaf), self._reading_anew)
+        if not reading.acquire(timeout=_patience(shelved, age, now=now)):
+            return shelved.document  # type: ignore[union-attr]  # it waits as long as it takes where nothing is there
         try:
-            fresh = self._refresh(slug, leaf, self._shelved.get((slug, leaf)), now=now)
+            latest = self._shelved.get((slug, leaf))
+            if latest is None or latest is shelved:
+                latest = self._refresh(slug, leaf, shelved, now=now)
         finally:
-            self._reading.release()
-        return fresh.document
+            reading.release()
+        return latest.document
 
     def _refresh(self, slug: str, leaf: str, shelved: _Shelved | None, *, now: datetime) -> _Shelved:
         try:
@@ -93,8 +100,16 @@ class Shelf:
             if shelved is None or shelved.document.expires_at <= now:
                 raise
             fresh = replace(shelved, read_at=now)
+        self._reading.setdefault((slug, leaf), Lock())
         self._shelved[slug, leaf] = fresh
         return fresh
+
+
+def _patience(shelved: _Shelved | None, age: timedelta, *, now: datetime) -> float:
+    """For how many seconds to wait while another thread reads; -1 is for ever, 0 not at all."""
+    if shelved is None or shelved.document.expires_at <= now:
+        return -1
+    return 0 if timedelta(0) <= age < YOUNG_FOR else LONGEST_WAIT_SECONDS
 
 
 def _read(slug: str, leaf: str, shelved: _Shelved | None, *, now: datetime) -> _Shelved:

@@ -231,3 +231,20 @@ def test_device_thrown_out_while_it_renews_has_no_good_certificate(
         renew(north, first)
     held = pki.certificates_of(holder=f"device:{first.device.id}")
     assert [each.state for each in held] == [CertificateState.REVOKED] * 2
+
+
+def test_certificate_revoked_while_it_renews_gets_no_successor(north: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module(renew_credential.__module__)
+    first, genuine = north.enroll(), module.issue_for
+
+    def issue_while_it_is_revoked(device: Device, csr: str, **kwargs: Any) -> object:
+        pki_services.revoke_certificate(
+            certificate=first.certificate.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=north.now
+        )
+        return genuine(device, csr, **kwargs)
+
+    monkeypatch.setattr(module, "issue_for", issue_while_it_is_revoked)
+    with pytest.raises(DeviceRefused):
+        renew(north, first)
+    held = pki.certificates_of(holder=f"device:{first.device.id}")
+    assert [each.state for each in held] == [CertificateState.REVOKED] * 2

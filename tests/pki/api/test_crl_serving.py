@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -14,6 +15,7 @@ from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kernel.core.errors import NotFound
 from pki import queries, services
 from pki.api import shelf, wsgi
 from pki.api.shelf import Shelf
@@ -154,11 +156,60 @@ def test_while_one_thread_reads_a_new_crl_the_others_serve_the_old_one(
 
     _shelved = right("north-ca", "crl", None, now=now)
     monkeypatch.setattr(shelf, "_read", slow)
-    later = now + timedelta(seconds=1)
+    later = now + timedelta(seconds=0.5)
     reader = threading.Thread(target=lambda: kept.find("north-ca", "crl", now=later))
     reader.start()
     assert reading.wait(10)
     assert kept.find("north-ca", "crl", now=later) is old
+    reader.join(30)
+
+
+def test_who_asks_for_what_is_not_there_keeps_nobody_from_a_new_crl(
+    published: Issuer, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, right, asked, done = Shelf(), shelf._read, threading.Event(), threading.Event()
+    old = kept.find("north-ca", "crl", now=now)
+
+    def never(slug: str, leaf: str, shelved: Any, *, now: datetime) -> Any:
+        if slug == "nobody":
+            asked.set()
+            done.wait(30)
+            raise NotFound("There is no such issuer.")
+        return replace(right(slug, leaf, None, now=now), read_at=now)
+
+    monkeypatch.setattr(shelf, "_read", never)
+
+    def ask() -> None:
+        with pytest.raises(NotFound):
+            kept.find("nobody", "crl/1", now=now)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert asked.wait(10)
+    assert kept.find("north-ca", "crl", now=now + timedelta(seconds=0.4)) is not old
+    done.set()
+    asking.join(30)
+
+
+def test_a_copy_that_is_not_young_waits_for_the_thread_that_reads(
+    published: Issuer, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Shelf()
+    old, later = kept.find("north-ca", "crl", now=now), now + timedelta(seconds=5)
+    fresh = replace(shelf._read("north-ca", "crl", None, now=now), read_at=later)
+    reading = threading.Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        assert not reading.is_set(), "two read at once"
+        reading.set()
+        time.sleep(0.5)
+        return fresh
+
+    monkeypatch.setattr(shelf, "_read", slow)
+    reader = threading.Thread(target=lambda: kept.find("north-ca", "crl", now=later))
+    reader.start()
+    assert reading.wait(10)
+    assert kept.find("north-ca", "crl", now=later) is fresh.document is not old
     reader.join(30)
 
 
