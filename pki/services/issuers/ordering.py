@@ -47,22 +47,24 @@ def order_issuing_ca(
     profile = ca_profile(above, validity, path_length=path_length, now=now)
     key_id, key = keys.generate(key_algorithm, custody=custody)
     facts, names = facts_of(key.public_key()), Names(variables={"common_name": common_name})
-    draft = draft_for_key(above, profile=profile, facts=facts, names=names, holder=f"issuer:{slug}", now=now)
-    with kept_if_used(key_id), one_slug(slug):
-        own_key(facts.public_key_sha256, slug=slug)
-        waiting = IssuerRequest.objects.create(
-            id=new_id(),
-            domain_id=above.domain_id,
-            slug=slug,
-            name=common_name,
-            key_id=key_id,
-            csr=build_ca_request(ca_name(common_name), key, path_length=path_length),
-            crl_shards=crl_shards,
-            replaces_id=replaces,
-            created_at=now,
-        )
-        purpose = f"the certificate of the CA {slug}"
-        row = order_certificate(above, draft, purpose=purpose, becomes=waiting, actor=actor, now=now)
+    with kept_if_used(key_id):
+        draft = draft_for_key(above, profile=profile, facts=facts, names=names, holder=f"issuer:{slug}", now=now)
+        csr = build_ca_request(ca_name(common_name), key, path_length=path_length)
+        with one_slug(slug):
+            own_key(facts.public_key_sha256, slug=slug)
+            waiting = IssuerRequest.objects.create(
+                id=new_id(),
+                domain_id=above.domain_id,
+                slug=slug,
+                name=common_name,
+                key_id=key_id,
+                csr=csr,
+                crl_shards=crl_shards,
+                replaces_id=replaces,
+                created_at=now,
+            )
+            purpose = f"the certificate of the CA {slug}"
+            row = order_certificate(above, draft, purpose=purpose, becomes=waiting, actor=actor, now=now)
     return signing_request_value(row)
 
 

@@ -70,21 +70,22 @@ def request_issuer(
     check_replaces(replaces, domain=domain)
     name = ca_name(common_name, organization=organization, organizational_unit=organizational_unit)
     key_id, key = keys.generate(key_algorithm, custody=custody)
-    csr = build_ca_request(name, key, path_length=path_length)
-    with kept_if_used(key_id), one_slug(slug):
-        own_key(spki_sha256(key.public_key()), slug=slug)
-        row = IssuerRequest.objects.create(
-            id=new_id(),
-            domain_id=domain,
-            slug=slug,
-            name=common_name,
-            key_id=key_id,
-            csr=csr,
-            crl_shards=crl_shards,
-            replaces_id=replaces,
-            created_at=now,
-        )
-        _record(row, "pki.issuer_request.created", actor=actor, now=now)
+    with kept_if_used(key_id):
+        csr = build_ca_request(name, key, path_length=path_length)
+        with one_slug(slug):
+            own_key(spki_sha256(key.public_key()), slug=slug)
+            row = IssuerRequest.objects.create(
+                id=new_id(),
+                domain_id=domain,
+                slug=slug,
+                name=common_name,
+                key_id=key_id,
+                csr=csr,
+                crl_shards=crl_shards,
+                replaces_id=replaces,
+                created_at=now,
+            )
+            _record(row, "pki.issuer_request.created", actor=actor, now=now)
     return issuer_request_value(IssuerRequest.objects.select_related("key", "replaces").get(id=row.id))
 
 

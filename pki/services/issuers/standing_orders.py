@@ -13,19 +13,21 @@ from kernel.core.actor import SYSTEM
 from kernel.core.ids import DomainId
 from pki.core.certificates import Names
 from pki.core.crl import BACKDATED, CrlFacts, build_crl
-from pki.core.csr import facts_of
+from pki.core.csr import CsrFacts, facts_of
 from pki.core.issuer_values import SigningKind
 from pki.core.issuer_values import SigningRequest as SigningRequestValue
 from pki.core.key_ids import key_id_of
-from pki.core.values import CrlKind, Custody, IssuerId, KeyAlgorithm
+from pki.core.values import CrlKind, Custody, IssuerId, KeyAlgorithm, KeyId
 from pki.models import Certificate, Crl, Issuer, OcspSigner, SigningRequest
 from pki.queries.issuer_requests import signing_request_value
 from pki.queries.profiles import find_profile
 from pki.services.custody import check_in_time
 from pki.services.custody import custody as keys
+from pki.services.fresh_keys import kept_if_used
 from pki.services.issue_certificate import throw_away_key
 from pki.services.issuers.certifying import draft_for_key
 from pki.services.issuers.orders import offline, order_certificate, store_order
+from pki.services.ocsp_signers import remove_ended_signers
 
 CRL_VALID_FOR = timedelta(days=180)
 CRL_DUE_AFTER = timedelta(days=90)
@@ -35,9 +37,10 @@ OCSP_SIGNER_VALID_FOR = timedelta(days=365)
 def order_ocsp_signer(*, issuer: IssuerId, now: datetime) -> SigningRequestValue | None:
     """What the offline issuer has to sign so that its OCSP answers go on; None if that is far off, or ordered already.
 
-    Not to be called in a transaction.
+    Those that have ended are removed, with their keys. Not to be called in a transaction.
     """
     row = offline(Issuer.objects.select_related("parent").get(id=issuer))
+    remove_ended_signers(issuer=issuer, now=now)
     newest = OcspSigner.objects.filter(issuer=row).select_related("certificate").order_by("-pk").first()
     if newest and newest.certificate.state == "issued":
         life = newest.certificate.not_after - newest.certificate.not_before
@@ -46,20 +49,24 @@ def order_ocsp_signer(*, issuer: IssuerId, now: datetime) -> SigningRequestValue
     if SigningRequest.objects.filter(issuer=row, key__isnull=False, closed_at=None).exists():
         return None
     key_id, key = keys.generate(_signer_algorithm(row), custody=Custody.ENCRYPTED)
+    with kept_if_used(key_id):
+        made = _order_signer(row, facts_of(key.public_key()), key_id, now=now)
+    return signing_request_value(made)
+
+
+def _order_signer(issuer: Issuer, facts: CsrFacts, key: KeyId, *, now: datetime) -> SigningRequest:
+    profile = find_profile(domain=DomainId(issuer.domain_id), name="ocsp-signer")
     draft = draft_for_key(
-        row,
-        profile=replace(
-            find_profile(domain=DomainId(row.domain_id), name="ocsp-signer"), validity=OCSP_SIGNER_VALID_FOR
-        ),
-        facts=facts_of(key.public_key()),
-        names=Names(variables={"common_name": f"{row.name[:50]} OCSP"}),
-        holder=f"ocsp:{row.slug}",
+        issuer,
+        profile=replace(profile, validity=OCSP_SIGNER_VALID_FOR),
+        facts=facts,
+        names=Names(variables={"common_name": f"{issuer.name[:50]} OCSP"}),
+        holder=f"ocsp:{issuer.slug}",
         now=now,
     )
+    purpose = "the certificate of its OCSP signer"
     with transaction.atomic():
-        purpose = "the certificate of its OCSP signer"
-        made = order_certificate(row, draft, purpose=purpose, key=key_id, actor=SYSTEM, now=now)
-    return signing_request_value(made)
+        return order_certificate(issuer, draft, purpose=purpose, key=key, actor=SYSTEM, now=now)
 
 
 def order_crl(*, issuer: IssuerId, now: datetime, force: bool = False) -> SigningRequestValue | None:

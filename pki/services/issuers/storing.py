@@ -23,7 +23,7 @@ from pki.core.csr import spki_sha256
 from pki.core.key_kinds import kind_of
 from pki.core.values import IssuerKind, IssuerState, KeyId, serial_hex
 from pki.models import Issuer, IssuerRequest, PublicKeyHolder
-from pki.services.custody import custody as keys
+from pki.services.fresh_keys import kept_if_used as kept_if_used  # noqa: PLC0414 - a step of storing, too
 from pki.services.issue_certificate import KeyInUse
 
 MAX_SHARDS = 1024
@@ -105,16 +105,6 @@ def one_slug(slug: str) -> Iterator[None]:
             yield
     except IntegrityError as error:
         raise _taken(slug) from error
-
-
-@contextmanager
-def kept_if_used(key: KeyId) -> Iterator[None]:
-    """Destroys a fresh key if what it was made for does not come about. Not to be entered in a transaction."""
-    try:
-        yield
-    except Exception:
-        keys.destroy(key)
-        raise
 
 
 def store_issuer(new: NewIssuer, *, actor: Actor, now: datetime, action: str = "pki.issuer.created") -> Issuer:
