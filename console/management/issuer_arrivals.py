@@ -8,10 +8,13 @@ from typing import Any
 from console.management.issuer_telling import Told, about, about_order, add_verb, read_file, read_passphrase
 from devices.queries import get_domain
 from kernel.core.clock import utc_now
+from kernel.core.errors import Invalid
 from pki import queries, services
 from pki.core.issuer_values import IssuerRequest
 from pki.core.values import Custody, IssuerKind, KeyAlgorithm
 from pki.management.operator import shell_operator
+
+_OF_A_KEY_HERE = ("key", "pkcs12", "passphrase_file", "ask_passphrase", "custody", "shards")
 
 
 def add_verbs(verbs: Any) -> None:
@@ -45,8 +48,8 @@ def add_verbs(verbs: Any) -> None:
     for verb in (taken, request):
         verb.add_argument("--replaces", default="", metavar="SLUG", help="the issuer that it succeeds in a rollover")
     for verb in (create, taken, request):
-        verb.add_argument("--custody", choices=[*Custody], default=Custody.ENCRYPTED.value)
-        verb.add_argument("--shards", type=int, default=0, help="CRL shards (0: one CRL for all)")
+        verb.add_argument("--custody", choices=[*Custody], help=f"where its key is kept ({Custody.ENCRYPTED.value})")
+        verb.add_argument("--shards", type=int, help="CRL shards (0: one CRL for all)")
     for verb in (create, taken, trust, request):
         verb.add_argument("--domain", default="default", help="slug of the domain (default)")
 
@@ -78,10 +81,12 @@ def take_over(options: dict[str, Any]) -> Told:
         "certificate": read_file(options["certificate"]),
         "chain": read_file(options["chain"]),
         "crl": read_file(options["crl"]),
+        "replaces": _replaced(options),
         **_who(),
     }
     if options["offline"]:
-        return about(services.import_offline_issuer(**wanted, replaces=_replaced(options)), "is imported")
+        _check_keyless(options)
+        return about(services.import_offline_issuer(**wanted), "is imported")
     issuer = services.import_issuer(
         **wanted,
         **_kept(options),
@@ -129,8 +134,15 @@ def cancel(options: dict[str, Any]) -> Told:
     return Told(document={"cancelled": options["slug"]}, text=f"The request {options['slug']} is given up.")
 
 
+def _check_keyless(options: dict[str, Any]) -> None:
+    """Raises Invalid if an offline issuer is told what only one whose key is here can be."""
+    given = [f"--{name.replace('_', '-')}" for name in _OF_A_KEY_HERE if options[name]]
+    if given:
+        raise Invalid(f"The key of an --offline issuer stays elsewhere: leave out {' and '.join(given)}.")
+
+
 def _kept(options: dict[str, Any]) -> dict[str, Any]:
-    return {"custody": Custody(options["custody"]), "crl_shards": options["shards"]}
+    return {"custody": Custody(options["custody"] or Custody.ENCRYPTED), "crl_shards": options["shards"] or 0}
 
 
 def _who() -> dict[str, Any]:

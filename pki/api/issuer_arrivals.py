@@ -31,6 +31,8 @@ from pki.api.issuers import issuer_seen
 from pki.core.issuer_values import IssuerRequest
 from pki.core.values import Custody, Issuer, KeyAlgorithm
 
+_OF_A_KEY_HERE = ("key", "pkcs12", "passphrase", "crl_shards")
+
 
 class IssuerImportView(APIView):
     """Taking a CA over."""
@@ -55,9 +57,10 @@ def _imported(request: Request, body: dict[str, Any]) -> Issuer:
         "actor": caller.actor,
         "now": utc_now(),
     }
+    if "replaces" in body:
+        wanted["replaces"] = queries.find_issuer(slug=body["replaces"], domains=[wanted["domain"]]).id
     if body["offline"]:
-        if "replaces" in body:
-            wanted["replaces"] = queries.find_issuer(slug=body["replaces"], domains=[wanted["domain"]]).id
+        _check_keyless(body)
         return services.import_offline_issuer(**wanted)
     return services.import_issuer(
         **wanted,
@@ -67,6 +70,16 @@ def _imported(request: Request, body: dict[str, Any]) -> Issuer:
         custody=Custody(body["custody"]),
         crl_shards=body["crl_shards"],
     )
+
+
+def _check_keyless(body: dict[str, Any]) -> None:
+    """Raises Invalid if an offline issuer is told what only one whose key is here can be."""
+    given = [name for name in _OF_A_KEY_HERE if body[name]]
+    given += ["custody"] if body["custody"] != Custody.ENCRYPTED else []
+    detail = "The key of an offline issuer stays elsewhere: leave this out."
+    faults = tuple(FieldError(pointer=f"/{name}", code="issuer-offline", detail=detail) for name in given)
+    if faults:
+        raise Invalid(f"The key of an offline issuer stays elsewhere: leave out {' and '.join(given)}.", errors=faults)
 
 
 class IssuerTrustView(APIView):

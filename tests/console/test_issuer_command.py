@@ -81,6 +81,27 @@ def test_ca_is_imported_from_files_with_a_passphrase(tmp_path: Path) -> None:
     assert issuer("trust", "maker", other.certificate, "--domain", "north")["kind"] == "trusted"
 
 
+def test_imported_ca_takes_the_place_of_the_one_that_it_replaces(tmp_path: Path) -> None:
+    issuer("create", "old", "--name", "Old Root", "--domain", "north")
+    outside = outside_root(tmp_path, "New Root")
+    takes_over = ("--domain", "north", "--replaces", "old")
+    issuer("import", "new", "--certificate", outside.certificate, "--key", outside.key, *takes_over)
+    old = issuer("show", "old")
+    assert (old["state"], old["successor"]) == ("superseded", "new")
+    other = outside_root(tmp_path, "Late Root")
+    with pytest.raises(CommandError, match="no active issuer"):
+        issuer("import", "late", "--certificate", other.certificate, "--key", other.key, *takes_over)
+    assert [each["slug"] for each in issuer("list")] == ["old", "new"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--custody", "file"), ("--shards", "4"), ("--key", "x")])
+def test_offline_ca_is_told_nothing_about_a_key_here(tmp_path: Path, option: str, value: str) -> None:
+    outside = outside_root(tmp_path, "Vault")
+    with pytest.raises(CommandError, match=rf"stays elsewhere: leave out {option}\."):
+        issuer("import", "vault", "--offline", "--certificate", outside.certificate, "--domain", "north", option, value)
+    assert issuer("list") == []
+
+
 def test_request_is_signed_by_openssl_and_installed(tmp_path: Path) -> None:
     outside = outside_root(tmp_path, "Outside Root")
     csr = outside.folder / "plant.csr"

@@ -56,18 +56,20 @@ def import_issuer(
     crl: bytes = b"",
     custody: Custody = Custody.ENCRYPTED,
     crl_shards: int = 0,
+    replaces: IssuerId | None = None,
     actor: Actor,
     now: datetime,
 ) -> IssuerValue:
     """An online issuer of a CA made elsewhere, with what it revoked before. Not to be called in a transaction.
 
     Either `pkcs12`, or `certificate` and `key`, in PEM or DER; `chain` is the CAs above it in any order, `crl` its
-    last CRLs. Our next CRL lists what they list, under a higher number. Raises BadSlug, SlugTaken, UnreadableKey,
-    UnreadableCertificate, UnreadableCrl, WrongKey, NoKeyOfOurs, NotACa, NotInTime, BrokenChain, WeakKey, UnfitCrl,
-    IssuerKnown, IssuerGone, KeyInUse.
+    last CRLs. Our next CRL lists what they list, under a higher number. `replaces` is the issuer that it succeeds.
+    Raises BadSlug, SlugTaken, BadShards, NotActive, UnreadableKey, UnreadableCertificate, UnreadableCrl, WrongKey,
+    NoKeyOfOurs, NotACa, NotInTime, BrokenChain, WeakKey, UnfitCrl, IssuerKnown, IssuerGone, KeyInUse.
     """
     check_slug(slug)
     check_shards(crl_shards)
+    check_replaces(replaces, domain=domain)
     taken = _read(certificate, key, pkcs12, passphrase)
     _check_own(taken.certificate)
     if not is_same_key(taken.key.public_key(), taken.certificate.public_key()):
@@ -84,6 +86,7 @@ def import_issuer(
             parent=row_above(line, domain=domain, slug=slug, actor=actor, now=now),
             key=key_id,
             crl_shards=crl_shards,
+            replaces=replaces,
         )
         row = _store(new, earlier, actor=actor, now=now)
     begin_work(row, now=now)
@@ -104,8 +107,8 @@ def import_offline_issuer(
     """An issuer whose key stays elsewhere: what it has to sign goes there by files. Not to be called in a transaction.
 
     Its first CRL and OCSP signer are ordered at once. `replaces` is an offline issuer that it succeeds; if both are
-    roots, the certificates of each for the other are ordered too (RFC 9810 4.4). Raises NotActive, and what
-    `import_issuer` does but for what is about its key.
+    roots, the certificates of each for the other are ordered too (RFC 9810 4.4). Raises what `import_issuer` does
+    but for what is about its key.
     """
     check_slug(slug)
     check_replaces(replaces, domain=domain)

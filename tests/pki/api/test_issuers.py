@@ -115,6 +115,26 @@ def test_ca_is_imported_with_its_key_which_is_never_shown(tmp_path: Path) -> Non
     assert "open sesame" not in json.dumps(made)
 
 
+def test_imported_ca_takes_the_place_of_the_one_that_it_replaces(root: Issuer, tmp_path: Path) -> None:
+    outside = outside_root(tmp_path, "New Root")
+    pem, key = outside.certificate.read_text(), outside.key.read_text()
+    body = {"slug": "new", "certificate": pem, "key": key, "replaces": "nobody"}
+    assert codes(call("POST", "issuers/import/", ada, body)) == (404, "issuer-unknown")
+    done("POST", "issuers/import/", {**body, "replaces": "north-root"})
+    old = call("GET", "issuers/north-root/", bo).data
+    assert (old["state"], old["successor"]) == ("superseded", "new")
+
+
+@pytest.mark.parametrize("more", [{"custody": "file"}, {"crl_shards": 4}, {"key": "x"}, {"passphrase": "x"}])
+def test_offline_ca_is_told_nothing_about_a_key_here(tmp_path: Path, more: dict[str, Any]) -> None:
+    body = {"slug": "vault", "offline": True, "certificate": outside_root(tmp_path, "Vault").certificate.read_text()}
+    answer = call("POST", "issuers/import/", ada, {**body, **more})
+    assert answer.status_code == 400
+    [fault] = answer.data["errors"]
+    assert fault["pointer"] == f"/{next(iter(more))}"
+    assert queries.list_issuers() == []
+
+
 def test_manufacturer_is_believed(tmp_path: Path) -> None:
     pem = outside_root(tmp_path, "Maker").certificate.read_text()
     assert done("POST", "issuers/trust/", {"slug": "maker", "certificate": pem})["kind"] == "trusted"
