@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from kernel.core.errors import DomainError
 from pki.core.ca_files import read_key
-from pki.core.signing_file import describe, read_orders, sign_orders
+from pki.core.signing_file import Order, describe, read_orders, sign_orders
+from pki.core.signing_words import visible
 from pki.management.key_files import read_octets, read_passphrase
 
 
@@ -37,11 +39,9 @@ class Command(BaseCommand):
         """Shows, asks, signs."""
         try:
             file = read_orders(read_octets(options["file"]))
-            shown = [
-                f"{order.purpose}:\n" + "\n".join(f"    {line}" for line in describe(order)) for order in file.orders
-            ]
+            shown = [line for number, order in enumerate(file.orders, 1) for line in _lines(number, order)]
             if not options["json"]:
-                self.stdout.write(f"{file.issuer.subject.rfc4514_string()} is asked to sign:")
+                self.stdout.write(f"{visible(file.issuer.subject.rfc4514_string())} is asked to sign:")
                 self.stdout.write("\n".join(shown) or "nothing")
             if not file.orders:
                 raise CommandError("There is nothing to sign in this file.")
@@ -51,11 +51,19 @@ class Command(BaseCommand):
             key = read_key(octets, read_passphrase(options["passphrase_file"], key=octets))
             signed = sign_orders(file, key)
         except DomainError as error:
-            raise CommandError(error.detail) from error
+            raise CommandError(visible(error.detail)) from error
         out = options["out"] or (f"{options['file']}.signed" if options["file"] != "-" else "signed.json")
         _write(out, signed)
-        told = f"{len(file.orders)} signed. Take {out} back: `manage.py issuer signatures {file.slug} {out}`."
+        slug = visible(file.slug)
+        told = f"{len(file.orders)} signed. Take {out} back: `manage.py issuer signatures {slug} {out}`."
         self.stdout.write(json.dumps({"file": out, "signed": len(file.orders)}) if options["json"] else told)
+
+
+def _lines(number: int, order: Order) -> Iterator[str]:
+    """What the octets say, below what the asking host says of them."""
+    yield f"{number}. What follows is read from the octets to be signed."
+    yield f"    the asking host calls it (not verified): {visible(order.purpose)}"
+    yield from (f"    {line}" for line in describe(order))
 
 
 def _agreed(number: int) -> bool:
