@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import base64
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -15,11 +15,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kernel.core.errors import Invalid
+from pki.core.derivation_costs import iterations
 from pki.core.keys import SigningKey
 
 MAX_OCTETS = 262_144
 MAX_CERTIFICATES = 20
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+MAX_ITERATIONS = 10_000_000
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+_BEGIN_ENCRYPTED, _END_ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"-----END ENCRYPTED PRIVATE KEY-----"
 
 
 class UnreadableCertificate(Invalid):
@@ -32,6 +35,10 @@ class UnreadableKey(Invalid):
     """The octets are no private key, or the passphrase does not open it."""
 
     code = "key-unreadable"
+
+
+class ExpensiveKey(UnreadableKey):
+    """Opening the file would take minutes, or more."""
 
 
 class UnsupportedKey(Invalid):
@@ -58,9 +65,7 @@ def read_certificates(octets: bytes) -> list[x509.Certificate]:
         raise UnreadableCertificate(f"A chain has at most {MAX_OCTETS} octets: send the CAs of this one chain alone.")
     if not octets.strip():
         return []
-    blocks = _CERTIFICATE.findall(octets)
-    if len(blocks) > MAX_CERTIFICATES:
-        raise UnreadableCertificate(f"A chain has at most {MAX_CERTIFICATES} certificates: send this one chain alone.")
+    blocks = _pem_blocks(octets)
     try:
         found = [x509.load_pem_x509_certificate(block) for block in blocks] or [x509.load_der_x509_certificate(octets)]
         for certificate in found:
@@ -85,7 +90,9 @@ def read_key(octets: bytes, passphrase: str = "") -> SigningKey:
     Raises UnreadableKey, UnsupportedKey.
     """
     _check_size(octets)
+    octets = _without_pem(octets) if _BEGIN_ENCRYPTED in octets else octets
     load = load_pem_private_key if b"-----BEGIN" in octets else load_der_private_key
+    _check_iterations(iterations(octets), "openssl pkcs8 -topk8 -iter 600000")
     try:
         key = load(octets, password=passphrase.encode() or None)
     except TypeError as error:  # encrypted and no passphrase, or the other way about
@@ -100,6 +107,7 @@ def read_key(octets: bytes, passphrase: str = "") -> SigningKey:
 def read_pkcs12(octets: bytes, passphrase: str = "") -> CaFile:
     """What a PKCS#12 file holds. Raises UnreadableKey, UnsupportedKey."""
     _check_size(octets)
+    _check_iterations(iterations(octets, within_octets=True), "openssl pkcs12 -export -iter 600000")
     try:
         key, certificate, others = pkcs12.load_key_and_certificates(octets, passphrase.encode() or None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -134,6 +142,41 @@ class UnreadableCrl(Invalid):
 def der_of(certificate: x509.Certificate) -> bytes:
     """The DER of the certificate."""
     return certificate.public_bytes(Encoding.DER)
+
+
+def _pem_blocks(octets: bytes) -> list[bytes]:
+    """Each certificate between its lines, found in one pass. Raises UnreadableCertificate of too many."""
+    blocks: list[bytes] = []
+    place = 0
+    while (end := octets.find(_END, place)) >= 0:
+        begin, place = octets.find(_BEGIN, place, end), end + len(_END)
+        if begin < 0:
+            continue
+        if len(blocks) == MAX_CERTIFICATES:
+            raise UnreadableCertificate(
+                f"A chain has at most {MAX_CERTIFICATES} certificates: send this one chain alone."
+            )
+        blocks.append(octets[begin:place])
+    return blocks
+
+
+def _without_pem(octets: bytes) -> bytes:
+    """The DER of the encrypted PKCS#8, so that what is checked is what is opened. Raises UnreadableKey."""
+    body, end, _ = octets.partition(_BEGIN_ENCRYPTED)[2].partition(_END_ENCRYPTED)
+    try:
+        found = base64.b64decode(b"".join(body.split()), validate=True)
+    except ValueError as error:
+        raise UnreadableKey("The encrypted private key is no PEM: there is more than base64 in it.") from error
+    if not end:
+        raise UnreadableKey("The encrypted private key is cut off: its last line is missing.")
+    return found
+
+
+def _check_iterations(asked: int, command: str) -> None:
+    if asked > MAX_ITERATIONS:
+        raise ExpensiveKey(
+            f"The file asks for more than {MAX_ITERATIONS} iterations to be opened: re-encrypt it with `{command}`."
+        )
 
 
 def _signing(key: object) -> SigningKey:
