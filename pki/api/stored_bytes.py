@@ -132,8 +132,8 @@ def is_unchanged(environ: Environ, etag: str, modified_at: datetime) -> bool:
 
     A date counts only if it is the very one: after a clock was set back, what is newer is of an earlier time.
     """
-    if known := environ.get("HTTP_IF_NONE_MATCH"):
-        return known.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]
+    if environ.get("HTTP_IF_NONE_MATCH"):
+        return has_it(environ, etag)
     if not (date := environ.get("HTTP_IF_MODIFIED_SINCE")):
         return False
     try:
@@ -141,6 +141,12 @@ def is_unchanged(environ: Environ, etag: str, modified_at: datetime) -> bool:
     except ValueError:
         return False
     return since.tzinfo is not None and modified_at.replace(microsecond=0) == since
+
+
+def has_it(environ: Environ, etag: str) -> bool:
+    """Whether the peer says that it has what this entity tag is of."""
+    known: str = environ.get("HTTP_IF_NONE_MATCH", "")
+    return known.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]
 
 
 def _span(wanted: str, size: int) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from django.db import close_old_connections
 from kernel.core.clock import utc_now
 from kernel.core.errors import NotFound, Unavailable
 from pki.api.shelf import Shelf, is_leaf
-from pki.api.stored_bytes import Environ, Headers, Reply, etag_of, is_unchanged, serve
+from pki.api.stored_bytes import Environ, Headers, Reply, etag_of, has_it, serve
 from pki.core.ocsp_request import MAX_REQUEST_OCTETS
 from pki.services.answer_ocsp import Responder
 from pki.services.ocsp_answers import INTERNAL_ERROR, TRY_LATER, OcspAnswer
@@ -102,7 +102,7 @@ def _ocsp(slug: str, encoded: str, environ: Environ, *, now: datetime) -> Reply:
         return Reply(body=answer.der, headers=(content_type, ("Cache-Control", "no-store")))
     etag = etag_of(answer.der)
     caching = _caching(etag, answer.this_update, answer.next_update, now=now)
-    if method != "POST" and is_unchanged(environ, etag, answer.this_update):
+    if method != "POST" and has_it(environ, etag):  # by no date: good and revoked may be of one second
         return Reply(status="304 Not Modified", headers=caching)
     return Reply(body=answer.der, headers=(content_type, *caching))
 

@@ -11,8 +11,7 @@ from django.db.models import Q, QuerySet
 from kernel.core.ids import DomainId
 from pki.core.values import CertificateState, IssuedCertificate, IssuerId
 from pki.models import Certificate
-from pki.models import Issuer as IssuerRow
-from pki.queries.certificates import CERTIFICATES
+from pki.queries.certificates import CERTIFICATES, with_serial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +73,4 @@ def _narrowed(rows: QuerySet[Certificate], domain: DomainId, narrowed: Certifica
         "not_after__lt": narrowed.ends_before,
     }
     rows = rows.filter(domain_id=domain, **{name: value for name, value in exact.items() if value})
-    return _by_serial(rows, domain, narrowed) if narrowed.serial else rows
-
-
-def _by_serial(rows: QuerySet[Certificate], domain: DomainId, narrowed: CertificateFilter) -> QuerySet[Certificate]:
-    """A beginning as a span per issuer: serial numbers are hex, and `g` is behind each of them in every collation."""
-    known = IssuerRow.objects.filter(domain_id=domain).values_list("id", flat=True)
-    issuers = [narrowed.issuer] if narrowed.issuer else list(known)
-    return rows.filter(issuer_id__in=issuers, serial__gte=narrowed.serial, serial__lt=narrowed.serial + "g")
+    return with_serial(rows, narrowed.serial, domains=[domain]) if narrowed.serial else rows

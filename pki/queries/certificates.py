@@ -11,6 +11,7 @@ from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
 from pki.core.values import CertificateId, IssuedCertificate, IssuerId, SerialNumber, serial_hex
 from pki.models import Certificate, PublicKeyHolder
+from pki.models import Issuer as IssuerRow
 
 
 class UnknownCertificate(NotFound):
@@ -98,4 +99,13 @@ def _narrowed(
     rows: QuerySet[Certificate], domains: Collection[DomainId], exact: dict[str, str], serial: str
 ) -> QuerySet[Certificate]:
     rows = rows.filter(domain_id__in=domains, **{name: value for name, value in exact.items() if value})
-    return rows.filter(serial__startswith=serial.lower()) if serial else rows
+    return with_serial(rows, serial.lower(), domains=domains) if serial else rows
+
+
+def with_serial(rows: QuerySet[Certificate], beginning: str, *, domains: Collection[DomainId]) -> QuerySet[Certificate]:
+    """Those whose serial number begins so, as a span of the index that each issuer of the domains has.
+
+    Serial numbers are lower-case hex, and `g` is behind each of them in every collation.
+    """
+    issuers = [*IssuerRow.objects.filter(domain_id__in=domains).values_list("id", flat=True)]
+    return rows.filter(issuer_id__in=issuers, serial__gte=beginning, serial__lt=beginning + "g")

@@ -162,7 +162,7 @@ class Responder:
         if known is None:
             return self._learn(slug, None, now=now)
         age = now - known.read_at
-        if timedelta(0) <= age < FRESH_FOR or now < self._read_again_at.get(slug, now):
+        if timedelta(0) <= age < FRESH_FOR or self._has_to_wait(slug, now=now):
             return known
         reading = self._reading.setdefault(slug, Lock())
         is_young = timedelta(0) <= age < YOUNG_FOR
@@ -173,9 +173,14 @@ class Responder:
         finally:
             reading.release()
 
+    def _has_to_wait(self, slug: str, *, now: datetime) -> bool:
+        """Whether the database was away a moment ago; after a clock was set back nothing has to wait."""
+        again_at = self._read_again_at.get(slug, now)
+        return now < again_at <= now + FRESH_FOR
+
     def _look_again(self, slug: str, known: Knowledge, *, now: datetime) -> Knowledge | None:
         latest = self._known.get(slug, known)
-        if latest is not known or now < self._read_again_at.get(slug, now):
+        if latest is not known or self._has_to_wait(slug, now=now):
             return latest  # another thread read it, or could not, while this one waited
         try:
             return self._learn(slug, known, now=now)

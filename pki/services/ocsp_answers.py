@@ -48,7 +48,9 @@ INTERNAL_ERROR = OcspAnswer(der=build_error(ErrorStatus.INTERNAL_ERROR))
 def prepared_answer(known: Knowledge, octets: bytes, *, now: datetime) -> OcspAnswer | None:
     """The answer whose signature stands in the edition, unless something else was asked or became true since."""
     prepared, index = known.prepared, known.index
-    if prepared is None or now >= prepared.next_update - PREPARED_UNTIL or index.overflowed or index.edition is None:
+    if prepared is None or index.overflowed or index.edition is None:
+        return None
+    if not prepared.this_update <= now < prepared.next_update - PREPARED_UNTIL:  # a clock may have been set back
         return None
     serial = known.question.serial_in(octets)
     if not serial or int.from_bytes(serial, "big") in index.changes:

@@ -86,6 +86,7 @@ def learn(slug: str, known: Knowledge | None, *, now: datetime, with_edition: bo
             index = known.index.keep_up(now=now)
             if index is known.index:
                 return replace(known, read_at=now)
+            known = replace(known, index=index)
     issuer = Issuer.objects.select_related("parent").filter(slug=slug).first()
     return _learn_anew(issuer, known, now=now, with_edition=with_edition) if issuer else None
 

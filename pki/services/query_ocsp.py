@@ -8,7 +8,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.x509 import ocsp
 
-from kernel.core.errors import Unavailable
+from kernel.core.errors import Conflict, Unavailable
 from pki.core.ocsp_request import build_request
 from pki.core.values import SerialNumber
 from pki.queries import UnknownIssuer, find_issuer
@@ -19,6 +19,12 @@ class NoOcspAnswer(Unavailable):
     """The responder could not answer."""
 
     code = "ocsp-no-answer"
+
+
+class NobodyAnswers(Conflict):
+    """No responder of ours answers for the issuer, now or later: it is retired, or its key is elsewhere."""
+
+    code = "ocsp-nobody-answers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +42,7 @@ class OcspReport:
 def query_ocsp(*, issuer: str, serial: SerialNumber, now: datetime) -> OcspReport:
     """What a fresh responder says of the certificate of the issuer with that slug.
 
-    Raises UnknownIssuer, NoOcspAnswer.
+    Raises UnknownIssuer, NobodyAnswers, NoOcspAnswer.
     """
     found = find_issuer(slug=issuer)
     request = build_request(issuer=x509.load_der_x509_certificate(found.certificate_der), serial=serial)
@@ -44,6 +50,8 @@ def query_ocsp(*, issuer: str, serial: SerialNumber, now: datetime) -> OcspRepor
     if answer is None:
         raise UnknownIssuer(f"There is no issuer {issuer}.")
     response = ocsp.load_der_ocsp_response(answer.der)
+    if response.response_status is ocsp.OCSPResponseStatus.UNAUTHORIZED:
+        raise NobodyAnswers(f"Nobody answers for {issuer}: it is retired, or waits for its OCSP signer.")
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise NoOcspAnswer(f"The responder says {response.response_status.name}: see `manage.py doctor`.")
     return OcspReport(

@@ -198,6 +198,14 @@ def test_a_prepared_answer_is_not_served_to_its_end(
         assert response.this_update_utc == (later - timedelta(minutes=age)).replace(microsecond=0)
 
 
+def test_after_a_clock_was_set_back_no_answer_is_of_the_future(ca: Issuer, serials: Serials, now: datetime) -> None:
+    services.prepare_ocsp_answers(issuer=ca.id, now=now)
+    responder = Responder()
+    assert ask(responder, ca, serials["good-1"], now).this_update_utc == now.replace(microsecond=0)
+    earlier = now - timedelta(minutes=4)  # the signer was valid then, since its certificate is backdated
+    assert ask(responder, ca, serials["good-1"], earlier).this_update_utc == earlier.replace(microsecond=0)
+
+
 def test_a_certificate_that_ends_is_good_no_more_without_an_archive_cutoff(
     ca: Issuer, serials: Serials, now: datetime
 ) -> None:

@@ -15,6 +15,7 @@ from kernel.services import Defer, Wake
 from pki import queries, services, tasks
 from pki.core.values import Issuer, ReasonCode
 from pki.models import Certificate, Crl, OcspSigner
+from pki.models import Issuer as IssuerRow
 from pki.services.query_ocsp import NoOcspAnswer
 from tests.cast import ADA
 from tests.pki.conftest import IssueDevice
@@ -101,6 +102,17 @@ def test_ocsp_that_can_not_sign_confirms_nothing(issue_device: IssueDevice, cloc
         confirm(entry)
 
 
+def test_an_issuer_for_which_nobody_answers_keeps_no_revocation_pending(
+    issue_device: IssueDevice, ca: Issuer, clock: list[datetime]
+) -> None:
+    device = issue_device("x")
+    services.revoke_certificate(certificate=device.id, reason=ReasonCode.SUPERSEDED, actor=ADA, now=clock[0])
+    entry = last_entry()
+    OcspSigner.objects.all().delete()
+    IssuerRow.objects.filter(id=ca.id).update(kind="offline", key=None)
+    assert confirm(entry) == "OCSP says revoked for 0 certificates; nobody answers for north-ca"
+
+
 def test_the_clockwork_builds_a_crl_each_hour_and_no_more(ca: Issuer, root: Issuer, clock: list[datetime]) -> None:
     for minutes, expected in ((1, [1]), (59, [1]), (61, [1, 2]), (62, [1, 2]), (122, [1, 2, 3])):
         clock[0] = ca.not_before + timedelta(minutes=5 + minutes, seconds=1)
@@ -119,7 +131,7 @@ def test_the_clockwork_replaces_a_signer_with_a_third_of_its_life_left(ca: Issue
         assert end - clock[0] > timedelta(days=4)
         ends.append(end)
     assert len(set(ends)) == 4
-    assert OcspSigner.objects.filter(issuer_id=ca.id).count() == 4
+    assert OcspSigner.objects.filter(issuer_id=ca.id).count() == 2  # those that have ended are gone with their keys
 
 
 def test_a_revoked_signer_is_replaced_at_once_and_not_used(
