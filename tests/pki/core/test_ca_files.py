@@ -17,7 +17,7 @@ from pki.core.ca_files import (
     read_key,
     read_pkcs12,
 )
-from pki.core.der import octet_string, read_only
+from pki.core.der import integer, octet_string, read_only, sequence, tlv
 from pki.core.derivation_costs import iterations
 from tests.pki.conftest import openssl
 
@@ -47,9 +47,7 @@ def pkcs12(folder: Path, *words: str) -> bytes:
 
 def raised(octets: bytes, *, asked: int) -> bytes:
     """The file with 2^31-1 iterations where it has `asked`: such a one takes minutes to make."""
-    assert octets.count(asked.to_bytes(3, "big")) >= 1
-    old, new = b"\x02\x03" + asked.to_bytes(3, "big"), b"\x02\x04" + MANY.to_bytes(4, "big")
-    return _longer(octets, old, new)
+    return _longer(octets, integer(asked), integer(MANY))
 
 
 def _longer(octets: bytes, old: bytes, new: bytes) -> bytes:
@@ -59,15 +57,7 @@ def _longer(octets: bytes, old: bytes, new: bytes) -> bytes:
         return new
     if old not in element.body or not (element.tag & 0x20 or element.tag == 4):
         return element.encoded
-    inner, rest = b"", element.body
-    for child in read_only(octets_as_sequence(rest)).children():
-        inner += _longer(child.encoded, old, new)
-    size = len(inner)
-    return bytes((element.tag, 0x84)) + size.to_bytes(4, "big") + inner
-
-
-def octets_as_sequence(octets: bytes) -> bytes:
-    return b"\x30" + octet_string(octets)[1:]
+    return tlv(element.tag, *(_longer(child.encoded, old, new) for child in element.children()))
 
 
 def test_begin_marks_without_end_are_read_in_one_pass() -> None:
@@ -138,8 +128,8 @@ def mac_raised(octets: bytes) -> bytes:
     """The file with 2^31-1 iterations of its MAC, which end it."""
     assert octets.endswith(b"\x02\x02\x03\xe8")
     version, safe, mac = read_only(octets).children()
-    longer = mac.body[:-4] + b"\x02\x04" + MANY.to_bytes(4, "big")
-    return octets_as_sequence(version.encoded + safe.encoded + octets_as_sequence(longer))
+    longer = mac.body[:-4] + integer(MANY)
+    return sequence(version.encoded + safe.encoded + sequence(longer))
 
 
 def test_indefinite_lengths_and_pieces_hide_no_iterations() -> None:
