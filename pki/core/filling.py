@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import quote
 
 from cryptography import x509
@@ -85,7 +83,7 @@ def _own_name(profile: Profile, part: NamePart, variables: Mapping[str, str]) ->
 def _chosen_names(profile: Profile, names: Names) -> Iterator[x509.GeneralName]:
     given = AskedNames(dns=names.dns, ip=names.ip, email=names.email, uri=names.uri)
     taken = {asked.kind: asked for asked in profile.requestable}
-    if given == _NOTHING:
+    if is_requests_own := given == _NOTHING:
         given = names.asked or _NOTHING
     elif unwanted := [kind for kind in _KINDS if given.of(kind) and kind not in taken]:
         raise BadName(f"The profile {profile.name} takes no {_KINDS[unwanted[0]]}: leave it out.")
@@ -94,12 +92,18 @@ def _chosen_names(profile: Profile, names: Names) -> Iterator[x509.GeneralName]:
             if text.lower().startswith(RESERVED):
                 raise BadName(f"A name that begins with {RESERVED} is given by the profile, and never asked for.")
             name = MAKERS[kind](text)
+            if asked.patterns and is_requests_own and text.startswith("*."):
+                raise BadName(_NO_WILDCARD.format(text[:80]))
             if asked.patterns and not any(_fits(asked, each, name, profile, names) for each in asked.patterns):
                 raise BadName(f"The profile {profile.name} does not allow the {_KINDS[kind]} {text[:80]!r}.")
             yield name
 
 
 _NOTHING = AskedNames()
+_NO_WILDCARD = (
+    "A request does not choose {!r}, which names every host there, by a pattern: leave it out, or let an operator name "
+    "it in dns_names."
+)
 
 
 def _fits(asked: Requestable, pattern: str, name: x509.GeneralName, profile: Profile, names: Names) -> bool:
@@ -108,10 +112,26 @@ def _fits(asked: Requestable, pattern: str, name: x509.GeneralName, profile: Pro
             return name.value in ipaddress.ip_network(fill(pattern, names.variables, profile=profile.name))
         except (ValueError, TypeError):
             return False
-    pieces = (fill(piece, names.variables, profile=profile.name) for piece in pattern.split("*"))
-    return _pattern(tuple(pieces)).fullmatch(name.value) is not None
+    pieces = [fill(piece, names.variables, profile=profile.name) for piece in pattern.split("*")]
+    return _stand_in_order([*map(_folded, pieces)], _folded(name.value))
 
 
-@lru_cache(maxsize=1024)
-def _pattern(pieces: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, pieces)), re.IGNORECASE)
+def _folded(text: str) -> str:
+    """ASCII in lower case; all else as it is: U+212A in lower case would be the letter k."""
+    return text.lower() if text.isascii() else text
+
+
+def _stand_in_order(pieces: Sequence[str], text: str) -> bool:
+    """Whether the text is the pieces with anything between them: no expression, which could take for ever."""
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return text == first
+    at, end = len(first), len(text) - len(last)
+    if at > end or not (text.startswith(first) and text.endswith(last)):
+        return False
+    for piece in pieces[1:-1]:
+        found = text.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True

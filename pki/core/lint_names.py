@@ -74,7 +74,7 @@ def _name_findings(name: x509.GeneralName) -> Iterator[LintFinding]:
     except BadName as fault:
         yield error("san-syntax", "RFC 5280 4.2.1.6", f"an alternative name is none: {fault.detail.rstrip('.')}")
         return
-    if kind is NameKind.URI and urlsplit(name.value).scheme in {"http", "https"} and not urlsplit(name.value).hostname:
+    if kind is NameKind.URI and name.value.lower().startswith(("http:", "https:")) and not _host_of(name.value):
         yield error("san-uri-host", "RFC 5280 4.2.1.6", f"the URI {name.value!r} names no host")
 
 
@@ -102,9 +102,14 @@ def _is_allowed(name: x509.GeneralName, constraints: x509.NameConstraints) -> bo
         return True
     excluded = [base for base in constraints.excluded_subtrees or () if type(base) is type(name)]
     permitted = [base for base in constraints.permitted_subtrees or () if type(base) is type(name)]
-    if any(within(name.value, base.value) for base in excluded):
+    if any(within(name.value, base.value) or _is_wildcard_over(name, base) for base in excluded):
         return False
     return not permitted or any(within(name.value, base.value) for base in permitted)
+
+
+def _is_wildcard_over(name: x509.GeneralName, base: x509.GeneralName) -> bool:
+    """Whether the name is good for the base too: its asterisk stands for one label (RFC 9525 6.3)."""
+    return isinstance(name, x509.DNSName) and name.value.lower() == "*." + base.value.lower().partition(".")[2]
 
 
 def _host_within(host: str, base: str) -> bool:
@@ -119,8 +124,16 @@ def _mailbox_within(mailbox: str, base: str) -> bool:
 
 
 def _uri_within(uri: str, base: str) -> bool:
-    host = urlsplit(uri).hostname
-    return bool(host) and _named_host_within(host or "", base)
+    host = _host_of(uri)
+    return bool(host) and _named_host_within(host, base)
+
+
+def _host_of(uri: str) -> str:
+    """The host that a URI names; nothing if it names none, or can not be read."""
+    try:
+        return urlsplit(uri).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _named_host_within(host: str, base: str) -> bool:

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.x509 import ObjectIdentifier
@@ -22,6 +23,7 @@ _HOST = rf"{_LABEL}(?:\.{_LABEL})*"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:\*\.)?{_HOST}", re.IGNORECASE)
 _EMAIL = re.compile(rf"(?=.{{3,254}}\Z)[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,64}}@{_HOST}", re.IGNORECASE)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
+_LONGEST_URI = 1_024
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
@@ -118,10 +120,24 @@ def email_address(address: str) -> x509.RFC822Name:
 
 
 def uri(text: str) -> x509.UniformResourceIdentifier:
-    """An absolute URI (RFC 3986). Raises BadName."""
+    """An absolute URI (RFC 3986) of at most 1,024 characters. Raises BadName."""
+    if len(text) > _LONGEST_URI:
+        raise BadName(f"The URI {text[:80]!r}… has {len(text):,} characters: write at most {_LONGEST_URI:,}.")
     if not _URI.fullmatch(text):
         raise BadName(f"{text[:80]!r} is no URI: it begins with a scheme, and is ASCII; write the rest as %XX.")
+    if not _has_authority_that_can_be_read(text):
+        raise BadName(f"{text[:80]!r} is no URI: after // stands a host, IPv6 in brackets, with a port to 65535.")
     return x509.UniformResourceIdentifier(text)
+
+
+def _has_authority_that_can_be_read(text: str) -> bool:
+    """Whether host and port, if any, can be told apart."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return True
 
 
 def registered_id(dotted: str) -> x509.RegisteredID:

@@ -30,6 +30,8 @@ from pki.queries import UnknownIssuer
 from pki.services.custody import authority_of
 
 _SHARD_SHOWN = 0
+_RSA_SIZES = (2_048, 3_072, 4_096, 8_192)
+"""Of these alone are sample keys made, so that those that are kept bound the work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ def _algorithm(profile: Profile) -> KeyAlgorithm:
 def _subject_key(profile: Profile) -> CertificatePublicKeyTypes:
     """A key that the profile accepts, and nobody has."""
     family = next(each for each in KeyFamily if each in profile.key_families)
-    return _family_key(family, profile.rsa_bits)
+    return _family_key(family, next(size for size in _RSA_SIZES if size >= profile.rsa_bits))
 
 
 _MAKERS: Mapping[KeyFamily, Callable[[], CertificateIssuerPrivateKeyTypes]] = {
@@ -132,6 +134,7 @@ _MAKERS: Mapping[KeyFamily, Callable[[], CertificateIssuerPrivateKeyTypes]] = {
 
 @cache
 def _family_key(family: KeyFamily, rsa_bits: int) -> CertificatePublicKeyTypes:
+    """One key of a family for as long as the process lives; `rsa_bits` is one of `_RSA_SIZES`."""
     maker = _MAKERS.get(family, lambda: rsa.generate_private_key(65_537, rsa_bits))
     return maker().public_key()
 

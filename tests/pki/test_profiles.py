@@ -358,6 +358,16 @@ def test_a_preview_is_a_certificate_that_nobody_signed(ca: Issuer, now: datetime
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.certificate_pem.encode()))
 
 
+def test_previews_share_sample_keys_of_a_few_sizes(now: datetime) -> None:
+    found = []
+    for bits in (2_049, 3_071, 3_072):
+        profile = save(now, document=PUMP | {"key_families": ["rsa"], "rsa_bits": bits}).profile
+        pem = services.preview_certificate(issuer=None, profile=profile, now=now).certificate_pem
+        found.append(x509.load_pem_x509_certificate(pem.encode()).public_key())
+    assert [getattr(key, "key_size", 0) for key in found] == [3_072] * 3
+    assert found[0] == found[1] == found[2]
+
+
 def test_without_pkilint_our_own_rules_stand_alone(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["pki.services.preview_certificate"], "is_installed", lambda: False)
     assert services.preview_certificate(issuer=None, profile=PROFILES["device"], now=now).linters == ("gatehouse",)

@@ -264,6 +264,8 @@ def test_a_subject_that_is_none_is_found(attributes: list[tuple[x509.ObjectIdent
         (x509.UniformResourceIdentifier("no-scheme"), "san-syntax"),
         (x509.UniformResourceIdentifier("https:///path"), "san-uri-host"),
         (x509.UniformResourceIdentifier("urn:gatehouse:a b"), "san-syntax"),
+        (x509.UniformResourceIdentifier("http://[x"), "san-syntax"),
+        (x509.UniformResourceIdentifier("http://a.example:99999/"), "san-syntax"),
     ],
 )
 def test_an_alternative_name_that_is_none_is_found(name: x509.GeneralName, code: str) -> None:
@@ -412,7 +414,7 @@ def constrained() -> x509.NameConstraints:
     [
         (x509.DNSName("example.com"), True),
         (x509.DNSName("a.b.example.com"), True),
-        (x509.DNSName("*.example.com"), True),
+        (x509.DNSName("*.a.example.com"), True),
         (x509.DNSName("badexample.com"), False),
         (x509.DNSName("no.example.com"), False),
         (x509.DNSName("x.no.example.com"), False),
@@ -441,6 +443,32 @@ def test_what_an_issuer_may_name_is_what_openssl_accepts(name: x509.GeneralName,
         tmp_path / "leaf", check=False,
     )  # fmt: skip
     assert ("permitted subtree violation" not in said and "excluded subtree violation" not in said) == fits, said
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "fits"),
+    [
+        ("secret.example.com", "*.example.com", False),
+        ("secret.example.com", "*.EXAMPLE.com", False),
+        ("secret.example.com", "*.secret.example.com", False),
+        (".secret.example.com", "*.secret.example.com", False),
+        ("secret.example.com", "*.other.example.com", True),
+        ("a.secret.example.com", "*.example.com", True),
+        ("secret.example.com", "example.com", True),
+    ],
+)
+def test_a_wildcard_is_good_for_no_excluded_host(base: str, name: str, fits: bool) -> None:
+    """RFC 9525 6.3: the asterisk stands for one whole label. openssl compares the letters alone."""
+    constraints = x509.NameConstraints(None, [x509.DNSName(base)])
+    names = x509.SubjectAlternativeName([x509.DNSName(name)])
+    assert (not [*constraint_findings(constraints, subject=x509.Name([]), names=names)]) == fits
+
+
+def test_a_uri_that_can_not_be_read_is_within_no_host() -> None:
+    constraints = x509.NameConstraints([uri("example.com")], None)
+    names = x509.SubjectAlternativeName([uri("http://[x")])
+    [told] = constraint_findings(constraints, subject=x509.Name([]), names=names)
+    assert told.code == "name-constraint"
 
 
 def self_signed() -> x509.Certificate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -105,7 +106,8 @@ def test_an_attribute_beyond_its_bounds_is_refused(attribute: Attribute, value: 
         (NameKind.IP, "010.0.0.1"), (NameKind.IP, "10.0.0.0/8"), (NameKind.IP, "::1%eth0"),
         (NameKind.EMAIL, "a"), (NameKind.EMAIL, "a@"), (NameKind.EMAIL, ".a@b.example"), (NameKind.EMAIL, "a b@c.d"),
         (NameKind.EMAIL, "ä@b.example"), (NameKind.URI, "/path"), (NameKind.URI, "urn:ä"), (NameKind.URI, "urn:a b"),
-        (NameKind.URI, "urn:%zz"), (NameKind.REGISTERED_ID, "1"), (NameKind.REGISTERED_ID, "9.9.9"),
+        (NameKind.URI, "urn:%zz"), (NameKind.URI, "http://[x"), (NameKind.URI, "http://a]/"), (NameKind.URI, "http://a:x/"),
+        (NameKind.URI, "http://a:65536/"), (NameKind.REGISTERED_ID, "1"), (NameKind.REGISTERED_ID, "9.9.9"),
     ],
 )  # fmt: skip
 def test_a_name_that_is_none_is_refused(kind: NameKind, value: str) -> None:
@@ -187,15 +189,54 @@ def test_nobody_asks_for_the_name_that_says_who_it_is() -> None:
         ("${me}.example", "pump.example", True),
         ("${me}.example", "other.example", False),
         ("${star}.example", "a.example", False),
+        ("a*a.example", "a.example", False),
+        ("*b*c*.example", "abbc.example", True),
+        ("*b*c*.example", "acb.example", False),
+        ("a.*.example", "a.example", False),
+        ("*", "a.example", True),
+        ("${kelvin}.example", "k.example", False),
+        ("${sharp}.example", "ss.example", False),
     ],
 )
 def test_a_dns_name_fits_a_pattern(pattern: str, name: str, fits: bool) -> None:
-    asked, variables = Requestable(kind=NameKind.DNS, patterns=(pattern,)), {"me": "pump", "star": "*"}
+    asked, variables = (
+        Requestable(kind=NameKind.DNS, patterns=(pattern,)),
+        {"me": "pump", "star": "*", "kelvin": "\u212a", "sharp": "ß"},
+    )
     if fits:
         assert chosen(asked, variables=variables, dns=(name,)) == [name.lower()]
     else:
         with pytest.raises(BadName, match="does not allow"):
             chosen(asked, variables=variables, dns=(name,))
+
+
+def test_a_pattern_of_many_asterisks_takes_no_time() -> None:
+    asked = Requestable(kind=NameKind.URI, patterns=("*a" * 12 + "*b",))
+    began = time.process_time()
+    with pytest.raises(BadName, match="does not allow"):
+        chosen(asked, uri=("urn:" + "a" * 80,))
+    assert time.process_time() - began < 1
+    assert chosen(asked, uri=("urn:" + "a" * 80 + "b",)) == ["urn:" + "a" * 80 + "b"]
+
+
+def test_a_pattern_lets_no_request_choose_a_wildcard() -> None:
+    asked = Requestable(kind=NameKind.DNS, patterns=("*.mq.example",))
+    with pytest.raises(BadName, match="let an operator name it in dns_names"):
+        chosen(asked, asked=AskedNames(dns=("a.mq.example", "*.mq.example")))
+    assert chosen(asked, asked=AskedNames(dns=("a.mq.example",))) == ["a.mq.example"]
+    assert chosen(asked, dns=("*.mq.example",)) == ["*.mq.example"]
+
+
+def test_a_uri_has_1024_characters_at_most() -> None:
+    longest = "urn:" + "a" * 1_020
+    assert MAKERS[NameKind.URI](longest).value == longest
+    with pytest.raises(BadName, match="write at most 1,024"):
+        MAKERS[NameKind.URI](longest + "a")
+
+
+@pytest.mark.parametrize("text", ["http://[2001:db8::1]:8080/x", "https://a.example:65535", "urn:x:1", "http:///x"])
+def test_a_uri_whose_host_can_be_read_or_is_absent_stands(text: str) -> None:
+    assert MAKERS[NameKind.URI](text).value == text
 
 
 @pytest.mark.parametrize(
