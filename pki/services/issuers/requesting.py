@@ -131,8 +131,8 @@ def cancel_issuer_request(
         waiting = waiting_request(slug, domains=domains)
         if SigningRequest.objects.filter(becomes=waiting, closed_at=None).exists():
             raise RequestAtWork("An offline issuer is asked to sign it: cancel the signing request first.")
+        _take_away(waiting)
         _record(waiting, "pki.issuer_request.cancelled", actor=actor, now=now)
-        waiting.delete()
     keys.destroy(KeyId(waiting.key_id))
 
 
@@ -140,8 +140,7 @@ def become_issuer(
     waiting: IssuerRequest, certificate: x509.Certificate, *, above: Issuer | None, actor: Actor, now: datetime
 ) -> Issuer:
     """The issuer in the request's place, in the caller's transaction. Raises UnknownIssuerRequest if it is gone."""
-    if not IssuerRequest.objects.filter(id=waiting.id).delete()[0]:
-        raise UnknownIssuerRequest("The request was carried out, or given up, a moment ago.")
+    _take_away(waiting)
     new = NewIssuer(
         domain=DomainId(waiting.domain_id),
         slug=waiting.slug,
@@ -161,6 +160,12 @@ def waiting_request(slug: str, *, domains: Collection[DomainId] | None = None) -
     if row is None:
         raise UnknownIssuerRequest(f"There is no request of an issuer {slug[:64]!r}: make one first.")
     return row
+
+
+def _take_away(waiting: IssuerRequest) -> None:
+    """For one of those at it, in the caller's transaction. Raises UnknownIssuerRequest if another was first."""
+    if not IssuerRequest.objects.filter(id=waiting.id).delete()[0]:
+        raise UnknownIssuerRequest("The request was carried out, or given up, a moment ago.")
 
 
 def _key_of(waiting: IssuerRequest) -> PublicKeyTypes:

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from kernel.core.errors import DomainError, Unavailable
+from kernel.models import JournalEntry
 from pki import queries, services
 from pki.core.values import Custody, Issuer, KeyId
 from pki.models import Issuer as IssuerRow
 from pki.models import Key, OcspSigner
+from pki.queries.issuer_requests import UnknownIssuerRequest
 from pki.services.custody import custody
+from pki.services.issuers.requesting import waiting_request
 from pki.services.kept_keys import place_of
 from pki.services.ocsp_signers import remove_ended_signers
 from tests.cast import ADA, NORTH
@@ -133,3 +136,21 @@ def test_request_that_can_not_be_built_leaves_no_key(db: None, now: datetime, mo
     with pytest.raises(Unavailable):
         services.request_issuer(domain=NORTH, slug="plant", common_name="Plant", actor=ADA, now=now)
     assert Key.objects.count() == 0
+
+
+def test_request_that_became_an_issuer_meanwhile_is_not_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, outside = in_a_minute(), outside_root(tmp_path, "Outside Root")
+    asked = services.request_issuer(domain=NORTH, slug="plant", common_name="Plant", actor=ADA, now=now)
+    stale = waiting_request("plant")
+    csr = outside.folder / "plant.csr"
+    csr.write_text(asked.csr_pem)
+    certificate = outside.sign(csr, extensions="sub").read_bytes()
+    chain = outside.certificate.read_bytes()
+    services.install_issuer(slug="plant", certificate=certificate, chain=chain, actor=ADA, now=now)
+    monkeypatch.setattr("pki.services.issuers.requesting.waiting_request", lambda *_, **__: stale)
+    with pytest.raises(UnknownIssuerRequest):
+        services.cancel_issuer_request(slug="plant", actor=ADA, now=now)
+    assert Key.objects.filter(id=stale.key_id).exists()
+    assert not JournalEntry.objects.filter(action="pki.issuer_request.cancelled").exists()
