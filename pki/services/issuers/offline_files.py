@@ -13,7 +13,10 @@ from kernel.core.errors import Conflict, DomainError
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record
+from pki.core.crl import CrlFacts
+from pki.core.crl_lint import check_crl
 from pki.core.issuer_values import SigningKind, SigningRequestId
+from pki.core.key_ids import key_id_of
 from pki.core.signing_file import Order, SigningFile, check_signed, read_signatures, write_orders
 from pki.core.values import CrlKind, IssuerId
 from pki.models import Certificate, Crl, Issuer, IssuerRequest, OcspSigner, SigningRequest
@@ -150,11 +153,12 @@ def _certify(waiting: SigningRequest, octets: bytes, *, actor: Actor, now: datet
 
 
 def _publish(waiting: SigningRequest, octets: bytes, *, actor: Actor, now: datetime) -> None:
-    """The CRL as the newest; numbers rise. Raises StaleSignature."""
+    """The CRL as the newest; numbers rise. Raises StaleSignature, CrlLintFailure."""
     crl = x509.load_der_x509_crl(octets)
     number, ends = waiting.number or 0, crl.next_update_utc
     if ends is None or ends <= now:
         raise StaleSignature("The CRL has ended before it came: export a newer one.")
+    _check(crl, octets, number=number, issuer=waiting.issuer)
     older = Issuer.objects.filter(id=waiting.issuer_id, crl_number__lt=number)
     if not older.update(crl_number=number):
         raise StaleSignature("A newer CRL is published already.")
@@ -177,3 +181,17 @@ def _publish(waiting: SigningRequest, octets: bytes, *, actor: Actor, now: datet
         domain=DomainId(waiting.issuer.domain_id),
         after={"issuer_slug": waiting.issuer.slug, "number": number, "entries": len(crl)},
     )
+
+
+def _check(crl: x509.CertificateRevocationList, octets: bytes, *, number: int, issuer: Issuer) -> None:
+    """As those that are signed here; its times and its length are those of the order. Raises CrlLintFailure."""
+    certificate = x509.load_der_x509_certificate(bytes(issuer.der))
+    assert crl.next_update_utc is not None
+    facts = CrlFacts(
+        issuer_name=certificate.subject.public_bytes(),
+        key_id=key_id_of(certificate),
+        number=number,
+        this_update=crl.last_update_utc,
+        next_update=crl.next_update_utc,
+    )
+    check_crl(octets, facts=facts, entries=len(crl), issuer=certificate.public_key())

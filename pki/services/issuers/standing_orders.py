@@ -75,7 +75,9 @@ def order_crl(*, issuer: IssuerId, now: datetime, force: bool = False) -> Signin
     One is due when something was revoked since, or after 90 of its 180 days. One that is ordered already is given
     back, or, if it lacks a revocation, replaced: its file is of no use then.
     """
-    check_in_time(offline(Issuer.objects.get(id=issuer)), now=now)
+    found = offline(Issuer.objects.get(id=issuer))
+    check_in_time(found, now=now)
+    throw_away_key(KeyAlgorithm(found.key_algorithm))  # ahead of the lock: an RSA key takes seconds to be made
     with transaction.atomic():
         row = Issuer.objects.select_for_update(no_key=True).get(id=issuer)
         newest = Crl.objects.filter(issuer=row, kind=CrlKind.FULL).order_by("-number").first()
