@@ -21,7 +21,7 @@ def add_verbs(verbs: Any) -> None:
     """The arguments of each verb."""
     create = add_verb(verbs, "create", "a root, or a CA below --parent")
     create.add_argument("--parent", default="", help="slug of the issuer above; a root without it")
-    create.add_argument("--path-length", type=int, default=0, help="how many CAs may stand below it (0; not of a root)")
+    create.add_argument("--path-length", type=int, help="how many CAs below it (the profile's; not of a root)")
     create.add_argument("--days", type=int, help="how long it is valid")
     taken = add_verb(verbs, "import", "a CA made elsewhere, with its key; with --offline without it")
     taken.add_argument("--certificate", default="", metavar="FILE", help="PEM or DER; those above it may follow")

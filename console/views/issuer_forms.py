@@ -113,8 +113,8 @@ class IssuingForm(_NewKeyForm):
         help_text="Empty for five years, or less where the CA above ends before.",
     )
     path_length = forms.IntegerField(
-        label="How many CAs may be below it", min_value=0, max_value=5, initial=0,
-        help_text="0 for one that signs devices.",
+        label="How many CAs may be below it", min_value=0, max_value=5, required=False,
+        help_text="0 for one that signs devices. Empty for what the profile issuing-ca says.",
     )  # fmt: skip
     field_order = ("parent", "slug", "common_name", "key_algorithm", "custody", "days", "path_length", "crl_shards")
 

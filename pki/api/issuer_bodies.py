@@ -28,11 +28,11 @@ class _NamedDocument(_KeyDocument):
 
 
 class NewIssuerDocument(_NamedDocument):
-    """A new issuer: a root, or a CA below `parent`. `validity_days` and `path_length` may be left out."""
+    """A new issuer: a root, or a CA below `parent`. `validity_days` and `path_length` are the profile's if left out."""
 
     parent = serializers.CharField(max_length=63, required=False)  # type: ignore[assignment]
     validity_days = serializers.IntegerField(min_value=1, max_value=9_132, required=False)
-    path_length = serializers.IntegerField(min_value=0, max_value=9, default=0)
+    path_length = serializers.IntegerField(min_value=0, max_value=9, required=False)
 
 
 class NewRequestDocument(_NamedDocument):

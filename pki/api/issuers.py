@@ -100,7 +100,7 @@ class IssuerListView(APIView):
         if "parent" not in body:
             return Response(issuer_seen(request, services.create_root(domain=domain, **wanted)), status=201)
         parent = queries.find_issuer(slug=body["parent"], domains=[domain])
-        wanted |= {"parent": parent.id, "path_length": body["path_length"]}
+        wanted |= {"parent": parent.id, "path_length": body.get("path_length")}
         if parent.kind is IssuerKind.OFFLINE:
             return Response(signing_request_document(services.order_issuing_ca(**wanted)), status=202)
         return Response(issuer_seen(request, services.create_issuing_ca(**wanted)), status=201)

@@ -69,7 +69,7 @@ def create_issuing_ca(
     custody: Custody = Custody.ENCRYPTED,
     crl_shards: int = 0,
     validity: timedelta | None = None,
-    path_length: int = 0,
+    path_length: int | None = None,
     replaces: IssuerId | None = None,
     actor: Actor,
     now: datetime,
@@ -77,7 +77,8 @@ def create_issuing_ca(
     """A new CA below `parent` with its first CRL and OCSP signer. Not to be called in a transaction.
 
     Its certificate is one of the parent's, held by `issuer:<slug>`; `validity` is a day to 15 years and not beyond
-    the parent's end, five years (or less) if None. If the parent was rolled over, its successor signs.
+    the parent's end, five years (or less) if None; `path_length` is that of the domain's profile `issuing-ca` if None.
+    If the parent was rolled over, its successor signs.
     Raises UnknownIssuer, IssuerEnded, NotIssuing, KeyElsewhere (order it instead), EndOfPath, BadSlug, SlugTaken,
     BadShards, BadValidity, BadName.
     """

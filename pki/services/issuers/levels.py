@@ -32,27 +32,40 @@ class BadValidity(Invalid):
     code = "issuer-validity"
 
 
-def issuer_above(parent: IssuerId, *, path_length: int, now: datetime) -> Issuer:
-    """The CA that certifies one below `parent` with that path length. Raises what `create_issuing_ca` does."""
+def issuer_above(parent: IssuerId, *, path_length: int | None, now: datetime) -> Issuer:
+    """The CA that certifies one below `parent` with that path length, or the profile's if None.
+
+    Raises what `create_issuing_ca` does.
+    """
     above = signer_for(parent)
+    if path_length is None:
+        path_length = find_profile(domain=DomainId(above.domain_id), name="issuing-ca").path_length
     check_in_time(above, now=now)
     line: list[Issuer] = [above]
     while line[-1].parent is not None:
         line.append(line[-1].parent)
     left = path_length_below([x509.load_der_x509_certificate(bytes(row.der)) for row in line])
-    if path_length < 0 or (left is not None and path_length >= left):
+    if not _fits(path_length, left):
+        sort = "without a limit of its path" if path_length is None else f"of path length {path_length}"
         raise EndOfPath(
-            f"The issuer {above.slug} may have no CA of path length {path_length} below it: "
-            "choose the root, or a smaller path length."
+            f"The issuer {above.slug} may have no CA {sort} below it: choose the root, or a smaller path length."
         )
     return above
 
 
-def ca_profile(above: Issuer, validity: timedelta | None, *, path_length: int, now: datetime) -> Profile:
-    """The profile `issuing-ca` with that validity and path length. Raises BadValidity."""
+def _fits(path_length: int | None, left: int | None) -> bool:
+    """Whether a CA of that path length may stand where `left` levels are left; None is no limit."""
+    if path_length is None:
+        return left is None
+    return path_length >= 0 and (left is None or path_length < left)
+
+
+def ca_profile(above: Issuer, validity: timedelta | None, *, path_length: int | None, now: datetime) -> Profile:
+    """The profile `issuing-ca` with that validity and path length, or its own where None. Raises BadValidity."""
     if validity is not None and now + validity > above.not_after:
         raise BadValidity(f"The issuer would outlive {above.slug}, which ends at {above.not_after}: ask for less.")
-    return replace(lasting("issuing-ca", validity, domain=DomainId(above.domain_id)), path_length=path_length)
+    profile = lasting("issuing-ca", validity, domain=DomainId(above.domain_id))
+    return profile if path_length is None else replace(profile, path_length=path_length)
 
 
 def lasting(name: str, validity: timedelta | None, *, domain: DomainId) -> Profile:

@@ -32,7 +32,7 @@ def order_issuing_ca(
     custody: Custody = Custody.ENCRYPTED,
     crl_shards: int = 0,
     validity: timedelta | None = None,
-    path_length: int = 0,
+    path_length: int | None = None,
     replaces: IssuerId | None = None,
     actor: Actor,
     now: datetime,
@@ -49,7 +49,7 @@ def order_issuing_ca(
     facts, names = facts_of(key.public_key()), Names(variables={"common_name": common_name})
     with kept_if_used(key_id):
         draft = draft_for_key(above, profile=profile, facts=facts, names=names, holder=f"issuer:{slug}", now=now)
-        csr = build_ca_request(ca_name(common_name), key, path_length=path_length)
+        csr = build_ca_request(ca_name(common_name), key, path_length=profile.path_length)
         with one_slug(slug):
             own_key(facts.public_key_sha256, slug=slug)
             waiting = IssuerRequest.objects.create(

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from pki import queries
+from pki import queries, services
 from pki.core.ca_files import read_key
+from pki.core.profile_documents import profile_document
+from pki.core.profiles import PROFILES
 from pki.core.signing_file import read_orders, sign_orders
 from pki.core.values import Issuer
+from tests.cast import ADA, NORTH
 from tests.pki.api.test_views import ada, bo, call, codes, cy
 from tests.pki.conftest import openssl
 from tests.pki.outside_ca import outside_root
@@ -44,6 +47,14 @@ def test_root_and_ca_are_created() -> None:
     made = done("POST", "issuers/", {"slug": "my-ca", "name": "My CA", "parent": "my-root", "crl_shards": 8})
     assert (made["parent"], made["crl_shards"], made["key_algorithm"]) == ("my-root", 8, "ecdsa-p256")
     assert [each["slug"] for each in call("GET", "issuers/?kind=online", bo).data["results"]] == ["my-ca", "my-root"]
+
+
+def test_path_length_that_is_left_out_is_the_profiles(root: Issuer) -> None:
+    document = profile_document(PROFILES["issuing-ca"]) | {"path_length": 1}
+    services.save_profile(domain=NORTH, name="issuing-ca", document=document, actor=ADA, now=datetime.now(UTC))
+    made = done("POST", "issuers/", {"slug": "plant", "name": "Plant", "parent": "north-root"})
+    own = x509.load_pem_x509_certificate(made["certificate"].encode())
+    assert own.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 1
 
 
 @pytest.mark.parametrize(

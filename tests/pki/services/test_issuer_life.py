@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kernel.core.errors import DomainError
 from pki import queries, services
 from pki.core.offline_root import make_offline_root
-from pki.core.paths import is_signed_by
+from pki.core.paths import is_signed_by, path_length_of
+from pki.core.profile_documents import profile_document
+from pki.core.profiles import PROFILES
 from pki.core.values import (
     IssuedCertificate,
     Issuer,
@@ -110,6 +112,34 @@ def test_slug_of_a_request_is_taken_until_it_is_cancelled(now: datetime) -> None
         services.create_root(domain=NORTH, slug="plant", common_name="Plant", actor=ADA, now=now)
     services.cancel_issuer_request(slug="plant", actor=ADA, now=now)
     assert services.create_root(domain=NORTH, slug="plant", common_name="Plant", actor=ADA, now=now).slug == "plant"
+
+
+# --- path lengths
+
+
+@pytest.mark.parametrize(("profiles", "asked", "given"), [(1, None, 1), (1, 0, 0), (0, None, 0), (0, 1, 1)])
+def test_path_length_is_the_profiles_unless_another_is_asked_for(
+    root: Issuer, now: datetime, profiles: int, asked: int | None, given: int
+) -> None:
+    document = profile_document(PROFILES["issuing-ca"]) | {"path_length": profiles}
+    services.save_profile(domain=NORTH, name="issuing-ca", document=document, actor=ADA, now=now)
+    made = services.create_issuing_ca(
+        parent=root.id, slug="plant", common_name="Plant", path_length=asked, actor=ADA, now=now
+    )
+    assert path_length_of(load(made.certificate_pem)) == given
+    with pytest.raises(DomainError, match=f"path length {given} below it" if asked else "below it"):
+        services.create_issuing_ca(
+            parent=made.id, slug="deep", common_name="Deep", path_length=given, actor=ADA, now=now
+        )
+
+
+def test_profile_without_a_limit_asks_for_one_where_the_line_has_one(root: Issuer, ca: Issuer, now: datetime) -> None:
+    document = profile_document(PROFILES["issuing-ca"]) | {"path_length": None}
+    services.save_profile(domain=NORTH, name="issuing-ca", document=document, actor=ADA, now=now)
+    made = services.create_issuing_ca(parent=root.id, slug="plant", common_name="Plant", actor=ADA, now=now)
+    assert path_length_of(load(made.certificate_pem)) is None
+    with pytest.raises(DomainError, match="without a limit"):
+        services.create_issuing_ca(parent=ca.id, slug="deep", common_name="Deep", actor=ADA, now=now)
 
 
 # --- cross-certificates
