@@ -18,6 +18,8 @@ from pki import queries, services
 from pki.core.values import Issuer, IssuerKind, IssuerState, ReasonCode
 from pki.queries.issuance_counts import find_dependents
 
+_REFUSALS = (Invalid, Conflict, NotFound, Unavailable)  # the last: the token with a key is away
+
 
 def _may(visit: Visit, slug: str, act: str, *, scope: str = "issuers:sign") -> Issuer:
     """The issuer, if the operator may do that, and it can be done. Raises NotYours, NotHere."""
@@ -58,7 +60,7 @@ def roll_over(request: HttpRequest, visit: Visit, slug: str) -> HttpResponseBase
     if request.method == "POST" and form.is_valid():
         try:
             done = services.roll_over_issuer(issuer=issuer.id, actor=visit.actor, now=visit.now, **form.values())
-        except (Invalid, Conflict, NotFound) as error:
+        except _REFUSALS as error:
             form.add_fault(error)
         else:
             if done.successor is None:
@@ -78,7 +80,7 @@ def cross_sign(request: HttpRequest, visit: Visit, slug: str) -> HttpResponseBas
     if request.method == "POST" and form.is_valid():
         try:
             words = _cross_sign(visit, issuer, form)
-        except (Invalid, Conflict, NotFound) as error:
+        except _REFUSALS as error:
             form.add_fault(error)
         else:
             messages.success(request, words)
@@ -98,7 +100,7 @@ def _cross_sign(visit: Visit, issuer: Issuer, form: CrossSignForm) -> str:
         services.import_cross_certificate(
             issuer=issuer.id, certificate=form.cleaned_data["certificate"], actor=visit.actor, now=visit.now
         )
-        return f"The cross-certificate of {issuer.slug} is kept, and goes out with its chain."
+        return f"The cross-certificate of {issuer.slug} is kept, and served at /pki/{issuer.slug}/cross.pem."
     wish: Mapping[str, Any] = {"issuer": issuer.id, "signer": signer.id, "validity": validity}
     if signer.kind is IssuerKind.OFFLINE:
         services.order_cross_certificate(**wish, actor=visit.actor, now=visit.now)

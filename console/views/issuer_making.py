@@ -22,7 +22,7 @@ from console.views.issuer_forms import (
     RootForm,
     TrustForm,
 )
-from kernel.core.errors import Conflict, Invalid, NotFound
+from kernel.core.errors import Conflict, Invalid, NotFound, Unavailable
 from kernel.core.ids import DomainId
 from pki import queries, services
 from pki.core.issuer_values import IssuerRequest, SigningRequest
@@ -123,7 +123,7 @@ def make_issuer(request: HttpRequest, visit: Visit, way: str) -> HttpResponseBas
     if request.method == "POST" and form.is_valid():
         try:
             made = chosen.make(domain=visit.domain.id, actor=visit.actor, now=visit.now, **form.values())  # type: ignore[attr-defined]
-        except (Invalid, Conflict, NotFound) as error:
+        except (Invalid, Conflict, NotFound, Unavailable) as error:
             form.add_fault(error)
         else:
             return _to(made)
@@ -171,7 +171,7 @@ def show_request(request: HttpRequest, visit: Visit, slug: str) -> HttpResponseB
                 issuer = services.install_issuer(
                     slug=slug, domains=[found.domain], actor=visit.actor, now=visit.now, **form.values()
                 )
-            except (Invalid, Conflict) as error:
+            except (Invalid, Conflict, Unavailable) as error:
                 form.add_fault(error)
             else:
                 messages.success(request, f"{issuer.name} is an issuer now.")

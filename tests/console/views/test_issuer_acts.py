@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
 
+from kernel.core.errors import Unavailable
 from kernel.queries import list_entries
 from pki import queries
 from pki.core.values import CertificateState, IssuerKind, IssuerState
@@ -108,10 +110,25 @@ def test_cross_signed_elsewhere_by_a_request(north: Scene, at_ada: Client, tmp_p
             "-copy_extensions", "copyall")  # fmt: skip
     assert b"Choose the file" in at_ada.post("/issuers/north-ca/cross-sign/", {"by": ""}).content
     assert (
-        b"is kept"
+        b"is kept, and served at /pki/north-ca/cross.pem"
         in at_ada.post("/issuers/north-ca/cross-sign/", {"by": "", "certificate": upload(signed)}, follow=True).content
     )
     assert b"CN=Company Root" in at_ada.get("/issuers/north-ca/").content
+
+
+@pytest.mark.parametrize(("act", "service"), [("roll-over", "roll_over_issuer"), ("cross-sign", "cross_sign")])
+def test_token_that_is_away_is_told_and_nothing_typed_is_lost(
+    act: str, service: str, north: Scene, at_ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_wanted: Any) -> None:
+        raise Unavailable("The token does not answer: is it plugged in?")
+
+    monkeypatch.setattr(f"pki.services.{service}", away)
+    form = {"key_algorithm": "ecdsa-p256", "by": "north-root", "days": "77"}
+    answer = at_ada.post(f"/issuers/north-ca/{act}/", form)
+    assert answer.status_code == 200
+    assert "is it plugged in?" in answer.content.decode()
+    assert 'value="77"' in answer.content.decode()
 
 
 @pytest.fixture

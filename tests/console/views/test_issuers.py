@@ -6,6 +6,7 @@ import re
 import subprocess
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -128,6 +129,14 @@ def test_wrong_wish_is_told_and_nothing_typed_is_lost(north: Scene, at_ada: Clie
         assert 'role="alert"' in text
         assert f'value="{form["slug"]}"' in text
     assert len(queries.list_issuers(domains=[north.domain])) == 2
+
+
+def test_token_that_is_away_is_told_and_nothing_typed_is_lost(north: Scene, at_ada: Client, settings: Any) -> None:
+    settings.GATEHOUSE_PKCS11_MODULE = "/nowhere/module.so"
+    answer = at_ada.post("/issuers/_new/root/", new_key(slug="north-two", custody="pkcs11"))
+    assert answer.status_code == 200
+    assert 'role="alert"' in answer.content.decode()
+    assert 'value="north-two"' in answer.content.decode()
 
 
 def test_key_and_passphrase_are_taken_in_and_never_shown_again(north: Scene, at_ada: Client, tmp_path: Path) -> None:
