@@ -167,8 +167,10 @@ def _unsigned(order: Order) -> x509.Certificate | x509.CertificateRevocationList
             certificate = x509.load_der_x509_certificate(whole)
             certificate.extensions  # noqa: B018 - read here, where what can not be read is told
             return certificate
-        return x509.load_der_x509_crl(whole)
-    except (ValueError, TypeError, x509.InvalidVersion) as error:
+        crl = x509.load_der_x509_crl(whole)
+        crl.extensions  # noqa: B018 - likewise
+        return crl
+    except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension) as error:
         raise MalformedSigningFile(f"What is to be signed as {order.purpose[:80]!r} can not be read.") from error
 
 
