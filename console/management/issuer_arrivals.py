@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from console.management.issuer_telling import Told, about, about_order, add_verb, read_file, read_passphrase
+from console.management.issuer_telling import (
+    Told,
+    about,
+    about_order,
+    add_verb,
+    read_file,
+    read_passphrase,
+    request_facts,
+    requests_table,
+)
 from devices.queries import get_domain
 from kernel.core.clock import utc_now
 from kernel.core.errors import Invalid
 from pki import queries, services
-from pki.core.issuer_values import IssuerRequest
+from pki.core.issuer_values import SigningRequestId
 from pki.core.values import Custody, IssuerKind, KeyAlgorithm
 from pki.management.operator import shell_operator
+from pki.queries.issuer_requests import get_signing_request
 
 _OF_A_KEY_HERE = ("key", "pkcs12", "passphrase_file", "ask_passphrase", "custody", "shards")
 
@@ -42,6 +53,10 @@ def add_verbs(verbs: Any) -> None:
     install.add_argument("certificate", metavar="FILE", help="PEM or DER; those above it may follow")
     install.add_argument("--chain", default="", metavar="FILE", help="the CAs above it, PEM, in any order")
     add_verb(verbs, "cancel", "give up a request, with its key")
+    waiting = verbs.add_parser("requests", help="CAs to be, and what offline issuers have yet to sign")
+    waiting.add_argument("slug", nargs="?", default="", help="print the request of this one again, as PEM")
+    given_up = verbs.add_parser("cancel-signing", help="give up what an offline issuer has yet to sign, with its key")
+    given_up.add_argument("id", type=UUID, help="as `issuer requests` lists it")
     for verb in (create, request):
         verb.add_argument("--name", required=True, help="its common name")
         verb.add_argument("--algorithm", choices=[*KeyAlgorithm], default=KeyAlgorithm.ECDSA_P256.value)
@@ -118,7 +133,7 @@ def request(options: dict[str, Any]) -> Told:
         **_kept(options),
         **_who(),
     )
-    return Told(document=_request_facts(waiting), text=waiting.csr_pem.rstrip())
+    return Told(document=request_facts(waiting), text=waiting.csr_pem.rstrip())
 
 
 def install(options: dict[str, Any]) -> Told:
@@ -132,6 +147,22 @@ def cancel(options: dict[str, Any]) -> Told:
     """Gives a request up."""
     services.cancel_issuer_request(slug=options["slug"], **_who())
     return Told(document={"cancelled": options["slug"]}, text=f"The request {options['slug']} is given up.")
+
+
+def list_requests(options: dict[str, Any]) -> Told:
+    """What waits for a signature elsewhere; one request again, as PEM."""
+    if not options["slug"]:
+        return requests_table(queries.list_issuer_requests(), queries.list_signing_requests())
+    waiting = queries.find_issuer_request(slug=options["slug"])
+    return Told(document=request_facts(waiting), text=waiting.csr_pem.rstrip())
+
+
+def cancel_signing(options: dict[str, Any]) -> Told:
+    """Gives up what an offline issuer has yet to sign."""
+    found = get_signing_request(id=SigningRequestId(options["id"]))
+    services.cancel_signing_request(id=found.id, **_who())
+    text = f"{found.issuer} need not sign {found.purpose} any more: a signature that comes for it is refused."
+    return Told(document={"cancelled": str(found.id)}, text=text)
 
 
 def _check_keyless(options: dict[str, Any]) -> None:
@@ -155,7 +186,3 @@ def _domain(options: dict[str, Any]) -> Any:
 
 def _replaced(options: dict[str, Any]) -> Any:
     return queries.find_issuer(slug=options["replaces"]).id if options["replaces"] else None
-
-
-def _request_facts(waiting: IssuerRequest) -> dict[str, str]:
-    return {"slug": waiting.slug, "name": waiting.name, "request": waiting.csr_pem}

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 
 from kernel.core.clock import to_rfc3339
 from pki import queries
-from pki.core.issuer_values import SigningRequest
+from pki.core.issuer_values import IssuerRequest, SigningRequest
 from pki.core.values import Issuer, serial_hex
 
 
@@ -45,6 +45,20 @@ def about_order(ordered: SigningRequest) -> Told:
         f"`manage.py issuer signatures {ordered.issuer} FILE`."
     )
     return Told(document={"signing_request": str(ordered.id), "issuer": ordered.issuer}, text=text)
+
+
+def request_facts(waiting: IssuerRequest) -> dict[str, str]:
+    """A CA to be as JSON, with its request."""
+    return {"slug": waiting.slug, "name": waiting.name, "request": waiting.csr_pem}
+
+
+def requests_table(waiting: list[IssuerRequest], orders: list[SigningRequest]) -> Told:
+    """A line for each CA to be, and for each thing that an offline issuer has yet to sign."""
+    lines = [f"{each.slug}  {each.name}  requested {to_rfc3339(each.created_at)}" for each in waiting]
+    lines += [f"{each.id}  {each.issuer} has to sign {each.purpose}" for each in orders]
+    asked = [{"signing_request": str(each.id), "issuer": each.issuer, "purpose": each.purpose} for each in orders]
+    document = {"requests": [*map(request_facts, waiting)], "signing_requests": asked}
+    return Told(document=document, text="\n".join(lines) or "Nothing waits.")
 
 
 def issuer_facts(issuer: Issuer) -> dict[str, Any]:

@@ -113,6 +113,28 @@ def test_request_is_signed_by_openssl_and_installed(tmp_path: Path) -> None:
     assert issuer("cancel", "spare") == {"cancelled": "spare"}
 
 
+def test_what_waits_is_listed_printed_again_and_given_up(tmp_path: Path) -> None:
+    assert issuer("requests") == {"requests": [], "signing_requests": []}
+    asked = issuer("request", "plant", "--name", "Plant CA", "--domain", "north")
+    assert issuer("requests", "plant") == asked
+    with pytest.raises(CommandError, match="no such request"):
+        issuer("requests", "nobody")
+    issuer("import", "vault", "--offline", "--certificate", outside_root(tmp_path, "Vault").certificate,
+           "--domain", "north")  # fmt: skip
+    ordered = issuer("create", "lab", "--name", "Lab CA", "--parent", "vault")["signing_request"]
+    waiting = issuer("requests")
+    assert [each["slug"] for each in waiting["requests"]] == ["plant", "lab"]
+    assert (ordered, "the certificate of the CA lab") in [
+        (each["signing_request"], each["purpose"]) for each in waiting["signing_requests"]
+    ]
+    with pytest.raises(CommandError, match="cancel the signing request first"):
+        issuer("cancel", "lab")
+    assert issuer("cancel-signing", ordered) == {"cancelled": ordered}
+    with pytest.raises(CommandError, match="no such signing request"):
+        issuer("cancel-signing", ordered)
+    assert [each["slug"] for each in issuer("requests")["requests"]] == ["plant"]
+
+
 def test_offline_root_signs_by_files_on_a_machine_without_a_database(
     tmp_path: Path, domains: tuple[DomainId, DomainId]
 ) -> None:

@@ -22,6 +22,8 @@ _VERBS: Mapping[str, Callable[[dict[str, Any]], Told]] = {
     "request": issuer_arrivals.request,
     "install": issuer_arrivals.install,
     "cancel": issuer_arrivals.cancel,
+    "requests": issuer_arrivals.list_requests,
+    "cancel-signing": issuer_arrivals.cancel_signing,
     "cross-sign": issuer_life.cross_sign,
     "rollover": issuer_life.roll_over,
     "retire": issuer_life.retire,
