@@ -10,7 +10,7 @@ from django import forms
 
 from console.views.forms import ConsoleForm
 from console.views.uploads import OctetsField
-from pki.core.values import Custody, Issuer, KeyAlgorithm
+from pki.core.values import Custody, Issuer, IssuerId, KeyAlgorithm
 
 TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 CERTIFICATES = ".pem,.crt,.cer,.der,.p7b"
@@ -132,7 +132,26 @@ class IssuingForm(_NewKeyForm):
         return {**self.key_values(), "parent": parent, "validity": validity, "path_length": given["path_length"]}
 
 
-class RequestForm(_NewKeyForm):
+class SuccessorForm(NamedForm):
+    """What may take another issuer's place; `successible` are those that it may be."""
+
+    replaces = forms.ChoiceField(
+        label="Takes the place of", required=False, help_text="Empty for none. That one signs no new certificates then."
+    )
+
+    def __init__(self, *args: Any, successible: Iterable[Issuer], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.successible = {each.slug: each for each in successible}
+        choices = [(slug, f"{each.name} ({slug})") for slug, each in self.successible.items()]
+        self.fields["replaces"].choices = [("", "none"), *choices]  # type: ignore[attr-defined]
+
+    def replaced(self) -> IssuerId | None:
+        """Whose place it takes."""
+        found = self.successible.get(self.cleaned_data["replaces"])
+        return found.id if found else None
+
+
+class RequestForm(SuccessorForm, _NewKeyForm):
     """A CA whose certificate is to come from a CA elsewhere."""
 
     organization = forms.CharField(max_length=64, required=False)
@@ -146,6 +165,7 @@ class RequestForm(_NewKeyForm):
         given = self.cleaned_data
         return {
             **self.key_values(),
+            "replaces": self.replaced(),
             "organization": given["organization"],
             "organizational_unit": given["organizational_unit"],
             "path_length": given["path_length"],
@@ -178,7 +198,7 @@ def _crl() -> OctetsField:
     )  # fmt: skip
 
 
-class OfflineForm(_CertificateForm):
+class OfflineForm(SuccessorForm, _CertificateForm):
     """A CA whose key stays elsewhere."""
 
     chain = _chain()
@@ -186,10 +206,11 @@ class OfflineForm(_CertificateForm):
 
     def values(self) -> dict[str, Any]:
         """As the service takes them."""
-        return {name: self.cleaned_data[name] for name in ("slug", "certificate", "chain", "crl")}
+        given = {name: self.cleaned_data[name] for name in ("slug", "certificate", "chain", "crl")}
+        return {**given, "replaces": self.replaced()}
 
 
-class ImportForm(NamedForm):
+class ImportForm(SuccessorForm):
     """A CA made elsewhere, whose key comes here: certificate and key, or one PKCS#12."""
 
     certificate = OctetsField(label="Certificate", required=False, accept=CERTIFICATES, help_text="PEM or DER.")
@@ -222,7 +243,7 @@ class ImportForm(NamedForm):
     def values(self) -> dict[str, Any]:
         """As the service takes them."""
         given = dict(self.cleaned_data)
-        return {**given, "custody": Custody(given["custody"])}
+        return {**given, "custody": Custody(given["custody"]), "replaces": self.replaced()}
 
 
 class InstallForm(ConsoleForm):

@@ -20,6 +20,7 @@ from console.views.issuer_forms import (
     OfflineForm,
     RequestForm,
     RootForm,
+    SuccessorForm,
     TrustForm,
 )
 from kernel.core.errors import Conflict, Invalid, NotFound, Unavailable
@@ -132,12 +133,14 @@ def make_issuer(request: HttpRequest, visit: Visit, way: str) -> HttpResponseBas
 
 
 def _form(request: HttpRequest, visit: Visit, way: Way) -> ConsoleForm:
-    more: dict[str, Any] = {"parents": _parents(visit)} if way.form is IssuingForm else {}
+    more: dict[str, Any] = {"parents": _active(visit)} if way.form is IssuingForm else {}
+    if issubclass(way.form, SuccessorForm):
+        more = {"successible": _active(visit)}
     asked = {"parent": request.GET.get("parent", "")} if request.GET.get("parent") else None
     return way.form(request.POST or None, request.FILES or None, initial=asked, **more)
 
 
-def _parents(visit: Visit) -> list[Issuer]:
+def _active(visit: Visit) -> list[Issuer]:
     return queries.list_issuers(
         domains=[visit.domain.id], kinds=[IssuerKind.ONLINE, IssuerKind.OFFLINE], states=[IssuerState.ACTIVE]
     )

@@ -208,6 +208,24 @@ def test_ca_elsewhere_signs_what_was_asked_for(north: Scene, at_ada: Client, at_
     assert queries.find_issuer(id=made.parent).kind is IssuerKind.TRUSTED
 
 
+def test_what_is_asked_for_or_brought_takes_the_place_of_an_issuer(
+    north: Scene, at_ada: Client, tmp_path: Path
+) -> None:
+    for way in ("request", "import", "offline"):
+        page = at_ada.get(f"/issuers/_new/{way}/").content.decode()
+        assert '<option value="north-ca">' in page, way
+    at_ada.post("/issuers/_new/request/", new_key(slug="north-company", replaces="north-ca"))
+    [asked] = queries.list_issuer_requests(domains=[north.domain])
+    assert asked.replaces == "north-ca"
+    certificate, key = foreign_ca(tmp_path, "Next Root")
+    form = {"slug": "next", "custody": "encrypted", "crl_shards": "0", "replaces": "north-root"}
+    at_ada.post("/issuers/_new/import/", {**form, "certificate": upload(certificate), "key": upload(key)})
+    assert queries.find_issuer(slug="north-root").successor == queries.find_issuer(slug="next").id
+    vault, _ = foreign_ca(tmp_path, "Vault")
+    at_ada.post("/issuers/_new/offline/", {"slug": "vault", "certificate": upload(vault), "replaces": "next"})
+    assert queries.find_issuer(slug="next").successor == queries.find_issuer(slug="vault").id
+
+
 def test_request_is_given_up(north: Scene, at_ada: Client, at_cy: Client) -> None:
     at_ada.post("/issuers/_new/request/", new_key(slug="north-x"))
     assert b"north-x" in at_ada.get("/issuers/").content
