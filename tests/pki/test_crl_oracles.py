@@ -1,4 +1,7 @@
-"""CRLs as others judge them: openssl with deltas and shards, GnuTLS, and pyhanko's validator, which demands them."""
+"""CRLs as others judge them: openssl with deltas and shards, GnuTLS, and pyhanko's validator, which demands them.
+
+It is content with answers of OCSP instead.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,13 @@ from pathlib import Path
 
 import pytest
 from asn1crypto import crl as asn1_crl  # type: ignore[import-untyped]
+from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import pem as asn1_pem
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.ocsp import OCSPRequestBuilder
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
 from pyhanko_certvalidator.errors import PathValidationError, RevokedError
 
@@ -20,6 +27,7 @@ from pki.api.shelf import Shelf
 from pki.core.pem import encode_pem
 from pki.core.values import CrlKind, IssuedCertificate, Issuer, ReasonCode
 from pki.models import Issuer as IssuerRow
+from pki.services.answer_ocsp import Responder
 from tests.cast import ADA
 from tests.pki.conftest import IssueDevice, openssl
 
@@ -185,11 +193,12 @@ def certtool(*words: str | Path) -> str:
     return done.stdout + done.stderr
 
 
-def demand(root: Issuer, ca: Issuer, device: IssuedCertificate, *crls: bytes) -> None:
-    """Raises what pyhanko finds wrong, among it a missing CRL."""
+def demand(root: Issuer, ca: Issuer, device: IssuedCertificate, *crls: bytes, ocsps: tuple[bytes, ...] = ()) -> None:
+    """Raises what pyhanko finds wrong, among it that nothing says whether a certificate is revoked."""
     context = ValidationContext(
         trust_roots=[asn1_x509.Certificate.load(root.certificate_der)],
         crls=[asn1_crl.CertificateList.load(each) for each in crls],
+        ocsps=[asn1_ocsp.OCSPResponse.load(each) for each in ocsps],
         revocation_mode="hard-fail",
         allow_fetching=False,
     )
@@ -246,3 +255,28 @@ def test_pyhanko_learns_of_a_revocation_by_a_delta(
     services.publish_crl(issuer=ca.id, now=now)
     with pytest.raises(RevokedError):
         demand(root, ca, device, newest(root), full, newest(ca, CrlKind.DELTA))
+
+
+def answer_about(certificate: x509.Certificate, issuer: Issuer, now: datetime) -> bytes:
+    """What our OCSP responder says of it."""
+    above = x509.load_der_x509_certificate(issuer.certificate_der)
+    asked = OCSPRequestBuilder().add_certificate(certificate, above, SHA1()).build()
+    found = Responder().answer(issuer.slug, asked.public_bytes(Encoding.DER), now=now)
+    assert found is not None
+    return found.der
+
+
+def test_pyhanko_believes_ocsp_of_each_level_where_there_is_no_crl(
+    root: Issuer, ca: Issuer, issue_device: IssueDevice, now: datetime
+) -> None:
+    good, bad = issue_device("good"), issue_device("bad")
+    revoke(bad, now - timedelta(minutes=10))
+    above = answer_about(x509.load_der_x509_certificate(ca.certificate_der), root, now)
+    of_good, of_bad = (answer_about(x509.load_pem_x509_certificate(each.pem.encode()), ca, now) for each in (good, bad))
+    demand(root, ca, good, ocsps=(above, of_good))
+    with pytest.raises(RevokedError):
+        demand(root, ca, bad, ocsps=(above, of_bad))
+    with pytest.raises(PathValidationError):
+        demand(root, ca, bad, ocsps=(above, of_good))  # an answer about another certificate
+    with pytest.raises(PathValidationError):
+        demand(root, ca, good, ocsps=(of_good,))
