@@ -47,7 +47,7 @@ class KeyNotAccepted(Invalid):
 class Authority:
     """The issuer as its certificates name it. The URLs are empty for a root, which nobody looks up.
 
-    `path_length` and `constraints` are its own: what it may issue. None is no limit.
+    `path_length` is its own, None no limit; `constraints` are on the names below it: its own, and of those above.
     """
 
     name: x509.Name
@@ -57,7 +57,7 @@ class Authority:
     certificate_url: str = ""
     crl_url: str = ""
     path_length: int | None = None
-    constraints: x509.NameConstraints | None = None
+    constraints: tuple[x509.NameConstraints, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

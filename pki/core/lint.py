@@ -102,4 +102,5 @@ def _names(
     critical = bool(alternative and alternative.critical)
     yield from alternative_findings(names, critical=critical, subject=subject, usages=usages)
     if authority:
-        yield from constraint_findings(authority.constraints, subject=subject, names=names)
+        for constraints in authority.constraints:
+            yield from constraint_findings(constraints, subject=subject, names=names)

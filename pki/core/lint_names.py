@@ -79,11 +79,9 @@ def _name_findings(name: x509.GeneralName) -> Iterator[LintFinding]:
 
 
 def constraint_findings(
-    constraints: x509.NameConstraints | None, *, subject: x509.Name, names: x509.SubjectAlternativeName | None
+    constraints: x509.NameConstraints, *, subject: x509.Name, names: x509.SubjectAlternativeName | None
 ) -> Iterator[LintFinding]:
-    """Which names the issuer's name constraints do not let stand."""
-    if constraints is None:
-        return
+    """Which names the name constraints of a CA above do not let stand."""
     every: list[x509.GeneralName] = [*names] if names else []
     if [*subject]:
         every.append(x509.DirectoryName(subject))
@@ -102,6 +100,8 @@ def _is_allowed(name: x509.GeneralName, constraints: x509.NameConstraints) -> bo
         return True
     excluded = [base for base in constraints.excluded_subtrees or () if type(base) is type(name)]
     permitted = [base for base in constraints.permitted_subtrees or () if type(base) is type(name)]
+    if isinstance(name, x509.UniformResourceIdentifier) and (excluded or permitted) and not _domain_of(name.value):
+        return False  # whoever verifies must refuse what has no host to compare, such as a URN
     if any(within(name.value, base.value) or _is_wildcard_over(name, base) for base in excluded):
         return False
     return not permitted or any(within(name.value, base.value) for base in permitted)
@@ -124,7 +124,7 @@ def _mailbox_within(mailbox: str, base: str) -> bool:
 
 
 def _uri_within(uri: str, base: str) -> bool:
-    host = _host_of(uri)
+    host = _domain_of(uri)
     return bool(host) and _named_host_within(host, base)
 
 
@@ -134,6 +134,16 @@ def _host_of(uri: str) -> str:
         return urlsplit(uri).hostname or ""
     except ValueError:
         return ""
+
+
+def _domain_of(uri: str) -> str:
+    """The host that a URI names by a domain name, and not by an address."""
+    host = _host_of(uri)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return ""
 
 
 def _named_host_within(host: str, base: str) -> bool:

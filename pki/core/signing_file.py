@@ -164,14 +164,13 @@ def _unsigned(order: Order) -> x509.Certificate | x509.CertificateRevocationList
     try:
         whole = der.sequence(order.to_be_signed, _algorithm(order), der.bit_string(b""))
         if order.kind is SigningKind.CERTIFICATE:
-            certificate = x509.load_der_x509_certificate(whole)
-            certificate.extensions  # noqa: B018 - read here, where what can not be read is told
-            return certificate
-        crl = x509.load_der_x509_crl(whole)
-        crl.extensions  # noqa: B018 - likewise
-        return crl
+            shown: x509.Certificate | x509.CertificateRevocationList = x509.load_der_x509_certificate(whole)
+        else:
+            shown = x509.load_der_x509_crl(whole)
+        shown.extensions  # noqa: B018 - read here, where what can not be read is told
     except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension) as error:
         raise MalformedSigningFile(f"What is to be signed as {order.purpose[:80]!r} can not be read.") from error
+    return shown
 
 
 def _algorithm(order: Order) -> bytes:

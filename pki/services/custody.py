@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from cryptography import x509
@@ -56,5 +57,15 @@ def authority_of(issuer: Issuer, *, shard: int | None = None) -> Authority:
         certificate_url=issuer_url(issuer.slug, "cert"),
         crl_url=issuer_url(issuer.slug, "crl" if shard is None else f"crl/{shard}"),
         path_length=path_length_of(certificate),
-        constraints=constraints_of(certificate),
+        constraints=tuple(_constraints(issuer)),
     )
+
+
+def _constraints(issuer: Issuer) -> Iterator[x509.NameConstraints]:
+    """Those of the issuer and of all above it: whoever verifies heeds each (RFC 5280 6.1.4)."""
+    above: Issuer | None = issuer
+    while above is not None:
+        found = constraints_of(x509.load_der_x509_certificate(bytes(above.der)))
+        if found is not None:
+            yield found
+        above = above.parent

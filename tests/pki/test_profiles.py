@@ -324,6 +324,23 @@ def test_a_ca_names_only_what_it_may(now: datetime, root: Issuer, tmp_path: Path
         ask("mq.example.org")
 
 
+def test_a_ca_names_only_what_those_above_it_may(now: datetime, root: Issuer, tmp_path: Path) -> None:
+    document = profile_document(PROFILES["issuing-ca"]) | {"path_length": None}
+    save(now, "issuing-ca", document | {"permitted_names": [{"kind": "dns", "value": "example.com"}]})
+    narrow = services.create_issuing_ca(
+        parent=root.id, slug="narrow", common_name="Narrow", path_length=1, actor=ADA, now=now
+    )
+    save(now, "issuing-ca", document)
+    below = services.create_issuing_ca(
+        parent=narrow.id, slug="below", common_name="Below", path_length=0, actor=ADA, now=now
+    )
+    with pytest.raises(LintFailure, match=r"may not name mq\.example\.org \(RFC 5280 4\.2\.1\.10\)"):
+        services.issue_certificate(
+            issuer=below.id, profile="broker-server", csr=make_csr(tmp_path, "x"), holder="broker:x",
+            variables={"common_name": "mq.example.org"}, dns_names=["mq.example.org"], actor=ADA, now=now,
+        )  # fmt: skip
+
+
 def test_nobody_asks_for_a_ca(issue: Any) -> None:
     for name in ("issuing-ca", "ocsp-signer", "root"):
         with pytest.raises(DomainError) as caught:

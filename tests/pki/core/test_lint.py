@@ -471,6 +471,15 @@ def test_a_uri_that_can_not_be_read_is_within_no_host() -> None:
     assert told.code == "name-constraint"
 
 
+@pytest.mark.parametrize("name", ["urn:x:1", "https://192.0.2.7/", "https://[2001:db8::7]/"])
+def test_a_uri_without_a_domain_name_is_refused_below_any_constraint_on_uris(name: str) -> None:
+    """RFC 5280 4.2.1.10: whoever verifies MUST reject it, whether the constraint permits or excludes."""
+    names = x509.SubjectAlternativeName([uri(name)])
+    for constraints in (x509.NameConstraints([uri("a.example")], None), x509.NameConstraints(None, [uri("a.example")])):
+        [told] = constraint_findings(constraints, subject=x509.Name([]), names=names)
+        assert told.code == "name-constraint"
+
+
 def self_signed() -> x509.Certificate:
     return ca_of().certificate
 
