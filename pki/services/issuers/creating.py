@@ -16,10 +16,11 @@ from pki.core.values import Issuer as IssuerValue
 from pki.queries import find_issuer
 from pki.services.custody import custody as keys
 from pki.services.custody import signing_key
+from pki.services.fresh_keys import kept_if_used
 from pki.services.issue_certificate import issue_for_key, throw_away_key
 from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.levels import ca_profile, issuer_above, lasting
-from pki.services.issuers.storing import NewIssuer, check_shards, check_slug, kept_if_used, one_slug, store_issuer
+from pki.services.issuers.storing import NewIssuer, check_shards, check_slug, one_slug, store_issuer
 
 
 def create_root(

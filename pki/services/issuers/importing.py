@@ -21,6 +21,7 @@ from pki.core.values import Issuer as IssuerValue
 from pki.models import Certificate, Issuer
 from pki.queries import find_issuer
 from pki.services.custody import custody as keys
+from pki.services.fresh_keys import kept_if_used
 from pki.services.issue_certificate import KeyInUse
 from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.chains import IssuerKnown, WrongKey, checked_chain, row_above
@@ -32,7 +33,6 @@ from pki.services.issuers.storing import (
     check_shards,
     check_slug,
     is_key_free,
-    kept_if_used,
     one_slug,
     store_issuer,
 )

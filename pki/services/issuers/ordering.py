@@ -16,11 +16,12 @@ from pki.core.values import Custody, IssuerId, KeyAlgorithm
 from pki.models import IssuerRequest
 from pki.queries.issuer_requests import signing_request_value
 from pki.services.custody import custody as keys
+from pki.services.fresh_keys import kept_if_used
 from pki.services.issuers.certifying import draft_for_key
 from pki.services.issuers.cross_signing import cross_pair, draft_cross
 from pki.services.issuers.levels import ca_profile, issuer_above
 from pki.services.issuers.orders import offline, order_certificate
-from pki.services.issuers.storing import check_shards, check_slug, kept_if_used, one_slug, own_key
+from pki.services.issuers.storing import check_shards, check_slug, one_slug, own_key
 
 
 def order_issuing_ca(

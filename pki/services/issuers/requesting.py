@@ -25,6 +25,7 @@ from pki.models import Issuer, IssuerRequest, SigningRequest
 from pki.queries import find_issuer
 from pki.queries.issuer_requests import UnknownIssuerRequest, issuer_request_value
 from pki.services.custody import custody as keys
+from pki.services.fresh_keys import kept_if_used
 from pki.services.issuers.beginning import begin_work
 from pki.services.issuers.chains import WrongKey, checked_chain, row_above
 from pki.services.issuers.importing import keep_certificate
@@ -33,7 +34,6 @@ from pki.services.issuers.storing import (
     check_replaces,
     check_shards,
     check_slug,
-    kept_if_used,
     one_slug,
     own_key,
     store_issuer,

@@ -23,7 +23,6 @@ from pki.core.csr import spki_sha256
 from pki.core.key_kinds import kind_of
 from pki.core.values import IssuerKind, IssuerState, KeyId, serial_hex
 from pki.models import Issuer, IssuerRequest, PublicKeyHolder
-from pki.services.fresh_keys import kept_if_used as kept_if_used  # noqa: PLC0414 - a step of storing, too
 from pki.services.issue_certificate import KeyInUse
 
 MAX_SHARDS = 1024
