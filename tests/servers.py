@@ -18,6 +18,14 @@ import psycopg
 import pytest
 import redis
 
+_PACKAGES = {
+    "initdb": "postgresql",
+    "postgres": "postgresql",
+    "nginx": "nginx-light",
+    "mosquitto_pub": "mosquitto-clients",
+}
+"""What Debian calls the package of a program, where it does not call it like the program."""
+
 
 def free_port() -> int:
     """A TCP port of loopback that nobody listens on now."""
@@ -43,11 +51,17 @@ def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> N
 
 
 def program(name: str) -> str:
-    """The path of a server's program, also where Debian keeps it off PATH. Skips the test if there is none."""
+    """The path of a server's program, also where Debian keeps it off PATH.
+
+    If there is none, the test fails as root, for whom `make test` installs it, and is skipped for anyone else.
+    """
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     found = shutil.which(name, path=os.pathsep.join([*map(str, places), os.environ.get("PATH", ""), "/usr/sbin"]))
     if found is None:
-        pytest.skip(f"{name} is not installed: `make test` as root installs it")
+        package = _PACKAGES.get(name, name)
+        if os.geteuid() == 0:
+            pytest.fail(f"{name} is not installed: `make test` installs the Debian package {package}.")
+        pytest.skip(f"{name} is not installed: `make test` as root installs the Debian package {package}.")
     return found
 
 
