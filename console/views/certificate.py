@@ -19,6 +19,7 @@ from console.views.operations import find_panel
 from kernel.queries import list_entries
 from pki import queries
 from pki.core.values import CertificateId, CertificateState, IssuedCertificate, Issuer
+from pki.queries.matching import speaks_for_ca
 from pki.services.lint_issued import lint_issued
 
 _SUBJECT = "pki.certificate"
@@ -42,7 +43,7 @@ def show_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> H
         "journal": f"{reverse('journal')}?kind={_SUBJECT}&subject={found.id}",
         "ended": found.not_after <= visit.now,
         "over": found.state in {CertificateState.REVOKED, CertificateState.HELD},
-        "may_revoke": visit.may("certificates:revoke", found.domain),
+        "may_revoke": all(visit.may(scope, found.domain) for scope in scopes_to_revoke(found)),
     }
     return show(request, "certificate.html", context)
 
@@ -50,6 +51,11 @@ def show_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> H
 def seen_certificate(visit: Visit, certificate: UUID) -> IssuedCertificate:
     """The certificate, in a domain of the visit. Raises UnknownCertificate."""
     return queries.get_certificate(id=CertificateId(certificate), domains=visit.caller.domain_ids)
+
+
+def scopes_to_revoke(found: IssuedCertificate) -> tuple[str, ...]:
+    """What revoking, holding or releasing it needs: with a CA's or an OCSP signer's goes all that it signed."""
+    return ("certificates:revoke", "issuers:sign") if speaks_for_ca(found.holder) else ("certificates:revoke",)
 
 
 def _chain(found: IssuedCertificate) -> list[Issuer]:

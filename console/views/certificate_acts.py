@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.views.certificate import seen_certificate
+from console.views.certificate import scopes_to_revoke, seen_certificate
 from console.views.device_acts import REASONS
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
@@ -72,8 +72,7 @@ class RevokeForm(ConsoleForm):
 @screen("certificates:read")
 def revoke_certificate(request: HttpRequest, visit: Visit, certificate: UUID) -> HttpResponseBase:
     """Revokes for good, once it is confirmed."""
-    found = seen_certificate(visit, certificate)
-    visit.check_may("certificates:revoke", found.domain)
+    found = _changeable(visit, certificate)
     form = RevokeForm(request.POST or None, serial=found.serial_hex, now=visit.now)
     if request.method == "POST" and form.is_valid():
         try:
@@ -96,8 +95,7 @@ def revoke_certificate(request: HttpRequest, visit: Visit, certificate: UUID) ->
 @screen("certificates:read")
 def change_hold(request: HttpRequest, visit: Visit, certificate: UUID, act: str) -> HttpResponseBase:
     """Puts on hold, or releases."""
-    found = seen_certificate(visit, certificate)
-    visit.check_may("certificates:revoke", found.domain)
+    found = _changeable(visit, certificate)
     try:
         if act == "hold":
             operation = services.hold_certificate(certificate=found.id, actor=visit.actor, now=visit.now).operation
@@ -107,6 +105,14 @@ def change_hold(request: HttpRequest, visit: Visit, certificate: UUID, act: str)
         messages.error(request, error.detail)
         return HttpResponseRedirect(reverse("certificate", args=[found.id]))
     return _to_operation(found, operation)
+
+
+def _changeable(visit: Visit, certificate: UUID) -> IssuedCertificate:
+    """The certificate. Raises UnknownCertificate, NotYours."""
+    found = seen_certificate(visit, certificate)
+    for scope in scopes_to_revoke(found):
+        visit.check_may(scope, found.domain)
+    return found
 
 
 def _to_operation(certificate: IssuedCertificate, operation: EntryId) -> HttpResponse:

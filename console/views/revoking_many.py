@@ -119,7 +119,9 @@ def revoke_many(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         except Invalid as error:
             which.add_fault(error)
         else:
-            found = queries.matching_certificates(domain=visit.domain.id, wanted=wanted)
+            found = queries.matching_certificates(
+                domain=visit.domain.id, wanted=wanted, with_cas=visit.may("issuers:sign")
+            )
             form = ManyForm(request.POST or None, count=found.count, initial={"digest": found.digest})
             if request.method == "POST":
                 if form.is_valid() and (answer := _revoke(visit, wanted, form)):
@@ -142,6 +144,7 @@ def _revoke(visit: Visit, wanted: RevocationFilter, form: ManyForm) -> HttpRespo
             actor=visit.actor,
             now=visit.now,
             note=given["note"],
+            with_cas=visit.may("issuers:sign"),
         )
     except (Invalid, Conflict) as error:
         form.add_fault(error)

@@ -14,6 +14,7 @@ from kernel.api.documents import body_of, caller_of
 from kernel.core.clock import to_rfc3339, utc_now
 from kernel.core.errors import FieldError, Invalid
 from pki import queries, services
+from pki.api.certificates import may_sign
 from pki.api.documents import RevocationDocument
 from pki.core.revocation_order import RevocationFilter
 from pki.core.values import IssuedCertificate, ReasonCode
@@ -31,7 +32,7 @@ class MatchingRevocationDocument(RevocationDocument):
     """Which certificates are revoked, and why: all that is given has to fit. Begin with `dry_run`.
 
     `subject` and `serial_number` are beginnings; `…_from` is inclusive, `…_before` exclusive. Certificates of CAs and
-    of OCSP signers fit only if their `holder` is given.
+    of OCSP signers fit only if their `holder` is given, by who has the scope issuers:sign too.
     """
 
     domain = serializers.CharField(max_length=64, required=False)
@@ -89,8 +90,9 @@ class RevokeMatchingView(APIView):
         """What would be revoked, if `dry_run`; else the operation, if `digest` is that of what would be."""
         caller, body = caller_of(request), body_of(MatchingRevocationDocument, request)
         domain, wanted = caller.domain(body.get("domain")), _filter(body)
+        with_cas = may_sign(caller, domain)
         if body["dry_run"]:
-            found = queries.matching_certificates(domain=domain, wanted=wanted)
+            found = queries.matching_certificates(domain=domain, wanted=wanted, with_cas=with_cas)
             sample = [_sample(certificate) for certificate in found.sample]
             return Response({"count": found.count, "sample": sample, "digest": found.digest})
         ordered = services.revoke_matching(
@@ -102,6 +104,7 @@ class RevokeMatchingView(APIView):
             note=body["note"],
             actor=caller.actor,
             now=utc_now(),
+            with_cas=with_cas,
         )
         return Response({"count": ordered.count, "operation": str(ordered.operation)}, status=202)
 

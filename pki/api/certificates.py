@@ -14,10 +14,11 @@ from rest_framework.views import APIView
 
 from kernel.api.documents import body_of, caller_of
 from kernel.core import cursor
+from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.cursor import WrongCursor
-from kernel.core.errors import FieldError, Invalid
-from kernel.core.ids import EntryId
+from kernel.core.errors import Denied, FieldError, Invalid
+from kernel.core.ids import DomainId, EntryId
 from kernel.core.pages import limit_of, page
 from pki import queries, services
 from pki.api.documents import (
@@ -29,9 +30,11 @@ from pki.api.documents import (
     certificate_document,
 )
 from pki.core.values import CertificateId, CertificateState, IssuedCertificate, ReasonCode
+from pki.queries.matching import speaks_for_ca
 
 _FILTERS = ("holder", "issuer", "state", "profile")
 _PARAMETERS = frozenset({*_FILTERS, "domain", "serial_number", "limit", "cursor"})
+SIGN = "issuers:sign"
 _HEX = re.compile(r"[0-9a-fA-F]{0,40}")
 
 
@@ -39,6 +42,12 @@ class UnknownParameter(Invalid):
     """A list is narrowed by something that there is not."""
 
     code = "unknown-parameter"
+
+
+class MayNotSign(Denied):
+    """Taking a CA's or an OCSP signer's certificate out of trust needs what making one does."""
+
+    code = "insufficient-scope"
 
 
 class CertificateListView(APIView):
@@ -96,7 +105,7 @@ class RevokeView(APIView):
     )
     def post(self, request: Request, certificate: UUID) -> Response:
         """The certificate, revoked now or before."""
-        seen = _seen(request, certificate)
+        seen = _changeable(request, certificate)
         body = body_of(RevocationDocument, request)
         revocation = services.revoke_certificate(
             certificate=seen.id,
@@ -119,7 +128,7 @@ class HoldView(APIView):
     )
     def post(self, request: Request, certificate: UUID) -> Response:
         """The certificate, on hold until it is released."""
-        seen = _seen(request, certificate)
+        seen = _changeable(request, certificate)
         note = body_of(CertificateNoteDocument, request)["note"]
         actor = caller_of(request).actor
         revocation = services.hold_certificate(certificate=seen.id, actor=actor, now=utc_now(), note=note)
@@ -136,15 +145,28 @@ class ReleaseView(APIView):
     )
     def post(self, request: Request, certificate: UUID) -> Response:
         """The certificate, good again."""
-        seen = _seen(request, certificate)
+        seen = _changeable(request, certificate)
         note = body_of(CertificateNoteDocument, request)["note"]
         actor = caller_of(request).actor
         operation = services.release_certificate(certificate=seen.id, actor=actor, now=utc_now(), note=note)
         return _changed(seen, operation, request)
 
 
+def may_sign(caller: Caller, domain: DomainId) -> bool:
+    """Whether the caller may make issuers in the domain, and so may take them out of trust."""
+    return caller.within(SIGN).may_see(domain)
+
+
 def _seen(request: Request, certificate: UUID) -> IssuedCertificate:
     return queries.get_certificate(id=CertificateId(certificate), domains=caller_of(request).domain_ids)
+
+
+def _changeable(request: Request, certificate: UUID) -> IssuedCertificate:
+    """The certificate. Raises UnknownCertificate, and MayNotSign for a CA's or an OCSP signer's."""
+    seen = _seen(request, certificate)
+    if speaks_for_ca(seen.holder) and not may_sign(caller_of(request), seen.domain):
+        raise MayNotSign(f"A certificate of {seen.holder} needs the scope {SIGN} too, which this caller lacks.")
+    return seen
 
 
 def _document(certificate: IssuedCertificate, request: Request) -> dict[str, Any]:

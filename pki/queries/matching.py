@@ -26,9 +26,14 @@ class MatchingCertificates:
     digest: str
 
 
-def matching_certificates(*, domain: DomainId, wanted: RevocationFilter) -> MatchingCertificates:
-    """What would be revoked now."""
-    rows = unrevoked(domain, wanted)
+def speaks_for_ca(holder: str) -> bool:
+    """Whether certificates of that holder are those of a CA or of an OCSP signer: with them goes all that it signed."""
+    return holder.startswith(_OWN)
+
+
+def matching_certificates(*, domain: DomainId, wanted: RevocationFilter, with_cas: bool = True) -> MatchingCertificates:
+    """What would be revoked now; without `with_cas`, no CA's and no OCSP signer's, even if its holder is named."""
+    rows = unrevoked(domain, wanted, with_cas=with_cas)
     sample = tuple(
         row.as_value() for row in rows.select_related("issuer__parent__parent").order_by("-id")[:SAMPLE_SIZE]
     )
@@ -38,8 +43,8 @@ def matching_certificates(*, domain: DomainId, wanted: RevocationFilter) -> Matc
     return MatchingCertificates(count=count, sample=sample, newest=newest, digest=digest)
 
 
-def unrevoked(domain: DomainId, wanted: RevocationFilter) -> QuerySet[Certificate]:
-    """Those of the domain that fit and are not revoked; CAs and OCSP signers only if their holder is asked for."""
+def unrevoked(domain: DomainId, wanted: RevocationFilter, *, with_cas: bool) -> QuerySet[Certificate]:
+    """Those of the domain that fit and are not revoked; of CAs and OCSP signers only `with_cas`, by their holder."""
     exact = {
         "issuer__slug": wanted.issuer,
         "profile": wanted.profile,
@@ -52,7 +57,7 @@ def unrevoked(domain: DomainId, wanted: RevocationFilter) -> QuerySet[Certificat
         "not_after__lt": wanted.ends_before,
     }
     rows = Certificate.objects.filter(domain_id=domain, **{name: value for name, value in exact.items() if value})
-    if not wanted.holder:
+    if not (with_cas and wanted.holder):
         own = Q()
         for prefix in _OWN:
             own |= Q(holder__startswith=prefix)

@@ -63,14 +63,16 @@ def revoke_matching(
     now: datetime,
     note: str = "",
     invalidity_date: datetime | None = None,
+    with_cas: bool = True,
 ) -> BulkRevocation:
     """The operation that revokes every certificate that fits, if they are those that `digest` was shown with.
 
-    What is issued from now on is left alone, even if it fits. Raises OtherCertificates, BadReason, BadInvalidityDate.
+    What is issued from now on is left alone, even if it fits; so are, without `with_cas`, CAs and OCSP signers, even if
+    their holder is named. Raises OtherCertificates, BadReason, BadInvalidityDate.
     """
     check_revocation(reason=reason, invalidity_date=invalidity_date, now=now)
     with transaction.atomic():
-        found = matching_certificates(domain=domain, wanted=wanted)
+        found = matching_certificates(domain=domain, wanted=wanted, with_cas=with_cas)
         if found.digest != digest:
             raise OtherCertificates(f"Other certificates fit now, {found.count}: look at them again (dry_run).")
         entry = record(
@@ -81,6 +83,7 @@ def revoke_matching(
             domain=domain,
             after={
                 "filter": wanted.as_document(),
+                "with_cas": with_cas,
                 "count": found.count,
                 "newest": str(found.newest) if found.newest else None,
                 "reason": reason.value,
@@ -109,7 +112,8 @@ def continue_revocation(*, order: Entry, now: datetime, may_go_on: Callable[[], 
 def _left(order: Entry) -> QuerySet[Certificate]:
     assert order.domain is not None
     wanted = RevocationFilter.from_document(order.after["filter"])
-    return unrevoked(order.domain, wanted).filter(id__lte=UUID(order.after["newest"]))
+    rows = unrevoked(order.domain, wanted, with_cas=order.after.get("with_cas", True))
+    return rows.filter(id__lte=UUID(order.after["newest"]))
 
 
 def _revoke_chunk(order: Entry, *, after: UUID | None, now: datetime) -> UUID | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from kernel.core.errors import Conflict
 from pki.core.values import IssuerId, IssuerKind, IssuerState
 from pki.models import Issuer
-from pki.queries.issuers import ISSUERS, UnknownIssuer, is_gone, newest_successor
+from pki.queries.issuers import ISSUERS, UnknownIssuer, is_gone, is_issuer_revoked, newest_successor
 
 
 class NotIssuing(Conflict):
@@ -37,4 +37,9 @@ def signer_for(issuer: IssuerId) -> Issuer:
         raise NotIssuing(f"{row.slug} is another's CA that is only believed: name an issuer of your own.")
     if is_gone(row):
         raise NotIssuing(f"The issuer {row.slug}, or one above it, is {row.state}: name another, or create one.")
+    if is_issuer_revoked(row):
+        raise NotIssuing(
+            f"The certificate of {row.slug}, or of one above it, is revoked or on hold, so nobody would believe what "
+            "it signs: name another issuer, or release the certificate."
+        )
     return row

@@ -14,6 +14,7 @@ from pki.core.pem import encode_pem
 from pki.core.values import CertificateState, IssuedCertificate, Issuer, KeyAlgorithm, ReasonCode
 from pki.models import Certificate
 from pki.services.issue_certificate import KeyInUse
+from pki.services.signers import NotIssuing
 from tests.cast import ADA, NORTH
 from tests.pki.conftest import IssueDevice, make_csr, openssl, pkilint
 
@@ -160,3 +161,15 @@ def _issue(ca: Issuer, csr: bytes, holder: str, now: datetime) -> IssuedCertific
     return services.issue_certificate(
         issuer=ca.id, profile="device", csr=csr, holder=holder, variables=variables, actor=ADA, now=now
     )
+
+
+def test_a_ca_whose_certificate_is_on_hold_or_revoked_issues_nothing(issue_device: IssueDevice, now: datetime) -> None:
+    [own] = queries.certificates_of(holder="issuer:north-ca")
+    services.hold_certificate(certificate=own.id, actor=ADA, now=now)
+    with pytest.raises(NotIssuing, match="on hold"):
+        issue_device("a")
+    services.release_certificate(certificate=own.id, actor=ADA, now=now)
+    issue_device("b")
+    services.revoke_certificate(certificate=own.id, reason=ReasonCode.SUPERSEDED, actor=ADA, now=now)
+    with pytest.raises(NotIssuing, match="revoked"):
+        issue_device("c")

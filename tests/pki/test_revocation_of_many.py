@@ -75,6 +75,7 @@ def test_all_that_fits_is_revoked_each_with_an_entry_of_its_own(
     assert {(each.state, each.reason, each.invalidity_date) for each in found} == {
         ("revoked", ReasonCode.CESSATION_OF_OPERATION, (now - timedelta(days=1)).replace(microsecond=0))
     }
+    assert {each.changed_at for each in found} == {now}
     rows = JournalEntry.objects.filter(action="pki.certificate.revoked")
     assert {(row.note, row.actor_id, row.after["bulk"]) for row in rows} == {("hall closed", ADA.id, str(operation))}
     assert rows.count() == 5
@@ -96,6 +97,8 @@ def test_cas_and_ocsp_signers_are_left_alone_unless_they_are_named(
         assert [each.id for each in found.sample] == expected
     named = RevocationFilter(holder="issuer:north-ca")
     assert queries.matching_certificates(domain=NORTH, wanted=named).count == 1
+    assert queries.matching_certificates(domain=NORTH, wanted=named, with_cas=False).count == 0
+    assert carry_out(order(now, wanted=named), now).revoked == 1
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,16 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from console.core.roles import ConsoleRole
 from kernel.core.actor import SYSTEM
 from kernel.core.journal import Entry
 from kernel.queries import list_entries
 from pki import services
 from pki.core.values import CertificateState, ReasonCode
-from pki.queries import get_certificate, list_certificates
+from pki.queries import certificates_of, get_certificate, list_certificates
 from pki.services import continue_revocation
-from tests.console.views.scene import Scene
+from tests.console.views.conftest import browser_of
+from tests.console.views.scene import Scene, make_operator
 from tests.console.views.test_certificates import certificate_of
 
 
@@ -146,3 +148,32 @@ def test_certificate_is_revoked_with_its_invalidity_date(north: Scene, at_ada: C
     revoked = get_certificate(id=found.id)
     assert (revoked.state, revoked.invalidity_date) == (CertificateState.REVOKED, past)
     assert b"Not believed since" in at_ada.get(f"/certificates/{found.id}/").content
+
+
+@pytest.mark.parametrize("holder", ["issuer:north-ca", "ocsp:north-ca"])
+def test_ca_is_not_taken_out_of_trust_by_who_may_not_sign(holder: str, north: Scene, at_ada: Client) -> None:
+    at_eve = browser_of(make_operator("eve", ConsoleRole.OPERATOR, north.domain, now=north.now))
+    found = certificates_of(holder=holder)[0]
+    address = f"/certificates/{found.id}/"
+    form = {"confirm": found.serial_hex[-8:], "reason": "superseded"}
+    for act in ("revoke", "hold", "release"):
+        assert at_eve.post(f"{address}{act}/", form).status_code == 403
+    assert at_eve.get(f"{address}revoke/").status_code == 403
+    assert get_certificate(id=found.id).state is CertificateState.ISSUED
+    offered = f'href="{address}revoke/"'
+    assert offered in at_ada.get(address).content.decode()
+    assert offered not in at_eve.get(address).content.decode()
+    assert f"{address}hold/" not in at_eve.get(address).content.decode()
+    pump = f"/certificates/{certificate_of(north, 'pump-01').id}/"
+    assert f'href="{pump}revoke/"' in at_eve.get(pump).content.decode()
+
+
+def test_ca_is_among_many_only_for_who_may_sign(north: Scene, at_ada: Client) -> None:
+    at_eve = browser_of(make_operator("eve", ConsoleRole.OPERATOR, north.domain, now=north.now))
+    address = "/revocation/many/?device=issuer%3Anorth-ca"
+    shown = at_ada.get(address).content.decode()
+    assert "1 certificate, not revoked yet" in shown
+    assert "No certificate that is not revoked yet fits" in at_eve.get(address).content.decode()
+    at_eve.post(address, {"digest": hidden(shown), "reason": "superseded", "confirm": "revoke 1"})
+    at_eve.post(address, {"digest": hidden(shown), "reason": "superseded", "confirm": "revoke 0"})
+    assert not [entry for entry in list_entries(domain=north.domain) if entry.action == "pki.revocation.ordered"]

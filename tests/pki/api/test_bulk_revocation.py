@@ -9,7 +9,7 @@ import pytest
 from kernel.models import JournalEntry
 from pki import queries
 from pki.core.values import Issuer
-from tests.pki.api.test_views import call, cy
+from tests.pki.api.test_views import call, cy, revoker
 from tests.pki.conftest import IssueDevice
 
 TAIL = "certificates/revoke/"
@@ -64,6 +64,17 @@ def test_only_one_s_own_domain_fits(ca: Issuer, issue_device: IssueDevice) -> No
     issue_device("x")
     assert call("POST", TAIL, cy, body={"profile": "device", "dry_run": True}).data["count"] == 0
     assert call("POST", TAIL, cy, body={"issuer": "north-ca", "domain": "north", "dry_run": True}).status_code == 404
+
+
+@pytest.mark.parametrize("holder", ["issuer:north-ca", "ocsp:north-ca"])
+def test_a_ca_fits_only_for_who_may_sign(holder: str, ca: Issuer) -> None:
+    whole = call("POST", TAIL, body={"holder": holder, "dry_run": True}).data
+    shown = call("POST", TAIL, revoker, body={"holder": holder, "dry_run": True}).data
+    assert (whole["count"], shown["count"], shown["sample"]) == (1, 0, [])
+    assert call("POST", TAIL, revoker, body={"holder": holder, "digest": whole["digest"]}).status_code == 409
+    ordered = call("POST", TAIL, revoker, body={"holder": holder, "digest": shown["digest"]})
+    assert (ordered.status_code, ordered.data["count"]) == (202, 0)
+    assert call("POST", TAIL, body={"holder": holder, "digest": whole["digest"]}).data["count"] == 1
 
 
 def test_a_parameter_of_the_list_that_there_is_not_is_refused(ca: Issuer) -> None:

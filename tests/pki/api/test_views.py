@@ -34,6 +34,7 @@ def as_(actor: Actor, *domains: DomainRef, scopes: frozenset[str] = ALL) -> Call
 
 
 ada, bo, cy = as_(ADA, NORTHERN), as_(BO, NORTHERN, scopes=READ), as_(CY, SOUTHERN)
+revoker = as_(ADA, NORTHERN, scopes=READ | {"certificates:revoke"})
 
 
 def call(method: str, tail: str, caller: Caller = ada, body: Any = None) -> Response:
@@ -165,6 +166,29 @@ def test_reading_is_not_writing(ca: Issuer, issue_device: IssueDevice) -> None:
         *(f"certificates/{device.id}/{act}/" for act in ("revoke", "hold", "release")),
     ):
         assert codes(call("POST", tail, bo)) == (403, "insufficient-scope")
+
+
+@pytest.mark.parametrize("holder", ["issuer:north-ca", "ocsp:north-ca"])
+def test_a_ca_s_certificate_is_not_taken_out_of_trust_by_who_may_not_sign(holder: str, ca: Issuer) -> None:
+    [found] = queries.certificates_of(holder=holder)
+    for act in ("revoke", "hold", "release"):
+        assert codes(call("POST", f"certificates/{found.id}/{act}/", revoker)) == (403, "insufficient-scope")
+    assert queries.get_certificate(id=found.id).state == "issued"
+    for act, state in (("hold", "held"), ("release", "issued"), ("revoke", "revoked")):
+        assert call("POST", f"certificates/{found.id}/{act}/").data["state"] == state
+
+
+def test_who_may_not_sign_revokes_devices_as_before(issue_device: IssueDevice) -> None:
+    device = issue_device("x")
+    for act, state in (("hold", "held"), ("release", "issued"), ("revoke", "revoked")):
+        assert call("POST", f"certificates/{device.id}/{act}/", revoker).data["state"] == state
+
+
+def test_signing_in_another_domain_is_not_enough(ca: Issuer) -> None:
+    [found] = queries.certificates_of(holder="issuer:north-ca")
+    here = DomainRef(id=NORTH, slug="north", scopes=revoker.scopes)
+    signs_in_south = as_(ADA, here, DomainRef(id=SOUTH, slug="south", scopes=ALL))
+    assert codes(call("POST", f"certificates/{found.id}/hold/", signs_in_south)) == (403, "insufficient-scope")
 
 
 def test_another_domain_s_issuer_and_certificate_are_not_there(ca: Issuer, issue_device: IssueDevice) -> None:
