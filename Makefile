@@ -33,7 +33,7 @@ install-dev: .venv/dev.done
 	@$(PIP) -r requirements/dev.txt
 	@touch $@
 
-# What the tests use as outside oracles and peers; a test whose program is missing is skipped, and says so.
+# What the tests use as outside oracles and peers; a test whose program is missing says so: it fails as root, else is skipped.
 system:
 	@.ci/apt openssl curl mosquitto mosquitto-clients redis-server postgresql chromium fonts-dejavu-core gnutls-bin softhsm2 nginx-light || echo "Going on without them."
 
