@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from pki.core.values import CertificateState, IssuedCertificate
 
-SHOWS_WITHIN = timedelta(seconds=5)
-"""By when a revocation has to show in CRLs."""
+SHOWS_WITHIN = timedelta(seconds=10)
+"""By when a change has to show in CRLs: one is built each two to five seconds, and then has to come here."""
 
 
 class Sort(StrEnum):
@@ -56,38 +56,40 @@ class Sighting:
 def disagreements(certificate: IssuedCertificate, sightings: Sequence[Sighting], *, now: datetime) -> list[str]:
     """Where outside and record differ, each in a sentence; empty if all agree.
 
-    A CRL made before the certificate was revoked, and one that has no more need to list what has ended, differ
-    rightly.
+    A CRL differs rightly while the next one is on its way, and if it has no more need to list what has ended.
     """
-    return [sentence for sighting in sightings for sentence in _differs(certificate, sighting, now)]
+    late = [seen for seen in sightings if not _may_be_behind(certificate, seen, now)]
+    return [sentence for seen in late for sentence in _differs(certificate, seen, now)]
+
+
+def awaits_next_crl(certificate: IssuedCertificate, sightings: Sequence[Sighting], *, now: datetime) -> bool:
+    """Whether a CRL is without the certificate's last change, and has time still to catch up."""
+    behind = [seen for seen in sightings if _may_be_behind(certificate, seen, now)]
+    return any(sentence for seen in behind for sentence in _differs(certificate, seen, now))
 
 
 def _differs(certificate: IssuedCertificate, seen: Sighting, now: datetime) -> Iterator[str]:
     if seen.listed is None:
         return
     revoked = certificate.state in {CertificateState.REVOKED, CertificateState.HELD}
-    if revoked and seen.listed is not Listed.REVOKED and not _is_right_to_omit(certificate, seen, now):
+    if revoked and seen.listed is not Listed.REVOKED and now < certificate.not_after:
         said = "the CRL does not list it" if seen.sort is Sort.CRL else f"OCSP says {seen.listed.value}"
         yield f"The record says {certificate.state.value}, and {said}."
-    if not revoked and seen.listed is Listed.REVOKED and not _was_released(seen, now):
+    if not revoked and seen.listed is Listed.REVOKED:
         said = "the CRL lists it" if seen.sort is Sort.CRL else "OCSP says revoked"
         yield f"The record says {certificate.state.value}, and {said}."
     if certificate.state is CertificateState.ISSUED and seen.listed is Listed.UNKNOWN and now < certificate.not_after:
         yield "The record says issued, and OCSP does not know the certificate."
     if revoked and seen.listed is Listed.REVOKED and certificate.reason is not None:
         reason, who = seen.reason or "unspecified", "the CRL" if seen.sort is Sort.CRL else "OCSP"
-        if reason != certificate.reason.value and not _was_released(seen, now):
+        if reason != certificate.reason.value:
             yield f"The reason on record is {certificate.reason.value}, and {who} says {reason}."
 
 
-def _is_right_to_omit(certificate: IssuedCertificate, seen: Sighting, now: datetime) -> bool:
-    if certificate.not_after <= now:
-        return True
-    if certificate.revoked_at is None or seen.sort is Sort.OCSP:
-        return False
-    return now - certificate.revoked_at <= SHOWS_WITHIN
+def _may_be_behind(certificate: IssuedCertificate, seen: Sighting, now: datetime) -> bool:
+    """Whether it is a CRL, and the change is so new that it need not show; thisUpdate is backdated, and tells nothing.
 
-
-def _was_released(seen: Sighting, now: datetime) -> bool:
-    """Whether a CRL just has not caught up: it is given as long as for a revocation."""
-    return seen.sort is Sort.CRL and seen.this_update is not None and now - seen.this_update <= SHOWS_WITHIN
+    OCSP has no such time: it answers from the record.
+    """
+    changed = certificate.changed_at
+    return seen.sort is Sort.CRL and changed is not None and now - changed <= SHOWS_WITHIN

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from console.relying_party.crl import look_up_crl
 from console.relying_party.ocsp import ask_ocsp
-from console.relying_party.sightings import Sighting, disagreements
+from console.relying_party.sightings import Sighting, awaits_next_crl, disagreements
 from console.views.certificate import seen_certificate
 from console.views.frame import NotHere, Visit, screen, show
 from kernel.core.clock import utc_now
@@ -36,6 +36,7 @@ def show_status(request: HttpRequest, visit: Visit, certificate: UUID) -> HttpRe
         "certificate": current,
         "sightings": sightings,
         "differences": disagreements(current, sightings, now=now),
+        "awaits_next_crl": awaits_next_crl(current, sightings, now=now),
         "silent": [sighting for sighting in sightings if sighting.asked and sighting.fault],
         "now": now,
     }

@@ -141,7 +141,10 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedCertificate:
-    """A certificate of ours. `fingerprint` and `public_key_sha256` are hex of SHA-256 over certificate and SPKI."""
+    """A certificate of ours. `fingerprint` and `public_key_sha256` are hex of SHA-256 over certificate and SPKI.
+
+    `changed_at`: when it was last revoked, held or released; None if never.
+    """
 
     id: CertificateId
     domain: DomainId
@@ -164,6 +167,7 @@ class IssuedCertificate:
     revoked_at: datetime | None
     reason: ReasonCode | None
     invalidity_date: datetime | None
+    changed_at: datetime | None
 
     @property
     def serial_hex(self) -> str:

@@ -54,6 +54,7 @@ class Migration(migrations.Migration):
                 ('invalidity_date', models.DateTimeField(null=True)),
                 ('crl_entry', models.BinaryField(null=True)),
                 ('changed_revision', models.BigIntegerField(null=True)),
+                ('changed_at', models.DateTimeField(null=True)),
                 ('operation', models.UUIDField(null=True)),
             ],
         ),

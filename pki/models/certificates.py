@@ -35,8 +35,8 @@ class Certificate(models.Model):
     """A certificate that an issuer of ours signs, written before it is signed.
 
     `crl_entry`: its element of a CRL, if revoked, and of deltas only, if released. `changed_revision`: its issuer's
-    revision after it was last revoked, held or released, by the journal's entry `operation`. `shard`: whose CRL its
-    distribution point names, for ever.
+    revision after it was last revoked, held or released, which was at `changed_at`, by the journal's entry `operation`.
+    `shard`: whose CRL its distribution point names, for ever.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -62,6 +62,7 @@ class Certificate(models.Model):
     invalidity_date = models.DateTimeField(null=True)
     crl_entry = models.BinaryField(null=True)
     changed_revision = models.BigIntegerField(null=True)
+    changed_at = models.DateTimeField(null=True)
     operation = models.UUIDField(null=True)
 
     objects = CertificateQuerySet.as_manager()
@@ -139,5 +140,6 @@ class Certificate(models.Model):
             requested_at=self.requested_at,
             revoked_at=self.revoked_at,
             invalidity_date=self.invalidity_date,
+            changed_at=self.changed_at,
             reason=ReasonCode(self.reason) if self.reason else None,
         )

@@ -20,7 +20,8 @@ from pki.queries import UnknownCertificate
 
 _SUBJECT = "pki.certificate"
 _CHANGED = (
-    "state", "revoked_at", "reason", "note", "invalidity_date", "crl_entry", "changed_revision", "operation",
+    "state", "revoked_at", "reason", "note", "invalidity_date", "crl_entry", "changed_revision", "changed_at",
+    "operation",
 )  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def revoke_rows(
     for row in rows:
         _revoke(row, reason=reason, now=now, note=note, invalidity_date=invalidity_date)
         row.issuer.revision += 1
-        row.changed_revision, row.operation = row.issuer.revision, operation
+        row.changed_revision, row.changed_at, row.operation = row.issuer.revision, now, operation
     if rows:
         rows[0].issuer.save(update_fields=["revision"])
         Certificate.objects.bulk_update(rows, _CHANGED)
@@ -173,7 +174,7 @@ def lock_certificate(certificate: CertificateId) -> Certificate:
 def _save(row: Certificate, *, verb: str, actor: Actor, now: datetime, note: str) -> EntryId:
     row.issuer.revision += 1  # locked
     row.issuer.save(update_fields=["revision"])
-    row.changed_revision = row.issuer.revision
+    row.changed_revision, row.changed_at = row.issuer.revision, now
     [entry] = record_many(changes=[_change(row, verb=verb, note=note)], actor=actor, now=now)
     row.operation = entry.id
     row.save(update_fields=_CHANGED)

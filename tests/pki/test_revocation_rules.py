@@ -137,6 +137,19 @@ def test_who_was_released_is_revoked_since_then(ca: Issuer, issue_device: IssueD
     assert entry_of(ca, device, later).revocation_date_utc == later.replace(microsecond=0)
 
 
+def test_each_change_keeps_its_own_time(issue_device: IssueDevice, now: datetime) -> None:
+    device, hour = issue_device("x"), timedelta(hours=1)
+    assert queries.get_certificate(id=device.id).changed_at is None
+    services.hold_certificate(certificate=device.id, actor=ADA, now=now)
+    assert queries.get_certificate(id=device.id).changed_at == now
+    services.release_certificate(certificate=device.id, actor=ADA, now=now + hour)
+    assert queries.get_certificate(id=device.id).changed_at == now + hour
+    services.hold_certificate(certificate=device.id, actor=ADA, now=now + 2 * hour)
+    for later in (now + 3 * hour, now + 4 * hour):  # the second changes nothing
+        services.revoke_certificate(certificate=device.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=later)
+    assert queries.get_certificate(id=device.id).changed_at == now + 3 * hour
+
+
 def test_what_another_ca_revoked_names_an_operation_too(ca: Issuer, issue_device: IssueDevice, now: datetime) -> None:
     device = issue_device("x")
     services.revoke_certificate(certificate=device.id, reason=ReasonCode.SUPERSEDED, actor=ADA, now=now)
