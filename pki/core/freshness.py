@@ -60,7 +60,8 @@ class IssuerFreshness:
     """An issuer and what is published for it.
 
     `leaf_validity` is that of the profile that it mostly signs. `last_leaf_ends_at` is the latest end of its good
-    certificates, None without any. `unpublished_since`: when the oldest revocation that its full CRL lacks was made.
+    certificates, None without any. `unpublished_since`: when the oldest change that its full CRL lacks was made. Of
+    `crl_shards`, 0 and 1 mean none.
     """
 
     id: IssuerId
@@ -75,6 +76,7 @@ class IssuerFreshness:
     leaf_validity: timedelta
     last_leaf_ends_at: datetime | None
     has_held_leaves: bool
+    crl_shards: int
     unpublished_since: datetime | None
     crls: tuple[CrlFreshness, ...]
     signer: SignerFreshness | None

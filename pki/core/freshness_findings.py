@@ -19,11 +19,12 @@ ROTATES_AT = 2 / 3
 """Of an OCSP signer's life: its successor is made then."""
 ROTATION_PATIENCE = timedelta(hours=1)
 """The task that makes it runs each minute; an hour later it does not run, or fails."""
-PUBLISHED_WITHIN = timedelta(minutes=1)
-"""A revocation is in the CRL five seconds later; a minute later something is wrong."""
+PUBLISHED_WITHIN = timedelta(minutes=2)
+"""A change is in the CRL five seconds later, or a minute if many are revoked at once; later something is wrong."""
 CLOCK_TOLERANCE = timedelta(minutes=1)
 """How far a CRL may begin ahead of our clock before relying parties with a right clock refuse it."""
 
+_SHARDS_NAMED = 8
 _WORKER = "See that a worker for the queue pki is running, and what its log says."
 
 
@@ -35,12 +36,24 @@ def find_in_freshness(issuer: IssuerFreshness, *, now: datetime) -> Iterator[Fin
         yield _of(
             issuer, "crl-missing", "It has no CRL: whoever insists on one refuses its certificates.", _sign(issuer)
         )
+    yield from _of_missing_shards(issuer)
     for crl in issuer.crls:
         yield from _of_crl(issuer, crl, now=now)
     if issuer.unpublished_since is not None and now - issuer.unpublished_since > PUBLISHED_WITHIN:
         detail = "Its CRL lacks revocations: whoever reads only CRLs still believes those certificates."
         yield _of(issuer, "crl-lacks-revocations", detail, _sign(issuer), since=issuer.unpublished_since)
     yield from _of_signer(issuer, now=now)
+
+
+def _of_missing_shards(issuer: IssuerFreshness) -> Iterator[Finding]:
+    """One finding for all of them, since there may be a thousand."""
+    there = {crl.shard for crl in issuer.crls if crl.kind is CrlKind.SHARD}
+    missing = [shard for shard in range(issuer.crl_shards) if shard not in there] if issuer.crl_shards > 1 else []
+    if missing:
+        which = ", ".join(map(str, missing[:_SHARDS_NAMED]))
+        more = f" and {len(missing) - _SHARDS_NAMED} more" if len(missing) > _SHARDS_NAMED else ""
+        detail = f"It has no CRL of shard {which}{more}: whoever insists on one refuses the certificates that name it."
+        yield _of(issuer, "crl-missing", detail, _sign(issuer), part="shards")
 
 
 def _of_crl(issuer: IssuerFreshness, crl: CrlFreshness, *, now: datetime) -> Iterator[Finding]:

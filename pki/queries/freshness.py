@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Min, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from kernel.core.ids import DomainId
 from pki.core.freshness import CrlFreshness, IssuerFreshness, OpenRequest, RequestKind, SignerFreshness
@@ -46,6 +47,7 @@ def list_freshness(*, domains: Collection[DomainId] | None, now: datetime) -> li
             leaf_validity=validities[DomainId(row.domain_id), _CA if row.id in parents else _LEAF],
             last_leaf_ends_at=row.last_leaf_ends_at,
             has_held_leaves=row.id in held,
+            crl_shards=row.crl_shards,
             unpublished_since=_unpublished_since(row, crls.get(row.id, {})),
             crls=tuple(value for value, _ in crls.get(row.id, {}).values()),
             signer=signers.get(row.id),
@@ -111,12 +113,16 @@ def _newest_crls(issuers: Collection[UUID]) -> Mapping[UUID, Mapping[_CrlKey, tu
 
 
 def _unpublished_since(issuer: Issuer, crls: Mapping[_CrlKey, tuple[CrlFreshness, int]]) -> datetime | None:
-    """When the oldest revocation was made that the full CRL lacks; asked of the few issuers that have such."""
+    """When the oldest change was made that the full CRL lacks; asked of the few issuers that have such.
+
+    A hold that becomes final keeps the date of the hold, and a release has none: what counts is when it was done. Of
+    what a CA brought along, only the date is known.
+    """
     _, covered = crls.get((CrlKind.FULL, None), (None, issuer.revision))
     if covered >= issuer.revision:
         return None
     rows = Certificate.objects.filter(issuer=issuer, changed_revision__gt=covered)
-    oldest: datetime | None = rows.aggregate(oldest=Min("revoked_at"))["oldest"]
+    oldest: datetime | None = rows.aggregate(oldest=Min(Coalesce("changed_at", "revoked_at")))["oldest"]
     return oldest
 
 

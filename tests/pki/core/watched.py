@@ -40,6 +40,7 @@ def watched(*, slug: str = "north-ca", **changes: Any) -> IssuerFreshness:
         leaf_validity=timedelta(days=365),
         last_leaf_ends_at=None,
         has_held_leaves=False,
+        crl_shards=0,
         unpublished_since=None,
         crls=(crl(),),
         signer=SignerFreshness(not_before=NOW, not_after=NOW + timedelta(days=14)),

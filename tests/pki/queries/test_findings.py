@@ -66,6 +66,23 @@ def test_revocation_that_no_crl_has_yet(issue_device: Any, find: FindFor, now: d
     assert find() == []
 
 
+def test_hold_that_becomes_final_counts_from_then(issue_device: Any, find: FindFor, now: datetime) -> None:
+    device: IssuedCertificate = issue_device("pump-1")
+    hour_ago, soon = now - timedelta(hours=1), now + timedelta(minutes=3)
+    services.hold_certificate(certificate=device.id, actor=ADA, now=hour_ago)
+    services.publish_crl(issuer=device.issuer, now=now)
+    services.revoke_certificate(certificate=device.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=now)
+    assert (find(), codes(find(at=soon))) == ([], ["crl-lacks-revocations"])
+
+
+def test_release_that_no_crl_has_yet(issue_device: Any, find: FindFor, now: datetime) -> None:
+    device: IssuedCertificate = issue_device("pump-1")
+    services.hold_certificate(certificate=device.id, actor=ADA, now=now)
+    services.publish_crl(issuer=device.issuer, now=now)
+    services.release_certificate(certificate=device.id, actor=ADA, now=now)
+    assert (find(), codes(find(at=now + timedelta(minutes=3)))) == ([], ["crl-lacks-revocations"])
+
+
 def test_revoked_ca_with_a_good_leaf(root: Issuer, ca: Issuer, issue_device: Any, find: FindFor, now: datetime) -> None:
     issue_device("pump-1")
     own = Certificate.objects.get(holder="issuer:north-ca")
