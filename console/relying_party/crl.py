@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from console.relying_party.fetching import NotFetchedError, fetch
+from console.relying_party.in_time import check_times
 from console.relying_party.sightings import Listed, Sighting, Sort
 
 
@@ -53,8 +54,7 @@ def _check(crl: x509.CertificateRevocationList, *, url: str, issuer: x509.Certif
     """Raises NotFetchedError if a client would not believe the CRL."""
     if crl.issuer != issuer.subject or not crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
         raise NotFetchedError("The CRL's signature does not verify with the issuer's key.")
-    if crl.next_update_utc is not None and crl.next_update_utc < now:
-        raise NotFetchedError("The CRL is past its nextUpdate: a client refuses it.")
+    check_times("The CRL", this_update=crl.last_update_utc, next_update=crl.next_update_utc, now=now)
     try:
         scope = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
     except x509.ExtensionNotFound:

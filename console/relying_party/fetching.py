@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
 SECONDS = 4.0
-MAX_OCTETS = 16 * 1024 * 1024
+MAX_OCTETS = 64 * 1024 * 1024  # a full CRL of a million entries has 38 MB
 _CHUNK = 64 * 1024
 
 

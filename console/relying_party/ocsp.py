@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -11,11 +11,10 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from console.relying_party.fetching import NotFetchedError, fetch
+from console.relying_party.in_time import SKEW, check_times
 from console.relying_party.sightings import Listed, Sighting, Sort
 from pki.core.ocsp_request import build_request
 from pki.core.values import SerialNumber
-
-_SKEW = timedelta(minutes=5)
 
 
 def ask_ocsp(*, leaf: x509.Certificate, issuer: x509.Certificate, base_url: str, now: datetime) -> Sighting:
@@ -73,13 +72,12 @@ def _check(answer: ocsp.OCSPResponse, *, leaf: x509.Certificate, issuer: x509.Ce
             usages = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
             if ExtendedKeyUsageOID.OCSP_SIGNING not in usages:
                 raise NotFetchedError("The answer is signed by a certificate that is not for OCSP.")
-            if not signer.not_valid_before_utc - _SKEW <= now <= signer.not_valid_after_utc:
+            if not signer.not_valid_before_utc - SKEW <= now <= signer.not_valid_after_utc:
                 raise NotFetchedError("The answer is signed by a certificate that has ended.")
         _verify_signature(answer, signer)
     except (InvalidSignature, TypeError, x509.ExtensionNotFound) as error:
         raise NotFetchedError("The answer's signature does not verify up to the issuer.") from error
-    if answer.next_update_utc is not None and answer.next_update_utc < now:
-        raise NotFetchedError("The answer is past its nextUpdate: a client refuses it.")
+    check_times("The answer", this_update=answer.this_update_utc, next_update=answer.next_update_utc, now=now)
 
 
 def _verify_signature(answer: ocsp.OCSPResponse, signer: x509.Certificate) -> None:

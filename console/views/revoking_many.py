@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -16,7 +17,7 @@ from console.views.frame import Visit, screen, show
 from devices.queries import find_device_by_name
 from kernel.core.errors import Conflict, Invalid
 from pki import queries, services
-from pki.core.revocation_order import RevocationFilter
+from pki.core.revocation_order import RevocationFilter, newest_in
 from pki.core.values import ReasonCode
 
 
@@ -119,9 +120,7 @@ def revoke_many(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         except Invalid as error:
             which.add_fault(error)
         else:
-            found = queries.matching_certificates(
-                domain=visit.domain.id, wanted=wanted, with_cas=visit.may("issuers:sign")
-            )
+            found = _found(visit, wanted, shown=request.POST.get("digest", ""))
             form = ManyForm(request.POST or None, count=found.count, initial={"digest": found.digest})
             if request.method == "POST":
                 if form.is_valid() and (answer := _revoke(visit, wanted, form)):
@@ -129,6 +128,15 @@ def revoke_many(request: HttpRequest, visit: Visit) -> HttpResponseBase:
                 form.data = {**request.POST.dict(), "digest": found.digest}  # of what is shown by now
     context = {"which": which, "found": found, "form": form, "asked": request.GET.urlencode()}
     return show(request, "revoke_many.html", context)
+
+
+def _found(visit: Visit, wanted: RevocationFilter, *, shown: str) -> queries.MatchingCertificates:
+    """Those that were shown under that digest, if they are the same still; else those that fit now."""
+    look = partial(
+        queries.matching_certificates, domain=visit.domain.id, wanted=wanted, with_cas=visit.may("issuers:sign")
+    )
+    found = look(up_to=newest_in(shown))
+    return found if found.digest == shown else look()
 
 
 def _revoke(visit: Visit, wanted: RevocationFilter, form: ManyForm) -> HttpResponse | None:

@@ -14,6 +14,8 @@ from kernel.core.clock import to_rfc3339
 from kernel.core.errors import Invalid
 from kernel.core.ids import DomainId
 
+_NONE = UUID(int=0)
+_ID_DIGITS = 32
 _TIMES = frozenset({"issued_from", "issued_before", "ends_from", "ends_before"})
 
 
@@ -62,7 +64,18 @@ class RevocationFilter:
 def digest_of(*, domain: DomainId, wanted: RevocationFilter, count: int, newest: UUID | None) -> str:
     """The mark of a set of certificates: `count` of them fit and are not revoked, none newer than `newest`.
 
-    What fits never changes, and what is revoked stays so. So as long as the count is the same, the set is.
+    64 hex digits: the id of the newest, and half of a hash over all of it. What fits never changes, and what is revoked
+    stays so: as long as the count up to the newest is the same, the set is, whatever is issued meanwhile.
     """
     named = [str(domain), wanted.as_document(), count, str(newest)]
-    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+    found = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+    return (newest or _NONE).hex + found[:_ID_DIGITS]
+
+
+def newest_in(digest: str) -> UUID | None:
+    """The newest certificate of the set that was marked so; None if there was none, or if it is no such mark."""
+    try:
+        found = UUID(hex=digest[:_ID_DIGITS])
+    except ValueError:
+        return None
+    return None if found == _NONE else found

@@ -31,13 +31,19 @@ def speaks_for_ca(holder: str) -> bool:
     return holder.startswith(_OWN)
 
 
-def matching_certificates(*, domain: DomainId, wanted: RevocationFilter, with_cas: bool = True) -> MatchingCertificates:
-    """What would be revoked now; without `with_cas`, no CA's and no OCSP signer's, even if its holder is named."""
+def matching_certificates(
+    *, domain: DomainId, wanted: RevocationFilter, up_to: UUID | None = None, with_cas: bool = True
+) -> MatchingCertificates:
+    """What would be revoked now, of what is not newer than `up_to`.
+
+    Without `with_cas`, no CA's and no OCSP signer's certificate, even if its holder is named.
+    """
     rows = unrevoked(domain, wanted, with_cas=with_cas)
+    rows = rows.filter(id__lte=up_to) if up_to else rows
     sample = tuple(
         row.as_value() for row in rows.select_related("issuer__parent__parent").order_by("-id")[:SAMPLE_SIZE]
     )
-    newest = sample[0].id if sample else None
+    newest = up_to or (sample[0].id if sample else None)
     count = rows.filter(id__lte=newest).count() if newest else 0
     digest = digest_of(domain=domain, wanted=wanted, count=count, newest=newest)
     return MatchingCertificates(count=count, sample=sample, newest=newest, digest=digest)

@@ -17,7 +17,7 @@ from kernel.core.errors import Conflict
 from kernel.core.ids import DomainId, EntryId, new_id
 from kernel.core.journal import Entry, Subject
 from kernel.services import record
-from pki.core.revocation_order import RevocationFilter
+from pki.core.revocation_order import RevocationFilter, newest_in
 from pki.core.values import CertificateState, IssuerId, IssuerKind, ReasonCode
 from pki.models import Certificate, Issuer
 from pki.queries.crls import crl_statuses
@@ -67,12 +67,12 @@ def revoke_matching(
 ) -> BulkRevocation:
     """The operation that revokes every certificate that fits, if they are those that `digest` was shown with.
 
-    What is issued from now on is left alone, even if it fits; so are, without `with_cas`, CAs and OCSP signers, even if
-    their holder is named. Raises OtherCertificates, BadReason, BadInvalidityDate.
+    What was issued since it was shown is left alone, even if it fits; so are, without `with_cas`, CAs and OCSP
+    signers, even if their holder is named. Raises OtherCertificates, BadReason, BadInvalidityDate.
     """
     check_revocation(reason=reason, invalidity_date=invalidity_date, now=now)
     with transaction.atomic():
-        found = matching_certificates(domain=domain, wanted=wanted, with_cas=with_cas)
+        found = matching_certificates(domain=domain, wanted=wanted, up_to=newest_in(digest), with_cas=with_cas)
         if found.digest != digest:
             raise OtherCertificates(f"Other certificates fit now, {found.count}: look at them again (dry_run).")
         entry = record(

@@ -23,7 +23,7 @@ from pki.core.pem import encode_pem
 from pki.core.values import IssuerId, IssuerKind
 from pki.models import CrossCertificate, Issuer
 from pki.queries.issuer_requests import cross_value
-from pki.queries.issuers import ISSUERS, UnknownIssuer, is_gone
+from pki.queries.issuers import ISSUERS, UnknownIssuer, is_gone, is_issuer_revoked
 from pki.queries.profiles import find_profile
 from pki.services.custody import signing_key
 from pki.services.issuers.certifying import Draft, draft_for_ca, sign_draft
@@ -109,9 +109,9 @@ def cross_pair(*, issuer: IssuerId, signer: IssuerId) -> tuple[Issuer, Issuer]:
     subject, above = _row(issuer), _row(signer)
     if subject.id == above.id:
         raise CrossSignsItself(f"{subject.slug} does not certify itself across: name another issuer.")
-    if above.kind == IssuerKind.TRUSTED or is_gone(above) or is_gone(subject):
+    if above.kind == IssuerKind.TRUSTED or is_gone(above) or is_gone(subject) or is_issuer_revoked(above):
         raise NotIssuing(
-            f"Neither {above.slug} nor {subject.slug} may be retired or revoked, and the first signs here."
+            f"Neither {above.slug} nor {subject.slug} may be retired, revoked or on hold, and the first signs here."
         )
     line = [above]
     while line[-1].parent is not None:

@@ -117,10 +117,23 @@ def test_what_fits_by_now_is_looked_at_again(north: Scene, at_ada: Client) -> No
     address = "/revocation/many/?subject=CN%3Dpump-"
     digest = hidden(at_ada.get(address).content.decode())
     north.enroll("pump-99")
-    answer = at_ada.post(address, {"digest": digest, "reason": "superseded", "confirm": "revoke 5"})
+    services.revoke_certificate(
+        certificate=certificate_of(north, "pump-01").id, reason=ReasonCode.SUPERSEDED, actor=SYSTEM, now=north.now
+    )
+    answer = at_ada.post(address, {"digest": digest, "reason": "superseded", "confirm": "revoke 4"})
     assert b"Other certificates fit now" in answer.content
     assert hidden(answer.content.decode()) != digest
     assert get_certificate(id=certificate_of(north, "pump-99").id).state is CertificateState.ISSUED
+
+
+def test_what_is_enrolled_meanwhile_is_left_alone(north: Scene, at_ada: Client) -> None:
+    address = "/revocation/many/?subject=CN%3Dpump-"
+    digest = hidden(at_ada.get(address).content.decode())
+    north.enroll("pump-99")
+    at_ada.post(address, {"digest": digest, "reason": "superseded", "confirm": "revoke 4"})
+    continue_revocation(order=order_of(north), now=north.now, may_go_on=lambda: True)
+    assert get_certificate(id=certificate_of(north, "pump-99").id).state is CertificateState.ISSUED
+    assert get_certificate(id=certificate_of(north, "pump-01").id).state is CertificateState.REVOKED
 
 
 @pytest.mark.parametrize("asked", ["device=pump-01", "issuer=north-ca&profile=device&device=pump-01"])

@@ -26,7 +26,7 @@ def test_a_dry_run_shows_and_its_digest_revokes(ca: Issuer, issue_device: IssueD
     order = JournalEntry.objects.get(id=answer.data["operation"])
     assert (order.action, order.note) == ("pki.revocation.ordered", "recall")
     assert order.after["invalidity_date"] == "2026-01-31T12:00:00+00:00"
-    issue_device("c")
+    call("POST", f"certificates/{made[0].id}/revoke/", body={"reason": "superseded"})
     assert call("POST", TAIL, body=body).status_code == 409
 
 
