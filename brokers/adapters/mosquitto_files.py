@@ -37,20 +37,20 @@ class MosquittoFolder:
     def publish_crl(self, pem: str, *, trust: str) -> str:
         """Writes the CRLs in place of the old ones and has the broker read them; in words, how. Raises UnfitCrl.
 
-        Mosquitto 2.0 reads its CA file when it starts and never again. A new CA below a root that it trusts is
-        believed at once, since clients send it along; a new root is believed after the next start.
+        A listener of Mosquitto 2.0 that has a `crlfile` reads its `cafile` with it at each SIGHUP: what is new there is
+        believed, and what is gone is not. Without one it reads its `cafile` when it starts and never again.
         """
         parse_bundle(pem)
-        restart = ""
+        more = ""
         if trust and (self._path / CLIENT_CA_FILE).exists() and not self._holds(CLIENT_CA_FILE, trust):
             self._replace(CLIENT_CA_FILE, trust)
-            restart = " The CA file is new: Mosquitto reads it when it is next started."
+            more = " The CA file is new, too."
         if self._holds(CRL_FILE, pem):
             self._signal()
-            return "The CRL file was up to date; Mosquitto has read it again." + restart
+            return "The CRL file was up to date; Mosquitto has read it again." + more
         self._replace(CRL_FILE, pem)
         self._signal()
-        return "The CRL file is written, and Mosquitto has read it." + restart
+        return "The CRL file is written, and Mosquitto has read it." + more
 
     def _holds(self, name: str, pem: str) -> bool:
         target = self._path / name
