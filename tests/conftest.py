@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import sql
+from django.db.models.sql.compiler import SQLUpdateCompiler
 from pytest_django import DjangoDbBlocker
 
 from kernel.core.ids import new_id
@@ -26,6 +27,24 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     if connection.vendor == "sqlite":
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER kernel_journal_no_delete")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_update_through_a_join() -> Iterator[None]:
+    """Fails an UPDATE whose condition Django puts into a subquery, as it does for a condition on another table.
+
+    PostgreSQL does not ask such a condition again after it has waited for the row: both of two writers win.
+    """
+    made = SQLUpdateCompiler.as_sql
+
+    def as_sql(self: SQLUpdateCompiler) -> tuple[str, tuple[object, ...]]:
+        statement, values = made(self)
+        assert '"."id" IN (SELECT' not in statement, f"two writers at once would both win: {statement}"
+        return statement, values
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SQLUpdateCompiler, "as_sql", as_sql)
+        yield
 
 
 @pytest.fixture(scope="session")

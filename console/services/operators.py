@@ -125,7 +125,7 @@ def redeem_setup_link(*, token: str, password: str, address: str, now: datetime)
         raise WeakPassword(" ".join(fault.detail for fault in faults), errors=faults) from error
     operator.set_password(password)  # slow on purpose, and so before the transaction
     with transaction.atomic():
-        if not SetupLink.objects.open(now=now).filter(token_hash__in=_hashes(token)).update(used_at=now):
+        if not SetupLink.objects.filter(token_hash__in=_hashes(token), used_at=None).update(used_at=now):
             raise SetupLinkSpent("This link has just been used. Sign in with the password that was set.")
         operator.save(update_fields=["password"])
         record(
