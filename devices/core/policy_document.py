@@ -1,0 +1,152 @@
+"""The policy of a domain as one value: roles with their rules, who has them, and what changes from one to another.
+
+Everything is told by name, so that a document means the same on another day and in another installation. It must not
+know how it is spelled (policy_yaml) nor where it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self, TypeVar
+
+from acl.core.rules import RuleSpec
+
+_Item = TypeVar("_Item")
+
+
+class BindingVia(StrEnum):
+    """What a role is given to."""
+
+    DEVICE = "device"
+    GROUP = "group"
+    DEVICE_TYPE = "device_type"
+    DOMAIN = "domain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleSpec:
+    """A role by name, its rules in the order in which people wrote them."""
+
+    name: str
+    description: str = ""
+    rules: tuple[RuleSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class BindingSpec:
+    """The role called `role`, given to the device, group or device type called `target`, or the domain of that slug."""
+
+    role: str
+    via: BindingVia
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class GroupSpec:
+    """A group of devices. Its members belong to the register of devices and not to policy."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDocument:
+    """All policy of one domain (`domain` is its slug). Make it with `of`, which brings it into its one order.
+
+    `quarantine_role` is the name of a role, or None. Groups are those that there are, whether bound or not.
+    """
+
+    domain: str
+    quarantine_role: str | None = None
+    roles: tuple[RoleSpec, ...] = ()
+    bindings: tuple[BindingSpec, ...] = ()
+    groups: tuple[GroupSpec, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        domain: str,
+        quarantine_role: str | None = None,
+        roles: Iterable[RoleSpec] = (),
+        bindings: Iterable[BindingSpec] = (),
+        groups: Iterable[GroupSpec] = (),
+    ) -> Self:
+        """The document: roles by name, bindings by role, kind and target, groups by name; rules as they come."""
+        return cls(
+            domain=domain,
+            quarantine_role=quarantine_role,
+            roles=tuple(sorted(roles, key=lambda role: role.name)),
+            bindings=tuple(sorted(bindings)),
+            groups=tuple(sorted(groups)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleChange:
+    """A role that both documents have and that differs: in its description, its rules, or only in their order."""
+
+    before: RoleSpec
+    after: RoleSpec
+
+    @property
+    def name(self) -> str:
+        """The name of the role."""
+        return self.after.name
+
+    @property
+    def added(self) -> tuple[RuleSpec, ...]:
+        """The rules that are new, in their order."""
+        return _without(self.after.rules, self.before.rules)
+
+    @property
+    def removed(self) -> tuple[RuleSpec, ...]:
+        """The rules that are gone, in their order."""
+        return _without(self.before.rules, self.after.rules)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDifference:
+    """What has to be done to come from one document to another, each in the order of documents.
+
+    Groups are only ever added: one that the later document does not name keeps its members and stays.
+    """
+
+    roles_added: tuple[RoleSpec, ...] = ()
+    roles_changed: tuple[RoleChange, ...] = ()
+    roles_removed: tuple[RoleSpec, ...] = ()
+    bindings_added: tuple[BindingSpec, ...] = ()
+    bindings_removed: tuple[BindingSpec, ...] = ()
+    groups_added: tuple[GroupSpec, ...] = ()
+    quarantine_role: tuple[str | None, str | None] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has to be done."""
+        return self == PolicyDifference()
+
+
+def differences(before: PolicyDocument, after: PolicyDocument) -> PolicyDifference:
+    """What has to be done to come from `before` to `after`; `quarantine_role` is (before, after) if it changes."""
+    old = {role.name: role for role in before.roles}
+    new = {role.name: role for role in after.roles}
+    changed = before.quarantine_role != after.quarantine_role
+    return PolicyDifference(
+        roles_added=tuple(role for role in after.roles if role.name not in old),
+        roles_changed=tuple(
+            RoleChange(before=old[role.name], after=role)
+            for role in after.roles
+            if role.name in old and old[role.name] != role
+        ),
+        roles_removed=tuple(role for role in before.roles if role.name not in new),
+        bindings_added=_without(after.bindings, before.bindings),
+        bindings_removed=_without(before.bindings, after.bindings),
+        groups_added=_without(after.groups, before.groups),
+        quarantine_role=(before.quarantine_role, after.quarantine_role) if changed else None,
+    )
+
+
+def _without(items: Iterable[_Item], others: Iterable[_Item]) -> tuple[_Item, ...]:
+    gone = frozenset(others)
+    return tuple(item for item in items if item not in gone)

@@ -1,0 +1,54 @@
+"""The policy of a domain as one document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from acl import queries as roles
+from acl.core.rules import RuleSpec
+from acl.core.values import Role, RoleId
+from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
+from devices.core.values import BindingId
+from devices.models import Group
+from devices.queries.bindings import list_bindings
+from devices.queries.domains import get_domain
+from kernel.core.ids import DomainId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyNow:
+    """The policy in force, with what its names stand for."""
+
+    document: PolicyDocument
+    roles: Mapping[str, Role]
+    bindings: Mapping[BindingSpec, BindingId]
+
+
+def policy_document(*, domain: DomainId) -> PolicyDocument:
+    """The policy of the domain as it is now. Raises UnknownDomain."""
+    return policy_now(domain=domain).document
+
+
+def policy_now(*, domain: DomainId) -> PolicyNow:
+    """The same, with its roles by name (and so their ids and versions) and the ids of its bindings."""
+    found = get_domain(id=domain)
+    known = {role.id: role for role in roles.list_roles(domains=[domain])}
+    bindings = {
+        BindingSpec(role=known[row.role].name, via=BindingVia(row.via), target=row.target): row.id
+        for row in list_bindings(domains=[domain])
+    }
+    quarantine = known[RoleId(found.quarantine_role)].name if found.quarantine_role else None
+    document = PolicyDocument.of(
+        domain=found.slug,
+        quarantine_role=quarantine,
+        roles=map(role_spec, known.values()),
+        bindings=bindings,
+        groups=[GroupSpec(name=name) for name in Group.objects.filter(domain_id=domain).values_list("name", flat=True)],
+    )
+    return PolicyNow(document=document, roles={role.name: role for role in known.values()}, bindings=bindings)
+
+
+def role_spec(role: Role) -> RoleSpec:
+    """The role without its id and version."""
+    return RoleSpec(name=role.name, description=role.description, rules=tuple(RuleSpec.of(rule) for rule in role.rules))
