@@ -146,6 +146,11 @@ class Subscribe:
             return cls(topic=text, qos=qos)
         return cls(topic=topic, qos=qos, group=group)
 
+    @property
+    def spelled(self) -> str:
+        """The filter as it stands in a SUBSCRIBE packet."""
+        return self.topic if self.group is None else f"$share/{self.group}/{self.topic}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receive:

@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.templates import placeholders
-from acl.core.values import Action, BoundRule, Effect, Shared
+from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared
 from brokers.core.dynsec_state import OURS, Acl, AclType, DynsecClient, DynsecState, to_artifact
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
@@ -88,6 +88,11 @@ def desired_state(subjects: Iterable[RenderSubject], deviations: Deviations | No
             roles |= {name: acls for name, (acls, _) in own.items()}
             clients[subject.principal.auth_id] = _client(subject, own)
     return DynsecState(roles=roles, clients=clients)
+
+
+def limited(request: Request) -> bool:
+    """Whether the broker refuses the request whatever the policy says."""
+    return _unusable(request.topic) or (isinstance(request, Publish) and request.topic.startswith("$SYS"))
 
 
 def own_roles(auth_id: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.topics import covers, intersects, matches
-from acl.core.values import Action, BoundRule, Effect, Shared
+from acl.core.values import Action, BoundRule, Effect, Request, Shared, Subscribe
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
     OF_TWO_LEVELS,
@@ -70,12 +70,17 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     """The permissions of all that are not absent as JSON, by auth id, and what they can not express."""
     deviations = Deviations()
     table = {
-        subject.principal.auth_id: _document(_compile(subject, deviations))
+        subject.principal.auth_id: _compile(subject, deviations)
         for subject in subjects
         if subject.state is not Standing.ABSENT
     }
-    lines = (f"{json.dumps(auth_id)}: {json.dumps(table[auth_id])}" for auth_id in sorted(table))
-    return Rendering(artifact="{\n" + ",\n".join(lines) + "\n}\n", deviations=deviations.all())
+    return Rendering(artifact=to_artifact(table), deviations=deviations.all())
+
+
+def to_artifact(table: Mapping[str, NatsPermissions]) -> str:
+    """The permissions by auth id as JSON, a line for each."""
+    lines = (f"{json.dumps(auth_id)}: {json.dumps(_document(table[auth_id]))}" for auth_id in sorted(table))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def parse(artifact: str) -> Mapping[str, NatsPermissions]:
@@ -103,6 +108,12 @@ def subjects_of(filter: str) -> tuple[str, ...]:
 def unusable(level: str) -> bool:
     """Whether a level can not be told to NATS: it would be a wildcard there, or is refused."""
     return level in {"*", ">"} or any(character <= " " or character == "\x7f" for character in level)
+
+
+def limited(request: Request) -> bool:
+    """Whether the server refuses the request whatever the policy says: a shared subscription, an unusable level."""
+    sharing = isinstance(request, Subscribe) and request.group is not None
+    return sharing or any(map(unusable, request.topic.split("/")))
 
 
 def _token(level: str) -> str:

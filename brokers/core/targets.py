@@ -1,0 +1,82 @@
+"""Every artifact that policy is compiled to: the one registry of them.
+
+What stands here is what `make faithfulness` tries, so a compiler that is not here is not proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from acl.core.values import Principal, Request, Subscribe
+from brokers.core import dynsec_emulator, dynsec_state, mosquitto_dynsec, nats, nats_emulator
+from brokers.core.ports import Capabilities, Rendering, RenderSubject
+
+
+def _never(_request: Request) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One artifact format of one broker.
+
+    `parse` reads what `render` wrote into a state of the broker's own, and `write` is its inverse. `emulate` says
+    whether the broker that holds the state lets the principal's request pass, `deliverable` whether a message on a
+    topic reaches who asked for a filter. With `together` it may grant a filter that several rules cover only together;
+    `limited` are the requests that `capabilities.limits` says are never allowed, whatever the policy is.
+    """
+
+    name: str
+    capabilities: Capabilities
+    render: Callable[[Iterable[RenderSubject]], Rendering]
+    parse: Callable[[str], Any]
+    write: Callable[[Any], str]
+    emulate: Callable[[Any, Principal, Request], bool]
+    deliverable: Callable[[Any, Principal, Subscribe, str], bool]
+    together: bool = False
+    limited: Callable[[Request], bool] = _never
+
+
+MOSQUITTO_DYNSEC = Target(
+    name="mosquitto-dynsec",
+    capabilities=Capabilities(
+        stores_policy=True,
+        protocol_versions=("3.1.1", "5"),
+        version="2.0",
+        limits=tuple((limit.kind, limit.why) for limit in mosquitto_dynsec.LIMITS),
+    ),
+    render=mosquitto_dynsec.render,
+    parse=dynsec_state.parse,
+    write=dynsec_state.to_artifact,
+    emulate=lambda state, principal, request: dynsec_emulator.emulate(state, principal.auth_id, request),
+    deliverable=lambda state, principal, wanted, topic: dynsec_emulator.deliverable(
+        state, principal.auth_id, wanted.spelled, topic
+    ),
+    limited=mosquitto_dynsec.limited,
+)
+
+NATS = Target(
+    name="nats",
+    capabilities=Capabilities(
+        stores_policy=False,
+        protocol_versions=("3.1.1",),
+        shared_subscriptions=False,
+        version="2.14",
+        limits=tuple((limit.kind, limit.why) for limit in nats.LIMITS),
+    ),
+    render=nats.render,
+    parse=nats.parse,
+    write=nats.to_artifact,
+    emulate=lambda state, principal, request: nats_emulator.emulate(
+        state.get(principal.auth_id, nats.NOTHING), request
+    ),
+    deliverable=lambda state, principal, wanted, topic: nats_emulator.deliverable(
+        state.get(principal.auth_id, nats.NOTHING), wanted.spelled, topic, qos=wanted.qos
+    ),
+    together=True,
+    limited=nats.limited,
+)
+
+TARGETS: Mapping[str, Target] = {target.name: target for target in (MOSQUITTO_DYNSEC, NATS)}
