@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Self
 
 from django.db import models
 from django.db.models import Q
 
+from devices.core import policy_changes
+from devices.core.policy_changes import Approval, ApprovalRule, ChangeState, Person, PolicyChangeId
+from devices.core.policy_json import from_json
 from devices.core.values import (
     Credential as CredentialValue,
 )
@@ -19,11 +24,14 @@ from devices.core.values import (
 )
 from devices.core.values import Device as DeviceValue
 from devices.core.values import Domain as DomainValue
+from kernel.core.actor import ActorKind
 from kernel.core.ids import DomainId
 from pki.core.values import CertificateId
 
 
-def _choices(values: type[DeviceState | CredentialState | RequestState]) -> list[tuple[str, str]]:
+def _choices(
+    values: type[DeviceState | CredentialState | RequestState | ApprovalRule | ChangeState],
+) -> list[tuple[str, str]]:
     return [(each.value, each.value) for each in values]
 
 
@@ -35,11 +43,21 @@ class Domain(models.Model):
     name = models.CharField(max_length=128)
     issuer = models.ForeignKey("pki.Issuer", on_delete=models.PROTECT, null=True)
     quarantine_role = models.ForeignKey("acl.Role", on_delete=models.PROTECT, null=True)
+    policy_approval = models.CharField(max_length=16, choices=_choices(ApprovalRule), default=ApprovalRule.NONE)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(policy_approval__in=[*ApprovalRule]), name="devices_policy_approval")
+        ]
 
     def as_value(self) -> DomainValue:
         """The row as a value."""
         return DomainValue(
-            id=DomainId(self.id), slug=self.slug, name=self.name, quarantine_role=self.quarantine_role_id
+            id=DomainId(self.id),
+            slug=self.slug,
+            name=self.name,
+            quarantine_role=self.quarantine_role_id,
+            policy_approval=ApprovalRule(self.policy_approval),
         )
 
 
@@ -175,6 +193,66 @@ class Binding(models.Model):
                 fields=["role", "domain"], name="devices_bind_domain", condition=Q(whole_domain=True)
             ),
         ]
+
+
+class PolicyChange(models.Model):
+    """A change of a domain's policy as a whole, from draft to history. `approvals` hold for this very `document`."""
+
+    id = models.UUIDField(primary_key=True)
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="+")
+    number = models.PositiveIntegerField()
+    title = models.CharField(max_length=200)
+    state = models.CharField(max_length=16, choices=_choices(ChangeState), default=ChangeState.DRAFT)
+    version = models.PositiveIntegerField(default=1)
+    base = models.JSONField()
+    document = models.JSONField()
+    authors = models.JSONField()
+    approvals = models.JSONField(default=list)
+    rolls_back = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.JSONField(null=True)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["domain", "number"], name="devices_policy_change_number"),
+            models.CheckConstraint(condition=Q(state__in=[*ChangeState]), name="devices_policy_change_state"),
+            models.CheckConstraint(
+                condition=Q(state__in=[ChangeState.DRAFT, ChangeState.APPROVED], ended_at=None)
+                | ~Q(state__in=[ChangeState.DRAFT, ChangeState.APPROVED]) & Q(ended_at__isnull=False),
+                name="devices_policy_change_end",
+            ),
+        ]
+
+    def as_value(self) -> policy_changes.PolicyChange:
+        """The row as a value; load it with its domain."""
+        return policy_changes.PolicyChange(
+            id=PolicyChangeId(self.id),
+            domain=DomainId(self.domain_id),
+            domain_slug=self.domain.slug,
+            number=self.number,
+            title=self.title,
+            state=ChangeState(self.state),
+            version=self.version,
+            base=from_json(self.base),
+            document=from_json(self.document),
+            authors=tuple(_person(author) for author in self.authors),
+            approvals=tuple(
+                Approval(by=_person(approval), at=datetime.fromisoformat(approval["at"])) for approval in self.approvals
+            ),
+            rolls_back=PolicyChangeId(self.rolls_back_id) if self.rolls_back_id else None,
+            created_at=self.created_at,
+            changed_at=self.changed_at,
+            ended_at=self.ended_at,
+            ended_by=_person(self.ended_by) if self.ended_by else None,
+            note=self.note,
+        )
+
+
+def _person(kept: Mapping[str, str]) -> Person:
+    return Person(kind=ActorKind(kept["kind"]), id=kept["id"], label=kept["label"])
 
 
 class EnrolmentProfile(models.Model):

@@ -10,6 +10,7 @@ from typing import NewType
 from uuid import UUID
 
 from acl.core.values import BoundRule, Principal
+from devices.core.policy_changes import ApprovalRule
 from kernel.core.ids import DomainId
 from pki.core.values import CertificateId
 
@@ -64,6 +65,7 @@ class Domain:
     slug: str
     name: str
     quarantine_role: UUID | None
+    policy_approval: ApprovalRule = ApprovalRule.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

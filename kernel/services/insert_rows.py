@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, ForeignKey, Model
 
 _VALUES_AT_ONCE = 20_000  # SQLite takes 32,766, PostgreSQL 65,535
-_AS_THEY_ARE = frozenset({"BigIntegerField", "IntegerField", "PositiveIntegerField", "PositiveSmallIntegerField"})
+_TEXTS = frozenset({"CharField", "TextField", "SlugField"})
+_AS_THEY_ARE = frozenset(
+    {
+        "BigIntegerField", "BinaryField", "IntegerField", "PositiveIntegerField", "PositiveSmallIntegerField",
+        "UUIDField",
+    }
+)  # fmt: skip
 
 
 def insert_rows(rows: Sequence[Model], *, ignore_known: bool = False) -> None:
@@ -19,9 +27,10 @@ def insert_rows(rows: Sequence[Model], *, ignore_known: bool = False) -> None:
     """
     if not rows:
         return
+    connection = connections[DEFAULT_DB_ALIAS]  # not the proxy, which looks it up for each value anew
     meta = type(rows[0])._meta  # noqa: SLF001 - Django documents it
     fields = meta.concrete_fields
-    columns = [(field.attname, _converter(field)) for field in fields]
+    columns = [(field.attname, column_converter(field, connection)) for field in fields]
     names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
     ending = " ON CONFLICT DO NOTHING" if ignore_known else ""
     place = f"({', '.join(['%s'] * len(fields))})"
@@ -34,20 +43,22 @@ def insert_rows(rows: Sequence[Model], *, ignore_known: bool = False) -> None:
             cursor.execute(f"INSERT INTO {meta.db_table} ({names}) VALUES {places}{ending}", values)  # noqa: S608 - our own names
 
 
-def _converter(field: Field[Any, Any]) -> Callable[[Any], Any]:
+def column_converter(field: Field[Any, Any], connection: BaseDatabaseWrapper) -> Callable[[Any], Any]:
     """What makes the database's value of a field's; the commonest without a detour."""
     if isinstance(field, ForeignKey):
-        return _converter(field.target_field)
-    match field.get_internal_type():
-        case "CharField" | "TextField" | "SlugField":
-            return _plain_text
-        case "BinaryField":
-            return _plain
-        case "UUIDField":
-            return _plain if connection.features.has_native_uuid_field else _hex
-        case kind if kind in _AS_THEY_ARE:
-            return _plain
-    return lambda value: field.get_db_prep_save(value, connection)
+        return column_converter(field.target_field, connection)
+    kind = field.get_internal_type()
+    if kind == "UUIDField" and not connection.features.has_native_uuid_field:
+        return _hex
+    if kind in _AS_THEY_ARE:
+        return _plain
+    if kind in _TEXTS:
+        return _plain_text
+
+    def convert(value: Any) -> Any:
+        return field.get_db_prep_save(value, connection)
+
+    return lru_cache(maxsize=64)(convert) if kind == "DateTimeField" else convert  # many rows, few moments
 
 
 def _plain(value: Any) -> Any:

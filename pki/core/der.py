@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID, ENUMERATED = 1, 2, 3, 4, 5, 6, 10
 UTC_TIME, GENERALIZED_TIME, SEQUENCE = 0x17, 0x18, 0x30
@@ -69,6 +70,7 @@ def generalized_time(moment: datetime) -> bytes:
     return tlv(GENERALIZED_TIME, moment.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode())
 
 
+@lru_cache(maxsize=1024)
 def time(moment: datetime) -> bytes:
     """UTCTime through 2049, GeneralizedTime from 2050 on (RFC 5280 4.1.2.5)."""
     utc = moment.astimezone(UTC)

@@ -13,13 +13,13 @@ from datetime import datetime
 from uuid import UUID
 
 from cryptography import x509
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, DomainError, Unavailable
 from kernel.core.ids import DomainId
 from kernel.core.journal import Change, Subject
-from kernel.services import insert_rows, record_many
+from kernel.services import column_converter, insert_rows, record_many
 from pki.core import keys
 from pki.core.csr import WeakKey
 from pki.core.keys import SigningKey
@@ -142,8 +142,8 @@ def _keep(signed: Sequence[Certificate]) -> set[UUID]:
     In one statement for all, which the query builder has none for.
     """
     meta = Certificate._meta  # noqa: SLF001 - Django documents it
-    fields = [field for name in _SIGNED for field in meta.concrete_fields if field.name == name]
-    rows = [[field.get_db_prep_save(getattr(row, field.name), connection) for field in fields] for row in signed]
+    written = {field.name: column_converter(field, connections[DEFAULT_DB_ALIAS]) for field in meta.concrete_fields}
+    rows = [[written[name](getattr(row, name)) for name in _SIGNED] for row in signed]
     with connection.cursor() as cursor:
         cursor.executemany(
             f"UPDATE {meta.db_table} SET der = %s, fingerprint = %s, state = %s "  # noqa: S608 - our own table
