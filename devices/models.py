@@ -221,7 +221,15 @@ class PolicyChange(models.Model):
             models.CheckConstraint(condition=Q(state__in=[*ChangeState]), name="devices_policy_change_state"),
             models.CheckConstraint(
                 condition=Q(state__in=[ChangeState.DRAFT, ChangeState.APPROVED], ended_at=None)
-                | ~Q(state__in=[ChangeState.DRAFT, ChangeState.APPROVED]) & Q(ended_at__isnull=False),
+                | Q(
+                    state__in=[
+                        ChangeState.APPLIED,
+                        ChangeState.REJECTED,
+                        ChangeState.WITHDRAWN,
+                        ChangeState.ROLLED_BACK,
+                    ],
+                    ended_at__isnull=False,
+                ),
                 name="devices_policy_change_end",
             ),
         ]
