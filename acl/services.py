@@ -1,4 +1,8 @@
-"""Writing roles. Each change is one entry of the journal, from which brokers learn of it."""
+"""Writing roles. Each change is one entry of the journal, from which brokers learn of it.
+
+`change` is the approved change of the domain's policy that a write is a part of; where the domain wants its policy
+approved, a write without one is refused (Denied).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, RestrictedError
 
 from acl import models, queries
+from acl.conf import policy_gate
 from acl.core.documents import rule_document
 from acl.core.rules import RuleSpec, check_role
 from acl.core.values import Role, RoleId, RuleId
@@ -45,18 +51,25 @@ def create_role(
     name: str,
     rules: Sequence[RuleSpec],
     description: str = "",
+    change: UUID | None = None,
     actor: Actor,
     now: datetime,
 ) -> Role:
-    """The new role. Raises InvalidRole, RoleNameTaken."""
+    """The new role. Raises InvalidRole, RoleNameTaken, Denied."""
     check_role(name=name, rules=rules)
     with transaction.atomic():
+        policy_gate().enter(domain, change=change)
         row = models.Role(domain_id=domain, name=name, description=description, created_at=now, changed_at=now)
         _save(row)
         _write_rules(row, rules)
         role = queries.get_role(id=RoleId(row.id))
         record(
-            action="acl.role.created", subject=_subject(role), actor=actor, now=now, domain=domain, after=_told(role)
+            action="acl.role.created",
+            subject=_subject(role),
+            actor=actor,
+            now=now,
+            domain=domain,
+            after=_told(role, change),
         )
     return role
 
@@ -68,16 +81,17 @@ def change_role(
     name: str | None = None,
     description: str | None = None,
     expected_version: int | None = None,
+    change: UUID | None = None,
     actor: Actor,
     now: datetime,
 ) -> Role:
     """The role with these rules in place of its own; rules that say the same as before keep their ids.
 
     What is None stays. A change that changes nothing is not recorded. Raises RoleNotFound, InvalidRole, RoleNameTaken,
-    and RoleChanged if the role is not at `expected_version` any more.
+    Denied, and RoleChanged if the role is not at `expected_version` any more.
     """
     with transaction.atomic():
-        row = _locked(role, expected_version)
+        row = _locked(role, expected_version, change)
         before = row.as_value()
         row.name = before.name if name is None else name
         row.description = before.description if description is None else description
@@ -96,15 +110,22 @@ def change_role(
             now=now,
             domain=after.domain,
             before=_told(before),
-            after=_told(after),
+            after=_told(after, change),
         )
     return after
 
 
-def delete_role(*, role: RoleId, expected_version: int | None = None, actor: Actor, now: datetime) -> None:
-    """Nothing; the role is gone. Raises RoleNotFound, RoleChanged, and RoleInUse while something refers to it."""
+def delete_role(
+    *,
+    role: RoleId,
+    expected_version: int | None = None,
+    change: UUID | None = None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Nothing; the role is gone. Raises RoleNotFound, RoleChanged, Denied, and RoleInUse while something needs it."""
     with transaction.atomic():
-        row = _locked(role, expected_version)
+        row = _locked(role, expected_version, change)
         before = row.as_value()
         try:
             row.delete()
@@ -119,10 +140,12 @@ def delete_role(*, role: RoleId, expected_version: int | None = None, actor: Act
             now=now,
             domain=before.domain,
             before=_told(before),
+            after=_of(change),
         )
 
 
-def _locked(role: RoleId, expected_version: int | None) -> models.Role:
+def _locked(role: RoleId, expected_version: int | None, change: UUID | None) -> models.Role:
+    policy_gate().enter(_domain_of(role), change=change)
     row = models.Role.objects.select_for_update().filter(id=role).first()
     if row is None:
         raise queries.missing_role(role)
@@ -131,6 +154,13 @@ def _locked(role: RoleId, expected_version: int | None) -> models.Role:
             f"The role {row.name} was changed meanwhile (it is at version {row.version}): read it again, then repeat."
         )
     return row
+
+
+def _domain_of(role: RoleId) -> DomainId:
+    found = models.Role.objects.filter(id=role).values_list("domain_id", flat=True).first()
+    if found is None:
+        raise queries.missing_role(role)
+    return DomainId(found)
 
 
 def _save(row: models.Role) -> None:
@@ -168,11 +198,16 @@ def _subject(role: Role) -> Subject:
     return Subject(kind="acl.role", id=str(role.id), label=role.name)
 
 
-def _told(role: Role) -> Mapping[str, Any]:
+def _of(change: UUID | None) -> Mapping[str, Any]:
+    return {"change": str(change)} if change else {}
+
+
+def _told(role: Role, change: UUID | None = None) -> Mapping[str, Any]:
     """What the journal keeps of a role: all of it, since a role is small and holds no secret."""
     return {
         "name": role.name,
         "description": role.description,
         "version": role.version,
         "rules": [rule_document(rule) for rule in role.rules],
+        **_of(change),
     }

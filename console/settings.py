@@ -43,6 +43,7 @@ GATEHOUSE_WEAK_KEY_LISTS = env.words(os.environ, "GATEHOUSE_WEAK_KEY_LISTS")
 GATEHOUSE_ROUTER = "console.wiring.router"
 GATEHOUSE_ADAPTERS = "console.wiring.adapters"
 GATEHOUSE_BROKER_DIRECTORY = "console.wiring.broker_directory"
+GATEHOUSE_POLICY_GATE = "console.wiring.policy_gate"
 SECRET_KEY = env.kept_secret(os.environ, "GATEHOUSE_SECRET_KEY", GATEHOUSE_HOME / "secret.key")
 
 _base = urlsplit(GATEHOUSE_BASE_URL)

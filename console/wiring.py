@@ -11,6 +11,7 @@ from brokers.core.values import Broker
 from devices import queries as fleet
 from devices.core.ports import BrokerEndpoint
 from devices.core.values import DeviceId, DeviceState
+from devices.services.policy_gate import enter_policy
 from kernel.core.findings import FindingSource
 from kernel.core.ids import DomainId
 from kernel.core.journal import Entry, Queue, Step
@@ -149,7 +150,16 @@ WITHOUT_CONSEQUENCE = frozenset(
         "devices.enrolment_request.denied",
         "devices.enrolment_token.created",
         "devices.enrolment_token.revoked",
+        "devices.domain.policy_approval_set",
         "devices.group.created",  # nothing is bound to it yet
+        "devices.policy_change.applied",  # each role and binding in it has an entry of its own, which brokers follow
+        "devices.policy_change.approved",
+        "devices.policy_change.drafted",
+        "devices.policy_change.rebased",
+        "devices.policy_change.rejected",
+        "devices.policy_change.rewritten",
+        "devices.policy_change.rolled_back",
+        "devices.policy_change.withdrawn",
         "pki.certificate.issued",
         "pki.issuer.created",  # its first CRL goes to the brokers, and the CAs with it
         "pki.issuer.cross_certified",
@@ -192,10 +202,19 @@ class Endpoints:
         return brokers.is_control_name(domain=domain, name=name)
 
 
+class Gate:
+    """Lets those in who write roles."""
+
+    def enter(self, domain: DomainId, *, change: UUID | None) -> None:
+        """One after another, and past a domain's four eyes only as a part of an approved change."""
+        enter_policy(domain, change=change)
+
+
 finding_sources: Sequence[FindingSource] = (PkiFindings(),)
 """Who watches over what: console/findings.py gathers what they find."""
 router = WiringRouter()
 broker_directory = Endpoints()
+policy_gate = Gate()
 adapters: Mapping[str, str] = {
     "nats": "brokers.adapters.nats.NatsAdapter",
     "mosquitto-dynsec": "brokers.adapters.mosquitto_dynsec.MosquittoDynsecAdapter",

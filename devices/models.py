@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from devices.core import policy_changes
 from devices.core.policy_changes import Approval, ApprovalRule, ChangeState, Person, PolicyChangeId
-from devices.core.policy_json import from_json
+from devices.core.policy_kept import from_kept
 from devices.core.values import (
     Credential as CredentialValue,
 )
@@ -244,8 +244,8 @@ class PolicyChange(models.Model):
             title=self.title,
             state=ChangeState(self.state),
             version=self.version,
-            base=from_json(self.base),
-            document=from_json(self.document),
+            base=from_kept(self.base),
+            document=from_kept(self.document),
             authors=tuple(_person(author) for author in self.authors),
             approvals=tuple(
                 Approval(by=_person(approval), at=datetime.fromisoformat(approval["at"])) for approval in self.approvals

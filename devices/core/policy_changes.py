@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
-from acl.core.rules import InvalidRole, check_role
-from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument
+from devices.core.policy_document import PolicyDocument
 from kernel.core.actor import Actor, ActorKind
-from kernel.core.errors import FieldError, Invalid
 from kernel.core.ids import DomainId
 
 PolicyChangeId = NewType("PolicyChangeId", UUID)
 
-MOST_ROLES = 2_000
-MOST_BINDINGS = 20_000
-MOST_FAULTS = 100
 _SHELL = "command:"
 """Ids of those who type commands begin so: the shell's user, who is nobody that signed in here."""
-
-
-class InvalidPolicy(Invalid):
-    """The document can not be accepted as it is; `errors` has its faults, at most a hundred."""
-
-    code = "invalid-policy"
 
 
 class ChangeState(StrEnum):
@@ -130,59 +119,3 @@ def may_approve(rule: ApprovalRule, *, person: Person, authors: Iterable[Person]
     if person.id in {author.id for author in authors if author.is_known}:
         return "You wrote of this change, and this domain asks for four eyes: ask another operator to approve it."
     return ""
-
-
-def check_document(document: PolicyDocument) -> None:
-    """Nothing, if the document is sound in itself. Raises InvalidPolicy."""
-    faults = [*_role_faults(document), *_binding_faults(document)]
-    names = {role.name for role in document.roles}
-    if document.quarantine_role is not None and document.quarantine_role not in names:
-        detail = f"There is no role {document.quarantine_role[:64]!r} in the document."
-        faults.append(FieldError(pointer="/quarantine_role", code="unknown-role", detail=detail))
-    if faults:
-        raise InvalidPolicy(
-            f"The policy has {len(faults)} fault(s); the first: {faults[0].detail}", errors=tuple(faults[:MOST_FAULTS])
-        )
-
-
-def _role_faults(document: PolicyDocument) -> Sequence[FieldError]:
-    faults: list[FieldError] = []
-    if len(document.roles) > MOST_ROLES:
-        detail = f"A domain's policy has at most {MOST_ROLES} roles: take some out."
-        return [FieldError(pointer="/roles", code="too-many", detail=detail)]
-    seen: dict[str, int] = {}
-    for number, role in enumerate(document.roles):
-        at = f"/roles/{number}"
-        if seen.setdefault(role.name, number) != number:
-            detail = f"There are two roles called {role.name[:64]!r}: make one of them."
-            faults.append(FieldError(pointer=f"{at}/name", code="duplicate", detail=detail))
-        try:
-            check_role(name=role.name, rules=role.rules)
-        except InvalidRole as error:
-            faults += [
-                FieldError(pointer=at + each.pointer, code=each.code, detail=f"{role.name[:64]}: {each.detail}")
-                for each in error.errors
-            ]
-    return faults
-
-
-def _binding_faults(document: PolicyDocument) -> Sequence[FieldError]:
-    if len(document.bindings) > MOST_BINDINGS:
-        detail = f"A change holds at most {MOST_BINDINGS} bindings: bind roles to groups or types, not to each device."
-        return [FieldError(pointer="/bindings", code="too-many", detail=detail)]
-    names = {role.name for role in document.roles}
-    faults: list[FieldError] = []
-    seen: set[BindingSpec] = set()
-    for number, binding in enumerate(document.bindings):
-        at = f"/bindings/{number}"
-        if binding.role not in names:
-            detail = f"There is no role {binding.role[:64]!r} in the document."
-            faults.append(FieldError(pointer=f"{at}/role", code="unknown-role", detail=detail))
-        if binding in seen:
-            detail = f"The role {binding.role[:64]} is given to {binding.target[:64]} twice: take one out."
-            faults.append(FieldError(pointer=at, code="duplicate", detail=detail))
-        if binding.via is BindingVia.DOMAIN and binding.target != document.domain:
-            detail = f"A document gives roles in its own domain alone, {document.domain}."
-            faults.append(FieldError(pointer=f"{at}/target", code="other-domain", detail=detail))
-        seen.add(binding)
-    return faults

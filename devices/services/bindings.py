@@ -10,9 +10,11 @@ from django.db import IntegrityError, transaction
 
 from acl import queries as roles
 from acl.core.values import RoleId
+from devices.core.policy_changes import PolicyChangeId
 from devices.core.values import BindingId, DeviceId
 from devices.models import Binding, Device, DeviceType, Domain, Group
 from devices.queries.bindings import target_of
+from devices.services.policy_gate import enter_policy
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, Invalid, NotFound
 from kernel.core.ids import DomainId, new_id
@@ -48,23 +50,41 @@ class BindingTarget:
     domain: str | None = None
 
 
-def bind_role(*, domain: DomainId, role: RoleId, target: BindingTarget, actor: Actor, now: datetime) -> BindingId:
-    """The new binding. Raises UnknownTarget, RoleNotFound, AlreadyBound, Invalid."""
-    found = roles.get_role(id=role, domains=[domain])
-    row = Binding(id=new_id(), domain_id=domain, role_id=found.id)
-    via, label = _aim(row, target, domain=domain)
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-            _record("devices.binding.created", row, role=found.name, via=via, target=label, actor=actor, now=now)
-    except IntegrityError as error:
-        raise AlreadyBound(f"The role {found.name} is given to the {via} {label} already.") from error
+def bind_role(
+    *,
+    domain: DomainId,
+    role: RoleId,
+    target: BindingTarget,
+    change: PolicyChangeId | None = None,
+    actor: Actor,
+    now: datetime,
+) -> BindingId:
+    """The new binding. Raises UnknownTarget, RoleNotFound, AlreadyBound, Invalid.
+
+    `change` is the approved change of the domain's policy that this is a part of; raises ApprovalRequired without one
+    where the domain wants its policy approved.
+    """
+    with transaction.atomic():
+        enter_policy(domain, change=change)
+        found = roles.get_role(id=role, domains=[domain])
+        row = Binding(id=new_id(), domain_id=domain, role_id=found.id)
+        via, label = _aim(row, target, domain=domain)
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+        except IntegrityError as error:
+            raise AlreadyBound(f"The role {found.name} is given to the {via} {label} already.") from error
+        told = _Told(role=found.name, via=via, target=label, change=change)
+        _record("devices.binding.created", row, told, actor=actor, now=now)
     return BindingId(row.id)
 
 
-def unbind_role(*, binding: BindingId, actor: Actor, now: datetime) -> None:
-    """Takes the role away. Raises UnknownBinding."""
+def unbind_role(*, binding: BindingId, change: PolicyChangeId | None = None, actor: Actor, now: datetime) -> None:
+    """Takes the role away, as a part of `change` or alone. Raises UnknownBinding, ApprovalRequired."""
     with transaction.atomic():
+        domain = Binding.objects.filter(id=binding).values_list("domain_id", flat=True).first()
+        if domain is not None:
+            enter_policy(DomainId(domain), change=change)
         row = Binding.objects.select_for_update(of=("self",)).select_related("role").filter(id=binding).first()
         if row is None:
             raise UnknownBinding("There is no such binding: it may have been removed already.")
@@ -72,19 +92,23 @@ def unbind_role(*, binding: BindingId, actor: Actor, now: datetime) -> None:
         role = row.role.name
         row.delete()
         row.id = binding
-        _record("devices.binding.removed", row, role=role, via=via, target=target, actor=actor, now=now)
+        told = _Told(role=role, via=via, target=target, change=change)
+        _record("devices.binding.removed", row, told, actor=actor, now=now)
 
 
+# Targets are locked before the journal is: whoever changes one holds it while waiting for the journal, and the foreign
+# key of a binding is checked at the end of the transaction.
 def _aim(row: Binding, target: BindingTarget, *, domain: DomainId) -> tuple[str, str]:
     given = [value for value in (target.device, target.group, target.device_type, target.domain) if value is not None]
     if len(given) != 1:
         raise Invalid("A binding has exactly one target: a device, a group, a device_type or a domain.")
     if target.device is not None:
-        device = Device.objects.filter(domain_id=domain, id=target.device).first()
+        device = Device.objects.select_for_update(no_key=True).filter(domain_id=domain, id=target.device).first()
         row.device = _found(device, "device", str(target.device))
         return "device", row.device.name
     if target.group is not None:
-        row.group = _found(Group.objects.filter(domain_id=domain, name=target.group).first(), "group", target.group)
+        group = Group.objects.select_for_update(no_key=True).filter(domain_id=domain, name=target.group).first()
+        row.group = _found(group, "group", target.group)
         return "group", row.group.name
     if target.device_type is not None:
         kind = DeviceType.objects.filter(domain_id=domain, name=target.device_type).first()
@@ -105,15 +129,24 @@ def _found(row: _Row | None, what: str, name: str) -> _Row:
     return row
 
 
-def _record(action: str, row: Binding, *, role: str, via: str, target: str, actor: Actor, now: datetime) -> None:
-    told = {"role": role, "via": via, "target": target, "device": str(row.device_id) if row.device_id else None}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    role: str
+    via: str
+    target: str
+    change: PolicyChangeId | None
+
+
+def _record(action: str, row: Binding, told: _Told, *, actor: Actor, now: datetime) -> None:
+    device = str(row.device_id) if row.device_id else None
+    binding = {"role": told.role, "via": told.via, "target": told.target, "device": device}
     made = action.endswith("created")
     record(
         action=action,
-        subject=Subject(kind="devices.binding", id=str(row.id), label=f"{role} → {via} {target}"),
+        subject=Subject(kind="devices.binding", id=str(row.id), label=f"{told.role} → {told.via} {told.target}"),
         actor=actor,
         now=now,
         domain=DomainId(row.domain_id),
-        before={} if made else told,
-        after=told if made else {},
+        before={} if made else binding,
+        after=(binding if made else {}) | ({"change": str(told.change)} if told.change else {}),
     )

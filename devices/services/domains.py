@@ -11,10 +11,12 @@ from django.db import IntegrityError, transaction
 from acl.core.values import RoleId
 from devices.core.attributes import parse_schema
 from devices.core.names import check_name, check_slug
+from devices.core.policy_changes import PolicyChangeId
 from devices.core.values import DeviceId, DeviceTypeId, GroupId
 from devices.core.values import Domain as DomainValue
 from devices.models import Device, DeviceType, Domain, Group
 from devices.queries import UnknownDevice
+from devices.services.policy_gate import enter_policy, lock_policy
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, NotFound
 from kernel.core.ids import DomainId, new_id
@@ -52,14 +54,21 @@ def set_issuer(*, domain: DomainId, issuer: IssuerId, actor: Actor, now: datetim
     _set(domain, "issuer_id", issuer, actor=actor, now=now)
 
 
-def set_quarantine_role(*, domain: DomainId, role: RoleId, actor: Actor, now: datetime) -> None:
-    """Quarantined devices of the domain have this role alone from now on."""
-    _set(domain, "quarantine_role_id", role, actor=actor, now=now)
+def set_quarantine_role(
+    *, domain: DomainId, role: RoleId | None, change: PolicyChangeId | None = None, actor: Actor, now: datetime
+) -> None:
+    """Quarantined devices of the domain have this role alone from now on, or none.
+
+    `change` is the approved change that this is a part of. Raises ApprovalRequired.
+    """
+    with transaction.atomic():
+        enter_policy(domain, change=change)
+        _set(domain, "quarantine_role_id", role, actor=actor, now=now)
 
 
 def _set(domain: DomainId, field: str, value: Any, *, actor: Actor, now: datetime) -> None:
     with transaction.atomic():
-        row = Domain.objects.select_for_update().get(id=domain)
+        row = Domain.objects.select_for_update(no_key=True).get(id=domain)
         before = {field: str(getattr(row, field))}
         setattr(row, field, value)
         row.save(update_fields=[field])
@@ -96,6 +105,7 @@ def create_group(
     check_name(name)
     try:
         with transaction.atomic():
+            lock_policy(domain)  # as a change of policy does that makes groups
             row = Group.objects.create(id=new_id(), domain_id=domain, name=name)
             row.members.set(_members(domain, members))
             _record("devices.group.created", "devices.group", row, actor=actor, now=now)
@@ -121,7 +131,7 @@ def remove_from_group(*, group: GroupId, devices: Collection[DeviceId], actor: A
 
 
 def _lock_group(group: GroupId) -> Group:
-    row = Group.objects.select_for_update().filter(id=group).first()
+    row = Group.objects.select_for_update(no_key=True).filter(id=group).first()
     if row is None:
         raise UnknownGroup("There is no such group: list the groups to see those there are.")
     return row
