@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from hypothesis import given, settings
+
+from acl.core.analysis_diff import FilterChange, filters_gained_and_lost
+from acl.core.analysis_filters import Equality, common_part, fewest, without
+from acl.core.evaluation import PrincipalPolicy
+from acl.core.rules import RuleSpec
+from acl.core.topics import matches
+from acl.core.values import Action, Allow, BoundRule, Effect, Publish, Retain, Shared, Subscribe
+from tests.acl.core.reference import all_names
+from tests.acl.core.strategies import ANYBODY, policies
+
+NAMES = [name for name in all_names() if name.count("/") < 3]
+
+
+def rule(effect: str, topic: str, action: str = "publish", **conditions: object) -> RuleSpec:
+    actions = frozenset({Action(action)})
+    return RuleSpec(effect=Effect(effect), actions=actions, topic=topic, **conditions)  # type: ignore[arg-type]
+
+
+def gained(before: list[RuleSpec], after: list[RuleSpec]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(change.filter, change.without) for change in filters_gained_and_lost(before, after).gained]
+
+
+def test_a_new_deny_loses_just_what_it_takes_from_an_allow() -> None:
+    found = filters_gained_and_lost([rule("allow", "a/#")], [rule("allow", "a/#"), rule("deny", "+/secret/#")])
+    assert found.gained == ()
+    assert found.lost == (FilterChange(action=Action.PUBLISH, filter="a/secret/#"),)
+
+
+def test_a_wider_allow_gains_all_but_what_was_allowed_and_what_is_denied() -> None:
+    before = [rule("allow", "${domain}/${client_id}/up/#")]
+    after = [rule("allow", "${domain}/#"), rule("deny", "+/keys/#")]
+    assert gained(before, after) == [("${domain}/#", ("${domain}/${client_id}/up/#", "${domain}/keys/#"))]
+
+
+def test_a_rule_that_others_make_superfluous_changes_nothing() -> None:
+    found = filters_gained_and_lost([rule("allow", "a/+/#"), rule("allow", "a")], [rule("allow", "a/#")])
+    assert (found.gained, found.lost) == ((), ())
+
+
+def test_a_deny_that_goes_frees_what_only_some_values_spell() -> None:
+    found = filters_gained_and_lost(
+        [rule("allow", "hall/a"), rule("deny", "${attr.site}/a")], [rule("allow", "hall/a")]
+    )
+    at_the_hall, unknown = found.gained
+    assert (at_the_hall.filter, at_the_hall.where) == ("hall/a", (Equality(left="hall", right="${attr.site}"),))
+    assert (unknown.filter, unknown.lacking) == ("hall/a", ("attr.site",))  # there the deny was +/a
+
+
+def test_conditions_say_in_which_ways_something_is_gained() -> None:
+    before = [rule("allow", "a", qos=frozenset({0}))]
+    [more] = filters_gained_and_lost(before, [rule("allow", "a", retain=Retain.NEVER)]).gained
+    assert (more.qos, more.retain) == (frozenset({1, 2}), Retain.NEVER)
+    shared = rule("allow", "a", "subscribe", shared=Shared.ONLY, shared_group="g")
+    [group] = filters_gained_and_lost([], [shared]).gained
+    assert (group.shared, group.shared_group) == (Shared.ONLY, "g")
+
+
+def test_common_part_of_templates() -> None:
+    def of(left: str, right: str) -> str | None:
+        found = common_part(left, right)
+        return found and found.filter
+
+    assert of("a/#", "+/b/#") == "a/b/#"
+    assert of("a/#", "a") == "a"
+    assert of("a/+", "+/b") == "a/b"
+    assert of("#", "/#") == "/#"
+    assert of("#", "$SYS/#") is None
+    assert of("${client_id}/a", "$SYS/a") is None  # no value at the first level begins with $
+    assert of("pump-${client_id}", "valve-7") is None
+    assert of("${client_id}/a", "/a") is None  # no value is empty
+    assert of("+/${client_id}", "${domain}/+") == "${domain}/${client_id}"
+
+
+def test_fewest_and_without() -> None:
+    assert fewest(["a/b", "a/#", "+/#", "#", "$SYS"]) == ("#", "$SYS")
+    assert without("a/#", ["+/b", "a/c/#", "a/c/d", "b"]) == ("a/b", "a/c/#")
+    assert without("a/+", ["a/#"]) is None
+
+
+@settings(max_examples=60)
+@given(policies, policies)
+def test_every_name_that_is_gained_is_said_and_no_other(old: tuple[BoundRule, ...], new: tuple[BoundRule, ...]) -> None:
+    before, after = PrincipalPolicy(old, ANYBODY), PrincipalPolicy(new, ANYBODY)
+    said = filters_gained_and_lost([bound.rule for bound in old], [bound.rule for bound in new]).gained
+    for name in NAMES:
+        ways: list[Publish | Subscribe] = [
+            *(Publish(topic=name, qos=qos, retain=retain) for qos in range(3) for retain in (False, True)),
+            *(Subscribe(topic=name, qos=qos, group=group) for qos in range(3) for group in (None, "g", "h", "other")),
+        ]
+        for way in ways:
+            really = isinstance(after.evaluate(way), Allow) and not isinstance(before.evaluate(way), Allow)
+            assert any(_says(change, way) for change in said) == really, (name, way)
+
+
+def _says(change: FilterChange, way: Publish | Subscribe) -> bool:
+    about = Action.PUBLISH if isinstance(way, Publish) else Action.SUBSCRIBE
+    if change.action is not about or way.qos not in change.qos:
+        return False
+    if not matches(change.filter, way.topic) or any(matches(text, way.topic) for text in change.without):
+        return False
+    if isinstance(way, Publish):
+        return change.retain is Retain.ANY or (change.retain is Retain.ONLY) == way.retain
+    if change.shared is Shared.ANY:
+        return True
+    if change.shared is Shared.NEVER:
+        return way.group is None
+    return way.group is not None and change.shared_group in (None, way.group)
