@@ -26,7 +26,8 @@ class FilterChange:
     """A topic-filter template that is gained or lost, but for what falls under `without`, in the ways that it names.
 
     It is so for devices to whom every equality of `where` applies; if `lacking` is not empty, only for those that have
-    no safe value for one of these placeholders (a deny rule was widened for them).
+    no safe value for one of these placeholders (a deny rule was widened for them). Of shared subscriptions it is about
+    those in `shared_group`, or without one about all but those in `other_than`.
     """
 
     action: Action
@@ -38,6 +39,7 @@ class FilterChange:
     retain: Retain = Retain.ANY
     shared: Shared = Shared.ANY
     shared_group: str | None = None
+    other_than: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,8 @@ def _gained(old: Sequence[AnyRule], new: Sequence[AnyRule]) -> tuple[FilterChang
         for (was, is_now), ways in alike.items():
             for change in _pieces(action, [old[n] for n in sorted(was)], [new[n] for n in sorted(is_now)]):
                 found[change] |= set(ways)
-        lines += [line for change, ways in found.items() for line in _lines(change, ways)]
+        groups = {way.group for each in alike.values() for way in each if way.group}
+        lines += [line for change, ways in found.items() for line in _lines(change, ways, groups)]
     return tuple(sorted(lines, key=_order))
 
 
@@ -153,35 +156,35 @@ def _holds(wide: FilterChange, narrow: FilterChange) -> bool:
     return all(any(template_covers(text, part) for text in narrow.without) for part in met)
 
 
-def _lines(change: FilterChange, ways: Collection[_Way]) -> Iterator[FilterChange]:
-    """The change with conditions that say in just which ways it is so."""
+def _lines(change: FilterChange, ways: Collection[_Way], groups: Collection[str]) -> Iterator[FilterChange]:
+    """The change with conditions that say in just which ways it is so. `groups` are those that rules name."""
     by_manner: dict[bool | str | None, set[int]] = defaultdict(set)
     publishes = change.action is Action.PUBLISH
     for way in ways:
         by_manner[way.retain if publishes else way.group].add(way.qos)
-    alike: dict[frozenset[int], list[bool | str | None]] = defaultdict(list)
+    alike: dict[frozenset[int], set[bool | str | None]] = defaultdict(set)
     for manner, qos in by_manner.items():
-        alike[frozenset(qos)].append(manner)
+        alike[frozenset(qos)].add(manner)
     for levels, manners in alike.items():
         said = replace(change, qos=levels)
         if publishes:
             retain = Retain.ANY if len(manners) == 2 else Retain.ONLY if True in manners else Retain.NEVER
             yield replace(said, retain=retain)
         else:
-            yield from _sharing(said, [manner for manner in manners if not isinstance(manner, bool)])
+            yield from _sharing(said, manners, sorted(groups))
 
 
-def _sharing(said: FilterChange, groups: Collection[str | None]) -> Iterator[FilterChange]:
-    if None in groups and _OTHER in groups:
-        yield said
-    elif None in groups:
+def _sharing(said: FilterChange, manners: Collection[bool | str | None], groups: list[str]) -> Iterator[FilterChange]:
+    named = [group for group in groups if group in manners]
+    if _OTHER in manners:
+        shared = Shared.ANY if None in manners else Shared.ONLY
+        yield replace(said, shared=shared, other_than=tuple(group for group in groups if group not in named))
+        return
+    if None in manners:
         yield replace(said, shared=Shared.NEVER)
-    elif _OTHER in groups:
-        yield replace(said, shared=Shared.ONLY)
-    if _OTHER not in groups:
-        yield from (replace(said, shared=Shared.ONLY, shared_group=group) for group in groups if group)
+    yield from (replace(said, shared=Shared.ONLY, shared_group=group) for group in named)
 
 
 def _order(change: FilterChange) -> tuple[object, ...]:
-    conditions = (sorted(change.qos), change.retain, change.shared, change.shared_group or "")
+    conditions = (sorted(change.qos), change.retain, change.shared, change.shared_group or "", change.other_than)
     return (change.action, bool(change.lacking), change.filter, change.without, change.where, *conditions)

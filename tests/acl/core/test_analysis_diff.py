@@ -56,6 +56,8 @@ def test_conditions_say_in_which_ways_something_is_gained() -> None:
     shared = rule("allow", "a", "subscribe", shared=Shared.ONLY, shared_group="g")
     [group] = filters_gained_and_lost([], [shared]).gained
     assert (group.shared, group.shared_group) == (Shared.ONLY, "g")
+    plain_and_others = filters_gained_and_lost([shared], [rule("allow", "a", "subscribe")]).gained
+    assert [(change.shared, change.other_than) for change in plain_and_others] == [(Shared.ANY, ("g",))]
 
 
 def test_common_part_of_templates() -> None:
@@ -103,6 +105,8 @@ def _says(change: FilterChange, way: Publish | Subscribe) -> bool:
         return False
     if isinstance(way, Publish):
         return change.retain is Retain.ANY or (change.retain is Retain.ONLY) == way.retain
+    if way.group in change.other_than:
+        return False
     if change.shared is Shared.ANY:
         return True
     if change.shared is Shared.NEVER:
