@@ -1,0 +1,174 @@
+"""YAML read strictly: the few kinds of value that JSON has, each with its line, and nothing that readers differ on.
+
+Anchors, aliases, tags, duplicate keys and bare words such as `no` or `1e3`, which another reader takes for something
+else, are refused. What reading costs grows with the size of the text alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from kernel.core.errors import FieldError, Invalid
+
+MAX_OCTETS = 5_000_000
+MAX_DEPTH = 16
+MAX_NODES = 1_000_000
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_WORDS = {"null": None, "~": None, "": None, "true": True, "false": False}
+_YAML_1_2 = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+|[yYnN]|(?i:null|true|false)"
+)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class BadYaml(Invalid):
+    """The text is no YAML, or has something in it that is not read."""
+
+    code = "bad-yaml"
+
+
+class Members(dict[str, Any]):
+    """A mapping that knows the line, from 1, of each of its keys."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[str, int] = {}
+
+
+class Items(list[Any]):
+    """A sequence that knows the line, from 1, of each of its items."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[int] = []
+
+
+def read_tree(text: str | bytes) -> Any:
+    """The value of a YAML document: Members, Items, str, int, bool or None. Raises BadYaml with the line."""
+    try:
+        octets = text.encode() if isinstance(text, str) else text
+        if len(octets) > MAX_OCTETS:
+            raise BadYaml(f"The document has more than {MAX_OCTETS} octets: split it by domain.")
+        text = octets.decode()
+    except UnicodeError as error:
+        raise BadYaml("The document is not in UTF-8: save it as UTF-8.") from error
+    try:
+        return _Reader(text).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _fault(mark.line + 1 if mark else 1, "", f"This is no YAML: {error.problem or error.context}.") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _fault(line, "", "There is a character that YAML does not allow: take it out.") from error
+
+
+def line_of(tree: Any, pointer: str) -> int:
+    """The line, from 1, of what the JSON pointer leads to, or of the nearest around it that is there."""
+    line = 1
+    for token in pointer.split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(tree, Members) and key in tree:
+            line, tree = tree.lines[key], tree[key]
+        elif isinstance(tree, Items) and key.isdecimal() and int(key) < len(tree):
+            line, tree = tree.lines[int(key)], tree[int(key)]
+        else:
+            break
+    return line
+
+
+def below(pointer: str, key: str | int) -> str:
+    """The pointer to the member or item `key` of what `pointer` leads to (RFC 6901)."""
+    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def needs_quotes(text: str) -> bool:
+    """Whether some reader of YAML takes `text`, standing without quotes, for something else than text."""
+    if text in _WORDS or _YAML_1_2.fullmatch(text):
+        return True
+    resolvers = yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], [])
+    return any(pattern.match(text) for _, pattern in resolvers)
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self._nodes = 0
+
+    def document(self) -> Any:
+        next(self._events)  # the stream begins
+        event = next(self._events)
+        if not isinstance(event, yaml.DocumentStartEvent):
+            raise _fault(1, "", "The document is empty.")
+        value = self._value(next(self._events), "", 1)
+        next(self._events)  # the document ends
+        event = next(self._events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise _fault(_line(event), "", "There is a second document: keep one in a file.")
+        return value
+
+    def _value(self, event: Any, pointer: str, depth: int) -> Any:
+        self._nodes += 1
+        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
+            raise _fault(
+                _line(event), pointer, f"This is more than {MAX_DEPTH} levels deep or {MAX_NODES} values long."
+            )
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            raise _fault(_line(event), pointer, "Anchors (&) and aliases (*) are not read: write the value out.")
+        if event.tag is not None:
+            raise _fault(_line(event), pointer, f"The tag {event.tag[:64]} is not read: take it out.")
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._members(pointer, depth)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._items(pointer, depth)
+        return _plain(event, pointer) if event.implicit[0] else event.value
+
+    def _members(self, pointer: str, depth: int) -> Members:
+        members = Members()
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _fault(_line(event), pointer, "A key has to be a word: write key: value.")
+            key = str(event.value)
+            place = below(pointer, key)
+            if key in members:
+                first = members.lines[key]
+                raise _fault(_line(event), place, f"The key {key[:64]!r} stands on line {first} already: keep one.")
+            self._value(event, place, depth + 1)
+            members.lines[key] = _line(event)
+            members[key] = self._value(next(self._events), place, depth + 1)
+        return members
+
+    def _items(self, pointer: str, depth: int) -> Items:
+        items = Items()
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.lines.append(_line(event))
+            items.append(self._value(event, below(pointer, len(items)), depth + 1))
+        return items
+
+
+def _plain(event: Any, pointer: str) -> str | int | bool | None:
+    text: str = event.value
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if needs_quotes(text):
+        detail = f"Readers of YAML differ on what {text[:64]} is: put quotes around it if it is text."
+        raise _fault(_line(event), pointer, detail)
+    return text
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _fault(line: int, pointer: str, detail: str) -> BadYaml:
+    said = f"Line {line}: {detail}"
+    return BadYaml(said, errors=(FieldError(pointer=pointer, code=BadYaml.code, detail=said),))
