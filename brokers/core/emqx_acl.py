@@ -1,0 +1,58 @@
+"""Policy as the `acl` list of EMQX's HTTP authentication answers and of JWT claims: one list for each principal.
+
+What is not matched falls through to the authorisers, so each list closes itself. The same for 5.8 and 6.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from brokers.core.emqx_compiler import LIMITS, compile_policy
+from brokers.core.emqx_rule import EmqxRule, NotEmqxRules, document_of, rules_line, rules_of
+from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
+from brokers.core.rendering import Deviations
+
+CAPABILITIES = Capabilities(
+    stores_policy=False,
+    protocol_versions=("3.1.1", "5"),
+    qos_conditions=True,
+    retain_conditions=True,
+    shared_subscriptions=True,
+    version="5.8",
+    limits=tuple((limit.kind, limit.why) for limit in LIMITS),
+)
+
+
+def acl_of(subject: RenderSubject) -> list[dict[str, Any]]:
+    """The `acl` member of the answer or claim for one principal; it denies everything unless it is admitted."""
+    return [document_of(rule) for rule in compile_policy(subject, Deviations()).closed]
+
+
+def render(subjects: Iterable[RenderSubject]) -> Rendering:
+    """The lists of all that are not absent as JSON, by auth id, and what they can not express."""
+    deviations = Deviations()
+    lists = {
+        subject.principal.auth_id: compile_policy(subject, deviations).closed
+        for subject in subjects
+        if subject.state is not Standing.ABSENT
+    }
+    return Rendering(artifact=write(lists), deviations=deviations.all())
+
+
+def write(lists: Mapping[str, tuple[EmqxRule, ...]]) -> str:
+    """The lists as text, a line for each principal."""
+    lines = (f"{json.dumps(name, ensure_ascii=False)}: {rules_line(lists[name])}" for name in sorted(lists))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def parse(artifact: str) -> Mapping[str, tuple[EmqxRule, ...]]:
+    """What `render` wrote, by auth id. Raises NotEmqxRules."""
+    try:
+        document = json.loads(artifact)
+    except ValueError as error:
+        raise NotEmqxRules(f"This is no JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise NotEmqxRules("The lists are a JSON object with a member for each principal.")
+    return {name: rules_of(rules) for name, rules in document.items()}

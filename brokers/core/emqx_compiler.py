@@ -1,0 +1,180 @@
+"""Policy of one principal as a list of EMQX rules, for all three places where EMQX keeps rules.
+
+Everything is expanded: a placeholder without a value would make EMQX skip a deny, and up to 6.2 it inserts `+`, `#`
+and `/` as they are. Order is all there is, since the first match wins: denies, guards, allows, and a closing deny, so
+that neither `no_match` nor a source further down the chain is ever asked about what is not under another `$`-level.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from acl.core.evaluation import EffectiveRule, effective
+from acl.core.values import EVERY_QOS, Action, BoundRule, Effect, Retain, Shared
+from brokers.core.emqx_rule import LITERALLY, EmqxAction, EmqxRule
+from brokers.core.emqx_subscribing import Subscribing, subscribing
+from brokers.core.ports import DeviationKind, RenderSubject, Standing
+from brokers.core.rendering import Deviations, Limit, concerning
+
+# First levels with a meaning of their own. `$delayed/5/a` is published to a, whatever the rules say of a.
+ROOTS = ("$SYS", "$delayed", "$file")
+MOST_LEVELS = 128  # mqtt.max_topic_levels as it comes
+_RETAIN = {Retain.ANY: None, Retain.ONLY: True, Retain.NEVER: False}
+
+LIMITS = (
+    Limit(kind=DeviationKind.NARROWER, why="Topics of more than 128 levels are refused (mqtt.max_topic_levels)."),
+    Limit(
+        kind=DeviationKind.SIGNALLING,
+        why="$queue/a and $exclusive/a are judged, and served, as subscriptions to a.",
+    ),
+    Limit(
+        kind=DeviationKind.SIGNALLING,
+        why="A subscription outlives the permission until it is closed or unsubscribed; changes wait for the cache.",
+    ),
+)
+
+
+def _everything(*, allow: bool) -> Iterator[EmqxRule]:
+    for topic in ("#", *(f"{root}/#" for root in ROOTS)):
+        yield EmqxRule(allow=allow, action=EmqxAction.ALL, topic=topic)
+
+
+CLOSING = tuple(_everything(allow=False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmqxPolicy:
+    """The rules of one principal in the order in which they are asked, each list sorted. `CLOSING` follows."""
+
+    denies: tuple[EmqxRule, ...] = ()
+    guards: tuple[EmqxRule, ...] = ()
+    allows: tuple[EmqxRule, ...] = ()
+
+    @property
+    def closed(self) -> tuple[EmqxRule, ...]:
+        """All of them with the closing denies."""
+        return (*self.denies, *self.guards, *self.allows, *CLOSING)
+
+
+def compile_policy(subject: RenderSubject, deviations: Deviations) -> EmqxPolicy:
+    """The rules of the principal: none, and so the closing denies alone, unless it is admitted."""
+    if subject.state is not Standing.ADMITTED:
+        return EmqxPolicy()
+    return _Compiler(subject, deviations).policy()
+
+
+class _Compiler:
+    """Turns the rules of one principal into EMQX's, and notes what is lost on the way."""
+
+    def __init__(self, subject: RenderSubject, deviations: Deviations) -> None:
+        self._auth_id = subject.principal.auth_id
+        self._rules: Sequence[EffectiveRule] = effective(subject.policy, subject.principal)
+        self._deviations = deviations
+
+    def policy(self) -> EmqxPolicy:
+        subscribe_denies = list(self._denies(Action.SUBSCRIBE))
+        subscribe_allows = list(self._allows(Action.SUBSCRIBE))
+        denies = [*self._publish_denies(), *(_denying(topic, bound.rule.qos) for bound, topic in subscribe_denies)]
+        guards: list[EmqxRule] = []
+        allows = list(self._publish_allows())
+        for qos, found in self._subscribing(subscribe_allows, subscribe_denies):
+            guards += [_denying(topic, qos, literal=True) for topic in found.guards]
+            allows += [_allowing(topic, qos) for topic in found.patterns]
+            allows += [_allowing(topic, qos, literal=True) for topic in found.literals]
+        return EmqxPolicy(denies=_merged(denies), guards=_merged(guards), allows=_merged(allows))
+
+    def _subscribing(
+        self, allows: Sequence[tuple[BoundRule, str]], denies: Sequence[tuple[BoundRule, str]]
+    ) -> Iterator[tuple[frozenset[int], Subscribing]]:
+        """Once for each QoS, since what an allow meets depends on it; once for all if no rule has such a condition."""
+        conditioned = any(bound.rule.qos != EVERY_QOS for bound, _ in (*allows, *denies))
+        for qos in [frozenset({level}) for level in sorted(EVERY_QOS)] if conditioned else [EVERY_QOS]:
+            found = subscribing(
+                [(bound, topic) for bound, topic in allows if qos <= bound.rule.qos],
+                [topic for bound, topic in denies if qos <= bound.rule.qos],
+            )
+            for bound, why in found.losses:
+                self._narrower(bound, why)
+            yield qos, found
+
+    def _publish_denies(self) -> Iterator[EmqxRule]:
+        for bound, topic in self._denies(Action.PUBLISH):
+            yield _publishing(bound, topic, allow=False)
+
+    def _publish_allows(self) -> Iterator[EmqxRule]:
+        for bound, topic in self._allows(Action.PUBLISH):
+            yield _publishing(bound, topic, allow=True)
+
+    def _denies(self, action: Action) -> Iterator[tuple[BoundRule, str]]:
+        """The deny rules with their filters, widened where EMQX can not tell."""
+        for bound, topic in concerning(self._rules, action, Effect.DENY):
+            if action is Action.SUBSCRIBE and bound.rule.shared is not Shared.ANY:
+                self._narrower(bound, "EMQX does not say who subscribes shared: it denies all.")
+            if unreadable(topic):
+                self._narrower(bound, "EMQX would read eq or ${ in it otherwise: it denies every level in its place.")
+            yield bound, readable(topic)
+
+    def _allows(self, action: Action) -> Iterator[tuple[BoundRule, str]]:
+        """The allow rules that EMQX can express, with their filters."""
+        for bound, topic in concerning(self._rules, action, Effect.ALLOW):
+            root = topic.split("/", 1)[0]
+            if action is Action.SUBSCRIBE and bound.rule.shared is not Shared.ANY:
+                self._narrower(bound, "EMQX does not say who subscribes shared: left out. Write it without `shared`.")
+            elif unreadable(topic):
+                self._narrower(bound, "EMQX would read eq or ${ in it otherwise: left out.")
+            elif action is Action.PUBLISH and root == "$delayed":
+                self._narrower(bound, "EMQX publishes to the topic behind $delayed without asking again: left out.")
+            elif action is Action.SUBSCRIBE and root in {"$queue", "$exclusive"}:
+                self._narrower(bound, f"EMQX takes {root} off before it asks: left out.")
+            else:
+                yield bound, topic
+
+    def _narrower(self, bound: BoundRule, why: str) -> None:
+        self._deviations.note(bound, self._auth_id, DeviationKind.NARROWER, why)
+
+
+def unreadable(topic: str) -> bool:
+    """Whether EMQX would take a part of the filter for something else; only the values of principals bring that in."""
+    return topic.startswith(LITERALLY) or "${" in topic
+
+
+def readable(topic: str) -> str:
+    """The filter with `+` for each level that EMQX would misread; it covers more, so it is for denies."""
+    levels = topic.split("/")
+    wild = [number == 0 and level.startswith(LITERALLY) or "${" in level for number, level in enumerate(levels)]
+    return "/".join("+" if odd else level for odd, level in zip(wild, levels, strict=True))
+
+
+def _publishing(bound: BoundRule, topic: str, *, allow: bool) -> EmqxRule:
+    rule = bound.rule
+    return EmqxRule(allow=allow, action=EmqxAction.PUBLISH, topic=topic, qos=rule.qos, retain=_RETAIN[rule.retain])
+
+
+def _denying(topic: str, qos: frozenset[int], *, literal: bool = False) -> EmqxRule:
+    return EmqxRule(allow=False, action=EmqxAction.SUBSCRIBE, topic=topic, qos=qos, literal=literal)
+
+
+def _allowing(topic: str, qos: frozenset[int], *, literal: bool = False) -> EmqxRule:
+    return EmqxRule(allow=True, action=EmqxAction.SUBSCRIBE, topic=topic, qos=qos, literal=literal)
+
+
+def _merged(rules: Iterable[EmqxRule]) -> tuple[EmqxRule, ...]:
+    """The rules of one list, each once: those that differ in QoS or in their action alone become one."""
+    by_qos: dict[tuple[bool, EmqxAction, str, bool, bool | None], frozenset[int]] = defaultdict(frozenset)
+    for rule in rules:
+        by_qos[rule.allow, rule.action, rule.topic, rule.literal, rule.retain] |= rule.qos
+    found = {
+        EmqxRule(allow=allow, action=action, topic=topic, literal=literal, retain=retain, qos=qos)
+        for (allow, action, topic, literal, retain), qos in by_qos.items()
+    }
+    for rule in [rule for rule in found if rule.action is EmqxAction.PUBLISH]:
+        both = {rule, _as(rule, EmqxAction.SUBSCRIBE)}
+        if rule.retain is None and both <= found:
+            found = (found - both) | {_as(rule, EmqxAction.ALL)}
+    return tuple(sorted(found, key=lambda rule: rule.place))
+
+
+def _as(rule: EmqxRule, action: EmqxAction) -> EmqxRule:
+    return EmqxRule(allow=rule.allow, action=action, topic=rule.topic, literal=rule.literal, qos=rule.qos)

@@ -1,0 +1,91 @@
+"""How EMQX 5.8 to 6 judges rule objects, for tests and for `enforced_as`. It knows nothing of policy.
+
+From the source: emqx_authz_rule, emqx_topic, and emqx_channel for what is taken off a filter before it is asked about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from acl.core.topics import matches
+from acl.core.values import Principal, Publish, Receive, Request, Subscribe
+from brokers.core.emqx_rule import EmqxAction, EmqxRule
+
+MOST_LEVELS = 128
+_PLACEHOLDER = re.compile(r"\$\{(clientid|username|client_attrs\.[A-Za-z0-9_.-]+)\}")
+_TAKEN_OFF = ("$queue/", "$exclusive/")
+
+
+def emulate(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, request: Request) -> bool:
+    """What EMQX answers who was given one of these lists at CONNECT. Who was given none did not get in."""
+    return _asked(lists.get(principal.auth_id, ()), principal, request)
+
+
+def deliverable(
+    lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, wanted: Subscribe, topic: str
+) -> bool:
+    """Whether a message on `topic` reaches a client that asked for `wanted`: deliveries are not filtered."""
+    return emulate(lists, principal, wanted) and matches(_bare(wanted.topic), topic)
+
+
+def _asked(rules: Iterable[EmqxRule], principal: Principal, request: Request) -> bool:
+    return decided(rules, principal, request) is True
+
+
+def decided(rules: Iterable[EmqxRule], principal: Principal, request: Request) -> bool | None:
+    """What the first rule that matches says; None if none does. A message to be delivered asks as its subscriber did."""
+    if isinstance(request, Receive):
+        rules = tuple(rules)
+        answers = [decided(rules, principal, Subscribe(topic=request.topic, qos=qos)) for qos in (0, 1, 2)]
+        return True if True in answers else answers[0]
+    topic = request.topic if isinstance(request, Publish) else _bare(request.topic)
+    if topic.count("/") >= MOST_LEVELS:
+        return False
+    for rule in rules:
+        if _about(rule, request) and _topic_matches(rule, principal, topic):
+            return rule.allow
+    return None
+
+
+def _bare(filter: str) -> str:
+    for prefix in _TAKEN_OFF:
+        filter = filter.removeprefix(prefix)
+    return filter
+
+
+def _about(rule: EmqxRule, request: Publish | Subscribe) -> bool:
+    if request.qos not in rule.qos:
+        return False
+    if isinstance(request, Subscribe):
+        return rule.action is not EmqxAction.PUBLISH
+    return rule.action is not EmqxAction.SUBSCRIBE and rule.retain in {None, request.retain}
+
+
+def _topic_matches(rule: EmqxRule, principal: Principal, topic: str) -> bool:
+    if rule.literal:
+        return rule.topic == topic
+    filled = substituted(rule.topic, principal)
+    return filled is not None and words_match(topic, filled)
+
+
+def substituted(topic: str, principal: Principal) -> str | None:
+    """The topic with its placeholders filled in as they are; None if one has no value: the rule does not match then."""
+    values = {"clientid": principal.client_id, "username": principal.username}
+    values |= {f"client_attrs.{name}": str(value) for name, value in principal.attributes.items()}
+    if any(not values.get(name) for name in _PLACEHOLDER.findall(topic)):
+        return None
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], topic)
+
+
+def words_match(asked: str, rule: str) -> bool:
+    """Whether the words of the asked name or filter match those of a rule; to a rule's `+` any word will do."""
+    if asked.startswith("$") and rule[0] in "+#":
+        return False
+    words, rules = asked.split("/"), rule.split("/")
+    for position, word in enumerate(rules):
+        if word == "#" and position == len(rules) - 1:
+            return True
+        if position == len(words) or word not in ("+", words[position]):
+            return False
+    return len(words) == len(rules)
