@@ -9,6 +9,7 @@ from acl.core.values import Publish, Receive, Request
 from brokers.core.dynsec_state import Acl, AclType, DynsecState
 
 _CONTROL = "$CONTROL/"
+_MOST_SLASHES = 200
 
 
 def emulate(state: DynsecState, username: str, request: Request) -> bool:
@@ -44,6 +45,20 @@ def deliverable(state: DynsecState, username: str, filter: str, topic: str) -> b
     return may_subscribe(state, username, filter) and matches(wanted, topic) and may_receive(state, username, topic)
 
 
+def refuses(topic: str) -> bool:
+    """Whether the broker closes a connection over that topic or filter, whoever sends it (seen with 2.0.11).
+
+    Control characters, the noncharacters of Unicode, or more than 200 slashes.
+    """
+    if topic.count("/") > _MOST_SLASHES:
+        return True
+    points = [] if topic.isprintable() else [ord(character) for character in topic]
+    return any(
+        point < 0x20 or 0x7F <= point <= 0x9F or 0xFDD0 <= point <= 0xFDEF or point & 0xFFFE == 0xFFFE
+        for point in points
+    )
+
+
 def contains(pattern: str, filter: str) -> bool:
     """Whether `filter` is contained in `pattern`, level by level; `$` means nothing here. 2.0.11 has one oddity."""
     if filter == "#" and pattern in {"/#", "+/#"}:
@@ -68,6 +83,8 @@ def _decide(
     *,
     default: bool,
 ) -> bool:
+    if refuses(topic):
+        return False
     for acl in _in_order(state, username, kind, topic):
         if acl.kind is not kind or meets(acl.topic, topic):
             return acl.allow

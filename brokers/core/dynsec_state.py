@@ -13,8 +13,16 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 
+from kernel.core.errors import Invalid
+
 OURS = "gh."
 _NO_PRIORITY = -1
+
+
+class InvalidDynsec(Invalid):
+    """The text is not what the dynamic security plugin keeps."""
+
+    code = "invalid-dynsec"
 
 
 class AclType(StrEnum):
@@ -121,10 +129,14 @@ def to_artifact(state: DynsecState) -> str:
 
 
 def parse(artifact: str) -> DynsecState:
-    """The state that `to_artifact` wrote."""
-    document = json.loads(artifact)
-    defaults = [{"acltype": name, "allow": allow} for name, allow in document["defaultACLAccess"].items()]
-    return state_of(clients=document["clients"], roles=document["roles"], defaults=defaults)
+    """The state that `to_artifact` wrote. Raises InvalidDynsec."""
+    try:
+        document = json.loads(artifact)
+        defaults = [{"acltype": name, "allow": allow} for name, allow in document["defaultACLAccess"].items()]
+        return state_of(clients=document["clients"], roles=document["roles"], defaults=defaults)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        detail = "This is not the JSON of Mosquitto's dynamic security plugin: look for defaults, clients and roles."
+        raise InvalidDynsec(detail) from error
 
 
 def client_document(client: DynsecClient) -> dict[str, Any]:

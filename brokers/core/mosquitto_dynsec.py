@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.templates import placeholders
-from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared
+from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared, Subscribe
 from brokers.core.dynsec_state import OURS, Acl, AclType, DynsecClient, DynsecState, to_artifact
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
@@ -30,10 +30,10 @@ from brokers.core.rendering import (
 BARRED_ROLE = f"{OURS}barred"
 DOLLAR_GUARD = f"{OURS}guard.dollar"
 SHARE_GUARD = f"{OURS}guard.share"
-MOST_LEVELS = 200  # TOPIC_HIERARCHY_LIMIT of Mosquitto
+MOST_SLASHES = 200  # TOPIC_HIERARCHY_LIMIT of Mosquitto; those of $share/<group>/ count
 
 LIMITS = (
-    Limit(kind=DeviationKind.NARROWER, why="Topics with control characters, or more than 200 levels, are refused."),
+    Limit(kind=DeviationKind.NARROWER, why="Topics with control characters, or more than 200 slashes, are refused."),
     Limit(kind=DeviationKind.NARROWER, why="Nobody may publish to a topic that begins with $SYS."),
     Limit(kind=DeviationKind.SIGNALLING, why="An MQTT 3.1.1 client is not told that a publish was refused."),
 )
@@ -92,7 +92,8 @@ def desired_state(subjects: Iterable[RenderSubject], deviations: Deviations | No
 
 def limited(request: Request) -> bool:
     """Whether the broker refuses the request whatever the policy says."""
-    return _unusable(request.topic) or (isinstance(request, Publish) and request.topic.startswith("$SYS"))
+    spelled = request.spelled if isinstance(request, Subscribe) else request.topic
+    return unusable(spelled) or (isinstance(request, Publish) and spelled.startswith("$SYS"))
 
 
 def own_roles(auth_id: str) -> tuple[str, ...]:
@@ -153,15 +154,13 @@ class _Compiler:
     def _entries(self, rule: EffectiveRule) -> Iterator[_Entry]:
         if rule.filter is None:
             return
-        topic = canonical(rule.filter)
-        if _unusable(topic):
-            if rule.bound.rule.effect is Effect.ALLOW:
-                self._narrower(rule.bound, "Mosquitto refuses its control characters or its depth: left out.")
-            return  # no topic that it could deny gets into the broker
-        if rule.bound.rule.effect is Effect.ALLOW:
-            yield from self._allow(rule.bound, topic)
-        else:
-            yield from self._deny(rule.bound, topic)
+        bound, topic = rule.bound, within_depth(canonical(rule.filter))
+        if not unusable(topic):
+            yield from self._allow(bound, topic) if bound.rule.effect is Effect.ALLOW else self._deny(bound, topic)
+        elif bound.rule.effect is Effect.ALLOW:
+            self._narrower(bound, "Mosquitto refuses its control characters or its depth: left out.")
+        elif Action.SUBSCRIBE in bound.rule.actions:  # no topic that it could deny gets into the broker
+            self._signalling(bound, "A filter that meets it is granted, and Mosquitto has no message that it denies.")
 
     def _allow(self, bound: BoundRule, topic: str) -> Iterator[_Entry]:
         rule = bound.rule
@@ -185,8 +184,8 @@ class _Compiler:
         yield _Entry(Tier.ALLOW, Acl(kind=AclType.RECEIVE, topic=topic, allow=True))
         if rule.shared is not Shared.ONLY:
             yield _Entry(Tier.WIDE if wide else Tier.ALLOW, Acl(kind=AclType.SUBSCRIBE, topic=topic, allow=True))
-        if rule.shared is not Shared.NEVER:
-            shared = f"$share/{rule.shared_group or '+'}/{topic}"
+        shared = f"$share/{rule.shared_group or '+'}/{topic}"
+        if rule.shared is not Shared.NEVER and not unusable(shared):
             yield _Entry(
                 Tier.WIDE_SHARED if wide else Tier.ALLOW, Acl(kind=AclType.SUBSCRIBE, topic=shared, allow=True)
             )
@@ -221,7 +220,8 @@ class _Compiler:
                 self._narrower(bound, f"{why} Spell its first level out.")
             self._signalling(bound, "A filter that meets it is granted, and the messages that it denies are withheld.")
             yield _Entry(Tier.DENY, Acl(kind=AclType.RECEIVE, topic=topic, allow=False))
-            for acl in _denying(topic, f"$share/+/{topic}"):
+            shared = f"$share/+/{topic}"
+            for acl in _denying(topic, *(() if unusable(shared) else (shared,))):
                 yield _Entry(Tier.DENY, acl)
 
     def _signalling(self, bound: BoundRule, why: str) -> None:
@@ -236,8 +236,13 @@ def _is_own(bound: BoundRule) -> bool:
     return any(name != "domain" for name in placeholders(bound.rule.topic))
 
 
-def _unusable(topic: str) -> bool:
-    if topic.count("/") >= MOST_LEVELS:
+def within_depth(topic: str) -> str:
+    """`topic`, or the one name under it that Mosquitto takes if the `#` is what makes it too deep."""
+    return topic[:-2] if topic.endswith("/#") and topic.count("/") == MOST_SLASHES + 1 else topic
+
+
+def unusable(topic: str) -> bool:
+    if topic.count("/") > MOST_SLASHES:
         return True
     return not topic.isprintable() and any(_is_control(character) for character in topic)
 

@@ -26,6 +26,7 @@ from brokers.core.rendering import (
     publish_conditions,
     qos_condition,
 )
+from kernel.core.errors import Invalid
 
 # First levels that the server, its JetStream or its clients give a meaning of their own.
 RESERVED = ("$JS", "$SYS", "$MQTT", "$KV", "$O", "$SRV", "$NRG", "$LDS", "$GR", "$share", "$queue", "$CONTROL")
@@ -46,6 +47,12 @@ LIMITS = (
         why="A filter that several rules cover only together may be granted; nothing else is delivered.",
     ),
 )
+
+
+class InvalidPermissions(Invalid):
+    """The text is not what `render` wrote."""
+
+    code = "invalid-nats-permissions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +91,20 @@ def to_artifact(table: Mapping[str, NatsPermissions]) -> str:
 
 
 def parse(artifact: str) -> Mapping[str, NatsPermissions]:
-    """What `render` wrote, by auth id."""
-    return {
-        auth_id: NatsPermissions(
-            publish_allow=tuple(lists["publish"]["allow"]),
-            publish_deny=tuple(lists["publish"]["deny"]),
-            subscribe_allow=tuple(lists["subscribe"]["allow"]),
-            subscribe_deny=tuple(lists["subscribe"]["deny"]),
-        )
-        for auth_id, lists in json.loads(artifact).items()
-    }
+    """What `render` wrote, by auth id. Raises InvalidPermissions."""
+    try:
+        return {
+            auth_id: NatsPermissions(
+                publish_allow=tuple(lists["publish"]["allow"]),
+                publish_deny=tuple(lists["publish"]["deny"]),
+                subscribe_allow=tuple(lists["subscribe"]["allow"]),
+                subscribe_deny=tuple(lists["subscribe"]["deny"]),
+            )
+            for auth_id, lists in json.loads(artifact).items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        detail = "This is not the JSON of permissions by auth id: each has publish and subscribe, with allow and deny."
+        raise InvalidPermissions(detail) from error
 
 
 def subjects_of(filter: str) -> tuple[str, ...]:
@@ -196,12 +207,19 @@ class _Compiler:
             levels = topic.split("/")
             if any(map(unusable, levels)):
                 self._narrower(bound, f"{_UNUSABLE}: it denies every level in its place.")
+            denied = "/".join("+" if unusable(level) else level for level in levels)
             if action is Action.SUBSCRIBE:
-                if _ends_acknowledged(topic):
-                    self._narrower(bound, "It hits what QoS 1 and 2 are served on: all subscriptions are of QoS 0.")
-                why = "A filter that meets it is granted, and the messages that it denies are withheld."
-                self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
-            yield from subjects_of("/".join("+" if unusable(level) else level for level in levels))
+                self._note_denied(bound, denied)
+            yield from subjects_of(denied)
+
+    def _note_denied(self, bound: BoundRule, denied: str) -> None:
+        """What a denied subscription is besides that."""
+        if _ends_acknowledged(denied):
+            self._narrower(bound, "It hits what QoS 1 and 2 are served on: all subscriptions are of QoS 0.")
+        if denied == "+":
+            self._narrower(bound, "It hits the parent that NATS takes /# to have: ask for /+/#.")
+        why = "A filter that meets it is granted, and the messages that it denies are withheld."
+        self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
 
     def _without_open_ends(
         self, allows: Sequence[tuple[BoundRule, str]], denies: set[str]

@@ -117,6 +117,28 @@ def test_what_can_not_be_expressed_is_declared() -> None:
     assert deviations(bound("allow", "#", actions=SUBSCRIBE)) == [("#", "signalling")]
 
 
+def test_a_deny_at_the_depth_that_the_broker_just_takes_is_kept() -> None:
+    deepest = "a" + "/a" * 200
+    for denied in (deepest, f"{deepest}/#"):
+        state = desired_state([admitted(bound("allow", "a/#"), bound("deny", denied))])
+        assert not may_send(state, "pump", deepest)
+        assert not may_receive(state, "pump", deepest)
+        assert may_send(state, "pump", deepest[:-2])
+        assert all(acl.topic.count("/") <= 200 for acls in state.roles.values() for acl in acls)
+
+
+def test_topics_that_the_broker_closes_the_connection_over_pass_for_nobody() -> None:  # seen with 2.0.11
+    state = desired_state([admitted(bound("allow", "#"), bound("deny", "a/b\n"))])
+    for topic in ("a/b\n", "a\x7f", "a\x85", "a\ufdd0", "a\uffff", "/" * 201):
+        assert not may_send(state, "pump", topic)
+        assert not may_subscribe(state, "pump", topic)
+    assert may_send(state, "pump", "/" * 200)
+    assert may_send(state, "pump", "a\u2028")
+    assert may_subscribe(state, "pump", "$share/g/" + "/" * 198)
+    assert not may_subscribe(state, "pump", "$share/g/" + "/" * 199)
+    assert ("a/b\n", "signalling") in deviations(bound("deny", "a/b\n"))  # a filter that meets it is granted
+
+
 def test_a_principals_own_roles_are_among_the_names_that_may_be_deleted_with_it() -> None:
     policy = (*QUICKSTART, bound("deny", "${client_id}"), bound("allow", "+/${client_id}"))
     state = desired_state([admitted(*policy)])

@@ -117,6 +117,21 @@ def test_no_deny_of_ours_ends_the_subscriptions_of_qos_1_and_2() -> None:
     assert [may_subscribe(granted, "a", qos=qos) for qos in (0, 1, 2)] == [True, False, False]
 
 
+def test_what_a_deny_is_widened_to_is_what_is_declared() -> None:
+    wide = (bound("allow", "a"), bound("deny", "*/x y/#", actions=frozenset({Action.SUBSCRIBE})))
+    granted = permissions(admitted(*wide))
+    assert [may_subscribe(granted, "a", qos=qos) for qos in (0, 1, 2)] == [True, False, False]
+    assert len([found for found in render([admitted(*wide)]).deviations if "QoS 1 and 2" in found.why]) == 1
+
+
+def test_a_deny_of_one_level_hits_the_parent_that_nats_takes_slash_hash_to_have() -> None:
+    policy = (bound("allow", "#"), bound("deny", "+", actions=frozenset({Action.SUBSCRIBE})))
+    granted = permissions(admitted(*policy))
+    assert not may_subscribe(granted, "/#")
+    assert may_subscribe(granted, "/+/#")
+    assert ("+", "narrower") in deviations(*policy)
+
+
 def test_conditions_leave_allows_out_and_make_denies_unconditional() -> None:
     assert deviations(bound("allow", "a", qos=frozenset({0}))) == [("a", "narrower")]
     assert permissions(admitted(bound("allow", "a", qos=frozenset({0})))) == NOTHING

@@ -1,0 +1,174 @@
+"""What every compile target has to keep, on fleets with hostile names."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from acl.core.values import Effect, Publish, Receive, Request, Subscribe
+from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
+from brokers.core.targets import MOSQUITTO_DYNSEC, TARGETS, Target
+from kernel.core.errors import Invalid
+from tests.brokers.core.generated import Asker, Fleet, Member, fleet
+from tests.brokers.core.trials import shrunk, trial
+
+FLEETS = 25
+ANY: tuple[Request, ...] = (
+    *(Publish(topic=topic, qos=qos) for topic in ("a", "a/b", "$SYS/x", "north/pump") for qos in (0, 1)),
+    *(Receive(topic=topic) for topic in ("a", "a/b", "$SYS/x", "north/pump")),
+    *(Subscribe(topic=topic) for topic in ("a", "#", "+/#", "a/#", "$SYS/#", "north/pump/#")),
+    Subscribe(topic="a", group="g"),
+)
+
+
+@pytest.fixture(params=TARGETS.values(), ids=TARGETS)
+def target(request: pytest.FixtureRequest) -> Target:
+    found: Target = request.param
+    return found
+
+
+def fleets(seed: str, *, count: int = FLEETS) -> list[Fleet]:
+    roll = random.Random(seed)
+    return [fleet(roll) for _ in range(count)]
+
+
+def shuffled(made: Fleet, roll: random.Random) -> list[RenderSubject]:
+    """The same fleet, told in another order of members and of rules."""
+    subjects = [
+        replace(subject, policy=tuple(roll.sample(subject.policy, len(subject.policy)))) for subject in made.subjects()
+    ]
+    return roll.sample(subjects, len(subjects))
+
+
+def test_the_same_fleet_makes_the_same_octets_in_whatever_order_it_is_told(target: Target) -> None:
+    roll = random.Random("order")
+    for made in fleets("order"):
+        rendering = target.render(made.subjects())
+        again = target.render(shuffled(made, roll))
+        assert again.artifact == rendering.artifact
+        assert {each.id for each in again.deviations} == {each.id for each in rendering.deviations}
+
+
+def test_what_was_rendered_is_read_back_and_written_the_same(target: Target) -> None:
+    for made in fleets("round trip"):
+        artifact = target.render(made.subjects()).artifact
+        assert target.write(target.parse(artifact)) == artifact
+        assert target.parse(target.write(target.parse(artifact))) == target.parse(artifact)
+
+
+@pytest.mark.parametrize("text", ["}{ nonsense", '{"a": 1}', "\x00", "[1, 2", "nobody: \n\t?"])
+def test_what_is_not_the_format_is_refused(target: Target, text: str) -> None:
+    with pytest.raises(Invalid):
+        target.parse(text)
+
+
+def test_a_broker_that_holds_nothing_allows_nothing(target: Target) -> None:
+    state = target.parse(target.render([]).artifact)
+    [member] = fleets("nothing", count=1)[0].members[:1]
+    assert not [request for request in ANY if target.emulate(state, member.principal, request)]
+
+
+def test_who_has_no_policy_is_barred_or_absent_or_unknown_gets_nothing(target: Target) -> None:
+    roll = random.Random("outside")
+    for made in fleets("outside"):
+        inside = [member for member in made.members if member.state is Standing.ADMITTED]
+        others = _outside(made)
+        known = Fleet(roles=made.roles, members=(*inside, *others[:-1]))
+        state = target.parse(target.render(known.subjects()).artifact)
+        asker = Asker(roll=roll, fleet=known)
+        for other in others:
+            near = [asker.request(member) for member in made.members for _ in range(4)]
+            passed = [request for request in (*ANY, *near) if target.emulate(state, other.principal, request)]
+            assert not passed, (other, passed[0])
+
+
+def _outside(made: Fleet) -> list[Member]:
+    """Four who get nothing, with all roles and a client id that a member's rules may be about; the last is unknown."""
+    roles, client_id = tuple(name for name, _ in made.roles), made.members[0].principal.auth_id
+    people = [
+        replace(made.members[0].principal, id=name, auth_id=name, username=name, client_id=client_id)
+        for name in ("no policy", "barred", "absent", "unknown")
+    ]
+    return [
+        Member(principal=people[0], roles=()),
+        Member(principal=people[1], roles=roles, state=Standing.BARRED),
+        Member(principal=people[2], roles=roles, state=Standing.ABSENT),
+        Member(principal=people[3], roles=()),
+    ]
+
+
+def test_a_deviation_names_a_rule_and_principals_that_there_are(target: Target) -> None:
+    for made in fleets("deviations"):
+        rules = {rule.id for _, rules in made.roles for rule in rules}
+        people = {member.principal.auth_id for member in made.members if member.state is Standing.ADMITTED}
+        for deviation in target.render(made.subjects()).deviations:
+            assert deviation.rule.rule.id in rules
+            assert deviation.principals
+            assert set(deviation.principals) <= people
+            assert len(deviation.principals) <= deviation.principal_count <= len(people)
+            assert deviation.why.endswith(".")
+
+
+@pytest.mark.parametrize("hostile", [True, False], ids=["hostile", "plain"])
+def test_engine_and_broker_agree_or_the_deviation_is_declared(target: Target, hostile: bool) -> None:
+    found = trial(target, seed=f"suite {hostile}", pairs=300, hostile=hostile)
+    if found.first is not None:
+        case = shrunk(target, found.first)
+        pytest.fail(f"{case.fault_on(target)}\n{case.told()}")
+    assert found.counts["agreed"] > 150
+
+
+def _forgetful(effect: Effect) -> Target:
+    """A target that loses rules of that effect and says nothing."""
+
+    def render(subjects: object) -> Rendering:
+        assert isinstance(subjects, tuple)
+        left = [
+            replace(subject, policy=tuple(bound for bound in subject.policy if bound.rule.effect is not effect))
+            for subject in subjects
+        ]
+        return MOSQUITTO_DYNSEC.render(left)
+
+    return replace(MOSQUITTO_DYNSEC, render=render)
+
+
+@pytest.mark.parametrize(("lost", "kinds"), [(Effect.DENY, {"wider", "signalling"}), (Effect.ALLOW, {"narrower"})])
+def test_a_compiler_that_loses_a_rule_is_found_out_by_a_small_case(lost: Effect, kinds: set[str]) -> None:
+    forgetful = _forgetful(lost)
+    found = trial(forgetful, seed="forgetful", pairs=1_000)
+    assert found.first is not None
+    case = shrunk(forgetful, found.first)
+    assert case.fault_on(forgetful).partition(":")[0] in kinds
+    assert len(case.fleet.members) == 1
+    assert sum(len(rules) for _, rules in case.fleet.roles) <= 2
+
+
+def test_a_leak_that_is_declared_of_another_rule_is_no_excuse() -> None:
+    def render(subjects: object) -> Rendering:
+        rendering = _forgetful(Effect.DENY).render(subjects)  # type: ignore[arg-type]
+        kinds = [replace(each, kind=DeviationKind.WIDER) for each in rendering.deviations]
+        return replace(rendering, deviations=tuple(kinds))
+
+    found = trial(replace(MOSQUITTO_DYNSEC, render=render), seed="forgetful", pairs=1_000)
+    assert found.counts["unexplained"] > 0
+
+
+def test_an_error_of_a_compiler_is_a_finding() -> None:
+    def fail(_subjects: object) -> Rendering:
+        raise ValueError("no")
+
+    broken = replace(MOSQUITTO_DYNSEC, render=fail)
+    found = trial(broken, seed=1, pairs=10)
+    assert found.counts["unexplained"] == found.counts.total()
+    assert found.first is not None
+    assert found.first.fault_on(broken) == "error: ValueError: no"
+
+
+def test_the_same_seed_asks_the_same() -> None:
+    assert trial(MOSQUITTO_DYNSEC, seed=5, pairs=200) == trial(MOSQUITTO_DYNSEC, seed=5, pairs=200)
+
+
+def test_every_target_is_registered_under_its_own_name() -> None:
+    assert all(name == target.name for name, target in TARGETS.items())
