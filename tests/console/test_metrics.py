@@ -19,7 +19,7 @@ from console.metrics import render_metrics
 from console.services.applications import NewApplication
 from kernel.core.clock import utc_now
 from pki import services as pki
-from pki.models import Certificate, Crl
+from pki.models import Certificate, Crl, Issuer
 from tests.cast import ADA, NORTH
 from tests.console.conftest import bearer
 
@@ -90,7 +90,7 @@ def test_certificates_by_state_and_by_week(north: datetime) -> None:
 
 
 def test_every_code_has_a_series(north: datetime) -> None:
-    Crl.objects.filter(issuer__slug="north-ca").update(next_update=north)
+    Crl.objects.filter(issuer=Issuer.objects.get(slug="north-ca")).update(next_update=north)
     found = read(north)
     assert found["gatehouse_findings", "crl-overdue", "critical"] >= 1
     for code, severity in finding_codes().items():

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.e2e
 def ill(north: Scene) -> Scene:
     """A domain in which something of every severity is the matter, and certificates end in many weeks."""
     now = utc_now()
-    Crl.objects.filter(issuer__slug=north.ca.slug, kind="full").update(next_update=now - timedelta(hours=2))
-    Crl.objects.filter(issuer__slug=north.root.slug, kind="full").update(
+    Crl.objects.filter(issuer=north.ca.id, kind="full").update(next_update=now - timedelta(hours=2))
+    Crl.objects.filter(issuer=north.root.id, kind="full").update(
         this_update=now - timedelta(days=7), next_update=now + timedelta(hours=9)
     )
     holders = [f"device:{north.devices[name]}" for name in ("pump-01", "pump-02")]
