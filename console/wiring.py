@@ -36,6 +36,11 @@ def push(entry: Entry) -> list[Step]:
     ]
 
 
+def push_once(entry: Entry) -> list[Step]:
+    """The same, unless the entry is a part of a change: the change's own entry, which ends it, does it for all."""
+    return [] if "change" in entry.after else push(entry)
+
+
 def push_this_broker(entry: Entry) -> list[Step]:
     """Brings the broker that the entry is about to the policy."""
     return [_about_broker(entry, task="brokers.push")]
@@ -109,11 +114,12 @@ ROUTES: Mapping[str, Route] = {
     "devices.device.quarantined": evict,
     "devices.device.revoked": revoke_device,
     "devices.device.decommissioned": revoke_device,
-    "devices.binding.created": push,
-    "devices.binding.removed": push,
+    "devices.binding.created": push_once,
+    "devices.binding.removed": push_once,
     "devices.group.changed": push,
-    "acl.role.changed": push,
-    "acl.role.deleted": push,
+    "devices.policy_change.applied": push,
+    "acl.role.changed": push_once,
+    "acl.role.deleted": push_once,
     "pki.certificate.revoked": revoke_certificate,
     "pki.certificate.held": revoke_certificate,
     "pki.certificate.released": release_certificate,
@@ -152,7 +158,6 @@ WITHOUT_CONSEQUENCE = frozenset(
         "devices.enrolment_token.revoked",
         "devices.domain.policy_approval_set",
         "devices.group.created",  # nothing is bound to it yet
-        "devices.policy_change.applied",  # each role and binding in it has an entry of its own, which brokers follow
         "devices.policy_change.approved",
         "devices.policy_change.drafted",
         "devices.policy_change.rebased",
