@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from acl.core.values import Principal, Request, Subscribe
-from brokers.core import dynsec_emulator, dynsec_state, mosquitto_dynsec, nats, nats_emulator
+from brokers.core import (
+    dynsec_emulator,
+    dynsec_state,
+    mosquitto_dynsec,
+    nats,
+    nats_emulator,
+    rabbitmq,
+    rabbitmq_emulator,
+    rabbitmq_state,
+)
 from brokers.core.ports import Capabilities, Rendering, RenderSubject
 
 
@@ -79,4 +88,15 @@ NATS = Target(
     limited=nats.limited,
 )
 
-TARGETS: Mapping[str, Target] = {target.name: target for target in (MOSQUITTO_DYNSEC, NATS)}
+RABBITMQ = Target(
+    name="rabbitmq",
+    capabilities=rabbitmq.CAPABILITIES,
+    render=rabbitmq.render,
+    parse=rabbitmq_state.parse,
+    write=rabbitmq_state.to_artifact,
+    emulate=rabbitmq_emulator.emulate,
+    deliverable=rabbitmq_emulator.deliverable,
+    limited=rabbitmq.limited,
+)
+
+TARGETS: Mapping[str, Target] = {target.name: target for target in (MOSQUITTO_DYNSEC, NATS, RABBITMQ)}
