@@ -132,15 +132,16 @@ def _fill(level: tuple[Part, ...], principal: Principal, *, first: bool) -> tupl
         if isinstance(part, str):
             text += part
             continue
-        value = _value_of(part[0], principal)
-        fault = _fault_of(value, leads=first and not text)
+        value = value_of(part[0], principal)
+        fault = fault_of(value, leads=first and not text)
         if fault:
             return "", f"${{{part[0]}}} {fault}"
         text += value
     return text, ""
 
 
-def _value_of(placeholder: str, principal: Principal) -> str:
+def value_of(placeholder: str, principal: Principal) -> str:
+    """The text that stands for the placeholder; empty where the principal has no value."""
     kind, _, name = placeholder.partition(".")
     if kind == "attr":
         value = principal.attributes.get(name, "")
@@ -151,7 +152,8 @@ def _value_of(placeholder: str, principal: Principal) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _fault_of(value: str, *, leads: bool) -> str:
+def fault_of(value: str, *, leads: bool) -> str:
+    """What makes the value unsafe in a topic, which it begins if it `leads`; empty if nothing does."""
     if not value:
         return "has no value"
     if leads and value.startswith("$"):

@@ -105,10 +105,6 @@ def _says(change: FilterChange, way: Publish | Subscribe) -> bool:
         return False
     if isinstance(way, Publish):
         return change.retain is Retain.ANY or (change.retain is Retain.ONLY) == way.retain
-    if way.group in change.other_than:
-        return False
-    if change.shared is Shared.ANY:
-        return True
-    if change.shared is Shared.NEVER:
-        return way.group is None
-    return way.group is not None and change.shared_group in (None, way.group)
+    if change.shared is Shared.ONLY or way.group in change.other_than:
+        return way.group not in (None, *change.other_than) and change.shared_group in (None, way.group)
+    return change.shared is Shared.ANY or way.group is None

@@ -1,0 +1,217 @@
+"""Who may do something, as a condition on devices: computed from roles alone, whatever the size of the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from acl.core.analysis_conditions import NEVER, Condition, Held, every, negated, some
+from acl.core.analysis_filters import common_part, widened, without
+from acl.core.analysis_matching import (
+    Levels,
+    Pattern,
+    common_levels,
+    covering,
+    may_be_too_long,
+    meeting,
+    pattern_of,
+    target_of,
+)
+from acl.core.evaluation import effective, evaluate, why_not
+from acl.core.topics import levels_of, valid_filter, valid_name
+from acl.core.union import cover_together
+from acl.core.values import (
+    EVERY_QOS,
+    Action,
+    Allow,
+    BoundRule,
+    Effect,
+    Principal,
+    Publish,
+    Receive,
+    Role,
+    RoleId,
+    Rule,
+    Subscribe,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishWithin:
+    """A wish to publish to some topic name under the filter `topic`."""
+
+    topic: str
+    qos: int = 0
+    retain: bool = False
+
+
+Question = Publish | Subscribe | Receive | PublishWithin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A rule that lets devices do it, and which ones: those that have its role and to whom the condition applies."""
+
+    role: RoleId
+    rule: Rule
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Who may. `unsure` is about devices that have to be judged one by one: a template that may become too long for a
+    topic, or several denies that perhaps take away together what none of them does alone. They count in no grant.
+    """
+
+    grants: tuple[Grant, ...]
+    unsure: Condition
+
+    @property
+    def condition(self) -> Condition:
+        """Who may for sure."""
+        return some(*(grant.condition for grant in self.grants))
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    role: RoleId
+    rule: Rule
+    pattern: Pattern
+
+    def held(self, condition: Condition) -> Condition:
+        return every(Held(frozenset({self.role})), condition)
+
+
+def who_could(roles: Iterable[Role], question: Question, *, domain: str) -> Answer:
+    """Which rules let which devices of the domain of that slug. Raises InvalidTopic."""
+    every_role = tuple(roles)
+    found: list[Grant] = []
+    unsure: list[Condition] = list(_too_long(every_role))
+    for request in _ways(every_role, question):
+        allows = list(_clauses(every_role, request, Effect.ALLOW, domain=domain))
+        denies = list(_clauses(every_role, request, Effect.DENY, domain=domain))
+        if isinstance(request, PublishWithin):
+            grants, doubts = _within(request, allows, denies)
+            found += grants
+            unsure += doubts
+        else:
+            found += _judged(request, allows, denies)
+    doubt = some(*unsure)
+    sure = [Grant(role=g.role, rule=g.rule, condition=every(g.condition, negated(doubt))) for g in _summed(found)]
+    return Answer(grants=tuple(grant for grant in sure if grant.condition != NEVER), unsure=doubt)
+
+
+def _ways(roles: Sequence[Role], question: Question) -> Iterator[Publish | Subscribe | PublishWithin]:
+    """The requests of which one has to be allowed: a delivery needs some subscription to just the topic name."""
+    if isinstance(question, Subscribe | PublishWithin):
+        valid_filter(question.topic)
+    else:
+        valid_name(question.topic)
+    if not isinstance(question, Receive):
+        yield question
+        return
+    groups = sorted({rule.shared_group for role in roles for rule in role.rules if rule.shared_group})
+    for qos in sorted(EVERY_QOS):
+        yield from (Subscribe(topic=question.topic, qos=qos, group=group) for group in (None, "", *groups))
+
+
+def _clauses(
+    roles: Iterable[Role], request: Publish | Subscribe | PublishWithin, effect: Effect, *, domain: str
+) -> Iterator[_Clause]:
+    """The rules that are about the request, whatever their topic is."""
+    action = Action.SUBSCRIBE if isinstance(request, Subscribe) else Action.PUBLISH
+    plain = (
+        request
+        if not isinstance(request, PublishWithin)
+        else Publish(topic=request.topic, qos=request.qos, retain=request.retain)
+    )
+    for role in roles:
+        for rule in role.rules:
+            if rule.effect is effect and action in rule.actions and not why_not(rule, plain):
+                pattern = pattern_of(rule.topic, domain=domain, widens=effect is Effect.DENY)
+                yield _Clause(role.id, rule, pattern)
+
+
+def _judged(request: Publish | Subscribe, allows: Iterable[_Clause], denies: Iterable[_Clause]) -> Iterator[Grant]:
+    """A filter is refused where a deny meets it, a topic name where a deny covers it."""
+    target = target_of(request.topic)
+    hits = meeting if isinstance(request, Subscribe) else covering
+    refused = some(*(deny.held(hits(deny.pattern, target)) for deny in denies))
+    for allow in allows:
+        condition = every(allow.held(covering(allow.pattern, target)), negated(refused))
+        yield Grant(role=allow.role, rule=allow.rule, condition=condition)
+
+
+def _within(
+    request: PublishWithin, allows: Iterable[_Clause], denies: Sequence[_Clause]
+) -> tuple[list[Grant], list[Condition]]:
+    """Some name of what an allow and the filter have in common has to be free of every deny."""
+    target = target_of(request.topic)
+    grants: list[Grant] = []
+    doubts: list[Condition] = []
+    for allow in allows:
+        met = meeting(allow.pattern, target)
+        if met == NEVER:
+            continue
+        common = common_levels(allow.pattern, target)
+        taken = some(*(deny.held(covering(deny.pattern, common)) for deny in denies))
+        condition = every(allow.held(met), negated(taken))
+        near = [deny for deny in denies if meeting(deny.pattern, common) != NEVER]
+        if _perhaps_taken_together(common, near):
+            doubts.append(condition)
+        grants.append(Grant(role=allow.role, rule=allow.rule, condition=condition))
+    return grants, doubts
+
+
+def _perhaps_taken_together(common: Levels, denies: Sequence[_Clause]) -> bool:
+    """Whether several of the denies could cover what is in common though none does alone."""
+    if len(denies) < 2:
+        return False
+    spelled = "/".join(level if isinstance(level, str) else "\x00" for level in common)
+    return cover_together([_widest(deny, common) for deny in denies], spelled)
+
+
+def _widest(deny: _Clause, common: Levels) -> str:
+    """What the deny covers at most, if values in it and in what is in common are the same by chance."""
+    *before, last = levels_of(widened(deny.rule.topic))
+    values = {position for position, level in enumerate(common) if not isinstance(level, str)}
+    spelled = ["+" if position in values else level for position, level in enumerate(before)]
+    return "/".join([*spelled, "+" if len(before) in values and last != "#" else last])
+
+
+def _summed(grants: Iterable[Grant]) -> list[Grant]:
+    """One grant for each rule, in the order given."""
+    by_rule: dict[tuple[RoleId, object], list[Grant]] = {}
+    for grant in grants:
+        if grant.condition != NEVER:
+            by_rule.setdefault((grant.role, grant.rule.id), []).append(grant)
+    return [
+        Grant(role=first.role, rule=first.rule, condition=some(*(grant.condition for grant in (first, *others))))
+        for first, *others in by_rule.values()
+    ]
+
+
+def rule_that_lets(policy: Sequence[BoundRule], principal: Principal, question: Question) -> BoundRule | None:
+    """The first rule that lets the principal, or None: one device judged by itself. Raises InvalidTopic."""
+    if not isinstance(question, PublishWithin):
+        verdict = evaluate(policy, principal, question)
+        return verdict.rule if isinstance(verdict, Allow) else None
+    valid_filter(question.topic)
+    plain = Publish(topic=question.topic, qos=question.qos, retain=question.retain)
+    rules = [
+        (each.bound, each.filter)
+        for each in effective(policy, principal)
+        if each.filter is not None and Action.PUBLISH in each.bound.rule.actions and not why_not(each.bound.rule, plain)
+    ]
+    denied = [filter for bound, filter in rules if bound.rule.effect is Effect.DENY]
+    for bound, filter in rules:
+        common = common_part(filter, question.topic) if bound.rule.effect is Effect.ALLOW else None
+        if common and without(common.filter, denied) is not None:
+            return bound
+    return None
+
+
+def _too_long(roles: Iterable[Role]) -> Iterator[Condition]:
+    for role in roles:
+        if any(may_be_too_long(rule.topic) for rule in role.rules):
+            yield Held(frozenset({role.id}))
