@@ -1,0 +1,110 @@
+"""How HiveMQ judges permissions (2026.5, `DefaultPermissionsEvaluator`), for tests and for `enforced_as`.
+
+It knows nothing of policy. Enterprise is taken to judge as the Community Edition does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from acl.core.topics import matches
+from acl.core.values import EVERY_QOS, Publish, Receive, Request, Subscribe
+from brokers.core.hivemq_permissions import ANY_GROUP, Activity, Permission, Retained, Sharing
+
+CLIENT_ID = "${mqtt-clientid}"
+_OPENS, _CLOSES, _ESCAPE = "${{", "}}", "\u00a7"
+
+
+def allows(permissions: Iterable[Permission], request: Request) -> bool:
+    """What the broker answers to who has these permissions; without any of them everything is allowed.
+
+    A message is delivered if some subscription to just its topic would be granted.
+    """
+    held = tuple(permissions)
+    if isinstance(request, Publish):
+        return may_publish(held, request.topic, qos=request.qos, retain=request.retain)
+    if isinstance(request, Subscribe):
+        return may_subscribe(held, request.spelled, qos=request.qos)
+    return any(may_subscribe(held, spelled, qos=qos) for spelled in _asked(held, request) for qos in EVERY_QOS)
+
+
+def delivers(permissions: Iterable[Permission], wanted: Subscribe, topic: str) -> bool:
+    """Whether a message on `topic` reaches who asked for `wanted`: deliveries are not judged."""
+    return may_subscribe(tuple(permissions), wanted.spelled, qos=wanted.qos) and matches(wanted.topic, topic)
+
+
+def may_publish(permissions: tuple[Permission, ...], topic: str, *, qos: int, retain: bool) -> bool:
+    """Whether a publish passes."""
+    unfitting = Retained.NOT_RETAINED if retain else Retained.RETAINED
+    return not permissions or any(
+        permission.activity is not Activity.SUBSCRIBE
+        and permission.retain is not unfitting
+        and qos in permission.qos
+        and _implied(permission.topic, topic)
+        for permission in permissions
+    )
+
+
+def may_subscribe(permissions: tuple[Permission, ...], filter: str, *, qos: int) -> bool:
+    """Whether SUBACK grants the filter as it stands in the SUBSCRIBE packet."""
+    group: str | None = None
+    if filter.startswith("$share/") and filter.count("/") >= 2:
+        _, group, filter = filter.split("/", 2)
+    unfitting = Sharing.SHARED if group is None else Sharing.NOT_SHARED
+    return not permissions or any(
+        permission.activity is not Activity.PUBLISH
+        and permission.shared is not unfitting
+        and (group is None or permission.group in (ANY_GROUP, group))
+        and qos in permission.qos
+        and _implied(permission.topic, filter)
+        for permission in permissions
+    )
+
+
+def _asked(permissions: Iterable[Permission], request: Receive) -> list[str]:
+    """The subscriptions to a topic that differ for these permissions."""
+    groups = {permission.group for permission in permissions} - {ANY_GROUP} | {"a group that nobody names"}
+    return [request.topic, *(f"$share/{group}/{request.topic}" for group in sorted(groups))]
+
+
+def _implied(permission: str, asked: str) -> bool:
+    """Whether the topic of a permission meets a topic name, or a filter taken for one."""
+    stripped = permission.rstrip("/")
+    if "#" not in stripped and "+" not in stripped:
+        return stripped == (asked.rstrip("/") if len(asked) > 1 else asked)
+    if "#" in stripped and not stripped.endswith("/#") and len(stripped) > 1:
+        return False
+    ours, theirs = stripped.split("/"), asked.split("/")
+    for our, their in zip(ours, theirs, strict=False):
+        if our in {their, "+"}:
+            continue
+        return our == "#"
+    return len(ours) == len(theirs) or (len(ours) - len(theirs) == 1 and ours[-1] == "#")
+
+
+def ese_filled(permissions: Iterable[Permission], client_id: str) -> list[Permission]:
+    """The permissions for a connection: ESE puts the client id in as it is, wildcards and all (taken for the worst)."""
+    return [replace(each, topic=each.topic.replace(CLIENT_ID, client_id)) for each in permissions]
+
+
+def rbac_filled(permissions: Iterable[Permission], values: Mapping[str, str]) -> list[Permission]:
+    """The permissions for a connection to the Community Edition; `values` by key in lower case."""
+    return [replace(each, topic=_substituted(each.topic, values)) for each in permissions]
+
+
+def _substituted(topic: str, values: Mapping[str, str]) -> str:
+    """As Apache's StringSubstitutor does: an escape before a variable goes and keeps it, values are looked through."""
+    done, rest = "", topic
+    while (start := rest.find(_OPENS)) >= 0:
+        end = rest.find(_CLOSES, start)
+        before = done + rest[:start]
+        if before.endswith(_ESCAPE):
+            done, rest = before[:-1] + _OPENS, rest[start + len(_OPENS) :]
+        elif end < 0:
+            break
+        else:
+            spelled = rest[start : end + len(_CLOSES)]
+            value = values.get(rest[start + len(_OPENS) : end].lower())
+            done, rest = before + (spelled if value is None else _substituted(value, {})), rest[end + len(_CLOSES) :]
+    return done + rest

@@ -1,0 +1,182 @@
+"""Policy for HiveMQ Enterprise with the Enterprise Security Extension, as rows of its SQL realm.
+
+The artifact is JSON, a list of rows for each table, sorted. Rows of `permissions` have no id in it but a key that is
+made of what they say, since ids are the database's own; the password columns are left out but where an account is
+barred, whose password has to be null. Columns that are not named stay as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from acl.core.values import Principal, Request, Subscribe
+from brokers.core import hivemq
+from brokers.core.hivemq_emulator import CLIENT_ID, allows, delivers, ese_filled
+from brokers.core.hivemq_permissions import (
+    ANY_GROUP,
+    Account,
+    Activity,
+    Permission,
+    Realm,
+    Retained,
+    Sharing,
+    in_order,
+)
+from brokers.core.ports import Capabilities, Rendering, RenderSubject
+from brokers.core.rendering import Deviations
+from kernel.core.errors import Invalid
+
+CAPABILITIES = Capabilities(
+    stores_policy=True,
+    protocol_versions=("3.1.1", "5"),
+    placeholders=frozenset({"client_id"}),
+    qos_conditions=True,
+    retain_conditions=False,
+    version="4.54",
+    limits=tuple((limit.kind, limit.why) for limit in hivemq.LIMITS),
+)
+TABLES = ("permissions", "role_permissions", "roles", "user_permissions", "user_roles", "users")
+Row = dict[str, Any]
+
+
+class NoSqlRealm(Invalid):
+    """The text does not tell the rows of an ESE SQL realm."""
+
+    code = "invalid-hivemq-rows"
+
+
+def render(subjects: Iterable[RenderSubject], *, client_id_proved: bool = False) -> Rendering:
+    """The rows of these subjects, and what they can not express.
+
+    `client_id_proved`: the pipeline takes the client id for the name of the account, so that nobody can choose it.
+    Then what says the account's name is shared by all. It must not be said where a certificate or the username names
+    the account: whoever connects chooses the client id.
+    """
+    variable = CLIENT_ID if client_id_proved else ""
+    dialect = hivemq.Dialect(conditions=False, variable=variable, by_client_id=True, trims=False)
+    deviations = Deviations()
+    realm = hivemq.realm_of(subjects, dialect, deviations)
+    return Rendering(artifact=to_artifact(realm), deviations=deviations.all())
+
+
+def to_artifact(realm: Realm) -> str:
+    """The rows of the realm, a line for each: same realm, same octets."""
+    rows = _rows(realm)
+    return "{" + ",\n".join(f'"{table}": {_lines(rows[table])}' for table in TABLES) + "}\n"
+
+
+def parse(artifact: str) -> Realm:
+    """The realm that the rows tell. Raises NoSqlRealm."""
+    try:
+        return _realm(json.loads(artifact))
+    except (ValueError, LookupError, TypeError) as error:
+        raise NoSqlRealm(f"These are not the rows of an ESE SQL realm: read them anew ({error!r:.200}).") from error
+
+
+def emulate(realm: Realm, principal: Principal, request: Request) -> bool:
+    """What the broker answers to the principal. Who has no row in `users` can not log in."""
+    held = _held(realm, principal)
+    return held is not None and allows(held, request)
+
+
+def deliverable(realm: Realm, principal: Principal, wanted: Subscribe, topic: str) -> bool:
+    """Whether a message on `topic` reaches the principal that asked for `wanted`."""
+    held = _held(realm, principal)
+    return held is not None and delivers(held, wanted, topic)
+
+
+def _held(realm: Realm, principal: Principal) -> list[Permission] | None:
+    if principal.auth_id not in realm.users:
+        return None
+    return ese_filled(realm.permissions_of(principal.auth_id), principal.client_id)
+
+
+def _rows(realm: Realm) -> Mapping[str, list[Row]]:
+    held = frozenset().union(*realm.roles.values(), *(account.permissions for account in realm.users.values()))
+    return {
+        "permissions": [_permission_row(permission) for permission in in_order(held)],
+        "role_permissions": [
+            {"role": role, "permission": _key(permission)}
+            for role in sorted(realm.roles)
+            for permission in in_order(realm.roles[role])
+        ],
+        "roles": [{"name": role} for role in sorted(realm.roles)],
+        "user_permissions": [
+            {"user": name, "permission": _key(permission)}
+            for name in sorted(realm.users)
+            for permission in in_order(realm.users[name].permissions)
+        ],
+        "user_roles": [
+            {"user": name, "role": role} for name in sorted(realm.users) for role in realm.users[name].roles
+        ],
+        "users": [_user_row(name, realm.users[name]) for name in sorted(realm.users)],
+    }
+
+
+def _user_row(name: str, account: Account) -> Row:
+    return {"username": name, "password": None} if account.barred else {"username": name}
+
+
+def _permission_row(permission: Permission) -> Row:
+    return {"key": _key(permission), **_columns(permission)}
+
+
+def _columns(permission: Permission) -> Row:
+    subscribes = permission.activity is not Activity.PUBLISH
+    publishes = permission.activity is not Activity.SUBSCRIBE
+    return {
+        "topic": permission.topic,
+        "publish_allowed": publishes,
+        "subscribe_allowed": subscribes,
+        **{f"qos_{qos}_allowed": qos in permission.qos for qos in (0, 1, 2)},
+        "retained_msgs_allowed": publishes and permission.retain is Retained.ALL,
+        "shared_sub_allowed": subscribes and permission.shared is Sharing.ALL,
+        "shared_group": "" if permission.group == ANY_GROUP else permission.group,
+    }
+
+
+def _key(permission: Permission) -> str:
+    return hashlib.sha256(json.dumps(_columns(permission)).encode()).hexdigest()[:24]
+
+
+def _lines(rows: Iterable[Row]) -> str:
+    return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
+
+
+def _realm(document: Mapping[str, Any]) -> Realm:
+    permissions = {str(row["key"]): _permission(row) for row in document["permissions"]}
+    held, of_roles, roles_of = (defaultdict[str, set[Any]](set) for _ in range(3))
+    for row in document["role_permissions"]:
+        of_roles[row["role"]].add(permissions[row["permission"]])
+    for row in document["user_permissions"]:
+        held[row["user"]].add(permissions[row["permission"]])
+    for row in document["user_roles"]:
+        roles_of[row["user"]].add(row["role"])
+    return Realm(
+        roles={row["name"]: frozenset(of_roles[row["name"]]) for row in document["roles"]},
+        users={
+            row["username"]: Account(
+                roles=tuple(sorted(roles_of[row["username"]])),
+                permissions=frozenset(held[row["username"]]),
+                barred="password" in row and row["password"] is None,
+            )
+            for row in document["users"]
+        },
+    )
+
+
+def _permission(row: Mapping[str, Any]) -> Permission:
+    activity = {(True, True): Activity.ALL, (True, False): Activity.PUBLISH, (False, True): Activity.SUBSCRIBE}
+    subscribes = bool(row["subscribe_allowed"])
+    return Permission(
+        topic=str(row["topic"]),
+        activity=activity[bool(row["publish_allowed"]), subscribes],
+        qos=frozenset(qos for qos in (0, 1, 2) if row[f"qos_{qos}_allowed"]),
+        retain=Retained.ALL if row["retained_msgs_allowed"] or not row["publish_allowed"] else Retained.NOT_RETAINED,
+        shared=Sharing.ALL if row["shared_sub_allowed"] or not subscribes else Sharing.NOT_SHARED,
+        group=row["shared_group"] or ANY_GROUP,
+    )
