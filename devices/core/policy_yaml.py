@@ -53,9 +53,13 @@ def from_yaml(text: str | bytes) -> PolicyFile:
     return PolicyFile(document=document, lines=lines)
 
 
-def rule_line(rule: Mapping[str, Any]) -> str:
-    """A rule, binding or group as it stands in the document, on one line."""
-    return _flow(rule)
+def in_line(value: Any) -> str:
+    """A part of the document's JSON as it stands in YAML, on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {in_line(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(in_line, value))}]"
+    return _scalar(value)
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -75,15 +79,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
 def _list(name: str, items: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     items = list(items)
     yield f"{name}:" if items else f"{name}: []"
-    yield from (f"- {_flow(item)}" for item in items)
-
-
-def _flow(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name}: {_flow(each)}" for name, each in value.items()) + "}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_flow, value))}]"
-    return _scalar(value)
+    yield from (f"- {in_line(item)}" for item in items)
 
 
 def _scalar(value: str | int | None) -> str:
