@@ -143,7 +143,7 @@ def unreadable(topic: str) -> bool:
 def readable(topic: str) -> str:
     """The filter with `+` for each level that EMQX would misread; it covers more, so it is for denies."""
     levels = topic.split("/")
-    wild = [number == 0 and level.startswith(LITERALLY) or "${" in level for number, level in enumerate(levels)]
+    wild = [(number == 0 and level.startswith(LITERALLY)) or "${" in level for number, level in enumerate(levels)]
     return "/".join("+" if odd else level for odd, level in zip(wild, levels, strict=True))
 
 

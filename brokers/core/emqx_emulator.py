@@ -19,27 +19,21 @@ _TAKEN_OFF = ("$queue/", "$exclusive/")
 
 def emulate(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, request: Request) -> bool:
     """What EMQX answers who was given one of these lists at CONNECT. Who was given none did not get in."""
-    return _asked(lists.get(principal.auth_id, ()), principal, request)
+    return decided(lists.get(principal.auth_id, ()), principal, request) is True
 
 
-def deliverable(
-    lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, wanted: Subscribe, topic: str
-) -> bool:
+def deliverable(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, wanted: Subscribe, topic: str) -> bool:
     """Whether a message on `topic` reaches a client that asked for `wanted`: deliveries are not filtered."""
-    return emulate(lists, principal, wanted) and matches(_bare(wanted.topic), topic)
-
-
-def _asked(rules: Iterable[EmqxRule], principal: Principal, request: Request) -> bool:
-    return decided(rules, principal, request) is True
+    return emulate(lists, principal, wanted) and matches(bare(wanted.topic), topic)
 
 
 def decided(rules: Iterable[EmqxRule], principal: Principal, request: Request) -> bool | None:
-    """What the first rule that matches says; None if none does. A message to be delivered asks as its subscriber did."""
+    """What the first rule that matches says; None if none does. To receive is to subscribe to just the topic."""
     if isinstance(request, Receive):
         rules = tuple(rules)
         answers = [decided(rules, principal, Subscribe(topic=request.topic, qos=qos)) for qos in (0, 1, 2)]
         return True if True in answers else answers[0]
-    topic = request.topic if isinstance(request, Publish) else _bare(request.topic)
+    topic = request.topic if isinstance(request, Publish) else bare(request.topic)
     if topic.count("/") >= MOST_LEVELS:
         return False
     for rule in rules:
@@ -48,7 +42,8 @@ def decided(rules: Iterable[EmqxRule], principal: Principal, request: Request) -
     return None
 
 
-def _bare(filter: str) -> str:
+def bare(filter: str) -> str:
+    """The filter as it is asked about and served."""
     for prefix in _TAKEN_OFF:
         filter = filter.removeprefix(prefix)
     return filter

@@ -36,7 +36,7 @@ class EmqxAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmqxRule:
-    """One rule. `literal` says that the topic is compared as it stands; `retain` None is either, and about publishes."""
+    """One rule. `literal` says that the topic is compared as it stands; `retain` None is either."""
 
     allow: bool
     action: EmqxAction
@@ -105,7 +105,7 @@ def _qos_of(qos: object, number: int) -> frozenset[int]:
     """An integer, a list, or digits with commas between them."""
     if qos is None:
         return EVERY_QOS
-    found = qos.split(",") if isinstance(qos, str) else qos if isinstance(qos, list) else [qos]
+    found: list[Any] = qos.split(",") if isinstance(qos, str) else qos if isinstance(qos, list) else [qos]
     try:
         levels = frozenset(int(level) for level in found)
     except (TypeError, ValueError):

@@ -15,7 +15,7 @@ MOST_NAMED = 32
 Levels = tuple[str, ...]
 
 
-class _Endless(Exception):  # noqa: N818 - no error: the answer is None
+class _Endless(Exception):
     """There are filters of that kind for every level there could be."""
 
 

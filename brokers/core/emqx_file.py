@@ -1,0 +1,118 @@
+"""Policy as EMQX's acl.conf: one list that every publish and subscribe walks, so for small fleets.
+
+The order is that of `emqx_compiler`, for all principals at once: who is barred, denies, guards, allows, and nothing
+else. The same file serves 5.8 and 6: 5.9's `zone` and `listener` and 6.3's `security_profile` are not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from brokers.core.emqx_compiler import LIMITS, ROOTS, compile_policy
+from brokers.core.emqx_file_reading import NotAclConf, read_rules
+from brokers.core.emqx_file_rules import EVERYBODY, FileRule, FileTopic, Who, WhoKind, write_rule
+from brokers.core.emqx_identity import Identity, Scope, identified, warnings_about
+from brokers.core.emqx_rule import EmqxAction, EmqxRule
+from brokers.core.emqx_sharing import shared, templated
+from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
+from brokers.core.rendering import Deviations
+
+CAPABILITIES = Capabilities(
+    stores_policy=True,
+    protocol_versions=("3.1.1", "5"),
+    placeholders=frozenset({"client_id", "username", "auth_id"}),
+    qos_conditions=True,
+    retain_conditions=True,
+    shared_subscriptions=True,
+    version="5.8",
+    limits=tuple((limit.kind, limit.why) for limit in LIMITS),
+)
+
+HEADER = "%% -*- coding: utf-8 -*-\n%% Written by Gatehouse: the first rule that matches decides.\n"
+_EVERYTHING = tuple(FileTopic(topic=f"{root}/#") for root in ROOTS)
+_CLOSING = (
+    FileRule(allow=False, who=EVERYBODY, topics=_EVERYTHING),
+    FileRule(allow=False, who=EVERYBODY),
+)
+_DENY, _GUARD, _ALLOW = range(3)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Kind:
+    """What rules of one line have alike. `retain` is 0, 1, or 2 for either."""
+
+    section: int
+    action: EmqxAction
+    qos: tuple[int, ...]
+    retain: int
+
+
+def render(subjects: Iterable[RenderSubject]) -> Rendering:
+    """The file, and what it can not express."""
+    deviations = Deviations()
+    found = identified(subjects, deviations)
+    barred = sorted(identity for identity, subject in found.items() if subject.state is Standing.BARRED)
+    entries = [
+        (_kind(section, rule), identity, _topic(rule, identity, subject))
+        for identity, subject in found.items()
+        for section, rule in _sections(subject, deviations)
+    ]
+    rules = [*_refusing(barred), *(_line(*entry) for entry in shared(entries)), *_CLOSING]
+    return Rendering(artifact=write(rules), deviations=deviations.all(), warnings=tuple(warnings_about(found)))
+
+
+def write(rules: Sequence[FileRule]) -> str:
+    """The rules as the text of the file."""
+    return HEADER + "".join(f"{write_rule(rule)}\n" for rule in rules)
+
+
+def parse(artifact: str) -> tuple[FileRule, ...]:
+    """The rules of the file. Raises NotAclConf, which names the first line that is not understood."""
+    rules, faults = read_rules(artifact)
+    if faults:
+        raise NotAclConf(f"Line {faults[0].line}: {faults[0].why}")
+    return rules
+
+
+def _sections(subject: RenderSubject, deviations: Deviations) -> Iterator[tuple[int, EmqxRule]]:
+    policy = compile_policy(subject, deviations)
+    for section, rules in ((_DENY, policy.denies), (_GUARD, policy.guards), (_ALLOW, policy.allows)):
+        for rule in rules:
+            yield section, rule
+
+
+def _kind(section: int, rule: EmqxRule) -> _Kind:
+    retain = 2 if rule.retain is None else int(rule.retain)
+    return _Kind(section, rule.action, tuple(sorted(rule.qos)), retain)
+
+
+def _topic(rule: EmqxRule, identity: Identity, subject: RenderSubject) -> FileTopic:
+    """Literal topics know no placeholders."""
+    if rule.literal:
+        return FileTopic(topic=rule.topic, literal=True)
+    return FileTopic(topic=templated(rule.topic, identity, subject))
+
+
+def _line(kind: _Kind, who: Sequence[Identity], topics: tuple[FileTopic, ...]) -> FileRule:
+    return FileRule(
+        allow=kind.section == _ALLOW,
+        who=_one_of(who),
+        action=kind.action,
+        topics=topics,
+        qos=frozenset(kind.qos),
+        retain=None if kind.retain == 2 else bool(kind.retain),
+    )
+
+
+def _refusing(barred: Sequence[Identity]) -> Iterator[FileRule]:
+    if barred:
+        yield FileRule(allow=False, who=_one_of(barred), topics=(FileTopic(topic="#"), *_EVERYTHING))
+
+
+def _one_of(identities: Sequence[Identity]) -> Who:
+    parts = tuple(
+        Who(kind=WhoKind.USERNAME if scope is Scope.USERNAME else WhoKind.CLIENTID, value=name)
+        for scope, name in ((identity.scope, identity.name) for identity in identities)
+    )
+    return parts[0] if len(parts) == 1 else Who(kind=WhoKind.OR, parts=parts)
