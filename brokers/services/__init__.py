@@ -5,6 +5,7 @@ from brokers.services.checking import check_drift, compare_broker
 from brokers.services.converging import converge
 from brokers.services.evicting import evict
 from brokers.services.explaining import explain_request
+from brokers.services.foreseeing import foresee_change
 from brokers.services.planning import apply_plan, plan_broker, render_broker
 from brokers.services.presence import (
     note_connected,
@@ -25,6 +26,7 @@ __all__ = [
     "converge",
     "evict",
     "explain_request",
+    "foresee_change",
     "note_connected",
     "note_disconnected",
     "note_event",
