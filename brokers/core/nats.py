@@ -2,7 +2,9 @@
 
 MQTT filters become NATS subjects; deny wins; there are no conditions and no shared subscriptions. What was found by
 experiment with 2.15.1 and is closed here: an allow `a.*` admits the subscription `a.>`; publishing to `$MQTT.msgs.…`
-puts messages past every rule; a first token that is a wildcard meets `$JS` and `$SYS`; an empty list allows everything.
+puts messages past every rule; a first token that is a wildcard meets `$JS` and `$SYS`; an empty list allows everything;
+a subscription of QoS 1 to `a/*x/#` brings messages of other levels in the place of `*x`, now and then; and what stands
+behind a blank in a permission to subscribe, any blank of Unicode, is taken for a queue, so that a deny has no effect.
 """
 
 from __future__ import annotations
@@ -31,7 +33,11 @@ from kernel.core.errors import Invalid
 # First levels that the server, its JetStream or its clients give a meaning of their own.
 RESERVED = ("$JS", "$SYS", "$MQTT", "$KV", "$O", "$SRV", "$NRG", "$LDS", "$GR", "$share", "$queue", "$CONTROL")
 MOST_OCTETS = 262_144  # of one principal's lists; a grant travels as one message of at most 1 MB
-_UNUSABLE = "NATS can not use a level that is * or >, or that has a blank in it"
+_UNUSABLE = "NATS can not use a level that has *, > or a blank in it"
+_BLANKS = "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"  # Go's
+    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+_NEVER_TOLD = frozenset(f"*>\x7f{_BLANKS}")
 # What subscriptions of QoS 1 and of QoS 2 are served on, with levels that no rule spells in place of $MQTT and the id.
 _SERVED = ("\0/sub/\0", "\0/deliver/pubrel/\0")
 
@@ -39,7 +45,7 @@ LIMITS = (
     Limit(kind=DeviationKind.NARROWER, why="There are no shared subscriptions: $share/… is an ordinary topic."),
     Limit(
         kind=DeviationKind.NARROWER,
-        why="Blanks, control characters, and levels that are just * or > can not be used in topics.",
+        why="Levels that have *, >, a blank or a control character in them can not be used in topics.",
     ),
     Limit(kind=DeviationKind.SIGNALLING, why="A refused publish is acknowledged all the same, and dropped."),
     Limit(
@@ -117,8 +123,8 @@ def subjects_of(filter: str) -> tuple[str, ...]:
 
 
 def unusable(level: str) -> bool:
-    """Whether a level can not be told to NATS: it would be a wildcard there, or is refused."""
-    return level in {"*", ">"} or any(character <= " " or character == "\x7f" for character in level)
+    """Whether a level can not be told to NATS: it would be a wildcard there, cut short, or refused."""
+    return any(character <= " " or character in _NEVER_TOLD for character in level)
 
 
 def limited(request: Request) -> bool:

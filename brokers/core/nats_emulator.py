@@ -19,18 +19,17 @@ def emulate(granted: NatsPermissions, request: Request) -> bool:
     if isinstance(request, Publish):
         return _may(_literal(request.topic), granted.publish_allow, granted.publish_deny)
     if isinstance(request, Receive):
-        return _may(_literal(request.topic), granted.subscribe_allow, granted.subscribe_deny)
+        return _may(_literal(request.topic), _plain(granted.subscribe_allow), _plain(granted.subscribe_deny))
     return may_subscribe(granted, _spelled(request), qos=request.qos)
 
 
 def may_subscribe(granted: NatsPermissions, filter: str, *, qos: int = 0) -> bool:
     """Whether SUBACK grants the filter as it stands in the SUBSCRIBE packet."""
     subjects = _subscribed(filter)
-    if any(_any_matches(granted.subscribe_deny, served) for served in _SERVED[:qos]):
+    if any(_any_matches(_plain(granted.subscribe_deny), served) for served in _SERVED[:qos]):
         return False
-    return bool(subjects) and all(
-        subject[0] != "$MQTT" and _may(subject, granted.subscribe_allow, granted.subscribe_deny) for subject in subjects
-    )
+    allow, deny = _plain(granted.subscribe_allow), _plain(granted.subscribe_deny)
+    return bool(subjects) and all(subject[0] != "$MQTT" and _may(subject, allow, deny) for subject in subjects)
 
 
 def deliverable(granted: NatsPermissions, filter: str, topic: str, *, qos: int = 0) -> bool:
@@ -40,11 +39,16 @@ def deliverable(granted: NatsPermissions, filter: str, topic: str, *, qos: int =
     tokens = _literal(topic)
     hidden = topic.startswith("$") and filter[0] in "+#*>"
     met = any(_matches(subject, tokens) for subject in _subscribed(filter)) and not hidden
-    return met and bool(tokens) and not _any_matches(granted.subscribe_deny, tokens)
+    return met and bool(tokens) and not _any_matches(_plain(granted.subscribe_deny), tokens)
 
 
 def _spelled(request: Subscribe) -> str:
     return request.topic if request.group is None else f"$share/{request.group}/{request.topic}"
+
+
+def _plain(subjects: Iterable[str]) -> list[str]:
+    """Those that are about plain subscriptions: with a blank in it one is about a queue, which MQTT has none of."""
+    return [subject for subject in subjects if len(subject.split()) == 1]
 
 
 def _may(tokens: list[str], allow: Iterable[str], deny: Iterable[str]) -> bool:

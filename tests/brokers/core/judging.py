@@ -165,7 +165,7 @@ def _loosened(filter: str) -> str:
 
 
 def _loose(level: str) -> str:
-    return "+" if level in {"*", ">"} or any(character <= " " for character in level) else level
+    return "+" if any(character <= " " or character.isspace() or character in "*>" for character in level) else level
 
 
 def _is_name(text: str) -> bool:

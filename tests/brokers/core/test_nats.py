@@ -49,7 +49,7 @@ def test_filters_become_subjects(filter: str, subjects: tuple[str, ...]) -> None
     assert subjects_of(filter) == subjects
 
 
-@pytest.mark.parametrize("level", ["*", ">", "a b", "\t", "\x7f"])
+@pytest.mark.parametrize("level", ["*", ">", "a b", "\t", "\x7f", "*x", "x>", "a\u00a0b", "\u2028", "a\u3000"])
 def test_what_nats_would_read_otherwise_is_unusable(level: str) -> None:
     assert unusable(level)
 
@@ -154,6 +154,21 @@ def test_unusable_levels_narrow_both_ways() -> None:
     assert granted.publish_deny == ("a.*.c",)
     assert ("b/*", "narrower") in deviations(*policy)
     assert ("a/>/c", "narrower") in deviations(*policy)
+
+
+def test_a_blank_of_unicode_never_gets_into_a_permission() -> None:  # seen with 2.15.1: such a deny has no effect
+    policy = (bound("allow", "a/#"), bound("deny", "a/x\u00a0y"), bound("allow", "b/\u3000"))
+    granted = permissions(admitted(*policy))
+    assert granted.subscribe_allow == ("a", "a.>")
+    assert granted.subscribe_deny == ("a.*",)
+    careless = NatsPermissions(subscribe_allow=("a.>",), subscribe_deny=("a.x\u00a0y",))
+    assert may_subscribe(careless, "a/x\u00a0y")
+    assert deliverable(careless, "a/+", "a/x\u00a0y")
+
+
+def test_a_name_with_a_star_in_it_gets_no_filter() -> None:  # seen with 2.15.1: QoS 1 to c/*.15/# brings c/c/d
+    principal = Principal(id="1", auth_id="*.15", client_id="*.15", username="*.15", domain="north")
+    assert permissions(admitted(bound("allow", "c/${auth_id}/#"), principal=principal)) == NOTHING
 
 
 def test_too_many_subjects_grant_nothing() -> None:
