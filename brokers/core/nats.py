@@ -35,8 +35,6 @@ RESERVED = ("$JS", "$SYS", "$MQTT", "$KV", "$O", "$SRV", "$NRG", "$LDS", "$GR", 
 MOST_OCTETS = 262_144  # of one principal's lists; a grant travels as one message of at most 1 MB
 _UNUSABLE = "NATS can not use a level that has *, > or a blank in it"
 _BLANKS = "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"  # Go's
-    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)
 _NEVER_TOLD = frozenset(f"*>\x7f{_BLANKS}")
 # What subscriptions of QoS 1 and of QoS 2 are served on, with levels that no rule spells in place of $MQTT and the id.
 _SERVED = ("\0/sub/\0", "\0/deliver/pubrel/\0")
