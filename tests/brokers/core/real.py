@@ -43,7 +43,7 @@ class Client:
             CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv311, reconnect_on_failure=False
         )
         self._paho.max_inflight_messages_set(1000)
-        self._paho.username_pw_set(user, "p")
+        self._paho.username_pw_set(user or None, "p")
         connected = threading.Event()
         self._paho.on_connect = lambda *_: connected.set()
         self._paho.on_subscribe = self._on_subscribe
@@ -152,6 +152,20 @@ def mosquitto(folder: Path, artifact: str) -> Iterator[int]:
         f"user {'root' if os.getuid() == 0 else os.environ.get('USER', '')}\nper_listener_settings false\n"
         f"plugin {DYNSEC}\nplugin_opt_config_file {folder / 'dynsec.json'}\nallow_anonymous false\n"
         f"set_tcp_nodelay true\nmax_queued_messages 100000\nlistener {port} 127.0.0.1\n"
+    )
+    with _running([_mosquitto_program(), "-c", str(folder / "mosquitto.conf")], port):
+        yield port
+
+
+@contextmanager
+def mosquitto_with_acl_file(folder: Path, artifact: str) -> Iterator[int]:
+    """The port of a Mosquitto whose ACL file says that, and what root may do; every name and no name may connect."""
+    port = _free_port()
+    root = "".join(f"topic readwrite {topic}\n" for topic in ROOTS)
+    (folder / "acl").write_text(f"{artifact}\nuser root\n{root}")
+    (folder / "mosquitto.conf").write_text(
+        f"user {'root' if os.getuid() == 0 else os.environ.get('USER', '')}\nallow_anonymous true\n"
+        f"acl_file {folder / 'acl'}\nset_tcp_nodelay true\nmax_queued_messages 100000\nlistener {port} 127.0.0.1\n"
     )
     with _running([_mosquitto_program(), "-c", str(folder / "mosquitto.conf")], port):
         yield port

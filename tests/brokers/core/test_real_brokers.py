@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from acl.core.values import BoundRule, Principal, Publish
-from brokers.core import dynsec_emulator, nats_emulator
+from acl.core.values import BoundRule, Principal, Publish, Receive, Subscribe
+from brokers.core import dynsec_emulator, mosquitto_acl, mosquitto_acl_emulator, nats_emulator
 from brokers.core.dynsec_state import parse
+from brokers.core.mosquitto_acl_file import Access, AclFile, AclLine, InvalidAclFile, to_text
+from brokers.core.mosquitto_acl_file import parse as parse_acl
 from brokers.core.mosquitto_dynsec import render
 from brokers.core.nats import permissions
 from brokers.core.ports import RenderSubject, Standing
 from tests.brokers.core.faithfulness import Dice
-from tests.brokers.core.real import ROOTS, Client, filters_near, mosquitto, nats_server, settle
+from tests.brokers.core.real import ROOTS, Client, filters_near, mosquitto, mosquitto_with_acl_file, nats_server, settle
 
 pytestmark = pytest.mark.e2e
 
@@ -112,3 +114,113 @@ def test_mosquitto_does_what_its_emulator_says(tmp_path: Path) -> None:
             grants=lambda name, filter_: dynsec_emulator.may_subscribe(state, name, filter_),
             delivers=lambda name, filter_, topic: dynsec_emulator.deliverable(state, name, filter_, topic),
         )
+
+
+def test_mosquitto_does_with_an_acl_file_what_its_emulator_says(tmp_path: Path) -> None:
+    dice, subjects = people(seed=23)
+    users = parse_acl(mosquitto_acl.render(subjects).artifact).users
+    patterns = [dice.filter().replace("x.y", "%u").replace("*", "x%u") for _ in range(30)]
+    accesses = [Access.READ, Access.WRITE, Access.READWRITE, Access.DENY]
+    lines = [AclLine(access=dice.roll.choice(accesses), topic=topic) for topic in patterns]
+    state = AclFile(users=users, patterns=tuple(line for line in lines if line.topic != "#"))
+    who = {subject.principal.auth_id: subject.principal for subject in subjects}
+    with mosquitto_with_acl_file(tmp_path, to_text(state)) as port:
+        assert not differences(
+            port,
+            dice,
+            subjects,
+            sends=lambda name, topic: mosquitto_acl_emulator.emulate(state, who[name], Publish(topic=topic)),
+            grants=lambda name, filter_: mosquitto_acl_emulator.emulate(state, who[name], Subscribe(topic=filter_)),
+            delivers=lambda name, filter_, topic: mosquitto_acl_emulator.deliverable(
+                state, who[name], Subscribe(topic=filter_), topic
+            ),
+        )
+
+
+NAMED = """
+topic readwrite open
+user u
+topic deny d/x
+topic readwrite d/#
+topic write a/secret
+topic readwrite w
+user v
+topic readwrite v/+
+user u
+topic read later
+pattern deny a/#
+pattern read a/+
+pattern deny d/#
+pattern readwrite u/%u/#
+pattern readwrite c/%c/+
+pattern write x%u/%c
+pattern readwrite all/+
+pattern write %u/z
+"""
+
+
+def test_an_acl_file_names_users_and_clients_as_its_emulator_says(tmp_path: Path) -> None:
+    """Denies of one level whatever their order, users before patterns, and values that inject."""
+    state = parse_acl(NAMED)
+    topics = ["open", "d/x", "d/y", "a/secret", "a/b", "w", "v/1", "later", "u/u/1", "u/a/b/1", "u/+", "c/k/1", "xu/k"]
+    topics = [*(topic for topic in topics if "+" not in topic), "c/a/b/1", "c/%u/1", "all/x", "x%c/k", "$s/z", "a/b/z"]
+    people = [("u", "k"), ("v", "k1"), ("w", "k2"), ("a/b", "k3"), ("+", "k4"), ("u", "+"), ("%c", "k5"), ("w", "%u")]
+    people += [("$s", "k6"), ("w", "a/b"), ("", "k7")]
+    with mosquitto_with_acl_file(tmp_path, NAMED) as port:
+        clients = {(name, client_id): Client(port, name, client_id) for name, client_id in people}
+        root = Client(port, "root", "root")
+        root.subscribe(ROOTS)
+        for who, client in clients.items():
+            assert all(client.subscribe(["#", "$s/#"]).values())
+            client.publish(topics, repr(who).encode())
+        root.publish(topics, b"root")
+        settle([root, *clients.values()])
+        say = mosquitto_acl_emulator.emulate
+        for (name, client_id), client in clients.items():
+            principal = Principal(id="1", auth_id=name, client_id=client_id, username=name, domain="d")
+            written = {topic for topic, payload in root.received if payload == repr((name, client_id)).encode()}
+            read = {topic for topic, payload in client.received if payload == b"root"}
+            assert written == {topic for topic in topics if say(state, principal, Publish(topic=topic))}, principal
+            assert read == {topic for topic in topics if say(state, principal, Receive(topic=topic))}, principal
+            client.close()
+        root.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "topic read a \t\r\n# a comment\n\n   \n topic  deny  b/#\nuser  u v \npattern write a b\n",
+        "topic read\ta\ntopic read\ntopic deny\ntopic a\x00garbage\n",
+        "topic read " + "a/" * 200 + "\ntopic read " + "a" * 65_535 + "\n",
+        "topic read a\u2028topic b\x0btopic c\x85d\n",
+    ],
+)
+def test_mosquitto_starts_with_what_is_parsed(tmp_path: Path, text: str) -> None:
+    parse_acl(text)
+    with mosquitto_with_acl_file(tmp_path, text):
+        pass
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "\ttopic a",
+            "topic\ta",
+            " # x",
+            "user",
+            "user \t",
+            "topic",
+            "pattern read a+",
+            "topic a b",
+            "topic read #/a",
+        ),
+        *("TOPIC a", "\ufefftopic a", "include x", "topic read " + "a/" * 201, "topic read " + "a" * 65_536),
+    ],
+)
+def test_mosquitto_does_not_start_with_what_is_not_parsed(tmp_path: Path, line: str) -> None:
+    with pytest.raises(InvalidAclFile) as caught:
+        parse_acl(f"topic read a\n{line}\n")
+    assert [error.pointer for error in caught.value.errors] == ["/lines/2"]
+    with pytest.raises(AssertionError, match="ended"), mosquitto_with_acl_file(tmp_path, f"topic read a\n{line}\n"):
+        pass
