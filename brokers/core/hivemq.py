@@ -101,13 +101,15 @@ def limited(request: Request) -> bool:
 
 
 def is_text(text: str) -> bool:
-    """Whether HiveMQ takes the text: no control characters, no noncharacters of Unicode."""
+    """Whether HiveMQ takes the text: no control characters, no surrogates or noncharacters of Unicode."""
     return text.isprintable() or not any(map(_is_control, text))
 
 
 def _is_control(character: str) -> bool:
     point = ord(character)
-    return point < 0x20 or 0x7F <= point <= 0x9F or 0xFDD0 <= point <= 0xFDEF or point & 0xFFFE == 0xFFFE
+    if point < 0x20 or 0x7F <= point <= 0x9F:
+        return True
+    return 0xD800 <= point <= 0xDFFF or 0xFDD0 <= point <= 0xFDEF or point & 0xFFFE == 0xFFFE
 
 
 def _role_name(role: str, held: frozenset[Permission]) -> str:

@@ -8,12 +8,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from acl.core.topics import matches
-from acl.core.values import EVERY_QOS, Publish, Receive, Request, Subscribe
-from brokers.core.hivemq_permissions import ANY_GROUP, Activity, Permission, Retained, Sharing
+from acl.core.topics import InvalidTopic, matches, valid_filter
+from acl.core.values import EVERY_QOS, Principal, Publish, Receive, Request, Subscribe
+from brokers.core.hivemq_permissions import ANY_GROUP, NOTHING, Activity, Permission, Realm, Retained, Sharing
 
 CLIENT_ID = "${mqtt-clientid}"
 _OPENS, _CLOSES, _ESCAPE = "${{", "}}", "\u00a7"
+
+
+def emulate_ese(realm: Realm, principal: Principal, request: Request) -> bool:
+    """What HiveMQ Enterprise answers to the principal. Who has no account can not log in."""
+    held = _of_ese(realm, principal)
+    return held is not None and allows(held, request)
+
+
+def deliverable_ese(realm: Realm, principal: Principal, wanted: Subscribe, topic: str) -> bool:
+    """Whether HiveMQ Enterprise delivers a message on `topic` to the principal that asked for `wanted`."""
+    held = _of_ese(realm, principal)
+    return held is not None and delivers(held, wanted, topic)
+
+
+def emulate_rbac(realm: Realm, principal: Principal, request: Request) -> bool:
+    """What the Community Edition with file RBAC answers to the principal."""
+    held = _of_rbac(realm, principal)
+    return held is not None and allows(held, request)
+
+
+def deliverable_rbac(realm: Realm, principal: Principal, wanted: Subscribe, topic: str) -> bool:
+    """Whether the Community Edition delivers a message on `topic` to the principal that asked for `wanted`."""
+    held = _of_rbac(realm, principal)
+    return held is not None and delivers(held, wanted, topic)
 
 
 def allows(permissions: Iterable[Permission], request: Request) -> bool:
@@ -83,14 +107,35 @@ def _implied(permission: str, asked: str) -> bool:
     return len(ours) == len(theirs) or (len(ours) - len(theirs) == 1 and ours[-1] == "#")
 
 
-def ese_filled(permissions: Iterable[Permission], client_id: str) -> list[Permission]:
-    """The permissions for a connection: ESE puts the client id in as it is, wildcards and all (taken for the worst)."""
-    return [replace(each, topic=each.topic.replace(CLIENT_ID, client_id)) for each in permissions]
+def _of_ese(realm: Realm, principal: Principal) -> list[Permission] | None:
+    """What a connection may; None if it is refused.
+
+    The client id goes into topics as it is, wildcards and all: ESE's own way with it is unknown, this is the worst.
+    """
+    if principal.auth_id not in realm.users:
+        return None
+    held = realm.permissions_of(principal.auth_id)
+    return [replace(each, topic=each.topic.replace(CLIENT_ID, principal.client_id)) for each in held]
 
 
-def rbac_filled(permissions: Iterable[Permission], values: Mapping[str, str]) -> list[Permission]:
-    """The permissions for a connection to the Community Edition; `values` by key in lower case."""
-    return [replace(each, topic=_substituted(each.topic, values)) for each in permissions]
+def _of_rbac(realm: Realm, principal: Principal) -> list[Permission] | None:
+    """What a connection to the Community Edition may; None if it is refused."""
+    name, client_id = principal.auth_id, principal.client_id
+    if name not in realm.users or any(character in name + client_id for character in "+#"):
+        return None
+    values = {"clientid": client_id, "username": name}
+    held = [replace(each, topic=_substituted(each.topic, values)) for each in realm.permissions_of(name)]
+    if not all(_can_be_built(each.topic) for each in held):
+        return None
+    return held or [NOTHING]  # the extension sets the default to deny
+
+
+def _can_be_built(topic: str) -> bool:
+    try:
+        valid_filter(topic)
+    except InvalidTopic:
+        return False
+    return not topic.startswith("$share/")
 
 
 def _substituted(topic: str, values: Mapping[str, str]) -> str:

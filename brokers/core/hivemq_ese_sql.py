@@ -13,9 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from acl.core.values import Principal, Request, Subscribe
 from brokers.core import hivemq
-from brokers.core.hivemq_emulator import CLIENT_ID, allows, delivers, ese_filled
+from brokers.core.hivemq_emulator import CLIENT_ID
 from brokers.core.hivemq_permissions import (
     ANY_GROUP,
     Account,
@@ -75,24 +74,6 @@ def parse(artifact: str) -> Realm:
         return _realm(json.loads(artifact))
     except (ValueError, LookupError, TypeError) as error:
         raise NoSqlRealm(f"These are not the rows of an ESE SQL realm: read them anew ({error!r:.200}).") from error
-
-
-def emulate(realm: Realm, principal: Principal, request: Request) -> bool:
-    """What the broker answers to the principal. Who has no row in `users` can not log in."""
-    held = _held(realm, principal)
-    return held is not None and allows(held, request)
-
-
-def deliverable(realm: Realm, principal: Principal, wanted: Subscribe, topic: str) -> bool:
-    """Whether a message on `topic` reaches the principal that asked for `wanted`."""
-    held = _held(realm, principal)
-    return held is not None and delivers(held, wanted, topic)
-
-
-def _held(realm: Realm, principal: Principal) -> list[Permission] | None:
-    if principal.auth_id not in realm.users:
-        return None
-    return ese_filled(realm.permissions_of(principal.auth_id), principal.client_id)
 
 
 def _rows(realm: Realm) -> Mapping[str, list[Row]]:
