@@ -19,7 +19,10 @@ _HEADER = "# Written by Gatehouse: what is changed here by hand is lost.\n"
 
 
 class InvalidAclFile(Invalid):
-    """Mosquitto would not start with this file; `errors` has every fault, its pointer `/lines/<number>` from 1."""
+    """Mosquitto would not start with this file, or not see all of it.
+
+    `errors` has every fault, its pointer `/lines/<number>` from 1.
+    """
 
     code = "invalid-acl-file"
 
@@ -104,7 +107,9 @@ def _lines(word: str, lines: Iterable[AclLine]) -> Iterator[str]:
 
 def _split(line: str) -> tuple[str, str]:
     """The first word and what follows it; nothing for a comment or an empty line."""
-    line = line.partition("\x00")[0].rstrip(BLANKS)
+    if "\x00" in line:
+        raise InvalidAclFile("There is a NUL character, behind which Mosquitto reads nothing: take it out.")
+    line = line.rstrip(BLANKS)
     if line.startswith("#"):
         return "", ""
     word, _, rest = line.lstrip(" ").partition(" ")

@@ -6,13 +6,17 @@ What stands here is what `make faithfulness` tries, so a compiler that is not he
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from acl.core.values import Principal, Request, Subscribe
 from brokers.core import (
     dynsec_emulator,
     dynsec_state,
+    mosquitto_acl,
+    mosquitto_acl_emulator,
+    mosquitto_acl_file,
+    mosquitto_acl_patterns,
     mosquitto_dynsec,
     nats,
     nats_emulator,
@@ -34,7 +38,8 @@ class Target:
     `parse` reads what `render` wrote into a state of the broker's own, and `write` is its inverse. `emulate` says
     whether the broker that holds the state lets the principal's request pass, `deliverable` whether a message on a
     topic reaches who asked for a filter. With `together` it may grant a filter that several rules cover only together;
-    `limited` are the requests that `capabilities.limits` says are never allowed, whatever the policy is.
+    `limited` are the requests that `capabilities.limits` says are never allowed, whatever the policy is; with
+    `grants_all` they say that every filter is granted, and that what may not be received is not delivered.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Target:
     emulate: Callable[[Any, Principal, Request], bool]
     deliverable: Callable[[Any, Principal, Subscribe, str], bool]
     together: bool = False
+    grants_all: bool = False
     limited: Callable[[Request], bool] = _never
 
 
@@ -64,6 +70,25 @@ MOSQUITTO_DYNSEC = Target(
         state, principal.auth_id, wanted.spelled, topic
     ),
     limited=mosquitto_dynsec.limited,
+)
+
+MOSQUITTO_ACL = Target(
+    name="mosquitto-acl",
+    capabilities=mosquitto_acl.CAPABILITIES,
+    render=mosquitto_acl.render,
+    parse=mosquitto_acl_file.parse,
+    write=mosquitto_acl_file.to_text,
+    emulate=mosquitto_acl_emulator.emulate,
+    deliverable=mosquitto_acl_emulator.deliverable,
+    grants_all=True,
+    limited=mosquitto_acl.limited,
+)
+
+MOSQUITTO_ACL_PATTERNS = replace(
+    MOSQUITTO_ACL,
+    name="mosquitto-acl-patterns",
+    capabilities=mosquitto_acl_patterns.CAPABILITIES,
+    render=mosquitto_acl_patterns.render,
 )
 
 NATS = Target(
@@ -99,4 +124,6 @@ RABBITMQ = Target(
     limited=rabbitmq.limited,
 )
 
-TARGETS: Mapping[str, Target] = {target.name: target for target in (MOSQUITTO_DYNSEC, NATS, RABBITMQ)}
+TARGETS: Mapping[str, Target] = {
+    target.name: target for target in (MOSQUITTO_DYNSEC, MOSQUITTO_ACL, MOSQUITTO_ACL_PATTERNS, NATS, RABBITMQ)
+}

@@ -124,7 +124,8 @@ class Court:
     def _signalling(self, subject: RenderSubject, request: Subscribe) -> Judgement:
         verdict = evaluate(subject.policy, subject.principal, request)
         together = isinstance(verdict, Deny) and verdict.reason is DenyReason.ONLY_TOGETHER and self.target.together
-        if together or any(self._declared(subject, request, DeviationKind.SIGNALLING)):
+        granted = together or self.target.grants_all
+        if granted or any(self._declared(subject, request, DeviationKind.SIGNALLING)):
             return Judgement(outcome=Outcome.SIGNALLING)
         if self._declared_wider(subject, request):
             return Judgement(outcome=Outcome.WIDER)

@@ -190,7 +190,7 @@ def test_an_acl_file_names_users_and_clients_as_its_emulator_says(tmp_path: Path
     "text",
     [
         "topic read a \t\r\n# a comment\n\n   \n topic  deny  b/#\nuser  u v \npattern write a b\n",
-        "topic read\ta\ntopic read\ntopic deny\ntopic a\x00garbage\n",
+        "topic read\ta\ntopic read\ntopic deny\ntopic a\n",
         "topic read " + "a/" * 200 + "\ntopic read " + "a" * 65_535 + "\n",
         "topic read a\u2028topic b\x0btopic c\x85d\n",
     ],
