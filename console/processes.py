@@ -12,21 +12,23 @@ from console.supervisor import Program
 from kernel.core.journal import Queue
 
 WEB_THREADS = 8  # a request that asks a broker may take 15 s; each thread more has OCSP wait longer for the GIL
+PKI_THREADS = 1  # of a process that answers from memory, and waits for nobody
 
 
-def web_words(*, host: str, port: int, workers: int = 1) -> list[str]:
-    """The web server: granian with our WSGI callable."""
+def web_words(*, host: str, port: int, workers: int = 1, only_pki: bool = False) -> list[str]:
+    """The web server: granian with our WSGI callable, or with that for the public paths of the PKI alone."""
     options = {
         "--interface": "wsgi",
         "--host": host,
         "--port": str(port),
         "--workers": str(workers),
-        "--blocking-threads": str(WEB_THREADS),
+        "--blocking-threads": str(PKI_THREADS if only_pki else WEB_THREADS),
         "--workers-kill-timeout": "4",
         "--log-level": "error",
     }
     words = [word for pair in options.items() for word in pair]
-    return [sys.executable, "-m", "granian", *words, "--no-ws", "--respawn-failed-workers", "console.wsgi:application"]
+    callable = f"console.wsgi:{'pki_alone' if only_pki else 'application'}"
+    return [sys.executable, "-m", "granian", *words, "--no-ws", "--respawn-failed-workers", callable]
 
 
 def manage_words(*words: str) -> list[str]:

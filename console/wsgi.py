@@ -26,3 +26,14 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     if environ.get("PATH_INFO", "").startswith("/pki/"):
         return _pki(environ, start_response)
     return _django(environ, start_response)
+
+
+def pki_alone(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """What is below /pki/, and whether the process is well; of console and API not even the sign-in."""
+    path = environ.get("PATH_INFO", "")
+    if path.startswith("/pki/"):
+        return _pki(environ, start_response)
+    if path in {"/healthz", "/readyz"}:
+        return _django(environ, start_response)
+    start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "0")])
+    return []

@@ -23,9 +23,14 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default 127.0.0.1)")
         parser.add_argument("--port", type=int, default=settings.GATEHOUSE_PORT, help="default: GATEHOUSE_PORT")
         parser.add_argument("--workers", type=int, default=1, help="how many processes (default 1)")
+        parser.add_argument(
+            "--only-pki",
+            action="store_true",
+            help="serve OCSP, CRLs and issuer certificates alone, one request at a time in each process",
+        )
 
-    def handle(self, *_args: Any, host: str, port: int, workers: int, **_options: Any) -> None:
+    def handle(self, *_args: Any, host: str, port: int, workers: int, only_pki: bool, **_options: Any) -> None:
         refuse_unknown_master_key()
         collect_static_files()
-        words = web_words(host=host, port=port, workers=workers)
+        words = web_words(host=host, port=port, workers=workers, only_pki=only_pki)
         os.execv(words[0], words)  # noqa: S606 - a list, as everywhere
