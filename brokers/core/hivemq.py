@@ -46,6 +46,17 @@ LIMITS = (
         ),
     ),
 )
+# What holds of the Enterprise Security Extension besides.
+ESE_LIMITS = (
+    *LIMITS,
+    Limit(
+        kind=DeviationKind.WIDER,
+        why=(
+            "Whoever is admitted without an account here has no permission, and may then do everything: let the "
+            "pipeline log in by this realm."
+        ),
+    ),
+)
 
 _SLASHES = (
     "HiveMQ takes empty levels off the end of a topic, so a/b/ passes for a/b and a/b for a/b/: write a/b/# instead, "

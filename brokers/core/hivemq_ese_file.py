@@ -22,7 +22,7 @@ CAPABILITIES = Capabilities(
     qos_conditions=True,
     retain_conditions=True,
     version="4.54",
-    limits=tuple((limit.kind, limit.why) for limit in hivemq.LIMITS),
+    limits=tuple((limit.kind, limit.why) for limit in hivemq.ESE_LIMITS),
 )
 _LAYOUT = Layout(
     root="ese-file-realm",

@@ -25,7 +25,7 @@ from brokers.core.hivemq_permissions import (
     Sharing,
     in_order,
 )
-from brokers.core.ports import Capabilities, Rendering, RenderSubject
+from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject
 from brokers.core.rendering import Deviations
 from kernel.core.errors import Invalid
 
@@ -36,7 +36,14 @@ CAPABILITIES = Capabilities(
     qos_conditions=True,
     retain_conditions=False,
     version="4.54",
-    limits=tuple((limit.kind, limit.why) for limit in hivemq.LIMITS),
+    limits=(
+        *((limit.kind, limit.why) for limit in hivemq.ESE_LIMITS),
+        (
+            DeviationKind.WIDER,
+            "Where the database takes Pump and pump for one name (MySQL and SQL Server do, PostgreSQL does not), "
+            "either is let in as the other.",
+        ),
+    ),
 )
 TABLES = ("permissions", "role_permissions", "roles", "user_permissions", "user_roles", "users")
 Row = dict[str, Any]
