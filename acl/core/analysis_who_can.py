@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acl.core.analysis_conditions import NEVER, Condition, Held, every, negated, some
 from acl.core.analysis_filters import common_part, widened, without
@@ -59,17 +59,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Who may. `unsure` is about devices that have to be judged one by one: a template that may become too long for a
-    topic, or several denies that perhaps take away together what none of them does alone. They count in no grant.
+    """Who may for sure, and by which rules. Devices of `unsure` are in neither: they have to be judged one by one.
+
+    Those are under a template that may become too long for a topic, or under several denies that perhaps take away
+    together what none of them does alone.
     """
 
+    condition: Condition
     grants: tuple[Grant, ...]
     unsure: Condition
-
-    @property
-    def condition(self) -> Condition:
-        """Who may for sure."""
-        return some(*(grant.condition for grant in self.grants))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +80,39 @@ class _Clause:
         return every(Held(frozenset({self.role})), condition)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Possibility:
+    """One way of doing it: what lets a device, unless it is taken away. `doubt`: it may be taken away after all."""
+
+    about: tuple[list[_Clause], list[_Clause]]
+    lets: list[tuple[_Clause, Condition]]
+    taken: Condition
+    doubt: Condition = NEVER
+
+    @property
+    def condition(self) -> Condition:
+        return every(some(*(lets for _, lets in self.lets)), negated(self.taken))
+
+
 def who_could(roles: Iterable[Role], question: Question, *, domain: str) -> Answer:
     """Which rules let which devices of the domain of that slug. Raises InvalidTopic."""
     every_role = tuple(roles)
-    found: list[Grant] = []
-    unsure: list[Condition] = list(_too_long(every_role))
+    found: list[_Possibility] = []
     for request in _ways(every_role, question):
         allows = list(_clauses(every_role, request, Effect.ALLOW, domain=domain))
         denies = list(_clauses(every_role, request, Effect.DENY, domain=domain))
         if isinstance(request, PublishWithin):
-            grants, doubts = _within(request, allows, denies)
-            found += grants
-            unsure += doubts
-        else:
-            found += _judged(request, allows, denies)
-    doubt = some(*unsure)
-    sure = [Grant(role=g.role, rule=g.rule, condition=every(g.condition, negated(doubt))) for g in _summed(found)]
-    return Answer(grants=tuple(grant for grant in sure if grant.condition != NEVER), unsure=doubt)
+            found += _within(request, allows, denies)
+        elif all(possibility.about != (allows, denies) for possibility in found):
+            found.append(_judged(request, allows, denies))
+    doubt = some(*_too_long(every_role), *(possibility.doubt for possibility in found))
+    sure = negated(doubt)
+    grants = [Grant(role=g.role, rule=g.rule, condition=every(g.condition, sure)) for g in _summed(found)]
+    return Answer(
+        condition=every(some(*(possibility.condition for possibility in found)), sure),
+        grants=tuple(grant for grant in grants if grant.condition != NEVER),
+        unsure=doubt,
+    )
 
 
 def _ways(roles: Sequence[Role], question: Question) -> Iterator[Publish | Subscribe | PublishWithin]:
@@ -132,35 +146,27 @@ def _clauses(
                 yield _Clause(role.id, rule, pattern)
 
 
-def _judged(request: Publish | Subscribe, allows: Iterable[_Clause], denies: Iterable[_Clause]) -> Iterator[Grant]:
+def _judged(request: Publish | Subscribe, allows: list[_Clause], denies: list[_Clause]) -> _Possibility:
     """A filter is refused where a deny meets it, a topic name where a deny covers it."""
     target = target_of(request.topic)
     hits = meeting if isinstance(request, Subscribe) else covering
-    refused = some(*(deny.held(hits(deny.pattern, target)) for deny in denies))
-    for allow in allows:
-        condition = every(allow.held(covering(allow.pattern, target)), negated(refused))
-        yield Grant(role=allow.role, rule=allow.rule, condition=condition)
+    taken = some(*(deny.held(hits(deny.pattern, target)) for deny in denies))
+    lets = [(allow, allow.held(covering(allow.pattern, target))) for allow in allows]
+    return _Possibility(about=(allows, denies), lets=lets, taken=taken)
 
 
-def _within(
-    request: PublishWithin, allows: Iterable[_Clause], denies: Sequence[_Clause]
-) -> tuple[list[Grant], list[Condition]]:
+def _within(request: PublishWithin, allows: list[_Clause], denies: list[_Clause]) -> Iterator[_Possibility]:
     """Some name of what an allow and the filter have in common has to be free of every deny."""
     target = target_of(request.topic)
-    grants: list[Grant] = []
-    doubts: list[Condition] = []
     for allow in allows:
         met = meeting(allow.pattern, target)
         if met == NEVER:
             continue
         common = common_levels(allow.pattern, target)
         taken = some(*(deny.held(covering(deny.pattern, common)) for deny in denies))
-        condition = every(allow.held(met), negated(taken))
         near = [deny for deny in denies if meeting(deny.pattern, common) != NEVER]
-        if _perhaps_taken_together(common, near):
-            doubts.append(condition)
-        grants.append(Grant(role=allow.role, rule=allow.rule, condition=condition))
-    return grants, doubts
+        found = _Possibility(about=([allow], denies), lets=[(allow, allow.held(met))], taken=taken)
+        yield replace(found, doubt=found.condition) if _perhaps_taken_together(common, near) else found
 
 
 def _perhaps_taken_together(common: Levels, denies: Sequence[_Clause]) -> bool:
@@ -179,15 +185,14 @@ def _widest(deny: _Clause, common: Levels) -> str:
     return "/".join([*spelled, "+" if len(before) in values and last != "#" else last])
 
 
-def _summed(grants: Iterable[Grant]) -> list[Grant]:
+def _summed(possibilities: Iterable[_Possibility]) -> list[Grant]:
     """One grant for each rule, in the order given."""
-    by_rule: dict[tuple[RoleId, object], list[Grant]] = {}
-    for grant in grants:
-        if grant.condition != NEVER:
-            by_rule.setdefault((grant.role, grant.rule.id), []).append(grant)
+    by_rule: dict[_Clause, list[Condition]] = {}
+    for possibility in possibilities:
+        for allow, lets in possibility.lets:
+            by_rule.setdefault(allow, []).append(every(lets, negated(possibility.taken)))
     return [
-        Grant(role=first.role, rule=first.rule, condition=some(*(grant.condition for grant in (first, *others))))
-        for first, *others in by_rule.values()
+        Grant(role=allow.role, rule=allow.rule, condition=some(*conditions)) for allow, conditions in by_rule.items()
     ]
 
 

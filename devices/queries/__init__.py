@@ -36,7 +36,8 @@ from devices.queries.enrolment import (
     list_enrolment_tokens,
     older_token_ends,
 )
-from devices.queries.subjects import iterate_subjects, subject_of
+from devices.queries.reaching import Reached, any_reached, count_reached, reached_subjects, sample_reached
+from devices.queries.subjects import iterate_subjects, subject_of, subjects_among
 
 __all__ = [
     "APPROXIMATE_FROM",
@@ -45,13 +46,16 @@ __all__ = [
     "DevicePage",
     "Place",
     "ProfileRow",
+    "Reached",
     "RequestRow",
     "TokenRow",
     "UnknownDevice",
     "UnknownDomain",
+    "any_reached",
     "binding_exists",
     "count_by_state",
     "count_devices",
+    "count_reached",
     "credentials_of",
     "device_names",
     "device_of_certificate",
@@ -73,5 +77,8 @@ __all__ = [
     "list_enrolment_tokens",
     "list_groups",
     "older_token_ends",
+    "reached_subjects",
+    "sample_reached",
     "subject_of",
+    "subjects_among",
 ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from acl import queries as roles
 from acl.core.rules import RuleSpec
 from acl.core.values import Role, RoleId
+from devices.core.names import name_fault
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
 from devices.core.values import BindingId
-from devices.models import Group
+from devices.models import Device, Group
 from devices.queries.bindings import list_bindings
 from devices.queries.domains import get_domain
 from kernel.core.ids import DomainId
@@ -52,3 +54,24 @@ def policy_now(*, domain: DomainId) -> PolicyNow:
 def role_spec(role: Role) -> RoleSpec:
     """The role without its id and version."""
     return RoleSpec(name=role.name, description=role.description, rules=tuple(RuleSpec.of(rule) for rule in role.rules))
+
+
+def device_names_by(
+    *, domain: DomainId, auth_ids: Collection[str], client_ids: Collection[str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The names of those devices of the domain that there are: by auth id, and by client id."""
+    rows = Device.objects.filter(domain_id=domain)
+    by_auth: dict[str, str] = {}
+    by_client: dict[str, str] = {}
+    for some in _chunks(auth_ids):
+        by_auth.update(rows.filter(auth_id__in=some).values_list("auth_id", "name"))
+    for some in _chunks(client_ids):
+        by_client.update(rows.filter(client_id__in=some).values_list("client_id", "name"))
+    return by_auth, by_client
+
+
+def _chunks(ids: Collection[str], size: int = 500) -> Iterator[list[str]]:
+    """Some at a time, without those that no device can have."""
+    left = iter(sorted(id for id in ids if name_fault(id) is None))
+    while chunk := list(islice(left, size)):
+        yield chunk

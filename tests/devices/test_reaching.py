@@ -1,0 +1,171 @@
+"""The database's count of who may do something, against the judgement of every device by itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from acl.core.analysis_conditions import NEVER, Held, Safe, Same, every, negated
+from acl.core.analysis_who_can import PublishWithin, Question, rule_that_lets, who_could
+from acl.core.rules import RuleSpec
+from acl.core.templates import fault_of, value_of
+from acl.core.values import Action, Effect, Publish, Receive, Retain, Role, RoleId, Shared, Subscribe
+from acl.queries import list_roles
+from acl.services import create_role
+from devices.core.values import BindingId, DeviceId, DeviceState
+from devices.models import Binding, Device, DeviceType, Domain, Group
+from devices.queries import Reached, any_reached, count_reached, iterate_subjects, reached_subjects, sample_reached
+from kernel.core.ids import new_id
+from tests.cast import ADA
+from tests.devices.factory import Factory
+
+IDS = ["pump-1", "pump-2", "a", "b", "泵", "$a", "a+b", "c d", "\x07", "x'y", "%", "*[a]"]
+SITES: list[Any] = ["a", "b", "hall", "a/b", "", "#", "$a", "\x85", True, False, 1, 15, 1.5, 0.00001, 1e16, 2.5e20, -3]
+PLAIN = ["a", "b", "hall", "+", ""]
+LEVELS = [*PLAIN, "${client_id}", "${attr.site}", "${domain}", "p${auth_id}", "${attr.size}x${attr.site}"]
+LAST = ["a", "#", "+", "${client_id}", "${attr.site}", "${cert.cn}", "${cert.serial}", "${cert.san_uri}", "${cert.o}"]
+ASKED = ["a", "b", "hall", "pump-1", "true", "1", "1.5", "1e-05", "10000000000000000", "$a", "north", "+", "15xa"]
+
+
+@pytest.fixture
+def fleet(north: Factory) -> Factory:
+    """Forty devices of every state, some with certificates, in groups and types, with odd names and values."""
+    dice = random.Random(7)
+    groups = [Group.objects.create(id=new_id(), domain_id=north.domain, name=f"g{n}") for n in range(4)]
+    types = [DeviceType.objects.create(id=new_id(), domain_id=north.domain, name=f"t{n}") for n in range(2)]
+    enrolled = [north.device("pump-1"), north.device("pump-2")]
+    for number in range(40):
+        if number < len(enrolled):
+            device = Device.objects.get(id=enrolled[number])
+        else:
+            name = IDS[number] if number < len(IDS) else f"d{number}"
+            states = [DeviceState.ACTIVE] * 3 + [DeviceState.QUARANTINED, DeviceState.SUSPENDED]
+            device = Device(id=new_id(), domain_id=north.domain, name=name, auth_id=name, client_id=name)
+            device.state, device.device_type, device.created_at = dice.choice(states), dice.choice(types), north.now
+        device.attributes = {name: dice.choice(SITES) for name in ("site", "size") if dice.random() < 0.8}
+        device.save()
+        device.groups.set(dice.sample(groups, dice.randrange(3)))
+    return north
+
+
+def rule(dice: random.Random) -> RuleSpec:
+    actions = frozenset(dice.choice([[Action.PUBLISH], [Action.SUBSCRIBE], [*Action]]))
+    topic = "/".join([*dice.choices(LEVELS, k=dice.randrange(3)), dice.choice(LAST)])
+    shared = dice.choice([Shared.ANY, Shared.ONLY, Shared.NEVER]) if Action.SUBSCRIBE in actions else Shared.ANY
+    return RuleSpec(
+        effect=dice.choice([Effect.ALLOW, Effect.ALLOW, Effect.DENY]),
+        actions=actions,
+        topic=topic,
+        qos=frozenset(dice.choice([[0, 1, 2], [0, 1, 2], [0]])),
+        retain=dice.choice([*Retain]) if Action.PUBLISH in actions else Retain.ANY,
+        shared=shared,
+        shared_group=dice.choice([None, "g"]) if shared is Shared.ONLY else None,
+    )
+
+
+def policy(fleet: Factory, dice: random.Random) -> list[Role]:
+    """Six roles, bound at random, one of them for quarantine."""
+    Binding.objects.all().delete()
+    Domain.objects.update(quarantine_role=None)
+    devices = list(Device.objects.order_by("auth_id"))
+    for number in range(6):
+        name = f"r{number}-{dice.randrange(10**9)}"
+        made = create_role(
+            domain=fleet.domain, name=name, rules=_different(rule(dice) for _ in range(3)), actor=ADA, now=fleet.now
+        )
+        target: dict[str, Any] = dice.choice(
+            [
+                {"whole_domain": True},
+                {"device": dice.choice(devices)},
+                {"group": dice.choice(Group.objects.order_by("name"))},
+                {"device_type": dice.choice(DeviceType.objects.order_by("name"))},
+            ]
+        )
+        Binding.objects.create(id=new_id(), domain_id=fleet.domain, role_id=made.id, **target)
+    Domain.objects.update(quarantine_role=made.id)
+    return list_roles(domains=[fleet.domain])
+
+
+def _different(rules: Iterator[RuleSpec]) -> list[RuleSpec]:
+    return list(dict.fromkeys(rules))
+
+
+def question(dice: random.Random) -> Question:
+    name = "/".join(dice.choices([word for word in ASKED if word != "+"], k=dice.randrange(1, 4)))
+    filter = "/".join([*dice.choices(ASKED, k=dice.randrange(3)), dice.choice([*ASKED, "#"])])
+    return dice.choice(
+        [
+            Publish(topic=name, retain=dice.random() < 0.5),
+            Subscribe(topic=filter, qos=dice.randrange(3), group=dice.choice([None, "g"])),
+            Subscribe(topic=name),
+            Receive(topic=name),
+            PublishWithin(topic=filter),
+        ]
+    )
+
+
+def test_the_database_counts_those_whom_the_engine_lets(fleet: Factory) -> None:
+    dice, some_may = random.Random(20261121), 0
+    for _ in range(4):
+        roles = policy(fleet, dice)
+        subjects = list(iterate_subjects(domain=fleet.domain))
+        quarantine = RoleId(Domain.objects.get(id=fleet.domain).quarantine_role_id)
+        for asked in (question(dice) for _ in range(20)):
+            wanted = {
+                subject.device.id for subject in subjects if rule_that_lets(subject.policy, subject.principal, asked)
+            }
+            found = answered(fleet, roles, quarantine, asked)
+            assert found == wanted, asked
+            some_may += bool(wanted)
+    assert some_may > 20
+
+
+def test_a_count_and_whether_there_is_one_agree_with_the_sample(fleet: Factory) -> None:
+    dice = random.Random(3)
+    role = policy(fleet, dice)[0]
+    [binding] = Binding.objects.filter(role_id=role.id)
+    for condition in (Safe("attr.site"), negated(Safe("attr.site")), NEVER, Held(frozenset({role.id}))):
+        reached = Reached(domain=fleet.domain, condition=condition)
+        for bound in (None, BindingId(binding.id)):
+            ids = sample_reached(every_of(reached, bound), limit=100)
+            assert (count_reached(reached, binding=bound), any_reached(reached, binding=bound)) == (len(ids), bool(ids))
+
+
+def every_of(reached: Reached, binding: BindingId | None) -> Reached:
+    """The same of those that have the role of the binding."""
+    roles = Binding.objects.filter(id=binding).values_list("role_id", flat=True)
+    held = [Held(frozenset({RoleId(role)})) for role in roles]
+    return replace(reached, condition=every(reached.condition, *held))
+
+
+def answered(fleet: Factory, roles: list[Role], quarantine: RoleId, asked: Question) -> set[DeviceId]:
+    """The devices that the database finds, and of the unsure ones those whom the engine lets."""
+    normal = who_could(roles, asked, domain="north")
+    barred = who_could([role for role in roles if role.id == quarantine], asked, domain="north")
+    found: set[DeviceId] = set()
+    for answer, role in ((normal, None), (barred, quarantine)):
+        sure = Reached(domain=fleet.domain, condition=answer.condition, quarantine_role=role)
+        ids = sample_reached(sure, limit=100)
+        unsure = Reached(domain=fleet.domain, condition=answer.unsure, quarantine_role=role)
+        judged = [s for s in reached_subjects(unsure, limit=100) if rule_that_lets(s.policy, s.principal, asked)]
+        found |= {*ids, *(subject.device.id for subject in judged)}
+    return found
+
+
+def test_the_database_reads_values_as_templates_do(fleet: Factory) -> None:
+    everyone = list(iterate_subjects(domain=fleet.domain))
+    active = [subject for subject in everyone if subject.device.state is DeviceState.ACTIVE]
+    certificate = ("cert.cn", "cert.serial", "cert.san_uri", "cert.o", "cert.san_dns")
+    for name in ("client_id", "username", "domain", "device_type", "attr.site", "attr.none", *certificate):
+        values = {subject.device.id: value_of(name, subject.principal) for subject in active}
+        for leads in (False, True):
+            safe = Reached(domain=fleet.domain, condition=Safe(name, leads))
+            wanted = {id for id, value in values.items() if not fault_of(value, leads=leads)}
+            assert set(sample_reached(safe, limit=100)) == wanted, name
+        for text in set(values.values()):
+            same = Reached(domain=fleet.domain, condition=Same(((name,), "!"), (text + "!",)))
+            assert set(sample_reached(same, limit=100)) == {id for id, value in values.items() if value == text}, text
