@@ -82,6 +82,7 @@ CAPABILITIES = Capabilities(
 )
 
 _TOO_LONG = f"The principal has more rules than fit into an expression of {MOST_OCTETS} octets: it gets nothing."
+_NO_QUEUE = "Who has no client id, or one with a line break, has no queue to receive on"
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
 _BARRED = RabbitUser(
     permission=ResourcePermission(),
@@ -186,7 +187,7 @@ class _Compiler:
             return "What is published under $ would reach filters that begin with a wildcard" if topic[0] == "$" else ""
         if needs_sharing(bound.rule):
             return "It is about shared subscriptions, which RabbitMQ does not have"
-        return "" if self._principal.client_id else "Who has no client id has no queue to receive on"
+        return "" if _names_queue(self._principal.client_id) else _NO_QUEUE
 
     def _denies(self, rules: list[EffectiveRule], action: Action) -> Iterator[str]:
         """The filters of the deny rules, widened where RabbitMQ can not express them."""
@@ -216,6 +217,11 @@ def _conditions(bound: BoundRule, action: Action) -> str:
 
 def _only(names: list[str]) -> str:
     return literally(*names) if names else NEVER
+
+
+def _names_queue(client_id: str) -> bool:
+    """Whether the queue of that client has its id in its name: RabbitMQ takes line breaks out."""
+    return bool(client_id) and not any(character in client_id for character in "\r\n")
 
 
 def _marked(principal: Principal) -> Principal:

@@ -52,7 +52,8 @@ def may_subscribe(state: RabbitState, principal: Principal, filter: str, *, qos:
     user = state.users.get(principal.auth_id)
     if user is None or user.permission is None:
         return False
-    queue = f"mqtt-subscription-{principal.client_id}qos{min(qos, 1)}"
+    client_id = principal.client_id.replace("\r", "").replace("\n", "")  # as in all names of queues
+    queue = f"mqtt-subscription-{client_id}qos{min(qos, 1)}"
     granted = user.permission
     return (
         all(found(pattern, queue, {}) for pattern in (granted.configure, granted.write, granted.read))
