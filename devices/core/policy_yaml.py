@@ -5,6 +5,7 @@ A document that is written, read and written again has the same octets.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -31,6 +32,11 @@ def to_yaml(document: PolicyDocument) -> str:
     """The document as YAML; it ends with a line feed."""
     found = policy_json(document)
     return "".join(f"{line}\n" for line in _lines(found))
+
+
+def digest(document: PolicyDocument) -> str:
+    """SHA-256 over its YAML in UTF-8, as lower-case hex: the same as long as the policy is."""
+    return hashlib.sha256(to_yaml(document).encode()).hexdigest()
 
 
 def from_yaml(text: str | bytes) -> PolicyFile:

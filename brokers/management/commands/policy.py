@@ -1,4 +1,4 @@
-"""`manage.py policy explain|who-can`: what policy says, and why."""
+"""`manage.py policy explain|who-can|export|import|diff`: what policy says, and why; and policy as a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from acl.core.values import Action, Publish, Subscribe
 from brokers import services
 from brokers.api.serializers import explanation_document, who_can_document
+from brokers.management import policy_files
 from devices import queries as devices
 from kernel.core.errors import DomainError
 
@@ -19,7 +20,7 @@ from kernel.core.errors import DomainError
 class Command(BaseCommand):
     """Asks the policy engine, as the API does."""
 
-    help = "Explains whether a device may, or lists who can."
+    help = "Explains whether a device may, lists who can, and keeps policy in a file."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -33,8 +34,12 @@ class Command(BaseCommand):
             command.add_argument("topic", help="topic name, or filter; $share/<group>/<filter> for a shared one")
             command.add_argument("--domain", default="default", help="slug of the domain")
             command.add_argument("--json", action="store_true", help="print JSON")
+        policy_files.add_verbs(verbs)
 
     def handle(self, *_args: Any, verb: str, **options: Any) -> None:
+        if verb in policy_files.VERBS:
+            policy_files.run(self, verb, **options)
+            return
         work: Callable[..., None] = {"explain": self._explain, "who-can": self._who_can}[verb]
         try:
             work(**options)

@@ -1,0 +1,194 @@
+"""Policy of elsewhere as roles of ours: what it came to, and what of it has no equivalent.
+
+An import is never wider than its source: what can not be said exactly is left out if it allows, and said more broadly
+if it denies. Whatever is so is listed with its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from acl.core.rules import MOST_RULES, RuleSpec
+from acl.core.templates import parse
+from acl.core.values import Effect
+from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
+from kernel.core.errors import Conflict, FieldError, Invalid
+
+MOST_NOTES = 1_000
+_UNNAMED = re.compile(r"[^A-Za-z0-9._-]+")
+_NAME_LENGTH = 60  # leaves room for a number behind it
+
+
+class RoleDiffers(Conflict):
+    """The domain has a role of that name which says something else."""
+
+    code = "role-name-taken"
+
+
+class Loss(StrEnum):
+    """What became of a part: its equivalent allows less, there is none, or it is left out and nothing changes by it."""
+
+    NARROWER = "narrower"
+    LEFT_OUT = "left-out"
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A part of the source that has no exact equivalent. `place` is `line 7` or a JSON pointer."""
+
+    place: str
+    loss: Loss
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignBinding:
+    """A role for the device with that auth id, or that client id; with neither, for every device of the domain."""
+
+    role: str
+    place: str
+    auth_id: str | None = None
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignPolicy:
+    """What a foreign policy came to. Of the notes there are at most 1,000."""
+
+    roles: tuple[RoleSpec, ...] = ()
+    bindings: tuple[ForeignBinding, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesById:
+    """Names of devices that there are, by auth id and by client id."""
+
+    auth: Mapping[str, str]
+    client: Mapping[str, str]
+
+
+class Notes:
+    """Collects notes, each once, up to the bound."""
+
+    def __init__(self) -> None:
+        self._found: dict[Note, None] = {}
+
+    def add(self, place: str, loss: Loss, source: str, why: str) -> None:
+        """Adds one; `source` is shortened."""
+        if len(self._found) < MOST_NOTES:
+            shown = source if len(source) <= 200 else f"{source[:197]}..."
+            self._found.setdefault(Note(place=place, loss=loss, source=shown, why=why))
+
+    def all(self) -> tuple[Note, ...]:
+        """All of them, in the order in which they came."""
+        return tuple(self._found)
+
+
+class RoleNames:
+    """Names for roles: what a source calls them, with hyphens for what a name can not hold, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, wanted: str) -> str:
+        """A name that was not given yet."""
+        base = _UNNAMED.sub("-", wanted).strip("._-")[:_NAME_LENGTH] or "role"
+        name, number = base, 1
+        while name in self._taken:
+            number += 1
+            name = f"{base}-{number}"
+        self._taken.add(name)
+        return name
+
+
+def roles_holding(rules: Iterable[RuleSpec], *, name: str, description: str, names: RoleNames) -> list[RoleSpec]:
+    """Roles that hold these rules, each rule once: one role, or several if they are more than a role can hold."""
+    each = list(dict.fromkeys(rules))
+    parts: Sequence[Sequence[RuleSpec]] = [each[at : at + MOST_RULES] for at in range(0, len(each), MOST_RULES)] or [()]
+    return [RoleSpec(name=names.of(name), description=description, rules=tuple(part)) for part in parts]
+
+
+def merged(
+    present: PolicyDocument, foreign: ForeignPolicy, devices: DevicesById
+) -> tuple[PolicyDocument, tuple[Note, ...]]:
+    """The policy in force with the foreign one beside it, and a note for each binding whose device is not there.
+
+    Raises RoleDiffers if a role of the same name says something else: to replace it could give others more.
+    """
+    known = {role.name: role for role in present.roles}
+    faults = [
+        FieldError(
+            pointer=f"/roles/{role.name}",
+            code=RoleDiffers.code,
+            detail=f"There is a role {role.name} that says something else: rename or remove it, or take a --prefix.",
+        )
+        for role in foreign.roles
+        if role.name in known and known[role.name] != role
+    ]
+    if faults:
+        raise RoleDiffers(faults[0].detail, errors=tuple(faults[:100]))
+    notes = Notes()
+    bound = [found for each in foreign.bindings if (found := _bound(each, present.domain, devices, notes))]
+    document = PolicyDocument.of(
+        domain=present.domain,
+        quarantine_role=present.quarantine_role,
+        roles=[*present.roles, *(role for role in foreign.roles if role.name not in known)],
+        bindings={*present.bindings, *bound},
+        groups=present.groups,
+    )
+    return document, notes.all()
+
+
+def prefixed(foreign: ForeignPolicy, prefix: str) -> ForeignPolicy:
+    """The same with `prefix` before the names of roles."""
+    return replace(
+        foreign,
+        roles=tuple(replace(role, name=prefix + role.name) for role in foreign.roles),
+        bindings=tuple(replace(binding, role=prefix + binding.role) for binding in foreign.bindings),
+    )
+
+
+def _bound(binding: ForeignBinding, domain: str, devices: DevicesById, notes: Notes) -> BindingSpec | None:
+    if binding.auth_id is None and binding.client_id is None:
+        return BindingSpec(role=binding.role, via=BindingVia.DOMAIN, target=domain)
+    by_auth = binding.auth_id is not None
+    wanted = (binding.auth_id if by_auth else binding.client_id) or ""
+    found = (devices.auth if by_auth else devices.client).get(wanted)
+    if found is not None:
+        return BindingSpec(role=binding.role, via=BindingVia.DEVICE, target=found)
+    kind = "auth id" if by_auth else "client id"
+    why = f"There is no device with this {kind}: the role {binding.role} is made, and given to nobody for it."
+    notes.add(binding.place, Loss.LEFT_OUT, wanted, why)
+    return None
+
+
+def usable(rule: RuleSpec, *, place: str, source: str, notes: Notes) -> Iterator[RuleSpec]:
+    """The rule, if its topic is one that a rule can have; else nothing, and a note.
+
+    No name falls under a topic that is malformed, and nothing of ours can allow what begins with `$share`.
+    """
+    try:
+        parse(rule.topic)
+    except Invalid as error:
+        loss = Loss.SAME if rule.effect is Effect.DENY else Loss.LEFT_OUT
+        notes.add(place, loss, source, error.detail)
+        return
+    yield rule
+
+
+def literally(topic: str, effect: Effect) -> str | None:
+    """A filter of a source to which `${` is text, so that it says the same here, or less of an allow, more of a deny.
+
+    None if there is none: for an allow, and for a deny of what nothing here can allow.
+    """
+    if "${" not in topic:
+        return topic
+    if effect is Effect.ALLOW or topic.startswith("${"):
+        return None
+    return "/".join("+" if "${" in level else level for level in topic.split("/"))
