@@ -29,6 +29,10 @@ from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSub
 from brokers.core.rendering import Deviations
 from kernel.core.errors import Invalid
 
+_ONE_NAME = (
+    "Where the database takes Pump and pump for one name (MySQL and SQL Server do, PostgreSQL does not), either is let "
+    "in as the other."
+)
 CAPABILITIES = Capabilities(
     stores_policy=True,
     protocol_versions=("3.1.1", "5"),
@@ -38,11 +42,7 @@ CAPABILITIES = Capabilities(
     version="4.54",
     limits=(
         *((limit.kind, limit.why) for limit in hivemq.ESE_LIMITS),
-        (
-            DeviationKind.WIDER,
-            "Where the database takes Pump and pump for one name (MySQL and SQL Server do, PostgreSQL does not), "
-            "either is let in as the other.",
-        ),
+        (DeviationKind.WIDER, _ONE_NAME),
     ),
 )
 TABLES = ("permissions", "role_permissions", "roles", "user_permissions", "user_roles", "users")
@@ -79,7 +79,7 @@ def parse(artifact: str) -> Realm:
     """The realm that the rows tell. Raises NoSqlRealm."""
     try:
         return _realm(json.loads(artifact))
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NoSqlRealm(f"These are not the rows of an ESE SQL realm: read them anew ({error!r:.200}).") from error
 
 

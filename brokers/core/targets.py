@@ -13,6 +13,11 @@ from acl.core.values import Principal, Request, Subscribe
 from brokers.core import (
     dynsec_emulator,
     dynsec_state,
+    hivemq,
+    hivemq_ce_file,
+    hivemq_emulator,
+    hivemq_ese_file,
+    hivemq_ese_sql,
     mosquitto_acl,
     mosquitto_acl_emulator,
     mosquitto_acl_file,
@@ -23,6 +28,10 @@ from brokers.core import (
     rabbitmq,
     rabbitmq_emulator,
     rabbitmq_state,
+    vernemq,
+    vernemq_acl,
+    vernemq_emulator,
+    vernemq_postgresql,
 )
 from brokers.core.ports import Capabilities, Rendering, RenderSubject
 
@@ -124,6 +133,73 @@ RABBITMQ = Target(
     limited=rabbitmq.limited,
 )
 
+HIVEMQ_ESE_SQL = Target(
+    name="hivemq-ese-sql",
+    capabilities=hivemq_ese_sql.CAPABILITIES,
+    render=hivemq_ese_sql.render,
+    parse=hivemq_ese_sql.parse,
+    write=hivemq_ese_sql.to_artifact,
+    emulate=hivemq_emulator.emulate_ese,
+    deliverable=hivemq_emulator.deliverable_ese,
+    limited=hivemq.limited,
+)
+
+HIVEMQ_ESE_FILE = Target(
+    name="hivemq-ese-file",
+    capabilities=hivemq_ese_file.CAPABILITIES,
+    render=hivemq_ese_file.render,
+    parse=hivemq_ese_file.parse,
+    write=hivemq_ese_file.to_artifact,
+    emulate=hivemq_emulator.emulate_ese,
+    deliverable=hivemq_emulator.deliverable_ese,
+    limited=hivemq.limited,
+)
+
+HIVEMQ_CE_FILE = Target(
+    name="hivemq-ce-file",
+    capabilities=hivemq_ce_file.CAPABILITIES,
+    render=hivemq_ce_file.render,
+    parse=hivemq_ce_file.parse,
+    write=hivemq_ce_file.to_artifact,
+    emulate=hivemq_emulator.emulate_rbac,
+    deliverable=hivemq_emulator.deliverable_rbac,
+    limited=hivemq.limited,
+)
+
+VERNEMQ_POSTGRESQL = Target(
+    name="vernemq-postgresql",
+    capabilities=vernemq_postgresql.CAPABILITIES,
+    render=vernemq_postgresql.render,
+    parse=vernemq_postgresql.parse,
+    write=vernemq_postgresql.to_artifact,
+    emulate=vernemq_emulator.emulate_rows,
+    deliverable=vernemq_emulator.deliverable_rows,
+    limited=vernemq.limited,
+)
+
+VERNEMQ_ACL = Target(
+    name="vernemq-acl",
+    capabilities=vernemq_acl.CAPABILITIES,
+    render=vernemq_acl.render,
+    parse=vernemq_acl.parse,
+    write=vernemq_acl.to_artifact,
+    emulate=vernemq_emulator.emulate_file,
+    deliverable=vernemq_emulator.deliverable_file,
+    limited=vernemq.limited,
+)
+
 TARGETS: Mapping[str, Target] = {
-    target.name: target for target in (MOSQUITTO_DYNSEC, MOSQUITTO_ACL, MOSQUITTO_ACL_PATTERNS, NATS, RABBITMQ)
+    target.name: target
+    for target in (
+        MOSQUITTO_DYNSEC,
+        MOSQUITTO_ACL,
+        MOSQUITTO_ACL_PATTERNS,
+        NATS,
+        RABBITMQ,
+        HIVEMQ_ESE_SQL,
+        HIVEMQ_ESE_FILE,
+        HIVEMQ_CE_FILE,
+        VERNEMQ_POSTGRESQL,
+        VERNEMQ_ACL,
+    )
 }

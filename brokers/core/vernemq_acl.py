@@ -86,7 +86,7 @@ def _has_a_block(subject: RenderSubject, deviations: Deviations) -> bool:
 
 def _access(subject: RenderSubject, deviations: Deviations) -> Access:
     compiler = vernemq.Compiler(subject, deviations, puts_in=False)
-    read, write = set(), set()
+    read, write = set[str](), set[str]()
     for each in compiler.publishing():
         if len(each.ways) < _WAYS:
             compiler.narrower(each.bound, "It is about some QoS alone, or about retained messages or others: left out.")

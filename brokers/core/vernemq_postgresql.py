@@ -96,7 +96,7 @@ def parse(artifact: str) -> Rows:
     """The rows that the text tells. Raises NoVernemqRows."""
     try:
         rows = [_read(row) for row in json.loads(artifact)["vmq_auth_acl"]]
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NoVernemqRows(f"These are no rows of vmq_auth_acl: read them anew ({error!r:.200}).") from error
     return {row.key: row for row in rows}
 
@@ -116,7 +116,7 @@ def _has_a_row(subject: RenderSubject, deviations: Deviations) -> bool:
 
 def _row(subject: RenderSubject, deviations: Deviations) -> Row:
     compiler = vernemq.Compiler(subject, deviations, puts_in=True)
-    publish, subscribe = set(), set()
+    publish, subscribe = set[Item](), set[Item]()
     for each in compiler.publishing():
         publish.update(_publishing(each, compiler))
     for each, spelled, qos in compiler.subscribing():
