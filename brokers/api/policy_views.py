@@ -46,7 +46,7 @@ class WhoCanView(APIView):
 
     @extend_schema(operation_id="whoCan", request=WhoCanDocument, responses=WhoCanAnswerDocument)
     def post(self, request: Request) -> Response:
-        """Some of the devices that may, how many there are about, and what lets them."""
+        """Some of the devices that may, how many there are, and what lets them."""
         caller = caller_of(request)
         body = WhoCanDocument(data=request.data)
         body.is_valid(raise_exception=True)
@@ -55,5 +55,7 @@ class WhoCanView(APIView):
             domains=[caller.domain(wanted)] if wanted else list(caller.domain_ids),
             action=Action(body.validated_data["action"]),
             topic=body.validated_data["topic"],
+            qos=body.validated_data["qos"],
+            retain=body.validated_data["retain"],
         )
         return Response(who_can_document(found))

@@ -174,11 +174,13 @@ class QuestionDocument(StrictDocument):
 
 
 class WhoCanDocument(StrictDocument):
-    """Who may do that? `domain` narrows the question to one."""
+    """Who may do that? `domain` narrows the question to one; `retain` is about publishing only."""
 
     domain = serializers.CharField(required=False)
     action = serializers.ChoiceField(choices=[*Action])
     topic = serializers.CharField(trim_whitespace=False, max_length=65_535)
+    qos = serializers.IntegerField(min_value=0, max_value=2, default=0)
+    retain = serializers.BooleanField(default=False)
 
 
 class BindingReference(serializers.Serializer[Any]):
@@ -236,10 +238,12 @@ class GrantDocument(serializers.Serializer[Any]):
 
 
 class WhoCanAnswerDocument(serializers.Serializer[Any]):
-    """Who may."""
+    """Who may. `examined` were judged one by one, `undecided` were too many for that and are counted nowhere."""
 
     devices = DeviceSampleDocument()
     grants = GrantDocument(many=True)
+    examined = serializers.IntegerField()
+    undecided = serializers.IntegerField()
 
 
 def listeners_of(documents: list[Mapping[str, Any]]) -> list[Listener]:
@@ -356,11 +360,13 @@ def explanation_document(found: DeviceExplanation) -> dict[str, Any]:
 def who_can_document(found: WhoCan) -> dict[str, Any]:
     """The answer as JSON."""
     return {
-        "devices": {"approximate_count": found.approximate_count, "sample": [str(device) for device in found.sample]},
+        "devices": {"approximate_count": found.count, "sample": [str(device) for device in found.sample]},
         "grants": [
             {"role": grant.role_name, "rule": rule_document(grant.rule), "binding": _binding(grant)}
             for grant in found.grants
         ],
+        "examined": found.examined,
+        "undecided": found.undecided,
     }
 
 

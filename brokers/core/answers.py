@@ -35,11 +35,17 @@ class DeviceExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhoCan:
-    """Devices that may: a sample by auth id, how many there are about, and the rules that let them."""
+    """Devices that may: a sample by auth id, how many there are, and the rules that let them.
+
+    `examined` of them could be judged one by one only, and are counted as they were judged; `undecided` more were not
+    looked at, since they are too many.
+    """
 
     sample: tuple[DeviceId, ...]
-    approximate_count: int
+    count: int
     grants: tuple[BoundRule, ...]
+    examined: int = 0
+    undecided: int = 0
 
 
 def deviation_at_work(

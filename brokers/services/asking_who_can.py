@@ -1,87 +1,116 @@
-"""Who may do something: roles are asked first, and devices only if a role could let them."""
+"""Who may do something: roles are asked first, then the database counts the devices; no device is loaded for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from acl import queries as roles
-from acl.core.evaluation import effective, evaluate
-from acl.core.topics import covers, intersects, valid_filter
-from acl.core.values import Action, Allow, BoundRule, Effect, Publish, Subscribe
+from acl.core.analysis_who_can import Answer, Grant, PublishWithin, Question, rule_that_lets, who_could
+from acl.core.values import Action, BindingRef, BoundRule, Publish, Role, RoleId, Subscribe
 from brokers.core.answers import WhoCan
 from devices import queries as devices
-from devices.core.values import DeviceId, DeviceSubject
+from devices.core.values import DeviceId, Domain
+from devices.queries import Reached
 from kernel.core.ids import DomainId
 
 _SAMPLE = 20
 _GRANTS = 100
-_EXAMINED = 20_000
+_EXAMINED = 5_000
 
 
-def who_can(*, domains: Sequence[DomainId], action: Action, topic: str) -> WhoCan:
+@dataclass(slots=True)
+class _Found:
+    """What is known so far."""
+
+    count: int = 0
+    sample: list[DeviceId] = field(default_factory=list)
+    grants: dict[tuple[object, object], BoundRule] = field(default_factory=dict)
+    examined: int = 0
+    undecided: int = 0
+
+
+def who_can(*, domains: Sequence[DomainId], action: Action, topic: str, qos: int = 0, retain: bool = False) -> WhoCan:
     """Who may publish to the topic (with wildcards: to some name of it), or subscribe to the filter.
 
-    `topic` may be `$share/<group>/<filter>` for a subscription. At most 20,000 devices of each domain are examined;
-    beyond that the count is projected. Raises InvalidTopic.
+    `topic` may be `$share/<group>/<filter>` for a subscription. The count is exact, but for devices that have to be
+    judged one by one: of those 5,000 of each domain are, the others are said to be undecided. Raises InvalidTopic.
     """
-    judge = _judge(action, topic)
-    sample: list[DeviceId] = []
-    grants: dict[tuple[object, object], BoundRule] = {}
-    count = 0.0
-    for domain in domains:
-        if not _some_role_could(domain, action):
-            continue
-        found = examined = 0
-        for subject in islice(devices.iterate_subjects(domain=domain), _EXAMINED):
-            examined += 1
-            rule = judge(subject)
-            if rule is not None:
-                found += 1
-                sample += [subject.device.id] if len(sample) < _SAMPLE else []
-                grants.setdefault((rule.rule.id, rule.binding.id if rule.binding else None), rule)
-        count += found * _share_examined(domain, examined)
-    return WhoCan(sample=tuple(sample), approximate_count=round(count), grants=tuple(grants.values())[:_GRANTS])
+    return who_can_do(domains=domains, question=question_of(action=action, topic=topic, qos=qos, retain=retain))
 
 
-def _share_examined(domain: DomainId, examined: int) -> float:
-    if examined < _EXAMINED:
-        return 1.0
-    return max(1.0, devices.count_devices(domains=[domain]) / examined)
-
-
-def _some_role_could(domain: DomainId, action: Action) -> bool:
-    found = roles.list_roles(domains=[domain])
-    return any(rule.effect is Effect.ALLOW and action in rule.actions for role in found for rule in role.rules)
-
-
-def _judge(action: Action, topic: str) -> Callable[[DeviceSubject], BoundRule | None]:
-    """What says which rule lets a device, or None."""
+def question_of(*, action: Action, topic: str, qos: int = 0, retain: bool = False) -> Question:
+    """The question that people mean by an action and a topic."""
     if action is Action.SUBSCRIBE:
-        wanted = Subscribe.parse(topic)
-        valid_filter(wanted.topic)
-        return lambda subject: _allowing(subject, wanted)
-    valid_filter(topic)
-    if "+" in topic or "#" in topic:
-        return lambda subject: _may_publish_within(subject, topic)
-    return lambda subject: _allowing(subject, Publish(topic=topic))
+        return Subscribe.parse(topic, qos=qos)
+    within = "+" in topic or "#" in topic
+    return (PublishWithin if within else Publish)(topic=topic, qos=qos, retain=retain)
 
 
-def _allowing(subject: DeviceSubject, request: Publish | Subscribe) -> BoundRule | None:
-    verdict = evaluate(subject.policy, subject.principal, request)
-    return verdict.rule if isinstance(verdict, Allow) else None
+def who_can_do(*, domains: Sequence[DomainId], question: Question) -> WhoCan:
+    """The same for a question in full; a `Receive` asks who may hear what is published to a topic name."""
+    found = _Found()
+    for id in domains:
+        domain = devices.get_domain(id=id)
+        known = {role.id: role for role in roles.list_roles(domains=[id])}
+        for reached, answer in _answers(domain, known.values(), question):
+            _add_sure(found, reached, answer, known)
+            _add_examined(found, reached, answer, question)
+    return WhoCan(
+        sample=tuple(found.sample[:_SAMPLE]),
+        count=found.count,
+        grants=tuple(found.grants.values())[:_GRANTS],
+        examined=found.examined,
+        undecided=found.undecided,
+    )
 
 
-def _may_publish_within(subject: DeviceSubject, topic: str) -> BoundRule | None:
-    """The first allow that meets the filter and that no single deny takes away as a whole."""
-    rules = [
-        (rule.bound, rule.filter)
-        for rule in effective(subject.policy, subject.principal)
-        if rule.filter is not None and Action.PUBLISH in rule.bound.rule.actions
-    ]
-    denied = [found for bound, found in rules if bound.rule.effect is Effect.DENY]
-    for bound, found in rules:
-        meets = bound.rule.effect is Effect.ALLOW and intersects(found, topic)
-        if meets and not any(covers(deny, found) or covers(deny, topic) for deny in denied):
-            return bound
-    return None
+def _answers(domain: Domain, known: Iterable[Role], question: Question) -> Iterator[tuple[Reached, Answer]]:
+    """What holds for active devices, and for those in quarantine, who have the quarantine role alone."""
+    every_role = list(known)
+    answer = who_could(every_role, question, domain=domain.slug)
+    yield Reached(domain=domain.id, condition=answer.condition), answer
+    if domain.quarantine_role:
+        alone = RoleId(domain.quarantine_role)
+        answer = who_could([role for role in every_role if role.id == alone], question, domain=domain.slug)
+        yield Reached(domain=domain.id, condition=answer.condition, quarantine_role=alone), answer
+
+
+def _add_sure(found: _Found, reached: Reached, answer: Answer, known: dict[RoleId, Role]) -> None:
+    count = devices.count_reached(reached)
+    if not count:
+        return
+    found.count += count
+    found.sample += devices.sample_reached(reached, limit=_SAMPLE - len(found.sample))
+    for grant in answer.grants:
+        if len(found.grants) >= _GRANTS:
+            return
+        for rule in _bound(reached, grant, known[grant.role], most=_GRANTS - len(found.grants)):
+            found.grants[rule.rule.id, rule.binding and rule.binding.id] = rule
+
+
+def _bound(reached: Reached, grant: Grant, role: Role, *, most: int) -> Iterator[BoundRule]:
+    """The rule with each binding by which it lets somebody; with none if it is the quarantine role's."""
+    theirs = Reached(domain=reached.domain, condition=grant.condition, quarantine_role=reached.quarantine_role)
+    if reached.quarantine_role:
+        if devices.any_reached(theirs):
+            yield BoundRule(rule=grant.rule, role_name=role.name)
+        return
+    for row in devices.bindings_at_work(theirs, role=role.id, limit=most):
+        ref = BindingRef(id=row.id, via=row.via, target=row.target)
+        yield BoundRule(rule=grant.rule, role_name=role.name, binding=ref)
+
+
+def _add_examined(found: _Found, reached: Reached, answer: Answer, question: Question) -> None:
+    """Judges one by one those for whom the condition does not say it."""
+    unsure = Reached(domain=reached.domain, condition=answer.unsure, quarantine_role=reached.quarantine_role)
+    examined = 0
+    for subject in devices.reached_subjects(unsure, limit=_EXAMINED):
+        examined += 1
+        if rule := rule_that_lets(subject.policy, subject.principal, question):
+            found.count += 1
+            found.sample.append(subject.device.id)
+            found.grants.setdefault((rule.rule.id, rule.binding and rule.binding.id), rule)
+    found.examined += examined
+    if examined == _EXAMINED:
+        found.undecided += devices.count_reached(unsure) - examined

@@ -36,7 +36,14 @@ from devices.queries.enrolment import (
     list_enrolment_tokens,
     older_token_ends,
 )
-from devices.queries.reaching import Reached, any_reached, count_reached, reached_subjects, sample_reached
+from devices.queries.reaching import (
+    Reached,
+    any_reached,
+    bindings_at_work,
+    count_reached,
+    reached_subjects,
+    sample_reached,
+)
 from devices.queries.subjects import iterate_subjects, subject_of, subjects_among
 
 __all__ = [
@@ -53,6 +60,7 @@ __all__ = [
     "UnknownDomain",
     "any_reached",
     "binding_exists",
+    "bindings_at_work",
     "count_by_state",
     "count_devices",
     "count_reached",

@@ -26,7 +26,7 @@ class BindingRow:
 def list_bindings(*, domains: Collection[DomainId], role: RoleId | None = None) -> list[BindingRow]:
     """Every binding of the domains, of one role if it is given."""
     rows = Binding.objects.select_related("device", "group", "device_type", "domain").filter(domain_id__in=domains)
-    return [_binding(row) for row in (rows.filter(role_id=role) if role else rows).order_by("id")]
+    return [binding_row(row) for row in (rows.filter(role_id=role) if role else rows).order_by("id")]
 
 
 def binding_exists(*, binding: BindingId, domains: Collection[DomainId]) -> bool:
@@ -34,7 +34,8 @@ def binding_exists(*, binding: BindingId, domains: Collection[DomainId]) -> bool
     return Binding.objects.filter(id=binding, domain_id__in=domains).exists()
 
 
-def _binding(row: Binding) -> BindingRow:
+def binding_row(row: Binding) -> BindingRow:
+    """The row as a value; load it with its four relations."""
     via, target, target_id = target_of(row)
     return BindingRow(
         id=BindingId(row.id),

@@ -15,6 +15,7 @@ from acl.core.analysis_conditions import NEVER, Condition, Every, Held, Not, Saf
 from acl.core.values import RoleId
 from devices.core.values import BindingId, DeviceId, DeviceState, DeviceSubject
 from devices.models import Binding, Device, DeviceQuerySet
+from devices.queries.bindings import BindingRow, binding_row
 from devices.queries.placeholder_sql import is_safe, same_text
 from devices.queries.subjects import subjects_among
 from kernel.core.ids import DomainId
@@ -64,6 +65,20 @@ def sample_reached(reached: Reached, *, limit: int) -> list[DeviceId]:
 def reached_subjects(reached: Reached, *, limit: int) -> Iterator[DeviceSubject]:
     """The first by auth id with their policies, at most `limit`."""
     yield from subjects_among(devices=sample_reached(reached, limit=limit))
+
+
+def bindings_at_work(reached: Reached, *, role: RoleId, limit: int) -> list[BindingRow]:
+    """The bindings of the role that give it to at least one of the devices, at most `limit`.
+
+    Those to groups, types and the domain stand in front of those to single devices.
+    """
+    if reached.condition == NEVER or reached.quarantine_role:
+        return []
+    rows = Binding.objects.filter(role_id=role, domain_id=reached.domain).order_by("id")
+    rows = rows.select_related("device", "group", "device_type", "domain")
+    found = [row for row in rows.filter(device=None) if any_reached(reached, binding=BindingId(row.id))][:limit]
+    found += rows.filter(device__in=_rows(reached))[: limit - len(found)]
+    return list(map(binding_row, found))
 
 
 def _rows(reached: Reached, *, binding: BindingId | None = None) -> DeviceQuerySet:
