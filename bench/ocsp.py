@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.loading import Load, load
 from bench.ocsp_house import Million, found_house, memory_megabytes, web
-from bench.ocsp_peers import SHELF, WARM, DjangoCa, bare_granian, granian_words, openssl_ocsp
+from bench.ocsp_peers import SHELF, WARM, DjangoCa, bare_granian, openssl_ocsp
 from bench.ocsp_questions import Questions
 from bench.ocsp_visible import measure_visible
+from console.processes import web_words
 from tests.servers import running_postgresql
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -32,14 +33,21 @@ _ANSWER = b"\x2b\x06\x01\x05\x05\x07\x30\x01\x01"  # id-pkix-ocsp-basic, which n
 
 
 def measure() -> dict[str, Any]:
-    """Answers by CPU second of the server's processes; medians of five runs, peers in turn with ours."""
+    """Answers by CPU second of the server's processes; medians of five runs, peers in turn with ours.
+
+    By `web --only-pki`, and `with the console` by `web`; bare granian and django-ca have as many threads as ours.
+    """
     with tempfile.TemporaryDirectory() as kept, running_postgresql() as database:
         folder = Path(kept)
         house = found_house(folder, database)
         seen: dict[str, Any] = {"sizes": {}}
         for size in SIZES:
             house.grow(size)
-            seen["sizes"][size] = {"preparing": house.prepare(), **_beside_bare(house, folder)}
+            seen["sizes"][size] = {
+                "preparing": house.prepare(),
+                **_beside_bare(house, folder, only_pki=True),
+                "with the console": _beside_bare(house, folder, only_pki=False),
+            }
             print(f"  {size}: {seen['sizes'][size]}", flush=True)
         seen["exponents"] = _exponents(seen["sizes"])
         seen["revoke-visible"] = measure_visible(house)
@@ -50,10 +58,13 @@ def measure() -> dict[str, Any]:
     return seen
 
 
-def _beside_bare(house: Million, folder: Path) -> dict[str, Any]:
+def _beside_bare(house: Million, folder: Path, *, only_pki: bool) -> dict[str, Any]:
     questions = Questions(house.issuer, f"/pki/{house.slug}/ocsp", house.serials)
-    ours = granian_words(house.house.port, "console.wsgi:application")
-    with bare_granian(folder) as (port, bare), web(house.house.environment, ours, house.house.port) as process:
+    ours = web_words(host="127.0.0.1", port=house.house.port, only_pki=only_pki)
+    with (
+        bare_granian(folder, only_pki=only_pki) as (port, bare),
+        web(house.house.environment, ours, house.house.port) as process,
+    ):
         ask = _asking(house.house.port, process, _ANSWER)
         ask_bare = _asking(port, bare, bytes(1500))
         for _ in range(2):  # the first answers teach the process; a third of a second later it maps the edition

@@ -39,18 +39,20 @@ def application(environ, start_response):
 """
 
 
-def granian_words(port: int, application: str, *, workers: int = 1, python: str = sys.executable) -> list[str]:
-    """The command line of our web processes, with another application."""
-    return [python, *web_words(host="127.0.0.1", port=port, workers=workers)[1:-1], application]
+def granian_words(
+    port: int, application: str, *, workers: int = 1, only_pki: bool = False, python: str = sys.executable
+) -> list[str]:
+    """The command line of our web processes, or of those for the PKI alone, with another application."""
+    return [python, *web_words(host="127.0.0.1", port=port, workers=workers, only_pki=only_pki)[1:-1], application]
 
 
 @contextlib.contextmanager
-def bare_granian(folder: Path) -> Iterator[tuple[int, int]]:
-    """Port and process of a server that answers 1.5 kB and does nothing else."""
+def bare_granian(folder: Path, *, only_pki: bool) -> Iterator[tuple[int, int]]:
+    """Port and process of a server, with as many threads as ours, that answers 1.5 kB and does nothing else."""
     (folder / "bare.py").write_text(BARE)
     port = free_port()
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder)}
-    with web(environment, granian_words(port, "bare:application"), port, cwd=folder) as process:
+    with web(environment, granian_words(port, "bare:application", only_pki=only_pki), port, cwd=folder) as process:
         yield port, process
 
 
@@ -132,7 +134,8 @@ class DjangoCa:
         """Port, process and questions, about `asked` certificates, of its responder under granian."""
         port = free_port()
         environment = self.environment | ({"CACHED": "1"} if cached else {})
-        with web(environment, granian_words(port, "wsgi:application", python=self.python), port, cwd=self.folder) as it:
+        words = granian_words(port, "wsgi:application", only_pki=True, python=self.python)
+        with web(environment, words, port, cwd=self.folder) as it:
             yield port, it, Questions(self.issuer, f"/django_ca/ocsp/{self.ca}/cert/", self.serials[:asked])
 
 
