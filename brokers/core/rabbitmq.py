@@ -83,6 +83,7 @@ CAPABILITIES = Capabilities(
 
 _TOO_LONG = f"The principal has more rules than fit into an expression of {MOST_OCTETS} octets: it gets nothing."
 _NO_QUEUE = "Who has no client id, or one with a line break, has no queue to receive on"
+_STAND_IN = "\ue000"  # a value that every template takes
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
 _BARRED = RabbitUser(
     permission=ResourcePermission(),
@@ -150,9 +151,9 @@ class _Compiler:
         if rule.filter is None or "auth_id" not in placeholders(topic) or not _SAFE.fullmatch(name):
             return rule
         marked = substitute(parse_template(topic), _marked(self._principal), rule.bound.rule.effect).filter
-        if marked is None or USERNAME in rule.filter or marked.replace(USERNAME, name) != rule.filter:
+        if marked is None or _STAND_IN in rule.filter or marked.replace(_STAND_IN, name) != rule.filter:
             return rule
-        return replace(rule, filter=marked)
+        return replace(rule, filter=marked.replace(_STAND_IN, USERNAME))
 
     def _pattern(self, rules: list[EffectiveRule], action: Action) -> str:
         """The regular expression for `action`."""
@@ -225,4 +226,4 @@ def _names_queue(client_id: str) -> bool:
 
 
 def _marked(principal: Principal) -> Principal:
-    return replace(principal, auth_id=USERNAME)
+    return replace(principal, auth_id=_STAND_IN)

@@ -13,7 +13,7 @@ from acl.core.topics import levels_of
 from brokers.core.rendering import canonical
 
 NEVER = "(?!)"  # the usual `^$` lets an empty topic pass, and a lone line feed
-USERNAME = "\ue000"  # stands in a filter for the principal's own name, and becomes {username}
+USERNAME = "\0"  # no topic has it; stands in a filter for the account's own name, and becomes {username}
 
 # No empty topic; none that begins with $, which a subscription to # would receive; no * and no #, which would be told
 # to subscribers as they are (* as +).
