@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -20,12 +19,12 @@ from acl.api.serializers import (
 )
 from acl.core.values import Role, RoleId
 from kernel.api.documents import caller_of
+from kernel.api.if_match import expected_version, tag_of
 from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.pages import limit_of
 
-_TAG = re.compile(r'"(\d{1,9})"')
 _IF_MATCH = OpenApiParameter(name="If-Match", location="header", description="The ETag of the role as it was read.")
 
 
@@ -105,7 +104,7 @@ class RoleView(APIView):
             name=body.validated_data["name"],
             description=body.validated_data["description"],
             rules=rule_specs(body.validated_data["rules"]),
-            expected_version=_expected_version(request),
+            expected_version=expected_version(request),
             actor=caller.actor,
             now=utc_now(),
         )
@@ -117,7 +116,7 @@ class RoleView(APIView):
         caller = caller_of(request)
         seen = _seen(role, caller)
         services.delete_role(
-            role=seen.id, expected_version=_expected_version(request), actor=caller.actor, now=utc_now()
+            role=seen.id, expected_version=expected_version(request), actor=caller.actor, now=utc_now()
         )
         return Response(status=204)
 
@@ -127,20 +126,11 @@ def _seen(role: UUID, caller: Caller) -> Role:
 
 
 def _answer(role: Role, caller: Caller, *, status: int = 200) -> Response:
-    return Response(_document(role, caller), status=status, headers={"ETag": f'"{role.version}"'})
+    return Response(_document(role, caller), status=status, headers=tag_of(role.version))
 
 
 def _document(role: Role, caller: Caller) -> dict[str, object]:
     return role_document(role, domain_slug=caller.slug_of(role.domain))
-
-
-def _expected_version(request: Request) -> int | None:
-    """The version that If-Match (RFC 9110 13.1.1) asks for; 0, which no role has, for a tag that is not ours."""
-    wanted = request.headers.get("If-Match", "*").strip()
-    if wanted == "*":
-        return None
-    tag = _TAG.fullmatch(wanted)
-    return int(tag[1]) if tag else 0
 
 
 def _place(text: str | None) -> tuple[str, RoleId] | None:

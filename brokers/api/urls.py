@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from brokers.api.foresight_views import ForesightView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.views import (
     ApplyView,
@@ -23,6 +24,7 @@ urlpatterns = [
     path("brokers/<slug:name>/drift/", DriftView.as_view(), name="broker-drift"),
     path("brokers/<slug:name>/rendering/", RenderingView.as_view(), name="broker-rendering"),
     path("brokers/<slug:name>/sessions/", SessionListView.as_view(), name="broker-sessions"),
+    path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
     path("policy/explain/", ExplainView.as_view(), name="policy-explain"),
     path("policy/who-can/", WhoCanView.as_view(), name="policy-who-can"),
 ]

@@ -44,7 +44,9 @@ _READ_ONLY: Mapping[str, str] = {
 _WHAT_HURTS: Mapping[str, str] = {
     "certificates:revoke": "Revoke, hold and release certificates",
     "issuers:sign": "Make issuers, let them sign, roll them over",
-    "policy:apply": "Bring brokers to the desired state",
+    "policy:write": "Write drafts of policy, rebase and withdraw them",
+    "policy:approve": "Approve and reject changes of policy",
+    "policy:apply": "Put approved changes of policy in force, and bring brokers to the desired state",
 }
 
 SCOPES: Mapping[str, str] = {

@@ -14,10 +14,14 @@ from rest_framework.views import APIView
 from acl import queries as roles
 from acl.core.values import RoleId
 from devices import queries, services
+from devices.api.policy_change_documents import ApprovalRuleDocument
+from devices.core.policy_changes import ApprovalRule
 from devices.core.values import BindingId, DeviceId, GroupId
 from devices.queries import BindingRow
+from devices.queries.policy_changes import approval_rule_of
 from devices.services.bindings import BindingTarget, UnknownBinding
 from devices.services.domains import UnknownGroup
+from devices.services.policy_changes import set_policy_approval
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
@@ -100,6 +104,27 @@ class DomainListView(APIView):
             slug=body["slug"], name=body["name"], actor=caller_of(request).actor, now=utc_now()
         )
         return Response({"id": str(domain.id), "slug": domain.slug, "name": domain.name}, status=201)
+
+
+class PolicyApprovalView(APIView):
+    """Whose eyes a change of a domain's policy needs: `none` but the author's own, or an `other-operator`'s."""
+
+    scopes = {"GET": "domains:read", "PUT": "domains:write"}
+
+    @extend_schema(operation_id="getPolicyApproval", responses=ApprovalRuleDocument)
+    def get(self, request: Request, domain: str) -> Response:
+        """The rule."""
+        rule = approval_rule_of(domain=caller_of(request).domain(domain))
+        return Response({"policy_approval": rule.value})
+
+    @extend_schema(operation_id="setPolicyApproval", request=ApprovalRuleDocument, responses=ApprovalRuleDocument)
+    def put(self, request: Request, domain: str) -> Response:
+        """The rule as it is now. Only an owner who is signed in to the console sets it, and no program."""
+        caller = caller_of(request)
+        found = caller.domain(domain)
+        rule = ApprovalRule(body_of(ApprovalRuleDocument, request)["policy_approval"])
+        set_policy_approval(domain=found, rule=rule, actor=caller.actor, now=utc_now())
+        return Response({"policy_approval": rule.value})
 
 
 class DeviceTypeListView(APIView):

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from django.urls import path
 
-from devices.api import devices, enrolment, fleet, onboarding
+from devices.api import devices, enrolment, fleet, onboarding, policy_changes
 
 urlpatterns = [
     path("domains/", fleet.DomainListView.as_view(), name="domain-list"),
+    path("domains/<slug:domain>/policy-approval/", fleet.PolicyApprovalView.as_view(), name="domain-policy-approval"),
+    path("policy-changes/", policy_changes.ChangeListView.as_view(), name="policy-change-list"),
+    path("policy-changes/<uuid:policy_change>/", policy_changes.ChangeView.as_view(), name="policy-change-detail"),
+    path(
+        "policy-changes/<uuid:policy_change>/rebase/", policy_changes.RebaseView.as_view(), name="policy-change-rebase"
+    ),
+    path(
+        "policy-changes/<uuid:policy_change>/approve/",
+        policy_changes.ApproveView.as_view(),
+        name="policy-change-approve",
+    ),
+    path(
+        "policy-changes/<uuid:policy_change>/reject/", policy_changes.RejectView.as_view(), name="policy-change-reject"
+    ),
+    path(
+        "policy-changes/<uuid:policy_change>/withdraw/",
+        policy_changes.WithdrawView.as_view(),
+        name="policy-change-withdraw",
+    ),
+    path("policy-changes/<uuid:policy_change>/apply/", policy_changes.ApplyView.as_view(), name="policy-change-apply"),
+    path(
+        "policy-changes/<uuid:policy_change>/roll-back/",
+        policy_changes.RollBackView.as_view(),
+        name="policy-change-roll-back",
+    ),
     path("device-types/", fleet.DeviceTypeListView.as_view(), name="device-type-list"),
     path("groups/", fleet.GroupListView.as_view(), name="group-list"),
     path("groups/<uuid:group>/members/", fleet.GroupMembersView.as_view(), name="group-members"),

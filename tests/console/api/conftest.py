@@ -21,6 +21,7 @@ from brokers.queries import CONNECTION_PURPOSE
 from devices import services as devices
 from devices.services.bindings import BindingTarget
 from devices.services.enroll_device import Enrolment
+from devices.services.policy_changes import draft_change
 from kernel.conf import master_key
 from kernel.core.clock import utc_now
 from kernel.core.ids import DomainId, new_id
@@ -70,8 +71,10 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
     binding = devices.bind_role(domain=NORTH, role=role.id, target=BindingTarget(device=device), **who)
     [certificate] = certificates_of(holder=f"device:{device}")
     pki.save_profile(domain=NORTH, name="north-pumps", document=profile_document(PROFILES["application"]), **who)
+    change = draft_change(domain=NORTH, title="Nothing yet", **who)
     return {
         "device": str(device),
+        "policy_change": str(change.id),
         "group": str(group),
         "role": str(role.id),
         "binding": str(binding),

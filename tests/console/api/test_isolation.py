@@ -68,6 +68,7 @@ NOBODYS = dict.fromkeys(
         "operation",
         "enrolment_request",
         "signing_request",
+        "policy_change",
     ),
     str(uuid4()),
 ) | dict.fromkeys(("issuer", "slug", "name", "domain", "certificate_profile", "issuer_request"), "no-such-thing")

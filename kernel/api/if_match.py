@@ -1,0 +1,23 @@
+"""If-Match and ETag (RFC 9110 13.1.1, 8.8.3): the version of a thing as its caller read it."""
+
+from __future__ import annotations
+
+import re
+
+from rest_framework.request import Request
+
+_TAG = re.compile(r'"(\d{1,9})"')
+
+
+def expected_version(request: Request) -> int | None:
+    """The version that If-Match asks for: None for any, 0, which nothing has, for a tag that is not ours."""
+    wanted = request.headers.get("If-Match", "*").strip()
+    if wanted == "*":
+        return None
+    tag = _TAG.fullmatch(wanted)
+    return int(tag[1]) if tag else 0
+
+
+def tag_of(version: int) -> dict[str, str]:
+    """The header that tells the version."""
+    return {"ETag": f'"{version}"'}
