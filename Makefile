@@ -35,7 +35,7 @@ install-dev: .venv/dev.done
 
 # What the tests use as outside oracles and peers; a test whose program is missing says so: it fails as root, else is skipped.
 system:
-	@.ci/apt openssl curl mosquitto mosquitto-clients redis-server postgresql chromium fonts-dejavu-core gnutls-bin softhsm2 nginx-light || echo "Going on without them."
+	@.ci/apt openssl curl mosquitto mosquitto-clients redis-server postgresql chromium fonts-dejavu-core gnutls-bin softhsm2 nginx-light rabbitmq-server || echo "Going on without them."
 
 # Tests that start servers stay together on one of the two workers (tests/conftest.py).
 test: install-dev system
