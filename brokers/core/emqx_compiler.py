@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from acl.core.evaluation import EffectiveRule, effective
-from acl.core.values import EVERY_QOS, Action, BoundRule, Effect, Retain, Shared
+from acl.core.topics import intersects
+from acl.core.values import EVERY_QOS, Action, BoundRule, Effect, Request, Retain, Shared
 from brokers.core.emqx_rule import LITERALLY, EmqxAction, EmqxRule
 from brokers.core.emqx_subscribing import Subscribing, subscribing
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
@@ -44,6 +45,11 @@ def _everything(*, allow: bool) -> Iterator[EmqxRule]:
 CLOSING = tuple(_everything(allow=False))
 
 
+def limited(request: Request) -> bool:
+    """Whether the request is refused whatever the policy says."""
+    return request.topic.count("/") >= MOST_LEVELS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmqxPolicy:
     """The rules of one principal in the order in which they are asked, each list sorted. `CLOSING` follows."""
@@ -72,13 +78,16 @@ class _Compiler:
         self._auth_id = subject.principal.auth_id
         self._rules: Sequence[EffectiveRule] = effective(subject.policy, subject.principal)
         self._deviations = deviations
+        self._widened: set[tuple[Action, str]] = set()  # denies that say more than the policy does
 
     def policy(self) -> EmqxPolicy:
+        """The lists. Denies come first, since what they are widened to tells on the allows."""
         subscribe_denies = list(self._denies(Action.SUBSCRIBE))
         subscribe_allows = list(self._allows(Action.SUBSCRIBE))
-        denies = [*self._publish_denies(), *(_denying(topic, bound.rule.qos) for bound, topic in subscribe_denies)]
+        denies = [_publishing(bound, topic, allow=False) for bound, topic in self._denies(Action.PUBLISH)]
+        denies += [_denying(topic, bound.rule.qos) for bound, topic in subscribe_denies]
         guards: list[EmqxRule] = []
-        allows = list(self._publish_allows())
+        allows = [_publishing(bound, topic, allow=True) for bound, topic in self._allows(Action.PUBLISH)]
         for qos, found in self._subscribing(subscribe_allows, subscribe_denies):
             guards += [_denying(topic, qos, literal=True) for topic in found.guards]
             allows += [_allowing(topic, qos) for topic in found.patterns]
@@ -99,14 +108,6 @@ class _Compiler:
                 self._narrower(bound, why)
             yield qos, found
 
-    def _publish_denies(self) -> Iterator[EmqxRule]:
-        for bound, topic in self._denies(Action.PUBLISH):
-            yield _publishing(bound, topic, allow=False)
-
-    def _publish_allows(self) -> Iterator[EmqxRule]:
-        for bound, topic in self._allows(Action.PUBLISH):
-            yield _publishing(bound, topic, allow=True)
-
     def _denies(self, action: Action) -> Iterator[tuple[BoundRule, str]]:
         """The deny rules with their filters, widened where EMQX can not tell."""
         for bound, topic in concerning(self._rules, action, Effect.DENY):
@@ -114,6 +115,7 @@ class _Compiler:
                 self._narrower(bound, "EMQX does not say who subscribes shared: it denies all.")
             if unreadable(topic):
                 self._narrower(bound, "EMQX would read eq or ${ in it otherwise: it denies every level in its place.")
+                self._widened.add((action, readable(topic)))
             yield bound, readable(topic)
 
     def _allows(self, action: Action) -> Iterator[tuple[BoundRule, str]]:
@@ -129,6 +131,8 @@ class _Compiler:
             elif action is Action.SUBSCRIBE and root in {"$queue", "$exclusive"}:
                 self._narrower(bound, f"EMQX takes {root} off before it asks: left out.")
             else:
+                if any(about is action and intersects(wide, topic) for about, wide in self._widened):
+                    self._narrower(bound, "A deny that EMQX would misread is widened, and hits it.")
                 yield bound, topic
 
     def _narrower(self, bound: BoundRule, why: str) -> None:

@@ -14,7 +14,7 @@ from brokers.core.emqx_rule import EmqxAction, EmqxRule
 
 MOST_LEVELS = 128
 _PLACEHOLDER = re.compile(r"\$\{(clientid|username|client_attrs\.[A-Za-z0-9_.-]+)\}")
-_TAKEN_OFF = ("$queue/", "$exclusive/")
+_TAKEN_OFF = ("$queue/", "$exclusive/", "$share/")
 
 
 def emulate(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, request: Request) -> bool:
@@ -24,7 +24,7 @@ def emulate(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, req
 
 def deliverable(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, wanted: Subscribe, topic: str) -> bool:
     """Whether a message on `topic` reaches a client that asked for `wanted`: deliveries are not filtered."""
-    return emulate(lists, principal, wanted) and matches(bare(wanted.topic), topic)
+    return emulate(lists, principal, wanted) and matches(wanted.topic, topic)
 
 
 def decided(rules: Iterable[EmqxRule], principal: Principal, request: Request) -> bool | None:
@@ -33,20 +33,21 @@ def decided(rules: Iterable[EmqxRule], principal: Principal, request: Request) -
         rules = tuple(rules)
         answers = [decided(rules, principal, Subscribe(topic=request.topic, qos=qos)) for qos in (0, 1, 2)]
         return True if True in answers else answers[0]
-    topic = request.topic if isinstance(request, Publish) else bare(request.topic)
-    if topic.count("/") >= MOST_LEVELS:
+    if beyond_reach(request):
         return False
     for rule in rules:
-        if _about(rule, request) and _topic_matches(rule, principal, topic):
+        if _about(rule, request) and _topic_matches(rule, principal, request.topic):
             return rule.allow
     return None
 
 
-def bare(filter: str) -> str:
-    """The filter as it is asked about and served."""
-    for prefix in _TAKEN_OFF:
-        filter = filter.removeprefix(prefix)
-    return filter
+def beyond_reach(request: Publish | Subscribe) -> bool:
+    """Whether nobody can ask for that: too deep, or a filter that EMQX takes for a subscription to what is behind.
+
+    The text `$queue/a` in a SUBSCRIBE is one to `a` in a group of its own: ask about that.
+    """
+    taken = isinstance(request, Subscribe) and request.topic.startswith(_TAKEN_OFF)
+    return taken or request.topic.count("/") >= MOST_LEVELS
 
 
 def _about(rule: EmqxRule, request: Publish | Subscribe) -> bool:

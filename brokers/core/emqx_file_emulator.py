@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from acl.core.topics import matches
 from acl.core.values import Principal, Publish, Receive, Request, Subscribe
-from brokers.core.emqx_emulator import MOST_LEVELS, bare, substituted, words_match
+from brokers.core.emqx_emulator import beyond_reach, substituted, words_match
 from brokers.core.emqx_file_rules import FileRule, FileTopic, Who, WhoKind
 from brokers.core.emqx_rule import EmqxAction
 
@@ -20,18 +20,17 @@ def emulate(rules: Sequence[FileRule], principal: Principal, request: Request) -
     """What the first rule that matches says."""
     if isinstance(request, Receive):
         return any(emulate(rules, principal, Subscribe(topic=request.topic, qos=qos)) for qos in (0, 1, 2))
-    topic = request.topic if isinstance(request, Publish) else bare(request.topic)
-    if topic.count("/") >= MOST_LEVELS:
+    if beyond_reach(request):
         return False
     for rule in rules:
-        if _about(rule, request) and _is_met(rule.who, principal) and _has(rule, principal, topic):
+        if _about(rule, request) and _is_met(rule.who, principal) and _has(rule, principal, request.topic):
             return rule.allow
     return False
 
 
 def deliverable(rules: Sequence[FileRule], principal: Principal, wanted: Subscribe, topic: str) -> bool:
     """Whether a message on `topic` reaches a client that asked for `wanted`: deliveries are not filtered."""
-    return emulate(rules, principal, wanted) and matches(bare(wanted.topic), topic)
+    return emulate(rules, principal, wanted) and matches(wanted.topic, topic)
 
 
 def _about(rule: FileRule, request: Publish | Subscribe) -> bool:

@@ -71,14 +71,14 @@ def parse(artifact: str) -> EmqxRules:
         document = json.loads(artifact)
     except ValueError as error:
         raise NotEmqxRules(f"This is no JSON: {error}.") from error
-    if not isinstance(document, dict):
-        raise NotEmqxRules("The rules of the database are a JSON object with all, clients and users.")
-    settings = document.get("settings")
+    if not isinstance(document, dict) or set(document) != {"settings", "all", "clients", "users"}:
+        raise NotEmqxRules("The rules of the database are a JSON object with settings, all, clients and users.")
+    settings = document["settings"]
     return EmqxRules(
         no_match="deny" if isinstance(settings, dict) and settings.get("no_match") == "deny" else "allow",
-        everyone=rules_of(document.get("all", [])),
-        clients=_by_name(document.get("clients", {})),
-        users=_by_name(document.get("users", {})),
+        everyone=rules_of(document["all"]),
+        clients=_by_name(document["clients"]),
+        users=_by_name(document["users"]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from acl.core.topics import matches
 from acl.core.values import Principal, Request, Subscribe
-from brokers.core.emqx_emulator import bare, decided
+from brokers.core.emqx_emulator import decided
 from brokers.core.emqx_rules import EmqxRules
 
 
@@ -21,4 +21,4 @@ def emulate(state: EmqxRules, principal: Principal, request: Request) -> bool:
 
 def deliverable(state: EmqxRules, principal: Principal, wanted: Subscribe, topic: str) -> bool:
     """Whether a message on `topic` reaches a client that asked for `wanted`: deliveries are not filtered."""
-    return emulate(state, principal, wanted) and matches(bare(wanted.topic), topic)
+    return emulate(state, principal, wanted) and matches(wanted.topic, topic)

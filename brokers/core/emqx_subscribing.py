@@ -39,6 +39,7 @@ def subscribing(allows: Sequence[tuple[BoundRule, str]], denies: Iterable[str]) 
     """The guards and allows for these filters: no more is granted than the policy allows."""
     denies = sorted(set(denies))
     alive = [(bound, topic) for bound, topic in allows if not any(covers(deny, topic) for deny in denies)]
+    alive.sort(key=lambda entry: (entry[1], entry[0].rule.id))
     made = Subscribing()
     hard = []
     for bound, topic in alive:
