@@ -13,6 +13,13 @@ from acl.core.values import Principal, Request, Subscribe
 from brokers.core import (
     dynsec_emulator,
     dynsec_state,
+    emqx_acl,
+    emqx_compiler,
+    emqx_emulator,
+    emqx_file,
+    emqx_file_emulator,
+    emqx_rules,
+    emqx_rules_emulator,
     hivemq,
     hivemq_ce_file,
     hivemq_emulator,
@@ -23,6 +30,9 @@ from brokers.core import (
     mosquitto_acl_file,
     mosquitto_acl_patterns,
     mosquitto_dynsec,
+    nanomq,
+    nanomq_emulator,
+    nanomq_file,
     nats,
     nats_emulator,
     rabbitmq,
@@ -188,6 +198,50 @@ VERNEMQ_ACL = Target(
     limited=vernemq.limited,
 )
 
+EMQX_RULES = Target(
+    name="emqx-rules",
+    capabilities=emqx_rules.CAPABILITIES,
+    render=emqx_rules.render,
+    parse=emqx_rules.parse,
+    write=emqx_rules.write,
+    emulate=emqx_rules_emulator.emulate,
+    deliverable=emqx_rules_emulator.deliverable,
+    limited=emqx_compiler.limited,
+)
+
+EMQX_ACL = Target(
+    name="emqx-acl",
+    capabilities=emqx_acl.CAPABILITIES,
+    render=emqx_acl.render,
+    parse=emqx_acl.parse,
+    write=emqx_acl.write,
+    emulate=emqx_emulator.emulate,
+    deliverable=emqx_emulator.deliverable,
+    limited=emqx_compiler.limited,
+)
+
+EMQX_FILE = Target(
+    name="emqx-file",
+    capabilities=emqx_file.CAPABILITIES,
+    render=emqx_file.render,
+    parse=emqx_file.parse,
+    write=emqx_file.write,
+    emulate=emqx_file_emulator.emulate,
+    deliverable=emqx_file_emulator.deliverable,
+    limited=emqx_compiler.limited,
+)
+
+NANOMQ = Target(
+    name="nanomq",
+    capabilities=nanomq.CAPABILITIES,
+    render=nanomq.render,
+    parse=nanomq_file.parse,
+    write=nanomq_file.write,
+    emulate=nanomq_emulator.emulate,
+    deliverable=nanomq_emulator.deliverable,
+    limited=nanomq.limited,
+)
+
 TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
@@ -201,5 +255,9 @@ TARGETS: Mapping[str, Target] = {
         HIVEMQ_CE_FILE,
         VERNEMQ_POSTGRESQL,
         VERNEMQ_ACL,
+        EMQX_RULES,
+        EMQX_ACL,
+        EMQX_FILE,
+        NANOMQ,
     )
 }
