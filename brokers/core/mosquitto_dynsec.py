@@ -74,17 +74,23 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     return Rendering(artifact=to_artifact(state), deviations=deviations.all())
 
 
-def desired_state(subjects: Iterable[RenderSubject], deviations: Deviations | None = None) -> DynsecState:
+def desired_state(
+    subjects: Iterable[RenderSubject],
+    deviations: Deviations | None = None,
+    *,
+    compiler: type[Compiler] | None = None,
+) -> DynsecState:
     """What the plugin should hold of ours for these subjects: their clients, and every role that those refer to.
 
-    For one subject it costs the same however large the fleet is.
+    For one subject it costs the same however large the fleet is. `compiler` is that of 2.0 unless another is given.
     """
+    compiler = compiler or Compiler
     roles: dict[str, frozenset[Acl]] = {}
     clients: dict[str, DynsecClient] = {}
     noted = deviations or Deviations()
     for subject in subjects:
         if subject.state is not Standing.ABSENT:
-            own = _Compiler(subject, noted).roles()
+            own = compiler(subject, noted).roles()
             roles |= {name: acls for name, (acls, _) in own.items()}
             clients[subject.principal.auth_id] = _client(subject, own)
     return DynsecState(roles=roles, clients=clients)
@@ -123,7 +129,7 @@ class _Entry:
     acl: Acl
 
 
-class _Compiler:
+class Compiler:
     """Turns the rules of one principal into roles, and notes what is lost on the way."""
 
     def __init__(self, subject: RenderSubject, deviations: Deviations) -> None:
@@ -136,13 +142,12 @@ class _Compiler:
         if self._subject.state is Standing.BARRED:
             return {BARRED_ROLE: (_FIXED[BARRED_ROLE], Tier.BARRED)}
         found: dict[tuple[str, Tier], set[Acl]] = defaultdict(set)
-        rules = effective(self._subject.policy, self._subject.principal)
-        for rule in rules:
-            if not _is_own(rule.bound):  # both are there from the start: attaching one later would close connections
-                found.setdefault((f"{OURS}r.{rule.bound.role_name}", Tier.ALLOW), set())
-                found.setdefault((f"{OURS}r.{rule.bound.role_name}", Tier.DENY), set())
-        for rule in rules:
-            name = f"{OURS}d.{self._auth_id}" if _is_own(rule.bound) else f"{OURS}r.{rule.bound.role_name}"
+        placed = self._placed(effective(self._subject.policy, self._subject.principal))
+        for name, _ in placed:
+            if not is_own_role(name):  # both are there from the start: attaching one later would close connections
+                found.setdefault((name, Tier.ALLOW), set())
+                found.setdefault((name, Tier.DENY), set())
+        for name, rule in placed:
             for entry in self._entries(rule):
                 found[name, entry.tier].add(entry.acl)
         roles = {f"{name}.{_NAMES[tier]}": (frozenset(acls), tier) for (name, tier), acls in found.items()}
@@ -150,6 +155,13 @@ class _Compiler:
             roles[DOLLAR_GUARD] = (_FIXED[DOLLAR_GUARD], Tier.DOLLAR_GUARD)
             roles[SHARE_GUARD] = (_FIXED[SHARE_GUARD], Tier.SHARE_GUARD)
         return roles
+
+    def _placed(self, rules: Sequence[EffectiveRule]) -> list[tuple[str, EffectiveRule]]:
+        """Each rule as it is written, and in front of it the role that it goes to."""
+        return [(self._own_name() if _is_own(rule.bound) else shared_name(rule.bound), rule) for rule in rules]
+
+    def _own_name(self) -> str:
+        return f"{OURS}d.{self._auth_id}"
 
     def _entries(self, rule: EffectiveRule) -> Iterator[_Entry]:
         if rule.filter is None:
@@ -229,6 +241,11 @@ class _Compiler:
 
     def _narrower(self, bound: BoundRule, why: str) -> None:
         self._deviations.note(bound, self._auth_id, DeviationKind.NARROWER, why)
+
+
+def shared_name(bound: BoundRule) -> str:
+    """The role that all who have the rule share, without its tier."""
+    return f"{OURS}r.{bound.role_name}"
 
 
 def _is_own(bound: BoundRule) -> bool:

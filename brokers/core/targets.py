@@ -30,6 +30,8 @@ from brokers.core import (
     mosquitto_acl_file,
     mosquitto_acl_patterns,
     mosquitto_dynsec,
+    mosquitto_dynsec_21,
+    mosquitto_dynsec_21_emulator,
     nanomq,
     nanomq_emulator,
     nanomq_file,
@@ -89,6 +91,15 @@ MOSQUITTO_DYNSEC = Target(
         state, principal.auth_id, wanted.spelled, topic
     ),
     limited=mosquitto_dynsec.limited,
+)
+
+MOSQUITTO_DYNSEC_21 = replace(
+    MOSQUITTO_DYNSEC,
+    name="mosquitto-dynsec-2.1",
+    capabilities=mosquitto_dynsec_21.CAPABILITIES,
+    render=mosquitto_dynsec_21.render,
+    emulate=mosquitto_dynsec_21_emulator.emulate,
+    deliverable=mosquitto_dynsec_21_emulator.deliverable,
 )
 
 MOSQUITTO_ACL = Target(
@@ -246,6 +257,7 @@ TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
         MOSQUITTO_DYNSEC,
+        MOSQUITTO_DYNSEC_21,
         MOSQUITTO_ACL,
         MOSQUITTO_ACL_PATTERNS,
         NATS,
