@@ -149,7 +149,8 @@ def _substituted(topic: str, values: Mapping[str, str]) -> str:
         elif end < 0:
             break
         else:
-            spelled = rest[start : end + len(_CLOSES)]
-            value = values.get(rest[start + len(_OPENS) : end].lower())
-            done, rest = before + (spelled if value is None else _substituted(value, {})), rest[end + len(_CLOSES) :]
+            spelled, key = rest[start : end + len(_CLOSES)], rest[start + len(_OPENS) : end].lower()
+            others = {name: value for name, value in values.items() if name != key}
+            done = before + (_substituted(values[key], others) if key in values else spelled)
+            rest = rest[end + len(_CLOSES) :]
     return done + rest
