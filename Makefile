@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
 LOCK := uv pip compile --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 
-.PHONY: run demo install install-dev system test check bench lock vendor screenshots
+.PHONY: run demo install install-dev system test check faithfulness bench lock vendor screenshots
 
 run: install
 	@exec $(BIN)/python manage.py run
@@ -50,6 +50,10 @@ check: install-dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	GATEHOUSE_BASE_URL=https://gatehouse.example $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python docs/check_links.py
+
+# Every compile target on generated policies, and the emulators beside real brokers (docs/explanation/faithfulness.md).
+faithfulness: install-dev system
+	@$(BIN)/python -m tests.brokers.core.run_faithfulness $(if $(SEED),--seed $(SEED)) $(ARGS) $(ONLY)
 
 bench: install-dev
 	@$(BIN)/python -m bench $(ONLY)

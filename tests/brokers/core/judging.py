@@ -151,12 +151,21 @@ def _touches(bound: BoundRule, principal: Principal, request: Request) -> bool:
     A deny that begins with a wildcard meets `$share/...`, other filters that begin with `$`, and on NATS what
     subscriptions of QoS 1 and 2 are served on; and some take `/#` to have a parent.
     """
-    filter = _loosened(substitute(parse(bound.rule.topic), principal, Effect.DENY).filter or "#")
+    spelled = substitute(parse(bound.rule.topic), principal, Effect.DENY).filter or "#"
+    filter = _loosened(spelled)
     if isinstance(request, Subscribe) and bound.rule.effect is Effect.DENY and filter[0] in "+#":
         hidden = request.topic.startswith("$") or request.group is not None or request.qos > 0
         if hidden or request.topic == "/#":
             return True
-    return intersects(filter, _loosened(request.topic))
+    asked = _loosened(request.topic)
+    if filter.rstrip("/") == asked.rstrip("/"):
+        return True  # HiveMQ takes empty levels off the end
+    return intersects(filter, asked) or intersects(_dotted(spelled), _dotted(request.topic))
+
+
+def _dotted(filter: str) -> str:
+    """The filter as RabbitMQ has to take it, to which a dot is a slash."""
+    return _loosened(filter.replace(".", "/"))
 
 
 def _loosened(filter: str) -> str:

@@ -16,7 +16,7 @@ from brokers.core import dynsec_emulator, nats
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.targets import TARGETS, Target
 from tests.brokers.core.generated import Asker, Fleet, Member, fleet
-from tests.brokers.core.real import ROOTS, Client, mosquitto, nats_server, settle
+from tests.brokers.core.real import ROOTS, Client, mosquitto, mosquitto_with_acl_file, nats_server, settle
 
 USERS, FILTERS, TOPICS_NEAR = 20, 5, 150
 _CHOICES = (choice for size in (1, 2, 3) for choice in product(("", "a", "b", "$s", "x.y"), repeat=size))
@@ -41,12 +41,14 @@ class Comparison:
 class RealBroker:
     """A make of broker that can be started with what a target renders.
 
-    `speaks` are the topics and filters over which it does not close the connection.
+    `speaks` are the topics and filters over which it does not close the connection. With `by_client_id` policy goes by
+    that, so that everybody has one connection; else each filter has one of its own.
     """
 
     target: Target
     start: Callable[[Path, Any], AbstractContextManager[int]]
     speaks: Callable[[str], bool]
+    by_client_id: bool = False
 
 
 def _speaks_to_nats(text: str) -> bool:
@@ -58,6 +60,12 @@ MOSQUITTO = RealBroker(
     start=lambda folder, state: mosquitto(folder, TARGETS["mosquitto-dynsec"].write(state)),
     speaks=lambda text: not dynsec_emulator.refuses(text),
 )
+MOSQUITTO_ACL = RealBroker(
+    target=TARGETS["mosquitto-acl"],
+    start=lambda folder, state: mosquitto_with_acl_file(folder, TARGETS["mosquitto-acl"].write(state)),
+    speaks=lambda text: not dynsec_emulator.refuses(text),
+)
+MOSQUITTO_ACL_PATTERNS = replace(MOSQUITTO_ACL, target=TARGETS["mosquitto-acl-patterns"], by_client_id=True)
 NATS = RealBroker(target=TARGETS["nats"], start=nats_server, speaks=_speaks_to_nats)
 
 
@@ -72,8 +80,11 @@ def gathered(roll: random.Random, *, users: int = USERS) -> Fleet:
 
 
 def _marked(member: Member, mark: str) -> Member:
-    named = f"{member.principal.auth_id}{mark}".translate(dict.fromkeys(range(32)))
-    principal = replace(member.principal, auth_id=named, username=named)
+    named, client_id = (
+        f"{text}{mark}".translate(dict.fromkeys(range(32)))
+        for text in (member.principal.auth_id, member.principal.client_id)
+    )
+    principal = replace(member.principal, auth_id=named, username=named, client_id=client_id)
     return replace(member, principal=principal, roles=tuple(f"{name}{mark}" for name in member.roles))
 
 
@@ -86,9 +97,8 @@ def compare(real: RealBroker, folder: Path, *, seed: object) -> Comparison:
     topics = list(dict.fromkeys([*TOPICS, *_topics_near(asker, made, real)]))
     found = Comparison()
     with real.start(folder, state) as port:
-        _Session(real, state, port, found).run(
-            made.subjects(), topics, [_filters(asker, m, real) for m in made.members]
-        )
+        filters = [_filters(asker, member, real) for member in made.members]
+        _Session(real, state, port, found).run(made.subjects(), topics, filters)
     return found
 
 
@@ -122,29 +132,35 @@ class _Session:
 
     def __init__(self, real: RealBroker, state: Any, port: int, found: Comparison) -> None:
         self._target, self._state, self._port, self._found = real.target, state, port, found
+        self._by_client_id = real.by_client_id
 
     def run(
         self, subjects: Sequence[RenderSubject], topics: Sequence[str], filters: Sequence[Sequence[Subscribe]]
     ) -> None:
+        """Counts every pair, and notes what differs."""
         root = Client(self._port, "root", "root")
         assert all(root.subscribe(ROOTS).values())
-        listening: list[tuple[RenderSubject, Subscribe, Client]] = []
+        listening: list[tuple[RenderSubject, Sequence[Subscribe], Client]] = []
         for number, (subject, wanted) in enumerate(zip(subjects, filters, strict=True)):
-            client = Client(self._port, subject.principal.auth_id, f"c{number}")
+            client = self._client(subject, f"c{number}")
             self._ask(client, subject, wanted)
             client.publish(topics, str(number).encode())
             client.close()
-            for place, each in enumerate(wanted):
-                if each.group is None:
-                    listener = Client(self._port, subject.principal.auth_id, f"c{number}-{place}")
-                    listener.subscribe([each.spelled])
-                    listening.append((subject, each, listener))
+            plain = [each for each in wanted if each.group is None]
+            for place, part in enumerate([plain] if self._by_client_id else [[each] for each in plain]):
+                listener = self._client(subject, f"c{number}-{place}")
+                listener.subscribe([each.topic for each in part])
+                listening.append((subject, part, listener))
         settle([root])
         self._published(root, subjects, topics)
         root.publish(topics, b"root")
         settle([client for _, _, client in listening])
         self._delivered(listening, topics)
         root.close()
+
+    def _client(self, subject: RenderSubject, name: str) -> Client:
+        principal = subject.principal
+        return Client(self._port, principal.auth_id, principal.client_id if self._by_client_id else name)
 
     def _ask(self, client: Client, subject: RenderSubject, wanted: Sequence[Subscribe]) -> None:
         granted = client.subscribe([each.spelled for each in wanted])
@@ -159,11 +175,13 @@ class _Session:
             what = f"{subject.principal.auth_id!r} pass {topic!r}"
             self._found.see(what, broker=(topic, str(number).encode()) in root.received, emulator=says)
 
-    def _delivered(self, listening: Sequence[tuple[RenderSubject, Subscribe, Client]], topics: Sequence[str]) -> None:
-        for subject, wanted, client in listening:
+    def _delivered(
+        self, listening: Sequence[tuple[RenderSubject, Sequence[Subscribe], Client]], topics: Sequence[str]
+    ) -> None:
+        for subject, part, client in listening:
             received = {topic for topic, payload in client.received if payload == b"root"}
             for topic in topics:
-                says = self._target.deliverable(self._state, subject.principal, wanted, topic)
-                what = f"{subject.principal.auth_id!r} deliver {topic!r} to {wanted.spelled!r}"
+                says = any(self._target.deliverable(self._state, subject.principal, each, topic) for each in part)
+                what = f"{subject.principal.auth_id!r} deliver {topic!r} to {[each.topic for each in part]}"
                 self._found.see(what, broker=topic in received, emulator=says)
             client.close()
