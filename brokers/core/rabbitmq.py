@@ -199,14 +199,14 @@ class _Compiler:
                 self._narrower(bound, "It spares shared subscriptions, which RabbitMQ does not have: it denies all.")
             if conditions := _conditions(bound, action):
                 self._narrower(bound, f"It is about {conditions}, which RabbitMQ can not tell apart: it denies all.")
-            denied = as_read(topic)
-            if denied != topic:
-                self._narrower(bound, "RabbitMQ takes a dot for a separator of levels, and * for +: so it denies.")
-            levels = denied.split("/")
-            if len(levels) > MOST_LEVELS:
-                self._narrower(bound, f"It has more than {MOST_LEVELS} levels: it denies all below the first of them.")
-                denied = "/".join((*levels[: MOST_LEVELS - 1], "#"))
-            yield denied
+            if (read := as_read(topic)) != topic:
+                self._narrower(
+                    bound, "RabbitMQ takes a dot for a separator of levels, and * for +: it denies what that is, too."
+                )
+            for denied in {topic, read}:  # a wildcard of the same number of levels meets the one, its names the other
+                if (shallow := _shallow(denied)) != denied:
+                    self._narrower(bound, f"It has more than {MOST_LEVELS} levels: it denies what is below the first.")
+                yield shallow
 
     def _narrower(self, bound: BoundRule, why: str) -> None:
         self._deviations.note(bound, self._principal.auth_id, DeviationKind.NARROWER, why)
@@ -214,6 +214,12 @@ class _Compiler:
 
 def _conditions(bound: BoundRule, action: Action) -> str:
     return publish_conditions(bound.rule) if action is Action.PUBLISH else qos_condition(bound.rule)
+
+
+def _shallow(filter: str) -> str:
+    """The filter, or a wider one if it is too deep."""
+    levels = filter.split("/")
+    return filter if len(levels) <= MOST_LEVELS else "/".join((*levels[: MOST_LEVELS - 1], "#"))
 
 
 def _only(names: list[str]) -> str:

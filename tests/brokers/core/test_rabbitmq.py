@@ -146,6 +146,14 @@ def test_a_dot_is_a_slash_to_rabbitmq_whoever_spells_it() -> None:
     assert not may_subscribe(state_of(bound("allow", "x/+"), bound("deny", "x/y")), PUMP, "x.y")
 
 
+def test_a_deny_with_a_dot_refuses_a_wildcard_of_its_own_number_of_levels_too() -> None:
+    state = state_of(bound("allow", "#"), bound("deny", "x.y"))
+    refused = [
+        filter for filter in ("+", "+/+", "x/+", "#", "x/y", "x", "x/z") if not may_subscribe(state, PUMP, filter)
+    ]
+    assert refused == ["+", "+/+", "x/+", "#", "x/y"]
+
+
 def test_the_variable_stands_for_safe_names_only() -> None:
     rule = bound("allow", "x/${auth_id}-${client_id}", actions=PUBLISH)
     assert topics_of(rule, principal=named("pump_1-A")).write.endswith(r"(?:x\.{username}-c\z)")
