@@ -51,7 +51,15 @@ def _is_met(who: Who, principal: Principal) -> bool:
     actual = _value(who, principal)
     if actual is None:
         return False
-    return re.search(who.value, actual) is not None if who.regex else who.value == actual
+    return _is_found(who.value, actual) if who.regex else who.value == actual
+
+
+def _is_found(pattern: str, text: str) -> bool:
+    """Whether the pattern is found anywhere in the text; one that only PCRE knows counts as not found."""
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:
+        return False
 
 
 def _value(who: Who, principal: Principal) -> str | None:

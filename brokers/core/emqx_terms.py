@@ -6,6 +6,7 @@ A term that can not be read is a fault with its line, and reading goes on behind
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -80,10 +81,11 @@ def _behind_stop(text: str, position: int) -> int:
 class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
+        self._ends = [found.start() for found in re.finditer("\n", text)]
         self.position = 0
 
     def line_of(self, position: int) -> int:
-        return self._text.count("\n", 0, position) + 1
+        return bisect_left(self._ends, position) + 1
 
     def skip(self) -> int:
         """Goes past blanks and comments; where that is."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -79,34 +80,31 @@ def parse(artifact: str) -> tuple[NanomqRule, ...]:
     return tuple(_rule_of(document, line) for document, line in _documents(artifact))
 
 
-def _documents(text: str) -> Iterable[tuple[object, int]]:
+def _documents(text: str) -> Iterator[tuple[object, int]]:
+    ends = [found.start() for found in re.finditer("\n", text)]
     position = _skip(text, 0)
     opening = _OPENING.match(text, position)
     if not opening:
-        raise NotNanomqAcl(f"Line {_line(text, position)}: the file begins with `rules = [`.")
+        raise NotNanomqAcl(f"Line {bisect_left(ends, position) + 1}: the file begins with `rules = [`.")
     decoder = json.JSONDecoder()
     position = _skip(text, opening.end())
     while not text.startswith("]", position):
-        line = _line(text, position)
+        line = bisect_left(ends, position) + 1
         try:
             document, position = decoder.raw_decode(text, position)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NotNanomqAcl(f"Line {line}: a rule, which is a JSON object, or ] was expected here.") from error
         yield document, line
         position = _skip(text, position)
         if text.startswith(",", position):
             position = _skip(text, position + 1)
     if (position := _skip(text, position + 1)) < len(text):
-        raise NotNanomqAcl(f"Line {_line(text, position)}: nothing comes behind the rules.")
+        raise NotNanomqAcl(f"Line {bisect_left(ends, position) + 1}: nothing comes behind the rules.")
 
 
 def _skip(text: str, position: int) -> int:
     found = _SKIPPED.match(text, position)
     return found.end() if found else position
-
-
-def _line(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
 
 
 def _rule_of(document: object, line: int) -> NanomqRule:
