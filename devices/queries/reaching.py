@@ -45,20 +45,20 @@ def count_reached(reached: Reached, *, binding: BindingId | None = None) -> int:
     """How many they are, exactly; those that the binding gives its role to, if one is given."""
     if reached.nobody:
         return 0
-    with _roomy():
-        return _rows(reached, binding=binding).count()
+    with roomy():
+        return reached_rows(reached, binding=binding).count()
 
 
 def any_reached(reached: Reached, *, binding: BindingId | None = None) -> bool:
     """Whether there is one."""
-    return not reached.nobody and _rows(reached, binding=binding).exists()
+    return not reached.nobody and reached_rows(reached, binding=binding).exists()
 
 
 def sample_reached(reached: Reached, *, limit: int) -> list[DeviceId]:
     """The first by auth id, at most `limit`."""
     if reached.nobody:
         return []
-    rows = _rows(reached).order_by("auth_id").values_list("id", flat=True)
+    rows = reached_rows(reached).order_by("auth_id").values_list("id", flat=True)
     return [DeviceId(id) for id in rows[:limit]]
 
 
@@ -77,11 +77,11 @@ def bindings_at_work(reached: Reached, *, role: RoleId, limit: int) -> list[Bind
     rows = Binding.objects.filter(role_id=role, domain_id=reached.domain).order_by("id")
     rows = rows.select_related("device", "group", "device_type", "domain")
     found = [row for row in rows.filter(device=None) if any_reached(reached, binding=BindingId(row.id))][:limit]
-    found += rows.filter(device__in=_rows(reached))[: limit - len(found)]
+    found += rows.filter(device__in=reached_rows(reached))[: limit - len(found)]
     return list(map(binding_row, found))
 
 
-def _rows(reached: Reached, *, binding: BindingId | None = None) -> DeviceQuerySet:
+def reached_rows(reached: Reached, *, binding: BindingId | None = None) -> DeviceQuerySet:
     """The devices; their order is for the caller."""
     condition = reached.condition
     rows = Device.objects.filter(domain_id=reached.domain).order_by()
@@ -149,7 +149,7 @@ def bound_by(bindings: QuerySet[Binding]) -> Q:
 
 
 @contextmanager
-def _roomy() -> Iterator[None]:
+def roomy() -> Iterator[None]:
     """Lets PostgreSQL keep a set of a million devices in memory instead of asking for each of them again."""
     if connection.vendor != "postgresql":
         yield
