@@ -35,16 +35,9 @@ from brokers.core.rabbitmq_state import (
 )
 from brokers.core.rendering import Deviations, Limit, concerning, needs_sharing, publish_conditions, qos_condition
 
-# Whatever else RabbitMQ has from the start: without a topic permission everything is allowed there.
-OTHER_EXCHANGES = (
-    "amq.direct",
-    "amq.fanout",
-    "amq.headers",
-    "amq.match",
-    "amq.rabbitmq.event",
-    "amq.rabbitmq.log",
-    "amq.rabbitmq.trace",
-)
+# What else RabbitMQ looks at topic permissions for: without one everything is allowed. It does so for exchanges of type
+# topic alone, so that all others (amq.direct, amq.fanout, ...) are out of reach by the resource permission only.
+OTHER_EXCHANGES = ("amq.rabbitmq.event", "amq.rabbitmq.log", "amq.rabbitmq.trace")
 MOST_OCTETS = 10_000  # of one expression; RabbitMQ 3.10 refuses what compiles to more than 64 KiB
 MOST_LEVELS = 100
 
@@ -82,6 +75,7 @@ CAPABILITIES = Capabilities(
 )
 
 _TOO_LONG = f"The principal has more rules than fit into an expression of {MOST_OCTETS} octets: it gets nothing."
+_DOTS = "RabbitMQ takes a dot for a separator of levels, and * for +"
 _NO_QUEUE = "Who has no client id, or one with a line break, has no queue to receive on"
 _STAND_IN = "\ue000"  # a value that every template takes
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
@@ -181,7 +175,7 @@ class _Compiler:
         if conditions := _conditions(bound, action):
             return f"It is about {conditions}, which RabbitMQ can not tell apart"
         if "." in topic or "*" in topic:
-            return "RabbitMQ takes a dot for a separator of levels, and * for +"
+            return _DOTS
         if topic.count("/") >= MOST_LEVELS:
             return f"It has more than {MOST_LEVELS} levels"
         if action is Action.PUBLISH:
@@ -200,9 +194,7 @@ class _Compiler:
             if conditions := _conditions(bound, action):
                 self._narrower(bound, f"It is about {conditions}, which RabbitMQ can not tell apart: it denies all.")
             if (read := as_read(topic)) != topic:
-                self._narrower(
-                    bound, "RabbitMQ takes a dot for a separator of levels, and * for +: it denies what that is, too."
-                )
+                self._narrower(bound, f"{_DOTS}: it denies what it is there, too.")
             for denied in {topic, read}:  # a wildcard of the same number of levels meets the one, its names the other
                 if (shallow := _shallow(denied)) != denied:
                     self._narrower(bound, f"It has more than {MOST_LEVELS} levels: it denies what is below the first.")
