@@ -204,7 +204,10 @@ class _Reader:
         return frozenset(found)
 
     def _permission(self, element: Element, path: str) -> Permission | None:
+        before = len(self._remarks)
         known = self._known(element, path, list(_DEFAULTS))
+        if len(self._remarks) > before:
+            return None  # what is not understood may take away what the rest allows
         values = {name: known[name].text if name in known else default for name, default in _DEFAULTS.items()}
         try:
             permission = Permission(
