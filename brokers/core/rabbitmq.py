@@ -2,8 +2,7 @@
 
 A topic permission is a pair of regular expressions for each account and exchange: one for topics published to, one for
 filters subscribed to. Deliveries are not judged again, and where there is no topic permission everything is allowed.
-Accounts have no password, and nothing but MQTT is thought of: keep them away from AMQP, where an account may give its
-own queue a dead-letter routing key, which no permission is asked about.
+Accounts have no password: a device proves who it is by its certificate.
 """
 
 from __future__ import annotations
@@ -54,6 +53,13 @@ LIMITS = (
         why=(
             "A filter that begins with a wildcard receives topics that begin with $ as well, "
             "if an account that is not ours publishes there."
+        ),
+    ),
+    Limit(
+        kind=DeviationKind.WIDER,
+        why=(
+            "An account that reaches AMQP or the management API as well may give its queue a dead-letter routing key, "
+            "and so publish to any topic: let devices reach the MQTT listener alone."
         ),
     ),
     Limit(kind=DeviationKind.NARROWER, why="Nobody may publish to a topic that begins with $."),

@@ -87,11 +87,11 @@ def with_root(state: RabbitState) -> RabbitState:
 class Client:
     """One connection. Whatever is refused raises Closed."""
 
-    def __init__(self, port: int, user: str, client_id: str) -> None:
+    def __init__(self, port: int, user: str, client_id: str, *, keep: bool = False) -> None:
         self.received: list[str] = []
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
         self._stream = self._socket.makefile("rb")
-        flags = b"\x04\xc2"  # level 4; user name, password, clean session
+        flags = b"\x04\xc0" if keep else b"\x04\xc2"  # level 4; user name, password, clean session
         self._send(0x10, _text("MQTT") + flags + b"\0\0" + _text(client_id) + _text(user) + _text("p"))
         assert self._wait_for(_CONNACK)[1] == 0, f"{user} could not connect"
 

@@ -19,7 +19,7 @@ from brokers.core.rabbitmq_state import (
     parse,
     to_artifact,
 )
-from tests.brokers.core.real_rabbitmq import Account, Rabbit, rabbitmq
+from tests.brokers.core.real_rabbitmq import END, Account, Client, Rabbit, rabbitmq
 from tests.brokers.core.real_rabbitmq_fleet import compare
 from tests.brokers.core.test_rabbitmq import admitted, bound
 
@@ -74,6 +74,22 @@ def test_the_usual_expression_for_nothing_lets_something_pass_and_ours_does_not(
     account.close()
     account = pump(rabbit, TopicPermission(write=NEVER, read=NEVER))
     assert not [topic for topic in ("", "\n", "a") if account.may_publish(topic) or account.may_subscribe(topic)]
+
+
+def test_a_kept_session_receives_what_it_may_no_longer_subscribe_to(rabbit: Rabbit) -> None:
+    pump(rabbit, TopicPermission(write=NEVER, read=r"^secret\z"))
+    kept = Client(rabbit.port, "pump", "kept", keep=True)
+    kept.subscribe("secret")
+    kept.close()
+    pump(rabbit, TopicPermission(write=NEVER, read=NEVER))
+    kept = Client(rabbit.port, "pump", "kept", keep=True)
+    kept.subscribe(END)
+    root = Account(rabbit.port, "root", "root")
+    assert all(root.may_publish(topic) for topic in ("secret", END))
+    assert kept.receive_until(END) == ["secret"]
+    kept.close()
+    root.close()
+    assert not Account(rabbit.port, "pump", "pump").may_subscribe("secret")
 
 
 def test_an_expression_of_the_greatest_length_is_taken_and_judged(rabbit: Rabbit) -> None:
