@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from acl.core.rules import MOST_RULES, RuleSpec
-from acl.core.templates import parse
+from acl.core.rules import MOST_RULES, InvalidRole, RuleSpec, check_role
 from acl.core.values import Effect
 from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
-from kernel.core.errors import Conflict, FieldError, Invalid
+from kernel.core.errors import Conflict, FieldError
 
 MOST_NOTES = 1_000
 _UNNAMED = re.compile(r"[^A-Za-z0-9._-]+")
@@ -169,15 +168,16 @@ def _bound(binding: ForeignBinding, domain: str, devices: DevicesById, notes: No
 
 
 def usable(rule: RuleSpec, *, place: str, source: str, notes: Notes) -> Iterator[RuleSpec]:
-    """The rule, if its topic is one that a rule can have; else nothing, and a note.
+    """The rule, if it is one that a role can have; else nothing, and a note.
 
-    No name falls under a topic that is malformed, and nothing of ours can allow what begins with `$share`.
+    No name falls under a topic that is malformed, nobody is in a group that is, and nothing of ours can allow what
+    begins with `$share`: so a deny of that is not missed.
     """
     try:
-        parse(rule.topic)
-    except Invalid as error:
+        check_role(name="role", rules=[rule])
+    except InvalidRole as error:
         loss = Loss.SAME if rule.effect is Effect.DENY else Loss.LEFT_OUT
-        notes.add(place, loss, source, error.detail)
+        notes.add(place, loss, source, error.errors[0].detail)
         return
     yield rule
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
 from brokers.core.foreign import ForeignBinding, ForeignPolicy, Loss, Notes, RoleNames, literally, roles_holding, usable
-from brokers.core.foreign_order import Sourced, settled
+from brokers.core.foreign_order import Sourced, note_overlaps, settled
 from brokers.core.mosquitto_acl_file import Access, AclFile, AclLine, parse
 
 PATTERNS = "mosquitto-patterns"
@@ -20,7 +21,6 @@ _ACTIONS = {
     Access.READWRITE: frozenset(Action),
     Access.DENY: frozenset(Action),
 }
-_EVERYONE = None
 
 
 def read_mosquitto_acl(text: str) -> ForeignPolicy:
@@ -30,25 +30,20 @@ def read_mosquitto_acl(text: str) -> ForeignPolicy:
         why = "It is for clients without a username, and every device has one: nobody gets it."
         notes.add(_place(line), Loss.LEFT_OUT, _source("topic", line), why)
     kept = settled(list(_in_order(file, notes)), notes)
-    names = RoleNames()
-    names.of(PATTERNS)
-    users = [name for name in file.users if name is not None]
-    by_user: dict[str | None, list[Sourced]] = {name: [] for name in (*users, _EVERYONE)}
+    note_overlaps(kept, notes)
+    by_user: dict[str | None, list[RuleSpec]] = defaultdict(list)
     for each in kept:
-        by_user[each.who[1] if each.who else _EVERYONE].append(each)
-    roles, bindings = [], []
-    for user in users:
-        found = [each.rule for each in by_user[user]]
-        what = f"The lines of user {user} in a Mosquitto ACL file."
-        place = _place(file.users[user][0]) if file.users[user] else "line 1"
-        for role in roles_holding(found, name=user, description=what, names=names):
+        by_user[each.who[1] if each.who else None].append(each.rule)
+    roles, bindings, names = [], [], RoleNames()
+    for user, lines in ((None, file.patterns), *file.users.items()):
+        found = by_user[user]
+        if not found:
+            continue
+        what = f"The lines of user {user}" if user else "The pattern lines"
+        described = f"{what} in a Mosquitto ACL file."
+        for role in roles_holding(found, name=user or PATTERNS, description=described, names=names):
             roles.append(role)
-            bindings.append(ForeignBinding(role=role.name, place=place, auth_id=user))
-    if patterns := [each.rule for each in by_user[_EVERYONE]]:
-        what = "The pattern lines of a Mosquitto ACL file."
-        for role in roles_holding(patterns, name=PATTERNS, description=what, names=RoleNames()):
-            roles.append(role)
-            bindings.append(ForeignBinding(role=role.name, place=_place(file.patterns[0])))
+            bindings.append(ForeignBinding(role=role.name, place=_place(lines[0]), auth_id=user))
     return ForeignPolicy(roles=tuple(roles), bindings=tuple(bindings), notes=notes.all())
 
 

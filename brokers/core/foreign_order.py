@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from acl.core.index import FilterIndex
 from acl.core.rules import RuleSpec
-from acl.core.values import Effect
+from acl.core.topics import covers
+from acl.core.values import Action, Effect
 from brokers.core.foreign import Loss, Notes
 
 
@@ -59,3 +60,22 @@ def _meet(allow: Sourced, deny: Sourced) -> bool:
     if allow.who and deny.who and allow.who[0] == deny.who[0] and allow.who[1] != deny.who[1]:
         return False
     return bool(allow.rule.actions & deny.rule.actions)
+
+
+def note_overlaps(rules: Sequence[Sourced], notes: Notes) -> None:
+    """Notes each deny that meets a part of what may be subscribed to.
+
+    Brokers grant such a subscription and withhold messages, if that; here it is refused.
+    """
+    subscribed = FilterIndex()
+    for number, each in enumerate(rules):
+        if each.rule.effect is Effect.ALLOW and Action.SUBSCRIBE in each.rule.actions:
+            subscribed.add(widest(each.rule.topic), number)
+    for deny in rules:
+        if deny.rule.effect is Effect.ALLOW or Action.SUBSCRIBE not in deny.rule.actions:
+            continue
+        met = subscribed.intersecting(widest(deny.rule.topic))
+        parts = (rules[number].rule.topic for number in met if _meet(rules[number], deny))
+        if part := next((topic for topic in parts if not covers(deny.rule.topic, topic)), None):
+            why = f"A subscription to more than it denies is refused here as a whole: one to {part[:200]}, for example."
+            notes.add(deny.place, Loss.NARROWER, deny.source, why)

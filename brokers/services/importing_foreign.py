@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from brokers.core.foreign import DevicesById, ForeignPolicy, Note, merged, prefixed
+from brokers.core.foreign_dynsec import read_dynsec, read_dynsec_21
 from brokers.core.foreign_mosquitto_acl import read_mosquitto_acl
 from devices.core.policy_document import PolicyDocument
 from devices.queries.policy import device_names_by, policy_document
@@ -13,6 +14,8 @@ from kernel.core.ids import DomainId
 
 FORMATS: Mapping[str, Callable[[str], ForeignPolicy]] = {
     "mosquitto-acl": read_mosquitto_acl,
+    "mosquitto-dynsec": read_dynsec,
+    "mosquitto-dynsec-2.1": read_dynsec_21,
 }
 """What can be read, by the name under which it is asked for."""
 
