@@ -57,6 +57,15 @@ _STATES = {
     "error": ("bad", "failed"),
     "warning": ("warn", "alert"),
     "info": ("info", "info"),
+    "draft": ("info", "pending"),
+    "approved": ("ok", "check"),
+    "applied": ("ok", "done"),
+    "rejected": ("bad", "close"),
+    "withdrawn": ("idle", "close"),
+    "rolled-back": ("warn", "back"),
+    "added": ("ok", "plus"),
+    "changed": ("info", "refresh"),
+    "removed": ("bad", "remove"),
 }
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from acl.core.explanation import effective
+from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
 from acl.queries import list_roles
 from brokers import queries as broker_queries
@@ -174,12 +175,12 @@ def role_addresses(domain: DomainId) -> dict[str, str]:
     return {role.name: reverse("role", args=[role.id]) for role in list_roles(domains=[domain])}
 
 
-def actions_of(rule: Rule) -> str:
+def actions_of(rule: Rule | RuleSpec) -> str:
     """The actions of a rule as words."""
     return ", ".join(action.value for action in Action if action in rule.actions)
 
 
-def conditions_of(rule: Rule) -> str:
+def conditions_of(rule: Rule | RuleSpec) -> str:
     """The conditions of a rule as words; empty if it has none."""
     words = []
     if rule.qos != EVERY_QOS:

@@ -49,7 +49,13 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Revocation", "revoke", "revocation", "certificates:read"),
         ),
     ),
-    ("Access", (("Roles", "role", "roles", "roles:read"),)),
+    (
+        "Access",
+        (
+            ("Roles", "role", "roles", "roles:read"),
+            ("Changes", "check", "changes", "policy:read"),
+        ),
+    ),
     (
         "Brokers",
         (

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
 from console.views.forms import ConsoleForm
-from kernel.core.errors import FieldError
+from kernel.core.errors import DomainError, FieldError
 
 _MOST_ROWS = 500
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
@@ -42,10 +42,20 @@ class RuleForm(ConsoleForm):
         ),
     )
     qos = forms.ChoiceField(
-        label="QoS", choices=[("0 1 2", "any"), ("0", "0"), ("0 1", "0, 1"), ("1", "1"), ("1 2", "1, 2"), ("2", "2")]
+        label="QoS",
+        choices=[
+            ("0 1 2", "any"),
+            ("0", "0"),
+            ("0 1", "0, 1"),
+            ("0 2", "0, 2"),
+            ("1", "1"),
+            ("1 2", "1, 2"),
+            ("2", "2"),
+        ],
     )
     retain = forms.ChoiceField(choices=[(value.value, value.value) for value in Retain])
     shared = forms.ChoiceField(choices=[(value.value, value.value) for value in Shared])
+    shared_group = forms.CharField(required=False, strip=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +71,7 @@ class RuleForm(ConsoleForm):
             qos=frozenset(map(int, values["qos"].split())),
             retain=Retain(values["retain"]),
             shared=Shared(values["shared"]),
+            shared_group=values["shared_group"] or None if values["shared"] == Shared.ONLY else None,
         )
 
     def blank(self) -> bool:
@@ -71,7 +82,7 @@ class RuleForm(ConsoleForm):
 class RuleForms:
     """The rows of a role's rules, with an empty one at the end to go on with."""
 
-    def __init__(self, sent: QueryDict | None, rules: Sequence[Rule] = ()) -> None:
+    def __init__(self, sent: QueryDict | None, rules: Sequence[Rule | RuleSpec] = ()) -> None:
         self.sent = sent
         if sent is None:
             rows: list[dict[str, str] | None] = [*map(_row_of, rules), None]
@@ -113,7 +124,7 @@ class RuleForms:
         return others
 
 
-def _row_of(rule: Rule) -> dict[str, str]:
+def _row_of(rule: Rule | RuleSpec) -> dict[str, str]:
     return {
         "effect": rule.effect.value,
         "actions": " ".join(action.value for action in Action if action in rule.actions),
@@ -121,7 +132,15 @@ def _row_of(rule: Rule) -> dict[str, str]:
         "qos": " ".join(map(str, sorted(rule.qos or EVERY_QOS))),
         "retain": rule.retain.value,
         "shared": rule.shared.value,
+        "shared_group": rule.shared_group or "",
     }
+
+
+def tell_faults(error: DomainError, form: RoleForm, rules: RuleForms) -> None:
+    """Puts each fault beside its field: those of rules beside the rule."""
+    others = rules.add_faults(error.errors)
+    if others or not error.errors:
+        form.add_fault(type(error)(error.detail, errors=tuple(others)))
 
 
 class BindForm(ConsoleForm):

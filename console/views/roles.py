@@ -12,15 +12,17 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from acl import queries, services
+from acl.core.rules import RuleSpec
 from acl.core.values import Role, RoleId, Rule
 from console.views.device import actions_of, conditions_of
 from console.views.frame import Visit, screen, show
-from console.views.role_forms import BindForm, RoleForm, RuleForms
+from console.views.role_forms import BindForm, RoleForm, RuleForms, tell_faults
 from devices.core.values import BindingId, DeviceId
 from devices.queries import BindingRow, find_device_by_name, list_bindings, list_device_types, list_groups
 from devices.services import bind_role, unbind_role
 from devices.services.bindings import BindingTarget
-from kernel.core.errors import Conflict, DomainError, Invalid, NotFound
+from devices.services.policy_gate import ApprovalRequired
+from kernel.core.errors import Conflict, Invalid, NotFound
 from kernel.core.ids import DomainId
 
 
@@ -42,7 +44,7 @@ class RoleRow:
     given: int
 
 
-def rule_rows(rules: Sequence[Rule]) -> list[RuleRow]:
+def rule_rows(rules: Sequence[Rule | RuleSpec]) -> list[RuleRow]:
     """The rules for people."""
     return [
         RuleRow(effect=rule.effect.value, actions=actions_of(rule), topic=rule.topic, conditions=conditions_of(rule))
@@ -90,6 +92,7 @@ def _page(request: HttpRequest, visit: Visit, role: Role, form: BindForm) -> Htt
         "form": form,
         "may_write": visit.may("roles:write", role.domain),
         "may_bind": visit.may("bindings:write", role.domain),
+        "may_draft": visit.may("policy:write", role.domain),
     }
     return show(request, "role.html", context)
 
@@ -105,7 +108,7 @@ def bind(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBase:
         try:
             target = _target(form, domain=found.domain, slug=visit.caller.slug_of(found.domain))
             bind_role(domain=found.domain, role=found.id, target=target, actor=visit.actor, now=visit.now)
-        except (Invalid, Conflict, NotFound) as error:
+        except (Invalid, Conflict, NotFound, ApprovalRequired) as error:
             form.add_fault(error)
         else:
             messages.success(request, f"{found.name} is bound; the brokers are being told.")
@@ -137,8 +140,12 @@ def unbind(request: HttpRequest, visit: Visit, role: UUID, binding: UUID) -> Htt
     if binding not in known:
         messages.warning(request, "That binding is gone already.")
     else:
-        unbind_role(binding=BindingId(binding), actor=visit.actor, now=visit.now)
-        messages.success(request, "Unbound; the brokers are being told.")
+        try:
+            unbind_role(binding=BindingId(binding), actor=visit.actor, now=visit.now)
+        except ApprovalRequired as error:
+            messages.error(request, error.detail)
+        else:
+            messages.success(request, "Unbound; the brokers are being told.")
     return HttpResponseRedirect(reverse("role", args=[found.id]))
 
 
@@ -157,8 +164,8 @@ def new_role(request: HttpRequest, visit: Visit) -> HttpResponseBase:
                 actor=visit.actor,
                 now=visit.now,
             )
-        except (Invalid, Conflict) as error:
-            _tell(error, form, rules)
+        except (Invalid, Conflict, ApprovalRequired) as error:
+            tell_faults(error, form, rules)
         else:
             messages.success(request, f"The role {made.name} is made. Bind it, and it takes effect.")
             return HttpResponseRedirect(reverse("role", args=[made.id]))
@@ -184,19 +191,12 @@ def edit_role(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBas
                 actor=visit.actor,
                 now=visit.now,
             )
-        except (Invalid, Conflict) as error:
-            _tell(error, form, rules)
+        except (Invalid, Conflict, ApprovalRequired) as error:
+            tell_faults(error, form, rules)
         else:
             messages.success(request, f"{form.cleaned_data['name']} is changed; the brokers are being told.")
             return HttpResponseRedirect(reverse("role", args=[found.id]))
     return show(request, "role_form.html", {"form": form, "rules": rules, "role": found})
-
-
-def _tell(error: DomainError, form: RoleForm, rules: RuleForms) -> None:
-    """Puts each fault beside its field: those of rules beside the rule."""
-    others = rules.add_faults(error.errors)
-    if others or not error.errors:
-        form.add_fault(type(error)(error.detail, errors=tuple(others)))
 
 
 @require_POST
@@ -206,7 +206,7 @@ def delete_role(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseB
     found = _seen(visit, role)
     try:
         services.delete_role(role=found.id, actor=visit.actor, now=visit.now)
-    except Conflict as error:
+    except (Conflict, ApprovalRequired) as error:
         messages.error(request, error.detail)
         return HttpResponseRedirect(reverse("role", args=[found.id]))
     messages.success(request, f"The role {found.name} is deleted.")

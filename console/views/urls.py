@@ -10,6 +10,10 @@ from console.views import (
     certificate_acts,
     certificate_status,
     certificates,
+    change,
+    change_acts,
+    change_editing,
+    changes,
     device,
     device_acts,
     devices,
@@ -70,7 +74,12 @@ class _Verdict(_Word):
     regex = "approve|deny"
 
 
+class _ChangeAct(_Word):
+    regex = "approve|reject|withdraw|rebase|apply|roll-back"
+
+
 register_converter(_Verdict, "verdict")
+register_converter(_ChangeAct, "change-act")
 register_converter(_Change, "change")
 register_converter(_End, "end")
 register_converter(_Hold, "hold")
@@ -141,6 +150,23 @@ urlpatterns = [
     path("roles/<uuid:role>/delete/", roles.delete_role, name="delete-role"),
     path("roles/<uuid:role>/bindings/", roles.bind, name="bind-role"),
     path("roles/<uuid:role>/bindings/<uuid:binding>/remove/", roles.unbind, name="unbind-role"),
+    path("roles/<uuid:role>/draft/", changes.draft_of_role, name="draft-of-role"),
+    path("changes/", changes.list_changes, name="changes"),
+    path("changes/_approval/", changes.choose_approval, name="policy-approval"),
+    path("changes/<uuid:change>/", change.show_change, name="change"),
+    path("changes/<uuid:change>/effect/", change.show_effect, name="change-effect"),
+    path("changes/<uuid:change>/<change-act:act>/", change_acts.act_on_change, name="change-act"),
+    path("changes/<uuid:change>/roles/", change_editing.list_draft_roles, name="change-roles"),
+    path("changes/<uuid:change>/new-role/", change_editing.new_draft_role, name="change-new-role"),
+    path("changes/<uuid:change>/roles/<str:role>/", change_editing.edit_draft_role, name="change-role"),
+    path("changes/<uuid:change>/roles/<str:role>/remove/", change_editing.remove_draft_role, name="change-role-remove"),
+    path("changes/<uuid:change>/roles/<str:role>/bind/", change_editing.bind_in_draft, name="change-role-bind"),
+    path("changes/<uuid:change>/roles/<str:role>/unbind/", change_editing.unbind_in_draft, name="change-role-unbind"),
+    path(
+        "changes/<uuid:change>/roles/<str:role>/quarantine/",
+        change_editing.quarantine_in_draft,
+        name="change-role-quarantine",
+    ),
     path("brokers/", brokers.list_brokers, name="brokers"),
     path("brokers/<slug:name>/", brokers.show_broker, name="broker"),
     path("brokers/<slug:name>/deviations/", brokers.show_deviations, name="broker-deviations"),
