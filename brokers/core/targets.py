@@ -20,6 +20,10 @@ from brokers.core import (
     emqx_file_emulator,
     emqx_rules,
     emqx_rules_emulator,
+    goauth,
+    goauth_emulator,
+    goauth_postgresql,
+    goauth_redis,
     hivemq,
     hivemq_ce_file,
     hivemq_emulator,
@@ -253,6 +257,28 @@ NANOMQ = Target(
     limited=nanomq.limited,
 )
 
+GOAUTH_POSTGRESQL = Target(
+    name="goauth-postgresql",
+    capabilities=goauth_postgresql.CAPABILITIES,
+    render=goauth_postgresql.render,
+    parse=goauth_postgresql.parse,
+    write=goauth_postgresql.to_artifact,
+    emulate=goauth_emulator.emulate_rows,
+    deliverable=goauth_emulator.deliverable_by_rows,
+    limited=goauth.limited,
+)
+
+GOAUTH_REDIS = Target(
+    name="goauth-redis",
+    capabilities=goauth_redis.CAPABILITIES,
+    render=goauth_redis.render,
+    parse=goauth_redis.parse,
+    write=goauth_redis.to_artifact,
+    emulate=goauth_emulator.emulate_keys,
+    deliverable=goauth_emulator.deliverable_by_keys,
+    limited=goauth.limited,
+)
+
 TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
@@ -260,6 +286,8 @@ TARGETS: Mapping[str, Target] = {
         MOSQUITTO_DYNSEC_21,
         MOSQUITTO_ACL,
         MOSQUITTO_ACL_PATTERNS,
+        GOAUTH_POSTGRESQL,
+        GOAUTH_REDIS,
         NATS,
         RABBITMQ,
         HIVEMQ_ESE_SQL,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from acl.core.values import Effect, Publish, Receive, Request, Subscribe
+from brokers.core.mosquitto_acl_patterns import STRANGERS
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.targets import MOSQUITTO_DYNSEC, TARGETS, Target
 from kernel.core.errors import Invalid
@@ -76,7 +77,7 @@ def test_who_has_no_policy_is_barred_or_absent_or_unknown_gets_nothing(target: T
         inside = [member for member in made.members if member.state is Standing.ADMITTED]
         others = _outside(made)
         known = Fleet(roles=made.roles, members=(*inside, *others[:-1]))
-        if any(kind is DeviationKind.WIDER for kind, _ in target.capabilities.limits):
+        if (DeviationKind.WIDER, STRANGERS) in target.capabilities.limits:
             others = others[:-1]  # it says that who is unknown gets something
         state = target.parse(target.render(known.subjects()).artifact)
         asker = Asker(roll=roll, fleet=known)
