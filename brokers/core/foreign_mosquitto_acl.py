@@ -35,9 +35,9 @@ def read_mosquitto_acl(text: str) -> ForeignPolicy:
     for each in kept:
         by_user[each.who[1] if each.who else None].append(each.rule)
     roles, bindings, names = [], [], RoleNames()
-    for user, lines in ((None, file.patterns), *file.users.items()):
-        found = by_user[user]
-        if not found:
+    named = [(user, lines) for user, lines in file.users.items() if user is not None]
+    for user, lines in ((None, file.patterns), *named):
+        if not (found := by_user[user]):
             continue
         what = f"The lines of user {user}" if user else "The pattern lines"
         described = f"{what} in a Mosquitto ACL file."
