@@ -17,7 +17,7 @@ from acl.core.values import EVERY_QOS, Action, BoundRule, Effect, Request, Retai
 from brokers.core.emqx_rule import LITERALLY, EmqxAction, EmqxRule
 from brokers.core.emqx_subscribing import Subscribing, subscribing
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
-from brokers.core.rendering import Deviations, Limit, concerning
+from brokers.core.rendering import Deviations, Limit, canonical, concerning
 
 # First levels with a meaning of their own. `$delayed/5/a` is published to a, whatever the rules say of a.
 ROOTS = ("$SYS", "$delayed", "$file")
@@ -31,8 +31,8 @@ LIMITS = (
         why="$queue/a and $exclusive/a are judged, and served, as subscriptions to a.",
     ),
     Limit(
-        kind=DeviationKind.SIGNALLING,
-        why="A subscription outlives the permission until it is closed or unsubscribed; changes wait for the cache.",
+        kind=DeviationKind.WIDER,
+        why="A subscription outlives the permission until it is unsubscribed or its client closed.",
     ),
 )
 
@@ -148,7 +148,7 @@ def readable(topic: str) -> str:
     """The filter with `+` for each level that EMQX would misread; it covers more, so it is for denies."""
     levels = topic.split("/")
     wild = [(number == 0 and level.startswith(LITERALLY)) or "${" in level for number, level in enumerate(levels)]
-    return "/".join("+" if odd else level for odd, level in zip(wild, levels, strict=True))
+    return canonical("/".join("+" if odd else level for odd, level in zip(wild, levels, strict=True)))
 
 
 def _publishing(bound: BoundRule, topic: str, *, allow: bool) -> EmqxRule:

@@ -2,6 +2,8 @@
 
 EMQX and NanoMQ take the levels of a SUBSCRIBE for words: a rule's `+` matches the word `#` too, and a deny stops only
 filters that it matches so, not all that it meets. They filter no deliveries. Some of those filters can be named.
+
+Filters are given in their shortest spelling: `#`, not `+/#`.
 """
 
 from __future__ import annotations

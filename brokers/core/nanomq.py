@@ -20,6 +20,7 @@ from brokers.core.rendering import (
     Deviations,
     Limit,
     begins_with_wildcard,
+    canonical,
     concerning,
     publish_conditions,
     qos_condition,
@@ -30,7 +31,7 @@ LITERALLY = "@"
 LIMITS = (
     Limit(kind=DeviationKind.NARROWER, why="Shared subscriptions are refused: $share/… is an ordinary topic."),
     Limit(
-        kind=DeviationKind.SIGNALLING,
+        kind=DeviationKind.WIDER,
         why="A subscription outlives the permission: NanoMQ can not be told to close a client.",
     ),
 )
@@ -155,7 +156,7 @@ def readable(topic: str) -> str:
         "+" if "${" in level or _unwritable(level) or (number == 0 and level.startswith(LITERALLY)) else level
         for number, level in enumerate(topic.split("/"))
     ]
-    return "/".join(levels)
+    return canonical("/".join(levels))
 
 
 def _unwritable(text: str) -> bool:

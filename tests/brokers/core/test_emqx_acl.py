@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from acl.core.values import Publish
+from brokers.core.emqx_acl import acl_of, parse, render
+from brokers.core.emqx_emulator import emulate
+from brokers.core.emqx_rule import NotEmqxRules
+from brokers.core.ports import RenderSubject, Standing
+from brokers.core.targets import EMQX_ACL
+from tests.brokers.core.emqx_cast import PUBLISH, PUMP, admitted, barred, bound
+from tests.brokers.core.trials import trial
+
+CLOSING = [
+    {"permission": "deny", "action": "all", "topic": topic} for topic in ("#", "$SYS/#", "$delayed/#", "$file/#")
+]
+
+
+def test_the_list_of_one_principal_is_expanded_and_closes_itself() -> None:
+    subject = admitted(bound("allow", "${client_id}/up", actions=PUBLISH, qos=frozenset({1})), bound("deny", "x"))
+    assert acl_of(subject) == [
+        {"permission": "deny", "action": "subscribe", "topic": "x"},
+        {"permission": "allow", "action": "publish", "topic": "pump-7/up", "qos": [1]},
+        *CLOSING,
+    ]
+
+
+@pytest.mark.parametrize("state", [Standing.BARRED, Standing.ABSENT])
+def test_who_is_not_admitted_is_refused_everything(state: Standing) -> None:
+    assert acl_of(RenderSubject(principal=PUMP, policy=(bound("allow", "a"),), state=state)) == CLOSING
+
+
+def test_lists_stand_by_auth_id_and_who_has_none_is_refused() -> None:
+    lists = parse(render([admitted(bound("allow", "a", actions=PUBLISH)), barred(auth_id="b")]).artifact)
+    assert set(lists) == {"pump", "b"}
+    assert emulate(lists, PUMP, Publish(topic="a"))
+    other = admitted(auth_id="unknown").principal
+    assert not emulate(lists, other, Publish(topic="a"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": [1]}'])
+def test_what_is_not_the_format_is_refused(text: str) -> None:
+    with pytest.raises(NotEmqxRules):
+        parse(text)
+
+
+@pytest.mark.parametrize("hostile", [True, False])
+def test_engine_and_broker_agree_or_the_deviation_is_declared(*, hostile: bool) -> None:
+    assert trial(EMQX_ACL, seed="emqx-acl", pairs=1_500, hostile=hostile).counts["unexplained"] == 0
