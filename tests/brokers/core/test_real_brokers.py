@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from acl.core.values import BoundRule, Principal, Publish, Receive, Subscribe
-from brokers.core import dynsec_emulator, mosquitto_acl, mosquitto_acl_emulator, nats_emulator
+from acl.core.values import Action, BoundRule, Principal, Publish, Receive, Subscribe
+from brokers.core import dynsec_emulator, mosquitto_acl, mosquitto_acl_emulator, mosquitto_acl_patterns, nats_emulator
 from brokers.core.dynsec_state import parse
 from brokers.core.mosquitto_acl_file import Access, AclFile, AclLine, InvalidAclFile, to_text
 from brokers.core.mosquitto_acl_file import parse as parse_acl
@@ -19,6 +19,7 @@ from brokers.core.nats import permissions
 from brokers.core.ports import RenderSubject, Standing
 from tests.brokers.core.faithfulness import Dice
 from tests.brokers.core.real import ROOTS, Client, filters_near, mosquitto, mosquitto_with_acl_file, nats_server, settle
+from tests.brokers.core.test_nats import admitted, bound
 
 pytestmark = pytest.mark.e2e
 
@@ -167,23 +168,63 @@ def test_an_acl_file_names_users_and_clients_as_its_emulator_says(tmp_path: Path
     people = [("u", "k"), ("v", "k1"), ("w", "k2"), ("a/b", "k3"), ("+", "k4"), ("u", "+"), ("%c", "k5"), ("w", "%u")]
     people += [("$s", "k6"), ("w", "a/b"), ("", "k7")]
     with mosquitto_with_acl_file(tmp_path, NAMED) as port:
-        clients = {(name, client_id): Client(port, name, client_id) for name, client_id in people}
-        root = Client(port, "root", "root")
-        root.subscribe(ROOTS)
-        for who, client in clients.items():
-            assert all(client.subscribe(["#", "$s/#"]).values())
-            client.publish(topics, repr(who).encode())
-        root.publish(topics, b"root")
-        settle([root, *clients.values()])
-        say = mosquitto_acl_emulator.emulate
-        for (name, client_id), client in clients.items():
-            principal = Principal(id="1", auth_id=name, client_id=client_id, username=name, domain="d")
-            written = {topic for topic, payload in root.received if payload == repr((name, client_id)).encode()}
-            read = {topic for topic, payload in client.received if payload == b"root"}
-            assert written == {topic for topic in topics if say(state, principal, Publish(topic=topic))}, principal
-            assert read == {topic for topic in topics if say(state, principal, Receive(topic=topic))}, principal
-            client.close()
-        root.close()
+        assert not differences_of_people(port, state, people, topics)
+
+
+def test_patterns_give_everybody_its_own_and_keep_from_them_who_has_other_roles(tmp_path: Path) -> None:
+    fleet = (
+        bound("allow", "n/${auth_id}/up/#", actions=frozenset({Action.PUBLISH})),
+        bound("allow", "n/${auth_id}/down/#", actions=frozenset({Action.SUBSCRIBE})),
+        bound("allow", "n/all/#", actions=frozenset({Action.SUBSCRIBE})),
+        bound("deny", "n/+/up/secret"),
+    )
+    other = (bound("allow", "fix/${auth_id}"), bound("allow", "n/+/down/x", actions=frozenset({Action.PUBLISH})))
+    named = [(name, fleet) for name in ("a", "b", "c", "d e", "%u", "%c", "caf\u00e9", "m/n", "+")]
+    admitted += [("q", other), ("x/up", other)]
+    subjects = [
+        RenderSubject(principal=_person(name), policy=policy, state=Standing.ADMITTED) for name, policy in admitted
+    ]
+    subjects += [RenderSubject(principal=_person("z"), policy=(), state=Standing.BARRED)]
+    subjects += [RenderSubject(principal=_person("y/down"), policy=(), state=Standing.ABSENT)]
+    artifact = mosquitto_acl_patterns.render(subjects).artifact
+    assert "\npattern write n/%u/up/#\n" in artifact
+    names = [subject.principal.auth_id for subject in subjects]
+    topics = [f"n/{name}/{rest}" for name in names for rest in ("up/1", "up/secret", "down/x") if "+" not in name]
+    topics += ["n/all/1", "n/m", "n/w/up/1", *(f"fix/{name}" for name in names if "+" not in name)]
+    with mosquitto_with_acl_file(tmp_path, artifact) as port:
+        people = [(name, f"k{number}") for number, name in enumerate((*names, "stranger", ""))]
+        assert not differences_of_people(port, parse_acl(artifact), people, topics)
+
+
+def _person(name: str, client_id: str = "") -> Principal:
+    return Principal(id=name, auth_id=name, client_id=client_id or name, username=name, domain="d")
+
+
+def differences_of_people(
+    port: int, state: AclFile, people: Sequence[tuple[str, str]], topics: Sequence[str]
+) -> list[str]:
+    """What usernames with client ids, all different, may write and read otherwise than the emulator says."""
+    clients = {who: Client(port, *who) for who in people}
+    root = Client(port, "root", "root")
+    root.subscribe(ROOTS)
+    for who, client in clients.items():
+        assert all(client.subscribe(["#", "$s/#"]).values())
+        client.publish(topics, repr(who).encode())
+    root.publish(topics, b"root")
+    settle([root, *clients.values()])
+    found = []
+    for who, client in clients.items():
+        person = _person(*who)
+        written = {topic for topic, payload in root.received if payload == repr(who).encode()}
+        read = {topic for topic, payload in client.received if payload == b"root"}
+        for topic in topics:
+            if (topic in written) is not mosquitto_acl_emulator.emulate(state, person, Publish(topic=topic)):
+                found.append(f"{who} publish {topic!r}: {topic in written}")
+            if (topic in read) is not mosquitto_acl_emulator.emulate(state, person, Receive(topic=topic)):
+                found.append(f"{who} receive {topic!r}: {topic in read}")
+        client.close()
+    root.close()
+    return found
 
 
 @pytest.mark.parametrize(
