@@ -13,7 +13,7 @@ from acl.core.values import Principal, Publish, Receive, Request, Subscribe
 from brokers.core.emqx_rule import EmqxAction, EmqxRule
 
 MOST_LEVELS = 128
-_PLACEHOLDER = re.compile(r"\$\{(clientid|username|client_attrs\.[A-Za-z0-9_.-]+)\}")
+_PLACEHOLDER = re.compile(r"\$\{(clientid|username|cert_common_name|client_attrs\.[A-Za-z0-9_.-]+)\}")
 _TAKEN_OFF = ("$queue/", "$exclusive/", "$share/")
 
 
@@ -67,7 +67,8 @@ def _topic_matches(rule: EmqxRule, principal: Principal, topic: str) -> bool:
 
 def substituted(topic: str, principal: Principal) -> str | None:
     """The topic with its placeholders filled in as they are; None if one has no value: the rule does not match then."""
-    values = {"clientid": principal.client_id, "username": principal.username}
+    cn = principal.certificate.cn if principal.certificate else ""
+    values = {"clientid": principal.client_id, "username": principal.username, "cert_common_name": cn}
     values |= {f"client_attrs.{name}": str(value) for name, value in principal.attributes.items()}
     if any(not values.get(name) for name in _PLACEHOLDER.findall(topic)):
         return None

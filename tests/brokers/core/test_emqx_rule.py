@@ -56,7 +56,7 @@ def test_what_the_broker_fills_in_says_the_same(document: dict[str, Any]) -> Non
 )
 def test_a_retain_has_many_spellings(retain: object, read: bool | None) -> None:
     (rule,) = rules_of([{"permission": "allow", "action": "pub", "topic": "a", "retain": retain, "qos": 1}])
-    assert (rule.retain, rule.qos, rule.action) == (read, {1}, EmqxAction.PUBLISH)
+    assert (rule.retain, rule.qos, rule.action) == (read, frozenset({1}), EmqxAction.PUBLISH)
 
 
 def test_several_topics_are_several_rules() -> None:
