@@ -11,6 +11,7 @@ from brokers.core.values import Broker
 from devices import queries as fleet
 from devices.core.ports import BrokerEndpoint
 from devices.core.values import DeviceId, DeviceState
+from devices.queries.policy_findings import PolicyFindings
 from devices.services.policy_gate import enter_policy
 from kernel.core.findings import FindingSource
 from kernel.core.ids import DomainId
@@ -215,7 +216,7 @@ class Gate:
         enter_policy(domain, change=change)
 
 
-finding_sources: Sequence[FindingSource] = (PkiFindings(),)
+finding_sources: Sequence[FindingSource] = (PkiFindings(), PolicyFindings())
 """Who watches over what: console/findings.py gathers what they find."""
 router = WiringRouter()
 broker_directory = Endpoints()

@@ -133,7 +133,7 @@ def build_scene(*, slug: str, now: datetime) -> Scene:
     devices.create_device_type(
         domain=domain,
         name="pump",
-        schema={"site": {"type": "string"}, "floor": {"type": "integer"}},
+        schema={"site": {"type": "string"}, "floor": {"type": "integer"}, "line": {"type": "string"}},
         actor=SYSTEM,
         now=now,
     )
