@@ -180,10 +180,8 @@ def test_patterns_give_everybody_its_own_and_keep_from_them_who_has_other_roles(
     )
     other = (bound("allow", "fix/${auth_id}"), bound("allow", "n/+/down/x", actions=frozenset({Action.PUBLISH})))
     named = [(name, fleet) for name in ("a", "b", "c", "d e", "%u", "%c", "caf\u00e9", "m/n", "+")]
-    admitted += [("q", other), ("x/up", other)]
-    subjects = [
-        RenderSubject(principal=_person(name), policy=policy, state=Standing.ADMITTED) for name, policy in admitted
-    ]
+    subjects = [admitted(*policy, principal=_person(name)) for name, policy in named]
+    subjects += [admitted(*other, principal=_person(name)) for name in ("q", "x/up")]
     subjects += [RenderSubject(principal=_person("z"), policy=(), state=Standing.BARRED)]
     subjects += [RenderSubject(principal=_person("y/down"), policy=(), state=Standing.ABSENT)]
     artifact = mosquitto_acl_patterns.render(subjects).artifact
