@@ -151,7 +151,7 @@ class _Compiler:
         if rule.filter is None or "auth_id" not in placeholders(topic) or not _SAFE.fullmatch(name):
             return rule
         marked = substitute(parse_template(topic), _marked(self._principal), rule.bound.rule.effect).filter
-        if marked is None or _STAND_IN in rule.filter or marked.replace(_STAND_IN, name) != rule.filter:
+        if marked is None or marked.replace(_STAND_IN, name) != rule.filter:
             return rule
         return replace(rule, filter=marked.replace(_STAND_IN, USERNAME))
 

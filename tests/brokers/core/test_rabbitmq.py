@@ -199,6 +199,13 @@ def test_queues_are_those_of_the_own_client_id() -> None:
     assert not may_subscribe(state, replace(PUMP, client_id="pumpqos1x"), "a")
 
 
+def test_each_quality_of_service_has_a_queue_of_its_own() -> None:
+    own = r"^mqtt-subscription-pumpqos0\z"
+    user = RabbitUser(permission=ResourcePermission(configure=own, write=own, read=f"{own}|^amq\\.topic\\z"))
+    state = RabbitState(users={"pump": user})
+    assert [qos for qos in (0, 1, 2) if may_subscribe(state, PUMP, "a", qos=qos)] == [0]
+
+
 def test_a_direction_without_allow_has_no_right_to_queues_or_to_the_exchange() -> None:
     publisher = state_of(bound("allow", "a", actions=PUBLISH)).users["pump"].permission
     assert publisher == ResourcePermission(write=r"^amq\.topic\z")
