@@ -65,6 +65,8 @@ def _by_denies(
 ) -> dict[tuple[str, ...], set[Way]]:
     """The ways by the filters that are denied in them."""
     meeting = [(filter, denied) for filter, denied in denies if intersects(topic, filter)]
+    if not meeting:
+        return {(): set(ways)}
     found: dict[tuple[str, ...], set[Way]] = defaultdict(set)
     for way in ways:
         found[tuple(sorted({filter for filter, denied in meeting if way in denied}))].add(way)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from brokers.core import hivemq, hivemq_file
+from brokers.core.hivemq_dialect import Dialect
 from brokers.core.hivemq_file import Layout
 from brokers.core.hivemq_permissions import Account, Realm
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject
@@ -39,7 +40,7 @@ _LAYOUT = Layout(
     personal=False,
     no_password=NO_PASSWORD,
 )
-_DIALECT = hivemq.Dialect(variable=USERNAME, in_parts=True, personal=False, keeps_barred=False, wildcard_names=False)
+_DIALECT = Dialect(variable=USERNAME, in_parts=True, personal=False, keeps_barred=False, wildcard_names=False)
 
 
 def render(subjects: Iterable[RenderSubject]) -> Rendering:

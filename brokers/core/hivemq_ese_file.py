@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from brokers.core import hivemq, hivemq_file
+from brokers.core.hivemq_dialect import Dialect
 from brokers.core.hivemq_emulator import CLIENT_ID
 from brokers.core.hivemq_file import Layout, Reading
 from brokers.core.hivemq_permissions import Realm
@@ -43,7 +44,7 @@ def render(subjects: Iterable[RenderSubject], *, client_id_proved: bool = False)
     """
     variable = CLIENT_ID if client_id_proved else ""
     deviations = Deviations()
-    realm = hivemq.realm_of(subjects, hivemq.Dialect(variable=variable, by_client_id=True), deviations)
+    realm = hivemq.realm_of(subjects, Dialect(variable=variable, by_client_id=True), deviations)
     return Rendering(artifact=to_artifact(realm), deviations=deviations.all())
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from brokers.core import hivemq
+from brokers.core.hivemq_dialect import Dialect
 from brokers.core.hivemq_emulator import CLIENT_ID
 from brokers.core.hivemq_permissions import (
     ANY_GROUP,
@@ -63,7 +64,7 @@ def render(subjects: Iterable[RenderSubject], *, client_id_proved: bool = False)
     the account: whoever connects chooses the client id.
     """
     variable = CLIENT_ID if client_id_proved else ""
-    dialect = hivemq.Dialect(conditions=False, variable=variable, by_client_id=True, trims=False)
+    dialect = Dialect(conditions=False, variable=variable, by_client_id=True, trims=False)
     deviations = Deviations()
     realm = hivemq.realm_of(subjects, dialect, deviations)
     return Rendering(artifact=to_artifact(realm), deviations=deviations.all())

@@ -10,6 +10,7 @@ import pytest
 from acl.core.values import Action, BoundRule, CertificateFields, Principal, Publish, Receive, Retain, Shared, Subscribe
 from brokers.core import hivemq_ce_file, hivemq_ese_file, hivemq_ese_sql
 from brokers.core.hivemq import NOTHING_ROLE, limited
+from brokers.core.hivemq_accounts import MARK
 from brokers.core.hivemq_emulator import allows, deliverable_ese, emulate_ese, emulate_rbac
 from brokers.core.hivemq_permissions import NOTHING, Activity, Permission, Realm, Retained, Sharing
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
@@ -91,6 +92,35 @@ def test_a_name_that_the_broker_would_read_otherwise_is_not_put_in_by_it(name: s
         topics = {permission.topic for permission in ours.permissions_of(name)} - {NOTHING.topic}
         assert topics <= {f"{name}/x"}
         assert "$" not in "".join(topics)
+
+
+@pytest.mark.parametrize("seen", ["a", "b"])
+def test_a_name_that_is_a_level_of_the_rules_as_well_is_compiled_by_itself(seen: str) -> None:
+    policy = (bound("allow", "${auth_id}/x", actions=PUBLISH), bound("deny", "a/x", actions=PUBLISH))
+    for render, parse in FORMATS:
+        rendering = render([admitted(*policy, principal=person(name)) for name in ("a", "b")])
+        held = parse(rendering.artifact).permissions_of(seen) - {NOTHING}
+        assert bool(held) is (seen == "b")
+
+
+def test_a_private_character_in_a_value_stands_for_nothing_but_itself() -> None:
+    who = person("pump", attributes={"x": MARK})
+    rules = [bound("allow", "a/${attr.x}/#", actions=PUBLISH), bound("allow", f"b/{MARK}/#", actions=PUBLISH)]
+    for render, parse in FORMATS:
+        for rule in rules:
+            ours = parse(render([admitted(rule, principal=who)]).artifact)
+            topics = {permission.topic for permission in ours.permissions_of("pump")}
+            assert topics == {NOTHING.topic, f"{rule.rule.topic[0]}/{MARK}/#"}
+
+
+@pytest.mark.parametrize("name", ["{client_id}", "{x}", "$x", "a b"])
+def test_a_name_beside_other_text_makes_no_variable(name: str) -> None:
+    rule = bound("allow", "a/$${auth_id}/#", actions=PUBLISH)
+    for render, parse in FORMATS:
+        ours = parse(render([admitted(rule, principal=person(name))]).artifact)
+        topics = {permission.topic for permission in ours.permissions_of(name)} - {NOTHING.topic}
+        assert topics <= {f"a/${name}/#", "a/$${{username}}/#"}
+        assert name[0] != "{" or not topics
 
 
 def test_the_client_id_of_another_account_is_spelled_out() -> None:

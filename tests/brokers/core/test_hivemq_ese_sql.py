@@ -43,12 +43,15 @@ def test_the_rows_of_an_account() -> None:
     assert {row["role"] for row in found["role_permissions"]} == {NOTHING_ROLE, role}
 
 
-def test_two_accounts_share_the_rows_of_a_permission() -> None:
+def test_two_accounts_with_the_same_attribute_share_the_rows_that_it_makes() -> None:
     rule = bound("allow", "a/${attr.site}/#", actions=PUBLISH)
     people = [person(name, attributes={"site": "berlin"}) for name in ("a", "b")]
     found = rows(*(admitted(rule, principal=each) for each in people))
     assert len([row for row in found["permissions"] if row["topic"] == "a/berlin/#"]) == 1
-    assert len(found["user_permissions"]) == 2
+    assert {row["role"] for row in found["user_roles"] if row["user"] == "a"} == {
+        row["role"] for row in found["user_roles"] if row["user"] == "b"
+    }
+    assert found["user_permissions"] == []
 
 
 def test_a_barred_account_stays_with_nothing_and_its_password_is_null() -> None:
