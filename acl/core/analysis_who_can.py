@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from acl.core.analysis_conditions import NEVER, Condition, Held, every, negated, some
 from acl.core.analysis_filters import common_part, widened, without
@@ -34,6 +35,7 @@ from acl.core.values import (
     Rule,
     Subscribe,
 )
+from kernel.core.ids import DomainId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,25 @@ class PublishWithin:
     retain: bool = False
 
 
-Question = Publish | Subscribe | Receive | PublishWithin
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveWithin:
+    """A message on some topic name under the filter `topic` that is about to be delivered."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SubscribeWithin:
+    """A wish to subscribe to some topic name under the filter `topic`."""
+
+    topic: str
+    qos: int = 0
+    group: str | None = None
+
+
+Question = Publish | Subscribe | Receive | PublishWithin | ReceiveWithin
+_Within = PublishWithin | _SubscribeWithin
+_Asked = Publish | Subscribe | _Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +121,7 @@ def who_could(roles: Iterable[Role], question: Question, *, domain: str) -> Answ
     for request in _ways(every_role, question):
         allows = list(_clauses(every_role, request, Effect.ALLOW, domain=domain))
         denies = list(_clauses(every_role, request, Effect.DENY, domain=domain))
-        if isinstance(request, PublishWithin):
+        if isinstance(request, _Within):
             found += _within(request, allows, denies)
         elif all(possibility.about != (allows, denies) for possibility in found):
             found.append(_judged(request, allows, denies))
@@ -115,30 +135,34 @@ def who_could(roles: Iterable[Role], question: Question, *, domain: str) -> Answ
     )
 
 
-def _ways(roles: Sequence[Role], question: Question) -> Iterator[Publish | Subscribe | PublishWithin]:
+def _ways(roles: Sequence[Role], question: Question) -> Iterator[_Asked]:
     """The requests of which one has to be allowed: a delivery needs some subscription to just the topic name."""
-    if isinstance(question, Subscribe | PublishWithin):
+    if isinstance(question, Subscribe | PublishWithin | ReceiveWithin):
         valid_filter(question.topic)
     else:
         valid_name(question.topic)
-    if not isinstance(question, Receive):
+    if not isinstance(question, Receive | ReceiveWithin):
         yield question
         return
+    wish = Subscribe if isinstance(question, Receive) else _SubscribeWithin
     groups = sorted({rule.shared_group for role in roles for rule in role.rules if rule.shared_group})
     for qos in sorted(EVERY_QOS):
-        yield from (Subscribe(topic=question.topic, qos=qos, group=group) for group in (None, "", *groups))
+        yield from (wish(topic=question.topic, qos=qos, group=group) for group in (None, "", *groups))
 
 
-def _clauses(
-    roles: Iterable[Role], request: Publish | Subscribe | PublishWithin, effect: Effect, *, domain: str
-) -> Iterator[_Clause]:
+def _plain(request: _Asked) -> Publish | Subscribe:
+    """The request that has the same conditions."""
+    if isinstance(request, PublishWithin):
+        return Publish(topic=request.topic, qos=request.qos, retain=request.retain)
+    if isinstance(request, _SubscribeWithin):
+        return Subscribe(topic=request.topic, qos=request.qos, group=request.group)
+    return request
+
+
+def _clauses(roles: Iterable[Role], request: _Asked, effect: Effect, *, domain: str) -> Iterator[_Clause]:
     """The rules that are about the request, whatever their topic is."""
-    action = Action.SUBSCRIBE if isinstance(request, Subscribe) else Action.PUBLISH
-    plain = (
-        request
-        if not isinstance(request, PublishWithin)
-        else Publish(topic=request.topic, qos=request.qos, retain=request.retain)
-    )
+    plain = _plain(request)
+    action = Action.SUBSCRIBE if isinstance(plain, Subscribe) else Action.PUBLISH
     for role in roles:
         for rule in role.rules:
             if rule.effect is effect and action in rule.actions and not why_not(rule, plain):
@@ -155,7 +179,7 @@ def _judged(request: Publish | Subscribe, allows: list[_Clause], denies: list[_C
     return _Possibility(about=(allows, denies), lets=lets, taken=taken)
 
 
-def _within(request: PublishWithin, allows: list[_Clause], denies: list[_Clause]) -> Iterator[_Possibility]:
+def _within(request: _Within, allows: list[_Clause], denies: list[_Clause]) -> Iterator[_Possibility]:
     """Some name of what an allow and the filter have in common has to be free of every deny."""
     target = target_of(request.topic)
     for allow in allows:
@@ -198,21 +222,19 @@ def _summed(possibilities: Iterable[_Possibility]) -> list[Grant]:
 
 def rule_that_lets(policy: Sequence[BoundRule], principal: Principal, question: Question) -> BoundRule | None:
     """The first rule that lets the principal, or None: one device judged by itself. Raises InvalidTopic."""
-    if not isinstance(question, PublishWithin):
+    if not isinstance(question, PublishWithin | ReceiveWithin):
         verdict = evaluate(policy, principal, question)
         return verdict.rule if isinstance(verdict, Allow) else None
-    valid_filter(question.topic)
-    plain = Publish(topic=question.topic, qos=question.qos, retain=question.retain)
-    rules = [
-        (each.bound, each.filter)
-        for each in effective(policy, principal)
-        if each.filter is not None and Action.PUBLISH in each.bound.rule.actions and not why_not(each.bound.rule, plain)
-    ]
-    denied = [filter for bound, filter in rules if bound.rule.effect is Effect.DENY]
-    for bound, filter in rules:
-        common = common_part(filter, question.topic) if bound.rule.effect is Effect.ALLOW else None
-        if common and without(common.filter, denied) is not None:
-            return bound
+    role = Role(id=RoleId(UUID(int=0)), domain=DomainId(UUID(int=0)), name="", rules=tuple(b.rule for b in policy))
+    rules = [(each.bound, each.filter) for each in effective(policy, principal) if each.filter is not None]
+    for way in map(_plain, _ways([role], question)):
+        action = Action.SUBSCRIBE if isinstance(way, Subscribe) else Action.PUBLISH
+        asked = [(b, filter) for b, filter in rules if action in b.rule.actions and not why_not(b.rule, way)]
+        denied = [filter for bound, filter in asked if bound.rule.effect is Effect.DENY]
+        for bound, filter in asked:
+            common = common_part(filter, question.topic) if bound.rule.effect is Effect.ALLOW else None
+            if common and without(common.filter, denied) is not None:
+                return bound
     return None
 
 

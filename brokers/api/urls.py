@@ -6,6 +6,7 @@ from django.urls import path
 
 from brokers.api.foresight_views import ForesightView
 from brokers.api.policy_views import ExplainView, WhoCanView
+from brokers.api.reach_views import ReachView
 from brokers.api.views import (
     ApplyView,
     BrokerListView,
@@ -27,4 +28,5 @@ urlpatterns = [
     path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
     path("policy/explain/", ExplainView.as_view(), name="policy-explain"),
     path("policy/who-can/", WhoCanView.as_view(), name="policy-who-can"),
+    path("policy/reach/", ReachView.as_view(), name="policy-reach"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from acl.core.analysis_reach import Flow
 from acl.core.explanation import Explanation
 from acl.core.values import BoundRule
 from brokers.core.ports import Deviation, DeviationKind
@@ -46,6 +47,23 @@ class WhoCan:
     grants: tuple[BoundRule, ...]
     examined: int = 0
     undecided: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReachLine:
+    """A flow of topics, and how many devices speak and hear; None where that was not counted."""
+
+    flow: Flow
+    publishers: int | None = None
+    subscribers: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Who makes whom hear what. `bounded` says that there is more."""
+
+    lines: tuple[ReachLine, ...]
+    bounded: bool = False
 
 
 def deviation_at_work(

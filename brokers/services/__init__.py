@@ -1,6 +1,7 @@
 """The use cases of brokers."""
 
-from brokers.services.asking_who_can import who_can
+from brokers.services.asking_reach import reach
+from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.checking import check_drift, compare_broker
 from brokers.services.converging import converge
 from brokers.services.evicting import evict
@@ -34,10 +35,12 @@ __all__ = [
     "note_refused",
     "plan_broker",
     "push_crl",
+    "reach",
     "register_broker",
     "remove_broker",
     "render_broker",
     "replace_sessions",
     "scaffold_mosquitto",
     "who_can",
+    "who_can_do",
 ]

@@ -36,7 +36,9 @@ from devices.queries.enrolment import (
     list_enrolment_tokens,
     older_token_ends,
 )
+from devices.queries.fellows import DeviceSet, UnknownFellows, find_device_set, roles_among
 from devices.queries.reaching import (
+    Fellows,
     Reached,
     any_reached,
     bindings_at_work,
@@ -51,6 +53,8 @@ __all__ = [
     "BindingRow",
     "DeviceFilter",
     "DevicePage",
+    "DeviceSet",
+    "Fellows",
     "Place",
     "ProfileRow",
     "Reached",
@@ -58,6 +62,7 @@ __all__ = [
     "TokenRow",
     "UnknownDevice",
     "UnknownDomain",
+    "UnknownFellows",
     "any_reached",
     "binding_exists",
     "bindings_at_work",
@@ -71,6 +76,7 @@ __all__ = [
     "enrolment_token_exists",
     "find_device_by_auth_id",
     "find_device_by_name",
+    "find_device_set",
     "get_device",
     "get_domain",
     "group_exists",
@@ -86,6 +92,7 @@ __all__ = [
     "list_groups",
     "older_token_ends",
     "reached_subjects",
+    "roles_among",
     "sample_reached",
     "subject_of",
     "subjects_among",

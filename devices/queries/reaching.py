@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -25,15 +26,25 @@ _MEMORY = "96MB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fellows:
+    """Devices that belong together: `via` is device, group, device_type or domain, `id` that of it."""
+
+    via: str
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
     """Devices of a domain to whom the condition applies: those that are active, or in that state.
 
     A quarantined device has the quarantine role alone, so what a condition says of roles is said of just that one.
+    `among` narrows it to those who belong together.
     """
 
     domain: DomainId
     condition: Condition
     quarantine_role: RoleId | None = None
+    among: Fellows | None = None
 
     @property
     def nobody(self) -> bool:
@@ -90,9 +101,23 @@ def reached_rows(reached: Reached, *, binding: BindingId | None = None) -> Devic
         rows = rows.filter(state=DeviceState.QUARANTINED)
     else:
         rows = rows.filter(state=DeviceState.ACTIVE)
+    if reached.among is not None:
+        rows = rows.filter(_belongs(reached.among))
     if binding is not None:
         rows = rows.filter(bound_by(Binding.objects.filter(pk=binding, domain_id=reached.domain)))
     return rows.filter(_Translation(reached.domain).of(condition))
+
+
+def _belongs(fellows: Fellows) -> Q:
+    match fellows.via:
+        case "device":
+            return Q(pk=fellows.id)
+        case "device_type":
+            return Q(device_type_id=fellows.id)
+        case "group":
+            return Q(Exists(Device.groups.through.objects.filter(device_id=OuterRef("pk"), group_id=fellows.id)))
+        case _:
+            return Q(domain_id=fellows.id)
 
 
 class _Translation:

@@ -1,0 +1,99 @@
+"""Who makes whom hear what: every rule that lets publish against every rule that lets subscribe.
+
+It says filters, role by role; how many devices are behind them is for those who know the fleet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from acl.core.analysis_filters import Equality, common_part, without
+from acl.core.values import EVERY_QOS, Action, Effect, Retain, Role, Rule, Shared
+
+_IDENTITY = ("client_id", "auth_id", "username", "cert.cn", "cert.serial", "cert.san_uri")
+_OURS = frozenset(f"${{{name}}}" for name in _IDENTITY)
+_THEIRS = frozenset(f"${{subscriber.{name}}}" for name in _IDENTITY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """Topics that devices of one role may publish to and devices of another may hear.
+
+    Placeholders in `filter` have the publisher's values, those written `${subscriber.NAME}` the subscriber's; every
+    equality of `where` has to apply. Of what falls under `without` the roles' own denies let nothing pass.
+    """
+
+    publisher: Role
+    publishing: Rule
+    subscriber: Role
+    subscribing: Rule
+    filter: str
+    without: tuple[str, ...]
+    where: tuple[Equality, ...]
+
+    @property
+    def to_itself(self) -> bool:
+        """Whether a device only hears what it published itself: names are nobody else's in a domain."""
+        return self.publisher.domain == self.subscriber.domain and any(
+            {pair.left, pair.right} & _OURS and {pair.left, pair.right} & _THEIRS for pair in self.where
+        )
+
+    @property
+    def plain_filter(self) -> str:
+        """The filter with + for what depends on devices."""
+        return "/".join("+" if "${" in level else level for level in self.filter.split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    role: Role
+    rule: Rule
+    topic: str
+    denied: tuple[str, ...]
+
+
+def find_flows(
+    publishers: Iterable[Role], subscribers: Iterable[Role], *, publisher_domain: str, subscriber_domain: str, most: int
+) -> tuple[Flow, ...]:
+    """The first `most` flows from devices with a role of `publishers` to those with one of `subscribers`, in order."""
+    return tuple(islice(_flows(publishers, subscribers, publisher_domain, subscriber_domain), most))
+
+
+def _flows(
+    publishers: Iterable[Role], subscribers: Iterable[Role], publisher_domain: str, subscriber_domain: str
+) -> Iterator[Flow]:
+    ears = list(_voices(subscribers, Action.SUBSCRIBE, subscriber_domain, named="subscriber."))
+    for mouth in _voices(publishers, Action.PUBLISH, publisher_domain):
+        for ear in ears:
+            met = common_part(mouth.topic, ear.topic)
+            if met is None or (rest := without(met.filter, (*mouth.denied, *ear.denied))) is None:
+                continue
+            yield Flow(
+                publisher=mouth.role,
+                publishing=mouth.rule,
+                subscriber=ear.role,
+                subscribing=ear.rule,
+                filter=met.filter,
+                without=rest,
+                where=met.where,
+            )
+
+
+def _voices(roles: Iterable[Role], action: Action, domain: str, *, named: str = "") -> Iterator[_Voice]:
+    """The allow rules about the action, each with what its own role denies in every way."""
+
+    def spelled(rule: Rule) -> str:
+        return rule.topic.replace("${domain}", domain).replace("${", "${" + named)
+
+    for role in roles:
+        about = [rule for rule in role.rules if action in rule.actions]
+        denied = tuple(spelled(rule) for rule in about if rule.effect is Effect.DENY and _is_unconditional(rule))
+        for rule in about:
+            if rule.effect is Effect.ALLOW:
+                yield _Voice(role, rule, spelled(rule), denied)
+
+
+def _is_unconditional(rule: Rule) -> bool:
+    return rule.qos == EVERY_QOS and rule.retain is Retain.ANY and rule.shared is Shared.ANY

@@ -1,0 +1,76 @@
+"""Which devices can make which others hear them: roles against roles, then the database counts who is behind them."""
+
+from __future__ import annotations
+
+from acl import queries as roles
+from acl.core.analysis_conditions import Held, every, some
+from acl.core.analysis_reach import Flow, find_flows
+from acl.core.analysis_who_can import PublishWithin, ReceiveWithin, who_could
+from acl.core.values import Role, Rule
+from brokers.core.answers import Reach, ReachLine
+from devices import queries as devices
+from devices.queries import DeviceSet, Reached
+
+_MOST_FLOWS = 200
+_COUNTED = 24
+
+
+def reach(*, publishers: DeviceSet, subscribers: DeviceSet) -> Reach:
+    """Every flow of topics from active devices of the one set to active devices of the other.
+
+    At most 200 flows; of the first 24 it is counted who is behind them, and those that denies of other roles take away
+    from everybody are left out. What a device can only say to itself is marked. Quarantined devices are not in it.
+    """
+    found = find_flows(
+        devices.roles_among(publishers),
+        devices.roles_among(subscribers),
+        publisher_domain=publishers.domain.slug,
+        subscriber_domain=subscribers.domain.slug,
+        most=_MOST_FLOWS + 1,
+    )
+    flows = sorted(found[:_MOST_FLOWS], key=_order)
+    counts = _Counts(publishers, subscribers)
+    counted = [counts.line(flow) for flow in flows[:_COUNTED]]
+    lines = [line for line in counted if line.publishers and line.subscribers]
+    lines += [ReachLine(flow=flow) for flow in flows[_COUNTED:]]
+    return Reach(lines=tuple(lines), bounded=len(found) > _MOST_FLOWS)
+
+
+def _order(flow: Flow) -> tuple[object, ...]:
+    return flow.to_itself, flow.publisher.name, flow.subscriber.name, flow.filter, flow.without, flow.where
+
+
+class _Counts:
+    """Who is behind flows; the same is not counted twice."""
+
+    def __init__(self, publishers: DeviceSet, subscribers: DeviceSet) -> None:
+        self._publishers, self._subscribers = publishers, subscribers
+        self._known = {each.domain.id: roles.list_roles(domains=[each.domain.id]) for each in (publishers, subscribers)}
+        self._counted: dict[tuple[object, ...], int] = {}
+
+    def line(self, flow: Flow) -> ReachLine:
+        """The flow with both numbers."""
+        speaking = PublishWithin(topic=flow.plain_filter)
+        hearing = ReceiveWithin(topic=flow.plain_filter)
+        return ReachLine(
+            flow=flow,
+            publishers=self._count(self._publishers, speaking, flow.publisher, flow.publishing),
+            subscribers=self._count(self._subscribers, hearing, flow.subscriber, flow.subscribing),
+        )
+
+    def _count(self, those: DeviceSet, question: PublishWithin | ReceiveWithin, role: Role, rule: Rule) -> int:
+        key = (question, role.id, rule.id)
+        if key not in self._counted:
+            reached = _reached(self._known[those.domain.id], those, question, role, rule)
+            self._counted[key] = devices.count_reached(reached)
+        return self._counted[key]
+
+
+def _reached(
+    known: list[Role], those: DeviceSet, question: PublishWithin | ReceiveWithin, role: Role, rule: Rule
+) -> Reached:
+    """Whom the rule lets; with those of whom it is not sure, since they may."""
+    answer = who_could(known, question, domain=those.domain.slug)
+    grants = [grant.condition for grant in answer.grants if (grant.role, grant.rule.id) == (role.id, rule.id)]
+    unsure = every(Held(frozenset({role.id})), answer.unsure)
+    return Reached(domain=those.domain.id, condition=some(*grants, unsure), among=those.among)

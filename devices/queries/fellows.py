@@ -1,0 +1,68 @@
+"""Sets of devices that people name: one device, a group, a device type, a whole domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from acl import queries as roles
+from acl.core.analysis_conditions import Held
+from acl.core.values import Role
+from devices.core.values import Domain
+from devices.models import Binding, Device, DeviceType, Group
+from devices.queries.reaching import Fellows, Reached, any_reached
+from kernel.core.errors import NotFound
+from kernel.core.ids import DomainId
+
+
+class UnknownFellows(NotFound):
+    """There is no such group, device type or device in the domain."""
+
+    code = "devices-unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSet:
+    """Devices that belong together. `among` is None for those of the whole domain; `label` names them for people."""
+
+    domain: Domain
+    among: Fellows | None
+    label: str
+
+
+def find_device_set(*, domain: Domain, via: str = "domain", name: str = "") -> DeviceSet:
+    """The devices of that group, device type or device (by name, or a device's id), or of the domain.
+
+    Raises UnknownFellows.
+    """
+    if via == "domain":
+        return DeviceSet(domain=domain, among=None, label=f"domain {domain.slug}")
+    kind = via.replace("_", " ")
+    table: Any = {"device": Device, "group": Group, "device_type": DeviceType}[via]
+    id = _uuid(name)
+    row = table.objects.filter(domain_id=domain.id, **({"pk": id} if id else {"name": name})).first()
+    if row is None:
+        raise UnknownFellows(f"There is no {kind} {name[:64]!r} in the domain: look at its list.")
+    return DeviceSet(domain=domain, among=Fellows(via=via, id=row.pk), label=f"{kind} {row.name}")
+
+
+def roles_among(devices: DeviceSet) -> list[Role]:
+    """The roles that at least one active device of the set has, by name; of a whole domain, those that are bound."""
+    domain = DomainId(devices.domain.id)
+    bound = set(Binding.objects.filter(domain_id=domain).values_list("role_id", flat=True).distinct())
+    found = [role for role in roles.list_roles(domains=[domain]) if role.id in bound]
+    if devices.among is None:
+        return found
+    return [
+        role
+        for role in found
+        if any_reached(Reached(domain=domain, condition=Held(frozenset({role.id})), among=devices.among))
+    ]
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

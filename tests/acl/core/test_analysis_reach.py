@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from acl.core.analysis_reach import Flow, find_flows
+from acl.core.values import Action, Role
+from tests.acl.core.test_analysis_who_can import VALVE, role
+from tests.cast import SOUTH
+
+PUBLISH, SUBSCRIBE = frozenset({Action.PUBLISH}), frozenset({Action.SUBSCRIBE})
+
+
+def flows(publisher: Role, subscriber: Role, *, south: bool = False) -> list[tuple[str, tuple[str, ...]]]:
+    return [(flow.filter, flow.without) for flow in _flows(publisher, subscriber, south=south)]
+
+
+def _flows(publisher: Role, subscriber: Role, *, south: bool = False) -> tuple[Flow, ...]:
+    hearing = replace(subscriber, domain=SOUTH) if south else subscriber
+    there = "south" if south else "north"
+    return find_flows([publisher], [hearing], publisher_domain="north", subscriber_domain=there, most=100)
+
+
+def mouth(*topics: str) -> Role:
+    return role(*topics, actions=PUBLISH)
+
+
+def ear(*topics: str) -> Role:
+    return role(*topics, id=VALVE, actions=SUBSCRIBE)
+
+
+def test_a_flow_is_what_both_rules_have_in_common() -> None:
+    assert flows(mouth("${domain}/${client_id}/up/#"), ear("north/+/up/alarm")) == [("north/${client_id}/up/alarm", ())]
+    assert flows(mouth("a/b"), ear("a/c")) == []
+
+
+def test_denies_of_either_role_are_taken_out() -> None:
+    assert flows(mouth("a/#", "!a/x/#"), ear("+/#", "!a/y")) == [("a/#", ("a/x/#", "a/y"))]
+    assert flows(mouth("a/#"), ear("#", "!+/#")) == []
+
+
+def test_a_domain_of_its_own_is_out_of_reach() -> None:
+    assert flows(mouth("${domain}/#"), ear("${domain}/#"), south=True) == []
+    assert flows(mouth("${domain}/#"), ear("+/alarm"), south=True) == [("north/alarm", ())]
+
+
+def test_the_same_placeholder_is_another_value_on_another_device() -> None:
+    [own] = _flows(mouth("${client_id}/x"), ear("${client_id}/x"))
+    assert own.to_itself
+    [same_site] = _flows(mouth("${attr.site}/x"), ear("${attr.site}/x"))
+    assert not same_site.to_itself
+    assert [(pair.left, pair.right) for pair in same_site.where] == [("${attr.site}", "${subscriber.attr.site}")]
+    assert same_site.plain_filter == "+/x"
