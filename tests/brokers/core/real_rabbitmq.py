@@ -221,7 +221,7 @@ def rabbitmq(folder: Path) -> Iterator[Rabbit]:
         "ERL_EPMD_ADDRESS": "127.0.0.1",
     }
     with _running([program("epmd")], environment, mapper, folder), _running([script], environment, mqtt, folder):
-        wait_until(lambda: is_open(management), seconds=60, what="RabbitMQ's management API listens")
+        wait_until(lambda: is_open(management), seconds=180, what="RabbitMQ's management API listens")
         yield Rabbit(port=mqtt, management=management)
 
 
@@ -230,7 +230,7 @@ def _running(words: Sequence[str], environment: dict[str, str], port: int, folde
     with (folder / "out.log").open("ab") as log:
         server = subprocess.Popen(words, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:
-        wait_until(lambda: is_open(port), seconds=60, what=f"{words[0]} listens")
+        wait_until(lambda: is_open(port), seconds=180, what=f"{words[0]} listens")
         yield
     finally:
         stop(server, by=signal.SIGKILL)  # nothing is kept
