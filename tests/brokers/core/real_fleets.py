@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from tests.brokers.core.generated import Asker, Fleet, Member, fleet
 from tests.brokers.core.real import ROOTS, Client, mosquitto, mosquitto_with_acl_file, nats_server, settle
 
 USERS, FILTERS, TOPICS_NEAR = 20, 5, 150
+PATIENCE = 20.0
 _CHOICES = (choice for size in (1, 2, 3) for choice in product(("", "a", "b", "$s", "x.y"), repeat=size))
 TOPICS = ["/".join(choice) for choice in _CHOICES][1:]
 
@@ -88,10 +90,10 @@ def _marked(member: Member, mark: str) -> Member:
     return replace(member, principal=principal, roles=tuple(f"{name}{mark}" for name in member.roles))
 
 
-def compare(real: RealBroker, folder: Path, *, seed: object) -> Comparison:
+def compare(real: RealBroker, folder: Path, *, seed: object, users: int = USERS) -> Comparison:
     """The broker beside the emulator: every topic published by every user, and delivered to every listener."""
     roll = random.Random(f"{seed}")
-    made = gathered(roll)
+    made = gathered(roll, users=users)
     asker = Asker(roll=roll, fleet=made)
     state = real.target.parse(real.target.render(made.subjects()).artifact)
     topics = list(dict.fromkeys([*TOPICS, *_topics_near(asker, made, real)]))
@@ -151,10 +153,8 @@ class _Session:
                 listener = self._client(subject, f"c{number}-{place}")
                 listener.subscribe([each.topic for each in part])
                 listening.append((subject, part, listener))
-        settle([root])
         self._published(root, subjects, topics)
         root.publish(topics, b"root")
-        settle([client for _, _, client in listening])
         self._delivered(listening, topics)
         root.close()
 
@@ -170,18 +170,42 @@ class _Session:
             self._found.see(what, broker=granted[each.spelled], emulator=says)
 
     def _published(self, root: Client, subjects: Sequence[RenderSubject], topics: Sequence[str]) -> None:
-        for (number, subject), topic in product(enumerate(subjects), topics):
-            says = self._target.emulate(self._state, subject.principal, Publish(topic=topic, qos=1))
-            what = f"{subject.principal.auth_id!r} pass {topic!r}"
-            self._found.see(what, broker=(topic, str(number).encode()) in root.received, emulator=says)
+        says = {
+            (topic, str(number).encode()): self._target.emulate(
+                self._state, subject.principal, Publish(topic=topic, qos=1)
+            )
+            for (number, subject), topic in product(enumerate(subjects), topics)
+        }
+        _await(root, {message for message, passes in says.items() if passes})
+        settle([root])
+        for (topic, payload), passes in says.items():
+            what = f"{subjects[int(payload)].principal.auth_id!r} pass {topic!r}"
+            self._found.see(what, broker=(topic, payload) in root.received, emulator=passes)
 
     def _delivered(
         self, listening: Sequence[tuple[RenderSubject, Sequence[Subscribe], Client]], topics: Sequence[str]
     ) -> None:
-        for subject, part, client in listening:
-            received = {topic for topic, payload in client.received if payload == b"root"}
+        expected = [
+            {
+                (topic, b"root")
+                for topic in topics
+                if any(self._target.deliverable(self._state, subject.principal, each, topic) for each in part)
+            }
+            for subject, part, _ in listening
+        ]
+        for (_, _, client), messages in zip(listening, expected, strict=True):
+            _await(client, messages)
+        settle([client for _, _, client in listening])
+        for (subject, part, client), messages in zip(listening, expected, strict=True):
             for topic in topics:
-                says = any(self._target.deliverable(self._state, subject.principal, each, topic) for each in part)
                 what = f"{subject.principal.auth_id!r} deliver {topic!r} to {[each.topic for each in part]}"
-                self._found.see(what, broker=topic in received, emulator=says)
+                broker = (topic, b"root") in client.received
+                self._found.see(what, broker=broker, emulator=(topic, b"root") in messages)
             client.close()
+
+
+def _await(client: Client, messages: set[tuple[str, bytes]]) -> None:
+    """Returns when all of them have arrived, or after PATIENCE seconds: a busy machine may be late."""
+    ends_at = time.monotonic() + PATIENCE
+    while not messages <= client.received and time.monotonic() < ends_at:
+        time.sleep(0.01)
