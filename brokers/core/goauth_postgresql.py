@@ -1,7 +1,8 @@
 """mosquitto-go-auth's rows in PostgreSQL: what a set of roles may do stands once, with %u for who asks.
 
-The plugin puts %u and %c in wherever they stand, whatever the values hold. So %u stands only for names that are safe
-there, %c never (the client chooses its client id), and no other topic may contain either.
+The plugin puts %u and %c in wherever they stand, whatever the values hold. So a user has the rows of its roles only if
+they are, with its name put in, among what its policy gives; %c is never written (the client chooses its client id), and
+no other topic may contain either.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class _Compiler:
         found = _pairs(goauth.rights(subject, self.deviations, puts_in=True))
         roles = "+".join(sorted({bound.role_name for bound in subject.policy}))
         given = {(topic.replace("%u", name), rw) for topic, rw in self._of_anybody(roles, subject)}
-        if given and given <= found and _is_plain(name):
+        if given and given <= found:  # whatever the name holds: filled in, it is what the policy gives
             self._members[name] = roles
             found -= given
         self._own |= {Row(name, topic, rw) for topic, rw in found}
@@ -166,8 +167,3 @@ def _row(row: object) -> Row:
 def _pairs(found: Rights) -> set[Pair]:
     kinds = ((found.read, READ), (found.write, WRITE), (found.subscribe, SUBSCRIBE))
     return {(topic, rw) for topics, rw in kinds for topic in topics}
-
-
-def _is_plain(name: str) -> bool:
-    """Whether the plugin takes the name for one level and for nothing else."""
-    return bool(name) and not name.startswith("$") and not any(character in name for character in "/+#%")

@@ -198,6 +198,15 @@ def test_a_client_id_is_never_taken_for_identity() -> None:
     assert not emulate(state, person("a", "c-b"), Publish(topic="north/c-b/up/1"))
 
 
+def test_a_literal_that_mosquitto_would_fill_in_is_never_a_pattern() -> None:
+    rules = (bound("allow", "a/x%u"), bound("allow", "a/%c"), bound("allow", "b/#"))
+    rendering = patterned(*(admitted(*rules, principal=person(name)) for name in ("a", "b", "c")))
+    assert [line for line in lines(rendering) if line.startswith("pattern")] == ["pattern readwrite b/#"]
+    state = parse(rendering.artifact)
+    asked = {topic: emulate(state, person("a"), Publish(topic=topic)) for topic in ("a/xa", "a/a", "a/x%u", "a/%c")}
+    assert asked == {"a/xa": False, "a/a": False, "a/x%u": True, "a/%c": True}
+
+
 @pytest.mark.parametrize("name", ["a/b", "+", "#", "$s", "%u", "%c", " a", "a\nuser b"])
 def test_a_name_that_could_inject_gets_no_more_than_its_own(name: str) -> None:
     rule = bound("allow", "${auth_id}/#")
