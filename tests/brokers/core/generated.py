@@ -29,13 +29,44 @@ from acl.core.values import (
 from brokers.core.ports import RenderSubject, Standing
 
 # What a device may be called (devices/core/names.py), and a broker may take for something else.
-NAMES = ("pump", "Pump", "valve-1", "a", "b", "*", ">", "%u", "%c", "${clientid}", "{client_id}", "a.b", "a.*", "^a|b$")
+NAMES: tuple[str, ...] = (
+    "pump",
+    "Pump",
+    "valve-1",
+    "a",
+    "b",
+    "*",
+    ">",
+    "%u",
+    "%c",
+    "${clientid}",
+    "{client_id}",
+    "a.b",
+    "a.*",
+    "^a|b$",
+)
 NAMES += ('q"uo"te', "it's", "back\\slash", "a b", "caf\u00e9", "cafe\u0301", "\U0001f680", "a;b,c", "[a]")
 NAMES += ("*x", "x>", "a\u00a0b", "*.15")
 # What it may not be called, and an attribute or another source of principals may hold all the same.
 UNSAFE = ("+", "#", "a#b", "a/b", "/", "", "$SYS", "$s", "a\nuser b", "a\r\ntopic readwrite #", "tab\t", "\x01", "+/+")
 PLAIN = ("", "a", "a", "a", "b", "b", "c")
-ODD = ("$SYS", "$s", "$queue", "*", ">", "x.y", "a b", "\u00e9", "%u", "%c", "{client_id}", '"', "'", "\\", "(a|b)")
+ODD: tuple[str, ...] = (
+    "$SYS",
+    "$s",
+    "$queue",
+    "*",
+    ">",
+    "x.y",
+    "a b",
+    "\u00e9",
+    "%u",
+    "%c",
+    "{client_id}",
+    '"',
+    "'",
+    "\\",
+    "(a|b)",
+)
 ODD += ("a\nb", "\u2028", "[ab]", "^", "!", "*x", "x\u3000")
 WHOLE = ("client_id", "username", "auth_id", "domain", "device_type", "attr.x", "attr.n", "cert.cn")
 PARTS = ("x-${client_id}", "${attr.x}-${attr.y}", "${auth_id}.${attr.n}", "p${cert.cn}", "${attr.none}", "${domain}-a")
@@ -181,7 +212,7 @@ class Asker:
 
     def names(self, near: str, *, count: int = 12) -> list[str]:
         """Topic names at and around a filter."""
-        found = {}
+        found: dict[str, None] = {}
         for _ in range(count):
             levels = self._filled(near)
             if self.roll.random() < 0.2:

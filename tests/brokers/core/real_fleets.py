@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from acl.core.topics import InvalidTopic, valid_filter, valid_name
-from acl.core.values import Publish, Subscribe
+from acl.core.values import Publish, Rule, Subscribe
 from brokers.core import dynsec_emulator, nats
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.targets import TARGETS, Target
@@ -73,7 +73,8 @@ NATS = RealBroker(target=TARGETS["nats"], start=nats_server, speaks=_speaks_to_n
 
 def gathered(roll: random.Random, *, users: int = USERS) -> Fleet:
     """Members of several generated fleets as one: their names and roles are kept apart by a number."""
-    roles, members = [], []
+    roles: list[tuple[str, tuple[Rule, ...]]] = []
+    members: list[Member] = []
     while len(members) < users:
         made, mark = fleet(roll), f".{len(members)}"
         roles += [(f"{name}{mark}", rules) for name, rules in made.roles]

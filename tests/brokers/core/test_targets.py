@@ -24,7 +24,7 @@ ANY: tuple[Request, ...] = (
 )
 
 
-@pytest.fixture(params=TARGETS.values(), ids=TARGETS)
+@pytest.fixture(params=list(TARGETS.values()), ids=list(TARGETS))
 def target(request: pytest.FixtureRequest) -> Target:
     found: Target = request.param
     return found

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from acl.core.topics import InvalidTopic, valid_filter, valid_name
-from acl.core.values import EVERY_QOS, Request, Retain, Rule, Shared, Subscribe
+from acl.core.values import EVERY_QOS, Receive, Request, Retain, Rule, Shared, Subscribe
 from brokers.core.targets import Target
 from tests.brokers.core.generated import Asker, Fleet, Member, fleet, told
 from tests.brokers.core.judging import Court, Outcome
@@ -149,7 +149,7 @@ def _plainer(case: Case) -> Iterator[Case]:
         yield replace(case, request=replace(request, topic=shorter), names=(*case.names, shorter))
     if isinstance(request, Subscribe) and request.group is not None:
         yield replace(case, request=replace(request, group=None))
-    if getattr(request, "qos", 0):
+    if not isinstance(request, Receive) and request.qos:
         yield replace(case, request=replace(request, qos=0))
     principal = case.fleet.members[0].principal
     for name in principal.attributes:
