@@ -27,7 +27,9 @@ class _Placed:
 
 
 def needless_denies(file: DynsecFile, notes: Notes) -> frozenset[str]:
-    """The places of denies that stand behind all that they meet, for every client that has them; they are noted.
+    """The places of denies that no allow which they meet stands behind, for any client; they are noted.
+
+    Of a literal one that is so even if no allow meets it, since its equivalent here takes more than that one spelling.
 
     Noted as well are allows that stand before a deny which they meet.
     """
@@ -43,12 +45,12 @@ def needless_denies(file: DynsecFile, notes: Notes) -> frozenset[str]:
                 before = [each.acl for each in met if each.place <= deny.place]
                 if file.defaults[default] or any(each.place >= deny.place for each in met):
                     needed.add(deny.acl.place)
-                if before:
+                if before or deny.acl.kind is AclType.SUBSCRIBE_LITERAL:
                     losing.setdefault(deny.acl.place, []).extend(before)
     for place, allows_before in losing.items():
         source = f"{denies[place].kind} {denies[place].topic} deny"
         if place not in needed:
-            why = "It stands behind all that it could take away, and what no rule allows is denied anyway."
+            why = "Nothing that it could take away is asked behind it, and what no rule allows is denied anyway."
             notes.add(place, Loss.SAME, source, why)
             continue
         for allow in allows_before:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from brokers.core.foreign import DevicesById, ForeignPolicy, Note, merged, prefixed
 from brokers.core.foreign_dynsec import read_dynsec, read_dynsec_21
+from brokers.core.foreign_emqx import read_emqx_acl_conf
+from brokers.core.foreign_emqx_json import read_emqx_rules
 from brokers.core.foreign_mosquitto_acl import read_mosquitto_acl
 from devices.core.policy_document import PolicyDocument
 from devices.queries.policy import device_names_by, policy_document
@@ -13,6 +15,8 @@ from kernel.core.errors import Invalid
 from kernel.core.ids import DomainId
 
 FORMATS: Mapping[str, Callable[[str], ForeignPolicy]] = {
+    "emqx-acl-conf": read_emqx_acl_conf,
+    "emqx-rules": read_emqx_rules,
     "mosquitto-acl": read_mosquitto_acl,
     "mosquitto-dynsec": read_dynsec,
     "mosquitto-dynsec-2.1": read_dynsec_21,

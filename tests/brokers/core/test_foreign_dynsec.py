@@ -124,9 +124,11 @@ def test_allow_before_a_deny_that_is_needed_loses_and_is_listed() -> None:
 
 def test_deny_of_one_spelling_counts_only_where_something_allows_it() -> None:
     literal = acl("subscribeLiteral", "#", allow=False)
-    narrow = read(role("r", literal, acl("subscribePattern", "a/#")), receive=True)
-    assert ("/roles/0/acls/0", Loss.NARROWER) in notes(narrow)
-    assert subscribe("#", Shared.ANY, effect=Effect.DENY) in narrow.roles[0].rules
+    without = read(role("r", literal, acl("subscribePattern", "a/#")), receive=True)
+    assert (without.roles[0].rules, notes(without)) == ((subscribe("a/#"),), {("/roles/0/acls/0", Loss.SAME)})
+    found = read(role("r", literal, acl("subscribePattern", "#")), receive=True)
+    assert subscribe("#", effect=Effect.DENY) in found.roles[0].rules
+    assert ("/roles/0/acls/0", Loss.NARROWER) in notes(found)
 
 
 def test_control_and_defaults_and_nobodys_rights_are_listed() -> None:

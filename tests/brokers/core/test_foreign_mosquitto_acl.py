@@ -44,7 +44,7 @@ def test_users_and_patterns_become_roles() -> None:
         ForeignBinding(role="pump-1", place="line 3", auth_id="pump 1"),
         ForeignBinding(role="v1", place="line 9", auth_id="v1"),
     )
-    assert found.notes == ()
+    assert [(note.place, note.loss) for note in found.notes] == [("line 6", Loss.NARROWER)]
 
 
 def test_lines_for_nobody_in_particular_are_listed() -> None:
@@ -66,15 +66,20 @@ def test_pattern_deny_behind_all_that_it_meets_is_left_out() -> None:
     ]
 
 
+def test_deny_within_what_may_be_subscribed_to_is_listed_since_the_subscription_is_refused() -> None:
+    assert notes("user v1\ntopic read a/#\ntopic deny a/secret/#\n") == [("line 3", Loss.NARROWER)]
+    assert notes("user v1\ntopic write a/#\ntopic deny a/secret/#\n") == []
+
+
 def test_mark_within_a_level_is_read_in_two_ways_so_only_a_deny_is_taken_and_widened() -> None:
     text = "pattern read cid-%c/#\npattern read all/#\npattern deny all/%u-x/y\n"
-    assert notes(text) == [("line 3", Loss.NARROWER), ("line 1", Loss.LEFT_OUT)]
+    assert notes(text) == [("line 3", Loss.NARROWER), ("line 1", Loss.LEFT_OUT), ("line 3", Loss.NARROWER)]
     assert read_mosquitto_acl(text).roles[0].rules == (deny("all/+/y"), allow("all/#", SUBSCRIBE))
 
 
 def test_placeholders_of_ours_are_text_to_mosquitto() -> None:
     text = "user v1\ntopic read a/#\ntopic read x/${client_id}\ntopic deny a/${client_id}/b\ntopic deny ${username}/#\n"
-    assert notes(text) == [("line 5", Loss.SAME), ("line 3", Loss.LEFT_OUT)]
+    assert notes(text) == [("line 5", Loss.SAME), ("line 3", Loss.LEFT_OUT), ("line 4", Loss.NARROWER)]
     assert read_mosquitto_acl(text).roles[0].rules == (deny("a/+/b"), allow("a/#", SUBSCRIBE))
 
 
