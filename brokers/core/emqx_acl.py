@@ -51,7 +51,7 @@ def parse(artifact: str) -> Mapping[str, tuple[EmqxRule, ...]]:
     """What `render` wrote, by auth id. Raises NotEmqxRules."""
     try:
         document = json.loads(artifact)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotEmqxRules(f"This is no JSON: {error}.") from error
     if not isinstance(document, dict):
         raise NotEmqxRules("The lists are a JSON object with a member for each principal.")

@@ -17,6 +17,7 @@ from kernel.core.errors import Invalid
 
 LITERALLY = "eq "
 _ACTIONS = {"pub": "publish", "sub": "subscribe", "pubsub": "all"}
+_LEVELS = {"0": 0, "1": 1, "2": 2}
 _RETAIN = {"all": None, "true": True, "1": True, "false": False, "0": False}
 
 
@@ -106,10 +107,7 @@ def _qos_of(qos: object, number: int) -> frozenset[int]:
     if qos is None:
         return EVERY_QOS
     found: list[Any] = qos.split(",") if isinstance(qos, str) else qos if isinstance(qos, list) else [qos]
-    try:
-        levels = frozenset(int(level) for level in found)
-    except (TypeError, ValueError):
-        levels = frozenset()
+    levels = frozenset(_LEVELS.get(str(level), -1) for level in found)
     if not levels or not levels <= EVERY_QOS:
         raise NotEmqxRules(f"Rule {number} has a qos that is none of 0, 1 and 2.")
     return levels

@@ -69,7 +69,7 @@ def parse(artifact: str) -> EmqxRules:
     """The state that `write` wrote. Raises NotEmqxRules."""
     try:
         document = json.loads(artifact)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotEmqxRules(f"This is no JSON: {error}.") from error
     if not isinstance(document, dict) or set(document) != {"settings", "all", "clients", "users"}:
         raise NotEmqxRules("The rules of the database are a JSON object with settings, all, clients and users.")

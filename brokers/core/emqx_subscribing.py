@@ -40,23 +40,24 @@ def subscribing(allows: Sequence[tuple[BoundRule, str]], denies: Iterable[str]) 
     denies = sorted(set(denies))
     alive = [(bound, topic) for bound, topic in allows if not any(covers(deny, topic) for deny in denies)]
     alive.sort(key=lambda entry: (entry[1], entry[0].rule.id))
-    made = Subscribing()
-    hard = []
+    kept = {topic: _against_policy(topic, denies) for _, topic in alive}
+    made = Subscribing(patterns={topic for topic, guards in kept.items() if guards is not None})
     for bound, topic in alive:
-        if admitted_beyond(topic) is None or unseen_by(denies, topic) is None:
-            hard.append((bound, topic))
-        else:
-            made.patterns.add(topic)
-    for bound, topic in hard:
-        if not any(covers(kept, topic) for kept in made.patterns):
+        if kept[topic] is None and not any(covers(pattern, topic) for pattern in made.patterns):
             _rewrite(made, bound, topic, denies)
     made.patterns = {topic for topic in made.patterns if not _covered(topic, made.patterns)}
     made.literals = {topic for topic in made.literals if not _covered(topic, made.patterns)}
     allowed = [topic for _, topic in alive]
     for topic in made.patterns:
-        made.guards |= unseen_by(denies, topic) or frozenset()
-        made.guards |= {wide for wide in admitted_beyond(topic) or () if not _permitted(wide, allowed, denies)}
+        guards = _against_policy(topic, denies) or frozenset()
+        made.guards |= {filter for filter in guards if not _permitted(filter, allowed, denies)}
     return made
+
+
+def _against_policy(topic: str, denies: Sequence[str]) -> frozenset[str] | None:
+    """The filters that an allow of `topic` would let through beyond itself, or against a deny; None if endless."""
+    beyond, unseen = admitted_beyond(topic), unseen_by(denies, topic)
+    return None if beyond is None or unseen is None else unseen.union(beyond)
 
 
 def _rewrite(made: Subscribing, bound: BoundRule, topic: str, denies: Sequence[str]) -> None:
@@ -68,7 +69,7 @@ def _rewrite(made: Subscribing, bound: BoundRule, topic: str, denies: Sequence[s
     if pieces != (topic,):
         made.losses.append((bound, IN_PARTS))
     for piece in pieces:
-        if admitted_beyond(piece) is None:
+        if _against_policy(piece, denies) is None:
             made.literals.add(piece)
             made.losses.append((bound, LITERAL))
         else:

@@ -29,6 +29,10 @@ from brokers.core.rendering import (
 LITERALLY = "@"
 
 LIMITS = (
+    Limit(
+        kind=DeviationKind.WIDER,
+        why="Names are what a client says: NanoMQ takes none from certificates, so authentication has to prove them.",
+    ),
     Limit(kind=DeviationKind.NARROWER, why="Shared subscriptions are refused: $share/… is an ordinary topic."),
     Limit(
         kind=DeviationKind.WIDER,

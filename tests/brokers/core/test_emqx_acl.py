@@ -38,7 +38,7 @@ def test_lists_stand_by_auth_id_and_who_has_none_is_refused() -> None:
     assert not emulate(lists, other, Publish(topic="a"))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": [1]}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": [1]}', "[" * 100_000])
 def test_what_is_not_the_format_is_refused(text: str) -> None:
     with pytest.raises(NotEmqxRules):
         parse(text)

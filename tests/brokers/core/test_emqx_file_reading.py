@@ -120,6 +120,7 @@ def test_topics_are_read_and_written() -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "{maybe, all.",
         "{maybe, all}.",
         "[allow, all].",
         "{allow}.",

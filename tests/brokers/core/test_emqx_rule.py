@@ -78,6 +78,8 @@ def test_several_topics_are_several_rules() -> None:
         {"permission": "allow", "action": "all", "topic": "a", "qos": 3},
         {"permission": "allow", "action": "all", "topic": "a", "qos": []},
         {"permission": "allow", "action": "all", "topic": "a", "qos": "x"},
+        {"permission": "allow", "action": "all", "topic": "a", "qos": 1.5},
+        {"permission": "allow", "action": "all", "topic": "a", "qos": True},
         {"permission": "allow", "action": "all", "topic": "a", "qos": {}},
         {"permission": "allow", "action": "all", "topic": "a", "retain": "sometimes"},
     ],

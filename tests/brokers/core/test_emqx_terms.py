@@ -25,6 +25,7 @@ def term(text: str) -> object:
         ('"a" "b"', "ab"),
         ('"a"\n  % in between\n "b"', "ab"),
         (r'"q\"b\\s"', 'q"b\\s'),
+        (r'"\^A"', "\x01"),
         (r'"\t\n\x41\x{e9}\101\s\e"', "\t\nA\u00e9A \x1b"),
         ('"\u00e9"', "\u00e9"),
         ('<<"a">>', "a"),

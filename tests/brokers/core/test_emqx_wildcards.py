@@ -69,6 +69,8 @@ def test_what_a_deny_does_not_see_is_what_it_meets_and_words_do_not_match() -> N
         ("a/+/b", ()),
         ("a/#", ()),
         ("a/b/+", ("a/b/#",)),
+        ("+/#", ()),
+        ("/+/#", ()),
         ("+/+", None),
         ("a/+/+/#", None),
     ],
