@@ -13,7 +13,7 @@ from acl.core.evaluation import effective
 from acl.core.topics import intersects
 from acl.core.values import EVERY_QOS, Action, BoundRule, Publish, Request, Subscribe
 from brokers.core.allowances import OTHERS, Allowance, allowances, named_groups, open_end
-from brokers.core.mosquitto_dynsec import unusable
+from brokers.core.mosquitto_topics import unusable
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from brokers.core.rendering import Deviations, begins_with_wildcard
 

@@ -15,7 +15,7 @@ from acl.core.subtraction import subtract_all
 from acl.core.topics import intersects
 from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared, Subscribe
 from brokers.core.mosquitto_acl_file import BLANKS, Access, AclFile, AclLine, to_text, writable
-from brokers.core.mosquitto_dynsec import unusable, within_depth
+from brokers.core.mosquitto_topics import unusable, within_depth
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations, canonical, publish_conditions, qos_condition
 

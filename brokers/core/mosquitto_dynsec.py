@@ -8,14 +8,17 @@ so everything hangs on tiers: denies above allows, and guards above allows that 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.templates import placeholders
+from acl.core.topics import intersects
 from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared, Subscribe
 from brokers.core.dynsec_state import OURS, Acl, AclType, DynsecClient, DynsecState, to_artifact
+from brokers.core.mosquitto_dynsec_levels import spelled
+from brokers.core.mosquitto_topics import unusable, within_depth
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
     OF_TWO_LEVELS,
@@ -30,7 +33,6 @@ from brokers.core.rendering import (
 BARRED_ROLE = f"{OURS}barred"
 DOLLAR_GUARD = f"{OURS}guard.dollar"
 SHARE_GUARD = f"{OURS}guard.share"
-MOST_SLASHES = 200  # TOPIC_HIERARCHY_LIMIT of Mosquitto; those of $share/<group>/ count
 
 LIMITS = (
     Limit(kind=DeviationKind.NARROWER, why="Topics with control characters, or more than 200 slashes, are refused."),
@@ -98,8 +100,8 @@ def desired_state(
 
 def limited(request: Request) -> bool:
     """Whether the broker refuses the request whatever the policy says."""
-    spelled = request.spelled if isinstance(request, Subscribe) else request.topic
-    return unusable(spelled) or (isinstance(request, Publish) and spelled.startswith("$SYS"))
+    topic = request.spelled if isinstance(request, Subscribe) else request.topic
+    return unusable(topic) or (isinstance(request, Publish) and topic.startswith("$SYS"))
 
 
 def own_roles(auth_id: str) -> tuple[str, ...]:
@@ -158,7 +160,28 @@ class Compiler:
 
     def _placed(self, rules: Sequence[EffectiveRule]) -> list[tuple[str, EffectiveRule]]:
         """Each rule as it is written, and in front of it the role that it goes to."""
-        return [(self._own_name() if _is_own(rule.bound) else shared_name(rule.bound), rule) for rule in rules]
+        names = [self._own_name() if _is_own(rule.bound) else shared_name(rule.bound) for rule in rules]
+        return [(name, self._spelled(rule, (), rules)) for name, rule in zip(names, rules, strict=True)]
+
+    def _spelled(self, rule: EffectiveRule, marked: Collection[int], rules: Sequence[EffectiveRule]) -> EffectiveRule:
+        """The rule with %u in the levels that are marked, and in no other, nor %c."""
+        if rule.filter is None:
+            return rule
+        topic, unmeant = spelled(rule.filter, marked)
+        if unmeant and rule.bound.rule.effect is Effect.ALLOW:
+            self._narrower(rule.bound, "Mosquitto 2.1 would fill in a level that is spelled %u or %c: left out.")
+            return replace(rule, filter=None)
+        if unmeant:
+            self._note_more_denied(rule.bound, topic, rules)
+        return replace(rule, filter=topic)
+
+    def _note_more_denied(self, deny: BoundRule, topic: str, rules: Sequence[EffectiveRule]) -> None:
+        """That the deny is about more than it says, and which allows lose something by that."""
+        self._narrower(deny, "Mosquitto 2.1 would fill in a level that is spelled %u or %c: it denies all there.")
+        for rule in rules:
+            allows = rule.bound.rule.effect is Effect.ALLOW and rule.bound.rule.actions & deny.rule.actions
+            if allows and rule.filter is not None and intersects(topic, rule.filter):
+                self._narrower(rule.bound, "A deny with a level that is spelled %u or %c takes more of it.")
 
     def _own_name(self) -> str:
         return f"{OURS}d.{self._auth_id}"
@@ -251,20 +274,3 @@ def shared_name(bound: BoundRule) -> str:
 def _is_own(bound: BoundRule) -> bool:
     """Whether the rule is another one for each principal; `${domain}` is the same for all of a broker's."""
     return any(name != "domain" for name in placeholders(bound.rule.topic))
-
-
-def within_depth(topic: str) -> str:
-    """`topic`, or the one name under it that Mosquitto takes if the `#` is what makes it too deep."""
-    return topic[:-2] if topic.endswith("/#") and topic.count("/") == MOST_SLASHES + 1 else topic
-
-
-def unusable(topic: str) -> bool:
-    if topic.count("/") > MOST_SLASHES:
-        return True
-    return not topic.isprintable() and any(_is_control(character) for character in topic)
-
-
-def _is_control(character: str) -> bool:
-    """What Mosquitto refuses in a topic: control characters and Unicode's noncharacters."""
-    point = ord(character)
-    return point < 0x20 or 0x7F <= point <= 0x9F or 0xFDD0 <= point <= 0xFDEF or point & 0xFFFE == 0xFFFE

@@ -8,12 +8,10 @@ client id, and where a certificate proves identity the plugin does not compare i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from acl.core.evaluation import EffectiveRule
 from acl.core.templates import Template, parse
-from acl.core.topics import intersects
-from acl.core.values import BoundRule, Effect, Principal
+from acl.core.values import Principal
 from brokers.core.dynsec_state import to_artifact
 from brokers.core.mosquitto_dynsec import LIMITS, Compiler, desired_state, limited, shared_name
 from brokers.core.ports import Capabilities, Rendering, RenderSubject
@@ -26,8 +24,6 @@ CAPABILITIES = Capabilities(
     version="2.1",
     limits=tuple((limit.kind, limit.why) for limit in LIMITS),
 )
-MARK = "%u"
-_FILLED_IN = frozenset({"%u", "%c"})
 _IDENTITIES = frozenset({"auth_id", "username", "client_id"})
 _SAME_FOR_ALL = frozenset({"domain"})  # of one broker
 
@@ -52,34 +48,9 @@ class Compiler21(Compiler):
         for rule in rules:
             template = parse(rule.bound.rule.topic)
             shared = rule.bound.role_name not in expanded and not _is_own(template)
-            spelled = self._spelled(rule, _marked(template) if shared else frozenset(), rules)
-            placed.append((shared_name(rule.bound) if shared else self._own_name(), spelled))
+            written = self._spelled(rule, _marked(template) if shared else (), rules)
+            placed.append((shared_name(rule.bound) if shared else self._own_name(), written))
         return placed
-
-    def _spelled(self, rule: EffectiveRule, marked: frozenset[int], rules: Sequence[EffectiveRule]) -> EffectiveRule:
-        """The rule with %u in the levels that are marked, and in no other."""
-        if rule.filter is None:
-            return rule
-        levels = rule.filter.split("/")
-        read = [position for position, level in enumerate(levels) if level in _FILLED_IN and position not in marked]
-        if read and rule.bound.rule.effect is Effect.ALLOW:
-            self._narrower(rule.bound, "Mosquitto would fill in a level that is spelled %u or %c: left out.")
-            return replace(rule, filter=None)
-        for position in read:
-            levels[position] = "+"
-        if read:
-            self._note_wider_deny(rule.bound, "/".join(levels), rules)
-        for position in marked:
-            levels[position] = MARK
-        return replace(rule, filter="/".join(levels))
-
-    def _note_wider_deny(self, deny: BoundRule, topic: str, rules: Sequence[EffectiveRule]) -> None:
-        """That the deny is about more than it says, and which allows lose something by that."""
-        self._narrower(deny, "Mosquitto would fill in a level that is spelled %u or %c: it denies all there.")
-        for rule in rules:
-            allows = rule.bound.rule.effect is Effect.ALLOW and rule.bound.rule.actions & deny.rule.actions
-            if allows and rule.filter is not None and intersects(topic, rule.filter):
-                self._narrower(rule.bound, "A deny with a level that is spelled %u or %c takes more of it.")
 
 
 def _marked(template: Template) -> frozenset[int]:

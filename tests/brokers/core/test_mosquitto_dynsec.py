@@ -5,10 +5,11 @@ import random
 import pytest
 
 from acl.core.values import Action, BoundRule, Effect, Principal, Publish, Receive, Request, Shared, Subscribe
+from brokers.core import mosquitto_dynsec_21_emulator
 from brokers.core.dynsec_emulator import contains, deliverable, emulate, may_receive, may_send, may_subscribe
 from brokers.core.dynsec_state import Acl, AclType, DynsecState, parse, to_artifact
 from brokers.core.mosquitto_dynsec import desired_state, own_roles, render
-from brokers.core.ports import RenderSubject, Standing
+from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from tests.brokers.core.faithfulness import ODD, PLAIN, PUMP, Broker, Dice, unexplained
 from tests.brokers.core.test_nats import admitted, bound
 
@@ -137,6 +138,20 @@ def test_topics_that_the_broker_closes_the_connection_over_pass_for_nobody() -> 
     assert may_subscribe(state, "pump", "$share/g/" + "/" * 198)
     assert not may_subscribe(state, "pump", "$share/g/" + "/" * 199)
     assert ("a/b\n", "signalling") in deviations(bound("deny", "a/b\n"))  # a filter that meets it is granted
+
+
+def test_a_level_that_mosquitto_2_1_would_fill_in_is_not_written_for_2_0_either() -> None:
+    policy = (bound("allow", "a/%u"), bound("allow", "${attr.x}/b"), bound("allow", "c/#"), bound("deny", "c/%u/d"))
+    who = Principal(id="1", auth_id="pump", client_id="k", username="pump", domain="d", attributes={"x": "%c"})
+    rendering = render([admitted(*policy, principal=who)])
+    state = parse(rendering.artifact)
+    topics = ("a/%u", "a/pump", "%c/b", "k/b", "c/%u/d", "c/d")
+    assert [may_send(state, "pump", topic) for topic in topics] == [False, False, False, False, False, True]
+    assert [mosquitto_dynsec_21_emulator.emulate(state, who, Publish(topic=topic)) for topic in topics] == [
+        *(False, False, False, False, False, True),
+    ]
+    narrower = {found.rule.rule.topic for found in rendering.deviations if found.kind is DeviationKind.NARROWER}
+    assert narrower == {"a/%u", "${attr.x}/b", "c/#", "c/%u/d"}
 
 
 def test_a_principals_own_roles_are_among_the_names_that_may_be_deleted_with_it() -> None:
