@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import and_, or_
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 
 from acl.core.analysis_conditions import NEVER, Condition, Every, Held, Not, Safe, Same, Some, without_roles
 from acl.core.values import RoleId
-from devices.core.values import BindingId, DeviceId, DeviceState, DeviceSubject
+from devices.core.values import DeviceId, DeviceState, DeviceSubject
 from devices.models import Binding, Device, DeviceQuerySet
 from devices.queries.bindings import BindingRow, binding_row
 from devices.queries.placeholder_sql import is_safe, same_text
@@ -52,17 +52,17 @@ class Reached:
         return self.condition == NEVER
 
 
-def count_reached(reached: Reached, *, binding: BindingId | None = None) -> int:
-    """How many they are, exactly; those that the binding gives its role to, if one is given."""
+def count_reached(reached: Reached) -> int:
+    """How many they are, exactly."""
     if reached.nobody:
         return 0
     with roomy():
-        return reached_rows(reached, binding=binding).count()
+        return reached_rows(reached).count()
 
 
-def any_reached(reached: Reached, *, binding: BindingId | None = None) -> bool:
+def any_reached(reached: Reached) -> bool:
     """Whether there is one."""
-    return not reached.nobody and reached_rows(reached, binding=binding).exists()
+    return not reached.nobody and reached_rows(reached).exists()
 
 
 def sample_reached(reached: Reached, *, limit: int) -> list[DeviceId]:
@@ -85,14 +85,20 @@ def bindings_at_work(reached: Reached, *, role: RoleId, limit: int) -> list[Bind
     """
     if reached.condition == NEVER or reached.quarantine_role:
         return []
+    theirs = reached_rows(reached)
     rows = Binding.objects.filter(role_id=role, domain_id=reached.domain).order_by("id")
     rows = rows.select_related("device", "group", "device_type", "domain")
-    found = [row for row in rows.filter(device=None) if any_reached(reached, binding=BindingId(row.id))][:limit]
-    found += rows.filter(device__in=reached_rows(reached))[: limit - len(found)]
-    return list(map(binding_row, found))
+    found: list[BindingRow] = []
+    for binding in map(binding_row, rows.filter(device=None)):
+        if (
+            len(found) < limit
+            and theirs.filter(_belongs(Fellows(via=binding.via, id=UUID(binding.target_id)))).exists()
+        ):
+            found.append(binding)
+    return found + list(map(binding_row, rows.filter(device__in=theirs)[: limit - len(found)]))
 
 
-def reached_rows(reached: Reached, *, binding: BindingId | None = None) -> DeviceQuerySet:
+def reached_rows(reached: Reached) -> DeviceQuerySet:
     """The devices; their order is for the caller."""
     condition = reached.condition
     rows = Device.objects.filter(domain_id=reached.domain).order_by()
@@ -103,8 +109,6 @@ def reached_rows(reached: Reached, *, binding: BindingId | None = None) -> Devic
         rows = rows.filter(state=DeviceState.ACTIVE)
     if reached.among is not None:
         rows = rows.filter(_belongs(reached.among))
-    if binding is not None:
-        rows = rows.filter(bound_by(Binding.objects.filter(pk=binding, domain_id=reached.domain)))
     return rows.filter(_Translation(reached.domain).of(condition))
 
 
@@ -121,11 +125,20 @@ def _belongs(fellows: Fellows) -> Q:
 
 
 class _Translation:
-    """Conditions as conditions of a query; who has which roles is looked up once."""
+    """Conditions as conditions of a query. Who has which roles is looked up once; bindings to devices may be many."""
 
     def __init__(self, domain: DomainId) -> None:
-        self._domain = domain
-        self._held: dict[frozenset[RoleId], Q] = {}
+        self._bindings = Binding.objects.filter(domain_id=domain).order_by()
+
+    @cached_property
+    def _wide(self) -> list[tuple[UUID, bool, UUID | None, UUID | None]]:
+        kept = self._bindings.filter(device=None)
+        return list(kept.values_list("role_id", "whole_domain", "device_type_id", "group_id"))
+
+    @cached_property
+    def _single(self) -> set[UUID]:
+        """The roles that are bound to single devices."""
+        return set(self._bindings.filter(device__isnull=False).values_list("role_id", flat=True).distinct())
 
     def of(self, condition: Condition) -> Q:
         """What the database is asked."""
@@ -144,33 +157,25 @@ class _Translation:
                 return ~self.of(of)
 
     def _holders(self, roles: frozenset[RoleId]) -> Q:
-        if roles not in self._held:
-            self._held[roles] = bound_by(Binding.objects.filter(role_id__in=roles, domain_id=self._domain))
-        return self._held[roles]
+        """That one of the roles is bound to a device, in whatever way."""
+        wide = [each for each in self._wide if each[0] in roles]
+        if any(whole_domain for _, whole_domain, _, _ in wide):
+            return _EVERYONE
+        types = sorted({kind for _, _, kind, _ in wide if kind})
+        groups = sorted({group for _, _, _, group in wide if group})
+        found = Q(device_type_id__in=types) if types else ~_EVERYONE
+        if groups:
+            members = Device.groups.through.objects.filter(device_id=OuterRef("pk"), group_id__in=groups)
+            found |= Q(Exists(members))
+        if single := roles & self._single:
+            found |= Q(Exists(self._bindings.filter(device_id=OuterRef("pk"), role_id__in=single)))
+        return found
 
 
 def _cheapest_first(conditions: Iterable[Condition]) -> list[Condition]:
     """In a stable order, with what an index answers in front."""
     kinds = (Same, Held, Every, Some, Safe, Not)
     return sorted(conditions, key=lambda one: (kinds.index(type(one)), repr(one)))
-
-
-def bound_by(bindings: QuerySet[Binding]) -> Q:
-    """That one of the bindings reaches a device. Those to single devices may be many, the others are few."""
-    wide = bindings.filter(device=None).order_by().values_list("whole_domain", "device_type_id", "group_id")
-    types, groups = set(), set()
-    for whole_domain, device_type, group in wide:
-        if whole_domain:
-            return _EVERYONE
-        types |= {device_type} - {None}
-        groups |= {group} - {None}
-    found = Q(device_type_id__in=types) if types else ~_EVERYONE
-    if groups:
-        members = Device.groups.through.objects.filter(device_id=OuterRef("pk"), group_id__in=groups)
-        found |= Q(Exists(members))
-    if bindings.filter(device__isnull=False).exists():
-        found |= Q(Exists(bindings.filter(device_id=OuterRef("pk"))))
-    return found
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -103,45 +104,70 @@ def _one_by_one(rows: DeviceQuerySet, wide: _Wide, devices: Collection[UUID]) ->
 def _by_wide_bindings(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[Roles, int]]:
     """The rows counted by their types and groups; those in none of the groups are what is left of the others."""
     by_type = dict(rows.order_by().values_list("device_type_id").annotate(Count("pk")))
-    found = list(_by_groups(rows, list(wide.by_group))) if wide.by_group else []
-    for kind, groups, count in found:
+    found = list(_by_groups(rows, wide)) if wide.by_group else []
+    for kind, roles, count in found:
         by_type[kind] -= count
-        yield wide.roles(kind, groups), count
+        yield wide.roles(kind, ()) | roles, count
     if len(found) == _MOST_GROUPINGS:  # then nobody knows how many of the others are in other groups
         return
     for kind, count in by_type.items():
         yield wide.roles(kind, ()), count
 
 
-def _by_groups(rows: DeviceQuerySet, groups: list[UUID]) -> Iterator[tuple[UUID, list[UUID], int]]:
-    """(type, groups, number) of the devices in some of the groups. A group is a bit of one of a few sums."""
+@dataclass(frozen=True, slots=True)
+class _Bits:
+    """What groups bring, each as a bit of one of a few columns. PostgreSQL has a disjunction of bits: groups that bring
+    the same roles share a bit there. Elsewhere bits are added up, so each group has its own.
+    """
+
+    brought: list[Roles]
+    of_group: Mapping[UUID, int]
+
+    @classmethod
+    def of(cls, by_group: Mapping[UUID, Roles], *, shared: bool) -> _Bits:
+        if not shared:
+            return cls(list(by_group.values()), {group: number for number, group in enumerate(by_group)})
+        brought = list(dict.fromkeys(by_group.values()))
+        return cls(brought, {group: brought.index(roles) for group, roles in by_group.items()})
+
+    @property
+    def columns(self) -> range:
+        return range(0, len(self.brought), _BITS)
+
+    def values(self) -> Iterator[Any]:
+        """Group, column and bit of each group, as the database stores them."""
+        stored = Device._meta.pk  # noqa: SLF001 - how a UUID is stored
+        for group, n in self.of_group.items():
+            yield from (stored.get_db_prep_value(group, connection), n - n % _BITS, 1 << n % _BITS)
+
+    def spelled(self, columns: Sequence[object]) -> Roles:
+        """The roles that the columns of a row say."""
+        words = [int(str(word)) for word in columns]
+        held = (roles for n, roles in enumerate(self.brought) if words[n // _BITS] >> n % _BITS & 1)
+        return frozenset[RoleId]().union(*held)
+
+
+def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID, Roles, int]]:
+    """(type, roles by groups, number) of the devices in some of the groups."""
     try:
         devices, params = rows.order_by().values("id", "device_type_id").query.sql_with_params()
     except EmptyResultSet:
         return
-    columns = range(0, len(groups), _BITS)
-    sums = [f"SUM(CASE WHEN v.c = {start} THEN v.b ELSE 0 END) AS s{start}" for start in columns]
-    names = ", ".join(f"s{start}" for start in columns)
-    kind = ("uuid", "integer", "bigint") if connection.vendor == "postgresql" else ("text", "integer", "integer")
-    row = f"(CAST(%s AS {kind[0]}), CAST(%s AS {kind[1]}), CAST(%s AS {kind[2]}))"
+    on_postgresql = connection.vendor == "postgresql"
+    bits = _Bits.of(wide.by_group, shared=on_postgresql)
+    kinds = ("uuid", "integer", "bigint") if on_postgresql else ("text", "integer", "integer")
+    row = ", ".join(f"CAST(%s AS {kind})" for kind in kinds)
+    whole = "bit_or" if on_postgresql else "SUM"
+    sums = ", ".join(f"{whole}(CASE WHEN v.c = {n} THEN v.b ELSE 0 END) AS s{n}" for n in bits.columns)
+    names = ", ".join(f"s{n}" for n in bits.columns)
     member = Device.groups.through._meta.db_table  # noqa: SLF001 - Django's own way to the table
     statement = (
-        f"WITH v(g, c, b) AS (VALUES {', '.join([row] * len(groups))})"  # noqa: S608 - no value stands in it
-        f" SELECT t, {names}, COUNT(*) FROM (SELECT d.device_type_id AS t, {', '.join(sums)} FROM ({devices}) d"
+        f"WITH v(g, c, b) AS (VALUES {', '.join([f'({row})'] * len(bits.of_group))})"  # noqa: S608 - names of ours
+        f" SELECT t, {names}, COUNT(*) FROM (SELECT d.device_type_id AS t, {sums} FROM ({devices}) d"
         f" JOIN {member} m ON m.device_id = d.id JOIN v ON v.g = m.group_id GROUP BY d.id, d.device_type_id) x"
         f" GROUP BY t, {names} ORDER BY COUNT(*) DESC, t, {names} LIMIT {_MOST_GROUPINGS}"
     )
-    field = Device._meta.pk  # noqa: SLF001 - how a UUID is stored
-    bits = [
-        value
-        for number, group in enumerate(groups)
-        for value in (field.get_db_prep_value(group, connection), number - number % _BITS, 1 << number % _BITS)
-    ]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*bits, *params])
-        for kind_id, *sums_found, count in cursor.fetchall():
-            yield UUID(str(kind_id)), _spelled(groups, [int(each) for each in sums_found]), count
-
-
-def _spelled(groups: list[UUID], sums: list[int]) -> list[UUID]:
-    return [group for number, group in enumerate(groups) if sums[number // _BITS] >> number % _BITS & 1]
+        cursor.execute(statement, [*bits.values(), *params])
+        for kind, *columns, count in cursor.fetchall():
+            yield UUID(str(kind)), bits.spelled(columns), count

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from acl.core.analysis_conditions import NEVER, Held, Safe, Same, every, negated
+from acl.core.analysis_conditions import ALWAYS, NEVER, Held, Safe, Same, negated
 from acl.core.analysis_who_can import PublishWithin, Question, rule_that_lets, who_could
 from acl.core.rules import RuleSpec
 from acl.core.templates import fault_of, value_of
 from acl.core.values import Action, Effect, Publish, Receive, Retain, Role, RoleId, Shared, Subscribe
 from acl.queries import list_roles
 from acl.services import create_role
-from devices.core.values import BindingId, DeviceId, DeviceState
+from devices.core.values import DeviceId, DeviceState
 from devices.models import Binding, Device, DeviceType, Domain, Group
-from devices.queries import Reached, any_reached, count_reached, iterate_subjects, reached_subjects, sample_reached
+from devices.queries import (
+    Fellows,
+    Reached,
+    any_reached,
+    bindings_at_work,
+    count_reached,
+    iterate_subjects,
+    reached_subjects,
+    sample_reached,
+)
+from devices.queries.role_cohorts import count_by_roles
+from devices.queries.role_effect import role_effect
 from kernel.core.ids import new_id
 from tests.cast import ADA
 from tests.devices.factory import Factory
@@ -125,21 +137,69 @@ def test_the_database_counts_those_whom_the_engine_lets(fleet: Factory) -> None:
 
 
 def test_a_count_and_whether_there_is_one_agree_with_the_sample(fleet: Factory) -> None:
-    dice = random.Random(3)
-    role = policy(fleet, dice)[0]
-    [binding] = Binding.objects.filter(role_id=role.id)
+    role = policy(fleet, random.Random(3))[0]
+    group = Group.objects.get(name="g1")
+    members = set(group.members.filter(state=DeviceState.ACTIVE).values_list("id", flat=True))
     for condition in (Safe("attr.site"), negated(Safe("attr.site")), NEVER, Held(frozenset({role.id}))):
-        reached = Reached(domain=fleet.domain, condition=condition)
-        for bound in (None, BindingId(binding.id)):
-            ids = sample_reached(every_of(reached, bound), limit=100)
-            assert (count_reached(reached, binding=bound), any_reached(reached, binding=bound)) == (len(ids), bool(ids))
+        everyone = Reached(domain=fleet.domain, condition=condition)
+        some = replace(everyone, among=Fellows(via="group", id=group.id))
+        assert set(sample_reached(some, limit=100)) == members & set(sample_reached(everyone, limit=100))
+        for reached in (everyone, some):
+            ids = sample_reached(reached, limit=100)
+            assert (count_reached(reached), any_reached(reached)) == (len(ids), bool(ids))
 
 
-def every_of(reached: Reached, binding: BindingId | None) -> Reached:
-    """The same of those that have the role of the binding."""
-    roles = Binding.objects.filter(id=binding).values_list("role_id", flat=True)
-    held = [Held(frozenset({RoleId(role)})) for role in roles]
-    return replace(reached, condition=every(reached.condition, *held))
+def test_bindings_at_work_are_those_that_reach_somebody(fleet: Factory) -> None:
+    Binding.objects.all().delete()
+    role = fleet.role("r")
+    empty = Group.objects.create(id=new_id(), domain_id=fleet.domain, name="empty")
+    one = Device.objects.filter(state=DeviceState.ACTIVE).order_by("auth_id").first()
+    kind = one.device_type if one else None
+    for target in ({"group": empty}, {"device": one}, {"device_type": kind}, {"whole_domain": True}):
+        Binding.objects.create(id=new_id(), domain_id=fleet.domain, role_id=role.id, **target)
+    reached = Reached(domain=fleet.domain, condition=Held(frozenset({role.id})))
+    assert [row.via for row in bindings_at_work(reached, role=role.id, limit=9)] == ["device_type", "domain", "device"]
+    assert len(bindings_at_work(reached, role=role.id, limit=2)) == 2
+
+
+def test_devices_are_counted_by_the_roles_that_they_have(fleet: Factory) -> None:
+    dice = random.Random(11)
+    for _ in range(6):
+        roles = policy(fleet, dice)
+        wanted = Counter(
+            frozenset(bound.role_name for bound in subject.policy)
+            for subject in iterate_subjects(domain=fleet.domain)
+            if subject.device.state is DeviceState.ACTIVE
+        )
+        names = {role.id: role.name for role in roles}
+        found = count_by_roles(domain=fleet.domain, condition=ALWAYS, among=list(names), most=100)
+        assert {frozenset(names[id] for id in held): n for held, n in found.by_roles.items()} == wanted
+        few = count_by_roles(domain=fleet.domain, condition=ALWAYS, among=list(names), most=1)
+        assert sum(few.by_roles.values()) + few.uncounted == sum(wanted.values())
+
+
+def test_an_edit_of_a_role_is_foreseen_for_each_kind_of_device(fleet: Factory) -> None:
+    Binding.objects.all().delete()
+    base, shut = fleet.role("base", allow("a/#")), fleet.role("shut", allow("a/x", effect=Effect.DENY))
+    group = Group.objects.get(name="g1")
+    Binding.objects.create(id=new_id(), domain_id=fleet.domain, role_id=base.id, whole_domain=True)
+    Binding.objects.create(id=new_id(), domain_id=fleet.domain, role_id=shut.id, group=group)
+    members = group.members.filter(state=DeviceState.ACTIVE).count()
+    everyone = Device.objects.filter(state=DeviceState.ACTIVE).count()
+    effect = role_effect(role=base.id, rules=[allow("a/#"), allow("+/x")])
+    said = {
+        cohort.others: (cohort.count, cohort.gained[0].filter, cohort.gained[0].without) for cohort in effect.cohorts
+    }
+    assert said == {(): (everyone - members, "+/x", ("a/x",)), ("shut",): (members, "+/x", ("a/x",))}
+    assert (effect.touched, effect.unjudged) == (everyone, 0)
+    assert role_effect(role=base.id, rules=[allow("a/#")]).cohorts == ()
+    narrower = role_effect(role=base.id, rules=[allow("a/y")])
+    lost = {cohort.others: cohort.lost[0].without for cohort in narrower.cohorts}
+    assert lost == {(): ("a/y",), ("shut",): ("a/x", "a/y")}
+
+
+def allow(topic: str, effect: Effect = Effect.ALLOW) -> RuleSpec:
+    return RuleSpec(effect=effect, actions=frozenset({Action.PUBLISH}), topic=topic)
 
 
 def answered(fleet: Factory, roles: list[Role], quarantine: RoleId, asked: Question) -> set[DeviceId]:
