@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from brokers.core.hivemq_dialect import is_text
 from brokers.core.hivemq_permissions import (
     ANY_GROUP,
     QOS_BY_NAME,
@@ -249,12 +250,14 @@ class _Reader:
         self._remarks.append(Remark(line=element.line, path=path, what=what))
 
 
-def with_passwords(realm: Realm, passwords: dict[str, str]) -> Realm:
-    """The realm with these passwords by account, as the file holds them; the others stay as they are."""
-    return replace(
-        realm,
-        users={
-            name: replace(account, password=passwords.get(name, account.password))
-            for name, account in realm.users.items()
-        },
-    )
+def with_passwords(realm: Realm, passwords: Mapping[str, str]) -> Realm:
+    """The realm with these passwords by account, as the file holds them; the others stay as they are.
+
+    Raises InvalidRealmFile for one that XML can not hold: the broker would refuse the whole file.
+    """
+    if not all(map(is_text, passwords.values())):
+        raise InvalidRealmFile("A password has control characters, which XML can not hold: choose another one.")
+    users = {
+        name: replace(account, password=passwords.get(name, account.password)) for name, account in realm.users.items()
+    }
+    return replace(realm, users=users)

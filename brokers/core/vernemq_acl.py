@@ -126,7 +126,8 @@ class _Reader:
         self._to = ("everybody", "")
 
     def take(self, line: str, number: int) -> None:
-        """One line without its end."""
+        """One line without its end; a carriage return before that belongs to it."""
+        line = line.removesuffix("\r")
         if not line or line.startswith("#"):
             return
         kind, blank, rest = line.partition(" ")

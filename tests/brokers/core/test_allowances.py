@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
-from acl.core.evaluation import effective
-from acl.core.values import Action, BoundRule, Retain, Shared
+from acl.core.evaluation import PrincipalPolicy, effective
+from acl.core.topics import matches
+from acl.core.values import Action, Allow, BoundRule, Publish, Receive, Retain, Shared, Subscribe
 from brokers.core.allowances import (
     OTHERS,
     RETAINED,
@@ -15,8 +18,10 @@ from brokers.core.allowances import (
     open_end,
     without_open_ends,
 )
+from brokers.core.ports import DeviationKind
+from brokers.core.targets import TARGETS
 from tests.brokers.core.faithfulness import PUMP
-from tests.brokers.core.test_nats import bound
+from tests.brokers.core.test_nats import admitted, bound
 
 ALL = frozenset({0, 1, 2})
 
@@ -111,3 +116,26 @@ def test_ways_have_to_be_held_by_what_covers() -> None:
     assert not covered("a/b", narrow.ways, [wide])
     assert not covered_together("a/b", narrow.ways, [wide])
     assert covered_together("a/b", narrow.ways, [wide, narrow])
+
+
+LEVELS = ("a", "b", "")
+FILTERS = ["a", "+", "#", *("/".join(levels) for levels in product((*LEVELS, "+"), (*LEVELS, "+", "#")))]
+NAMES = ["a", "b", *("/".join(levels) for size in (2, 3) for levels in product(LEVELS, repeat=size))]
+
+
+@pytest.mark.parametrize("name", ["hivemq-ese-file", "vernemq-postgresql"])
+def test_one_allow_and_one_deny_of_up_to_two_levels_never_let_more_flow_than_they_should(name: str) -> None:
+    """Every pair of filters; what passes and what is delivered on whatever filter is granted."""
+    target = TARGETS[name]
+    for allow, deny in product(FILTERS, [None, *FILTERS]):
+        policy = (bound("allow", allow), *([bound("deny", deny)] if deny else []))
+        rendering = target.render([admitted(*policy)])
+        engine, state = PrincipalPolicy(policy, PUMP), target.parse(rendering.artifact)
+        slack = allow.rstrip("/") if any(each.kind is DeviationKind.WIDER for each in rendering.deviations) else None
+        granted = [asked for asked in FILTERS if target.emulate(state, PUMP, Subscribe(topic=asked))]
+        for topic in NAMES:
+            heard = any(matches(asked, topic) for asked in granted)
+            passes = target.emulate(state, PUMP, Publish(topic=topic))
+            if topic.rstrip("/") != slack:
+                assert not heard or isinstance(engine.evaluate(Receive(topic=topic)), Allow), (allow, deny, topic)
+                assert not passes or isinstance(engine.evaluate(Publish(topic=topic)), Allow), (allow, deny, topic)

@@ -140,6 +140,8 @@ def test_no_password_is_rendered_and_an_adapter_may_put_some_in() -> None:
     assert "<password>s &amp; s</password>" in hivemq_ese_file.to_artifact(realm)
     assert hivemq_ese_file.parse(hivemq_ese_file.to_artifact(realm)) == realm
     assert "s & s" not in repr(realm)
+    with pytest.raises(InvalidRealmFile):
+        with_passwords(realm, {"pump": "\x01"})
 
 
 def test_file_rbac_has_a_password_that_nobody_has_until_an_adapter_puts_one_in() -> None:

@@ -232,6 +232,7 @@ def test_a_file_by_another_hand_is_read_as_vernemq_reads_it() -> None:
         patterns=Access(write=frozenset({"sensor/%u/up"})),
         users={"ada": Access(read=frozenset({"x/#"}), write=frozenset({"x/#", "y"}))},
     )
+    assert parse_file(text.replace("\n", "\r\n")) == acl
     assert parse_file(write_file(acl)) == acl
 
 
