@@ -20,7 +20,7 @@ CAPABILITIES = Capabilities(
     qos_conditions=True,
     retain_conditions=True,
     shared_subscriptions=True,
-    version="5.8",
+    version="5.8.9",
     limits=tuple((limit.kind, limit.why) for limit in LIMITS),
 )
 

@@ -17,7 +17,7 @@ from acl.core.values import EVERY_QOS, Action, BoundRule, Effect, Request, Retai
 from brokers.core.emqx_rule import LITERALLY, EmqxAction, EmqxRule
 from brokers.core.emqx_subscribing import Subscribing, subscribing
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
-from brokers.core.rendering import Deviations, Limit, canonical, concerning
+from brokers.core.rendering import Deviations, Limit, begins_with_wildcard, canonical, concerning
 
 # First levels with a meaning of their own. `$delayed/5/a` is published to a, whatever the rules say of a.
 ROOTS = ("$SYS", "$delayed", "$file")
@@ -37,12 +37,12 @@ LIMITS = (
 )
 
 
-def _everything(*, allow: bool) -> Iterator[EmqxRule]:
-    for topic in ("#", *(f"{root}/#" for root in ROOTS)):
-        yield EmqxRule(allow=allow, action=EmqxAction.ALL, topic=topic)
+def _denying_all(*topics: str) -> tuple[EmqxRule, ...]:
+    return tuple(EmqxRule(allow=False, action=EmqxAction.ALL, topic=topic) for topic in topics)
 
 
-CLOSING = tuple(_everything(allow=False))
+ROOTS_DENIED = _denying_all(*(f"{root}/#" for root in ROOTS))
+CLOSING = (*ROOTS_DENIED, *_denying_all("#"))
 
 
 def limited(request: Request) -> bool:
@@ -52,16 +52,26 @@ def limited(request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmqxPolicy:
-    """The rules of one principal in the order in which they are asked, each list sorted. `CLOSING` follows."""
+    """The rules of one principal in the order in which they are asked, each list sorted. A deny of all follows.
+
+    Before the `wild` ones, which begin with a wildcard, EMQX's own roots are denied: older releases let `#` meet them.
+    """
 
     denies: tuple[EmqxRule, ...] = ()
     guards: tuple[EmqxRule, ...] = ()
     allows: tuple[EmqxRule, ...] = ()
+    wild: tuple[EmqxRule, ...] = ()
+
+    @property
+    def open(self) -> tuple[EmqxRule, ...]:
+        """All of them, without what closes the list."""
+        roots = ROOTS_DENIED if self.wild else ()
+        return (*self.denies, *self.guards, *self.allows, *roots, *self.wild)
 
     @property
     def closed(self) -> tuple[EmqxRule, ...]:
         """All of them with the closing denies."""
-        return (*self.denies, *self.guards, *self.allows, *CLOSING)
+        return (*self.denies, *self.guards, *self.allows, *ROOTS_DENIED, *self.wild, CLOSING[-1])
 
 
 def compile_policy(subject: RenderSubject, deviations: Deviations) -> EmqxPolicy:
@@ -92,7 +102,12 @@ class _Compiler:
             guards += [_denying(topic, qos, literal=True) for topic in found.guards]
             allows += [_allowing(topic, qos) for topic in found.patterns]
             allows += [_allowing(topic, qos, literal=True) for topic in found.literals]
-        return EmqxPolicy(denies=_merged(denies), guards=_merged(guards), allows=_merged(allows))
+        return EmqxPolicy(
+            denies=_merged(denies),
+            guards=_merged(guards),
+            allows=_merged(rule for rule in allows if not begins_with_wildcard(rule.topic)),
+            wild=_merged(rule for rule in allows if begins_with_wildcard(rule.topic)),
+        )
 
     def _subscribing(
         self, allows: Sequence[tuple[BoundRule, str]], denies: Sequence[tuple[BoundRule, str]]

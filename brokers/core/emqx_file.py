@@ -15,8 +15,13 @@ from brokers.core.emqx_file_rules import EVERYBODY, FileRule, FileTopic, Who, Wh
 from brokers.core.emqx_identity import Identity, Scope, identified, warnings_about
 from brokers.core.emqx_rule import EmqxAction, EmqxRule
 from brokers.core.emqx_sharing import shared, templated
-from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
+from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
+
+_OLDER = (
+    f"Before 5.8.9 the deny of all at the end does not reach first levels that begin with $, other than "
+    f"{', '.join(ROOTS)}: keep no_match at deny."
+)
 
 CAPABILITIES = Capabilities(
     stores_policy=True,
@@ -25,17 +30,15 @@ CAPABILITIES = Capabilities(
     qos_conditions=True,
     retain_conditions=True,
     shared_subscriptions=True,
-    version="5.8",
-    limits=tuple((limit.kind, limit.why) for limit in LIMITS),
+    version="5.8.9",
+    limits=(*((limit.kind, limit.why) for limit in LIMITS), (DeviationKind.WIDER, _OLDER)),
 )
 
 HEADER = "%% -*- coding: utf-8 -*-\n%% Written by Gatehouse: the first rule that matches decides.\n"
-_EVERYTHING = tuple(FileTopic(topic=f"{root}/#") for root in ROOTS)
-_CLOSING = (
-    FileRule(allow=False, who=EVERYBODY, topics=_EVERYTHING),
-    FileRule(allow=False, who=EVERYBODY),
-)
-_DENY, _GUARD, _ALLOW = range(3)
+_ROOTS = tuple(FileTopic(topic=f"{root}/#") for root in ROOTS)
+_ROOTS_DENIED = FileRule(allow=False, who=EVERYBODY, topics=_ROOTS)
+_CLOSING = FileRule(allow=False, who=EVERYBODY)
+_DENY, _GUARD, _ALLOW, _WILD = range(4)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,7 +61,10 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
         for identity, subject in found.items()
         for section, rule in _sections(subject, deviations)
     ]
-    rules = [*_refusing(barred), *(_line(*entry) for entry in shared(entries)), *_CLOSING]
+    made = shared(entries)
+    spelled = [_line(*entry) for entry in made if entry[0].section != _WILD]
+    wild = [_line(*entry) for entry in made if entry[0].section == _WILD]
+    rules = [*_refusing(barred), *spelled, _ROOTS_DENIED, *wild, _CLOSING]
     return Rendering(artifact=write(rules), deviations=deviations.all(), warnings=tuple(warnings_about(found)))
 
 
@@ -77,7 +83,8 @@ def parse(artifact: str) -> tuple[FileRule, ...]:
 
 def _sections(subject: RenderSubject, deviations: Deviations) -> Iterator[tuple[int, EmqxRule]]:
     policy = compile_policy(subject, deviations)
-    for section, rules in ((_DENY, policy.denies), (_GUARD, policy.guards), (_ALLOW, policy.allows)):
+    lists = ((_DENY, policy.denies), (_GUARD, policy.guards), (_ALLOW, policy.allows), (_WILD, policy.wild))
+    for section, rules in lists:
         for rule in rules:
             yield section, rule
 
@@ -96,7 +103,7 @@ def _topic(rule: EmqxRule, identity: Identity, subject: RenderSubject) -> FileTo
 
 def _line(kind: _Kind, who: Sequence[Identity], topics: tuple[FileTopic, ...]) -> FileRule:
     return FileRule(
-        allow=kind.section == _ALLOW,
+        allow=kind.section >= _ALLOW,
         who=_one_of(who),
         action=kind.action,
         topics=topics,
@@ -107,7 +114,7 @@ def _line(kind: _Kind, who: Sequence[Identity], topics: tuple[FileTopic, ...]) -
 
 def _refusing(barred: Sequence[Identity]) -> Iterator[FileRule]:
     if barred:
-        yield FileRule(allow=False, who=_one_of(barred), topics=(FileTopic(topic="#"), *_EVERYTHING))
+        yield FileRule(allow=False, who=_one_of(barred), topics=(FileTopic(topic="#"), *_ROOTS))
 
 
 def _one_of(identities: Sequence[Identity]) -> Who:

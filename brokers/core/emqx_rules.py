@@ -30,7 +30,7 @@ CAPABILITIES = Capabilities(
     qos_conditions=True,
     retain_conditions=True,
     shared_subscriptions=True,
-    version="5.8",
+    version="5.8.9",
     limits=(*((limit.kind, limit.why) for limit in LIMITS), (DeviationKind.WIDER, _BEHIND)),
 )
 
@@ -86,8 +86,7 @@ def _own(subject: RenderSubject, deviations: Deviations) -> tuple[EmqxRule, ...]
     """The principal's own rules. What is closed for all needs no closing; who is barred is refused by name besides."""
     if subject.state is not Standing.ADMITTED:
         return CLOSING
-    policy = compile_policy(subject, deviations)
-    rules = (*policy.denies, *policy.guards, *policy.allows)
+    rules = compile_policy(subject, deviations).open
     if len(rules) <= MOST_RULES:
         return rules
     why = f"The principal needs more than {MOST_RULES} rules, which EMQX does not take: it gets nothing."

@@ -12,7 +12,7 @@ from tests.brokers.core.emqx_cast import PUBLISH, PUMP, admitted, barred, bound
 from tests.brokers.core.trials import trial
 
 CLOSING = [
-    {"permission": "deny", "action": "all", "topic": topic} for topic in ("#", "$SYS/#", "$delayed/#", "$file/#")
+    {"permission": "deny", "action": "all", "topic": topic} for topic in ("$SYS/#", "$delayed/#", "$file/#", "#")
 ]
 
 

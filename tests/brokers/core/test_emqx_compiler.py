@@ -9,6 +9,7 @@ from acl.core.values import Action, BoundRule, Publish, Retain, Shared, Subscrib
 from brokers.core.emqx_acl import CAPABILITIES
 from brokers.core.emqx_compiler import CLOSING, EmqxPolicy, compile_policy, limited, readable, unreadable
 from brokers.core.emqx_rule import EmqxAction, document_of
+from brokers.core.nanomq_emulator import words_match as dollar_blind
 from brokers.core.ports import DeviationKind
 from brokers.core.rendering import Deviations
 from tests.brokers.core.emqx_cast import PUBLISH, SUBSCRIBE, admitted, barred, bound
@@ -24,7 +25,7 @@ def compiled(*policy: BoundRule, **facts: Any) -> tuple[EmqxPolicy, list[tuple[s
 
 def listed(policy: EmqxPolicy) -> list[str]:
     """Each rule in a few words, in the order in which they are asked; the closing ones left out."""
-    documents = (document_of(rule) for rule in (*policy.denies, *policy.guards, *policy.allows))
+    documents = (document_of(rule) for rule in policy.open)
     return [" ".join(str(value) for value in document.values()) for document in documents]
 
 
@@ -47,7 +48,7 @@ def test_denies_come_first_and_what_is_closed_last() -> None:
     assert listed(policy)[0] == "deny all a/b"
     assert listed(policy)[-1] == "allow all a/#"
     assert policy.closed[-len(CLOSING) :] == CLOSING
-    assert [rule.topic for rule in CLOSING] == ["#", "$SYS/#", "$delayed/#", "$file/#"]
+    assert [rule.topic for rule in CLOSING] == ["$SYS/#", "$delayed/#", "$file/#", "#"]
     assert {(rule.allow, rule.action) for rule in CLOSING} == {(False, EmqxAction.ALL)}
 
 
@@ -57,10 +58,30 @@ def test_an_allow_that_ends_in_plus_is_preceded_by_a_literal_deny_of_everything_
     assert deviations == []
 
 
+def test_roots_of_the_broker_are_denied_before_allows_that_begin_with_a_wildcard() -> None:
+    policy, deviations = compiled(bound("allow", "#", actions=PUBLISH), bound("allow", "$SYS/x", actions=PUBLISH))
+    assert listed(policy) == [
+        "allow publish $SYS/x",
+        "deny all $SYS/#",
+        "deny all $delayed/#",
+        "deny all $file/#",
+        "allow publish #",
+    ]
+    assert [rule.topic for rule in policy.closed[-2:]] == ["#", "#"]
+    assert deviations == []
+
+
+@pytest.mark.parametrize("topic", ["$SYS/x", "$delayed/5/a", "$file/x"])
+def test_so_a_release_that_lets_wildcards_meet_dollar_levels_denies_them_too(topic: str) -> None:
+    policy, _ = compiled(bound("allow", "#", actions=BOTH), bound("allow", "+/x", actions=BOTH))
+    first = next(rule for rule in policy.closed if dollar_blind(rule.topic, topic))
+    assert not first.allow
+
+
 def test_two_wildcards_with_one_at_the_end_are_allowed_literally() -> None:
-    policy, deviations = compiled(bound("allow", "+/x/+"))
-    assert listed(policy) == ["allow subscribe eq +/x/+"]
-    assert deviations == [("+/x/+", "narrower")]
+    policy, deviations = compiled(bound("allow", "a/+/+"))
+    assert listed(policy) == ["allow subscribe eq a/+/+"]
+    assert deviations == [("a/+/+", "narrower")]
 
 
 def test_a_deny_that_the_broker_would_not_see_removes_the_allow_of_subscribing_and_not_of_publishing() -> None:

@@ -78,6 +78,16 @@ def test_who_is_barred_is_refused_before_everything() -> None:
     assert first == '{deny, {username, "z"}, all, ["#", "$SYS/#", "$delayed/#", "$file/#"]}.'
 
 
+def test_allows_that_begin_with_a_wildcard_stand_behind_the_denied_roots() -> None:
+    written = render([named("a", bound("allow", "#", actions=PUBLISH), bound("allow", "$SYS/x"))]).artifact
+    assert written.removeprefix(HEADER).splitlines() == [
+        '{allow, {username, "a"}, subscribe, ["$SYS/x"]}.',
+        CLOSING[0],
+        '{allow, {username, "a"}, publish, ["#"]}.',
+        CLOSING[1],
+    ]
+
+
 def test_denies_of_all_stand_before_the_allows_of_any() -> None:
     policy = (bound("allow", "x/#", actions=PUBLISH | SUBSCRIBE), bound("deny", "x/y", actions=PUBLISH | SUBSCRIBE))
     permits = [line.split(",", 1)[0] for line in lines(named("a", *policy), named("b", *policy[:1]))]

@@ -19,10 +19,10 @@ def test_the_artifact_has_the_setting_the_rules_for_all_and_one_line_for_each_na
     rendering = render([admitted(bound("allow", "${client_id}/+"))])
     assert rendering.artifact == (
         '{"settings": {"no_match": "deny"},\n'
-        '"all": [{"permission": "deny", "action": "all", "topic": "#"}, '
-        '{"permission": "deny", "action": "all", "topic": "$SYS/#"}, '
+        '"all": [{"permission": "deny", "action": "all", "topic": "$SYS/#"}, '
         '{"permission": "deny", "action": "all", "topic": "$delayed/#"}, '
-        '{"permission": "deny", "action": "all", "topic": "$file/#"}],\n'
+        '{"permission": "deny", "action": "all", "topic": "$file/#"}, '
+        '{"permission": "deny", "action": "all", "topic": "#"}],\n'
         '"clients": {\n\n},\n'
         '"users": {\n'
         '"pump": [{"permission": "deny", "action": "subscribe", "topic": "eq pump-7/#"}, '
