@@ -196,6 +196,20 @@ def test_a_subscription_that_ends_in_plus_is_left_out_unless_all_below_is_allowe
     assert held(bound("allow", "a/+", actions=PUBLISH)) == {Permission(topic="a/+", activity=Activity.PUBLISH)}
 
 
+def test_what_several_rules_cover_only_together_is_granted_and_declared() -> None:
+    policy = (bound("allow", "a/+/#", actions=SUBSCRIBE), bound("allow", "a", actions=SUBSCRIBE))
+    assert allows(held(*policy), Subscribe(topic="a/#"))
+    assert ("a/+/#", "signalling") in deviations(*policy)
+
+
+def test_a_very_long_name_is_compiled_by_itself() -> None:
+    who = person("x" * 300)
+    assert (
+        f"<topic>a/{who.auth_id}/#</topic>"
+        in FILE([admitted(bound("allow", "a/${auth_id}/#"), principal=who)]).artifact
+    )
+
+
 def test_empty_levels_at_the_end_are_declared_wider() -> None:
     rule = bound("allow", "a/b", actions=PUBLISH)
     assert deviations(rule) == [("a/b", "wider")]

@@ -87,6 +87,26 @@ def test_a_name_that_is_there_twice_or_not_at_all_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    "inner",
+    [
+        "<permission><topic>a</topic><shared-group/></permission>",
+        "<permission><qos>ALL</qos></permission>",
+        "<permission><topic>a</topic><topic>b</topic></permission>",
+        "<allow>a</allow>",
+    ],
+)
+def test_a_permission_that_is_odd_is_told_and_allows_nothing(inner: str) -> None:
+    role = f"<role><id>r</id><permissions>{inner}</permissions></role>"
+    reading = hivemq_ese_file.read(f"<ese-file-realm><mqtt><roles>{role}</roles></mqtt></ese-file-realm>")
+    assert reading.realm.roles == {"r": frozenset()}
+    assert len(reading.remarks) == 1
+
+
+def test_a_file_without_a_part_about_mqtt_says_nothing() -> None:
+    assert hivemq_ese_file.read("<ese-file-realm/>").realm == Realm()
+
+
+@pytest.mark.parametrize(
     "text",
     [
         '<!DOCTYPE x [<!ENTITY a "b">]><file-rbac/>',

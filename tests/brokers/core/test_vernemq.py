@@ -135,6 +135,7 @@ def test_a_name_that_a_line_can_not_hold_gets_no_block(name: str) -> None:
 def test_a_filter_that_a_line_can_not_hold_is_left_out_of_the_file(topic: str) -> None:
     assert access(bound("allow", topic, actions=PUBLISH)) == Access()
     assert kinds(bound("allow", topic, actions=PUBLISH))[1] == {DeviationKind.NARROWER}
+    assert access(bound("allow", topic, actions=SUBSCRIBE)).read <= {f"$share/+/{topic}"}
 
 
 @pytest.mark.parametrize("level", ["%c", "%u", "%m"])
@@ -161,6 +162,19 @@ def test_a_subscription_that_ends_in_plus_is_left_out() -> None:
     assert access(rule) == Access(write=frozenset({"a/+"}))
     loose = AclFile(users={"pump": Access(read=frozenset({"a/+"}))})
     assert deliverable_file(loose, PUMP, Subscribe(topic="a/#"), "a/b/c")
+
+
+def test_what_several_rules_cover_only_together_is_granted_and_declared() -> None:
+    policy = (bound("allow", "a/+/#", actions=SUBSCRIBE), bound("allow", "a", actions=SUBSCRIBE))
+    rows = {("", "pump", "pump"): row(*policy)}
+    assert emulate_rows(rows, PUMP, Subscribe(topic="a/#"))
+    assert kinds(*policy) == [{DeviationKind.SIGNALLING}] * 2
+
+
+def test_a_filter_that_the_broker_can_not_read_allows_nothing() -> None:
+    rows = {("", "pump", "pump"): Row(client_id="pump", username="pump", publish=(Item(pattern="a+"),))}
+    assert not emulate_rows(rows, PUMP, Publish(topic="a+"))
+    assert not emulate_file(AclFile(everybody=Access(write=frozenset({"#/a"}))), PUMP, Publish(topic="x/a"))
 
 
 def test_more_than_ten_levels_are_left_out_and_a_shared_filter_has_two_more() -> None:
