@@ -38,6 +38,12 @@ def deviations(*policy: BoundRule) -> list[tuple[str, str]]:
     return [(deviation.rule.rule.topic, deviation.kind.value) for deviation in found]
 
 
+def test_many_users_are_warned_of() -> None:
+    barred = [RenderSubject(principal=person(str(number)), policy=(), state=Standing.BARRED) for number in range(5_001)]
+    assert render(barred).warnings == (mosquitto_acl.SLOW,)
+    assert render(barred[1:]).warnings == ()
+
+
 def test_each_user_has_a_section_with_its_denies_first() -> None:
     assert lines(render([admitted(*FLEET)])) == [
         "user pump",
