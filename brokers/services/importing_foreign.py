@@ -8,7 +8,9 @@ from brokers.core.foreign import DevicesById, ForeignPolicy, Note, merged, prefi
 from brokers.core.foreign_dynsec import read_dynsec, read_dynsec_21
 from brokers.core.foreign_emqx import read_emqx_acl_conf
 from brokers.core.foreign_emqx_json import read_emqx_rules
+from brokers.core.foreign_hivemq import read_ese_file
 from brokers.core.foreign_mosquitto_acl import read_mosquitto_acl
+from brokers.core.foreign_rabbitmq import read_rabbitmq
 from devices.core.policy_document import PolicyDocument
 from devices.queries.policy import device_names_by, policy_document
 from kernel.core.errors import Invalid
@@ -17,9 +19,11 @@ from kernel.core.ids import DomainId
 FORMATS: Mapping[str, Callable[[str], ForeignPolicy]] = {
     "emqx-acl-conf": read_emqx_acl_conf,
     "emqx-rules": read_emqx_rules,
+    "hivemq-ese-file": read_ese_file,
     "mosquitto-acl": read_mosquitto_acl,
     "mosquitto-dynsec": read_dynsec,
     "mosquitto-dynsec-2.1": read_dynsec_21,
+    "rabbitmq-definitions": read_rabbitmq,
 }
 """What can be read, by the name under which it is asked for."""
 
