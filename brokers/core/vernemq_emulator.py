@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from acl.core.topics import InvalidTopic, matches, valid_filter
 from acl.core.values import EVERY_QOS, Principal, Publish, Receive, Request, Subscribe
@@ -37,7 +37,10 @@ def deliverable_file(acl: AclFile, principal: Principal, wanted: Subscribe, topi
 
 def match(topic: str, acl: str) -> bool:
     """Whether a topic, or a filter taken for one, falls under the filter of an ACL; `$` means nothing here."""
-    words, wanted = topic.split("/"), acl.split("/")
+    return _match(topic.split("/"), acl.split("/"))
+
+
+def _match(words: Sequence[str], wanted: Sequence[str]) -> bool:
     for position, want in enumerate(wanted):
         if want == "#" and position == len(wanted) - 1:
             return True
@@ -72,13 +75,14 @@ def _meets(item: Item, row: Row, principal: Principal, asked: Asked, spelled: st
     if isinstance(asked, Publish) and asked.retain and not item.allowed_retain:
         return False
     pattern = _substituted(item.pattern, principal, row.mountpoint)
-    return asked.qos <= item.max_qos and match(spelled, pattern)
+    return asked.qos <= item.max_qos and _match(spelled.split("/"), pattern)
 
 
 def _by_file(acl: AclFile, principal: Principal, asked: Asked, spelled: str) -> bool:
     own = acl.users.get(principal.auth_id, Access())
     patterns = [_substituted(pattern, principal, "") for pattern in _filters(acl.patterns, asked)]
-    return any(match(spelled, filter) for filter in (*_filters(acl.everybody, asked), *_filters(own, asked), *patterns))
+    lines = [filter.split("/") for filter in (*_filters(acl.everybody, asked), *_filters(own, asked))]
+    return any(_match(spelled.split("/"), words) for words in (*lines, *patterns))
 
 
 def _filters(access: Access, asked: Asked) -> Iterable[str]:
@@ -94,9 +98,9 @@ def _is_valid(text: str) -> bool:
     return text.count("/") < _DEPTH and not (text.startswith("$share/") and text.count("/") < 2)
 
 
-def _substituted(pattern: str, principal: Principal, mountpoint: str) -> str:
-    """Whole levels only, and the value goes in as it is: a client id `+` is a wildcard."""
+def _substituted(pattern: str, principal: Principal, mountpoint: str) -> Sequence[str]:
+    """The levels; a value goes in as a level of its own, as it is: a client id `+` is a wildcard."""
     if not _is_valid(pattern):
-        return "\0"  # no topic has that
+        return ("\0",)  # no topic has that
     values: Mapping[str, str] = {"%c": principal.client_id, "%u": principal.auth_id, "%m": mountpoint}
-    return "/".join(values.get(level, level) for level in pattern.split("/"))
+    return [values.get(level, level) for level in pattern.split("/")]

@@ -96,6 +96,7 @@ def test_a_pattern_line_would_hold_for_everybody_so_there_is_none() -> None:
     foreign = AclFile(patterns=Access(write=frozenset({"a/%u/#"})))
     assert emulate_file(foreign, person("nobody that we know"), Publish(topic="a/nobody that we know/x"))
     assert emulate_file(foreign, replace(PUMP, auth_id="+"), Publish(topic="a/valve/x"))
+    assert not emulate_file(foreign, replace(PUMP, auth_id="b/c"), Publish(topic="a/b/c/x"))  # one level to VerneMQ
 
 
 def test_a_client_id_is_a_part_of_the_key_and_none_is_any() -> None:
