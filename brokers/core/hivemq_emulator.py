@@ -138,19 +138,23 @@ def _can_be_built(topic: str) -> bool:
     return not topic.startswith("$share/")
 
 
-def _substituted(topic: str, values: Mapping[str, str]) -> str:
-    """As Apache's StringSubstitutor does: an escape before a variable goes and keeps it, values are looked through."""
+def _substituted(topic: str, values: Mapping[str, str], within: frozenset[str] = frozenset()) -> str:
+    """As Apache's StringSubstitutor does: an escape before a variable goes and keeps it, values are looked through.
+
+    A value that comes to itself is an error there: NUL stands for that here.
+    """
     done, rest = "", topic
-    while (start := rest.find(_OPENS)) >= 0:
-        end = rest.find(_CLOSES, start)
-        before = done + rest[:start]
+    while (start := rest.find(_OPENS)) >= 0 and (end := rest.find(_CLOSES, start + len(_OPENS))) >= 0:
+        before, after = done + rest[:start], rest[end + len(_CLOSES) :]
         if before.endswith(_ESCAPE):
             done, rest = before[:-1] + _OPENS, rest[start + len(_OPENS) :]
-        elif end < 0:
-            break
-        else:
-            spelled, key = rest[start : end + len(_CLOSES)], rest[start + len(_OPENS) : end].lower()
-            others = {name: value for name, value in values.items() if name != key}
-            done = before + (_substituted(values[key], others) if key in values else spelled)
-            rest = rest[end + len(_CLOSES) :]
+            continue
+        key, default, otherwise = rest[start + len(_OPENS) : end].partition(":-")
+        name = key.lower()
+        if name in within:
+            return "\0"
+        value = values.get(name, otherwise if default and _OPENS not in key else None)
+        spelled = rest[start : end + len(_CLOSES)]
+        done = before + (spelled if value is None else _substituted(value, values, within | {name}))
+        rest = after
     return done + rest

@@ -137,6 +137,9 @@ ANY = Permission(topic="#")
         ("d/${{clientid}}", "a/b", "d/a/b"),
         ("d/${{clientid}}", "${{username}}", "d/pump"),
         ("d/${{clientid", "c", "d/${{clientid"),
+        ("d/${{site:-x}}", "c", "d/x"),
+        ("d/\u00a7${{", "c", "d/\u00a7${{"),
+        ("d/${{username}}\u00a7${{clientid}}", "c", "d/pump${{clientid}}"),
     ],
 )
 def test_what_file_rbac_puts_in(topic: str, client_id: str, passes: str) -> None:
@@ -144,6 +147,11 @@ def test_what_file_rbac_puts_in(topic: str, client_id: str, passes: str) -> None
     ours = realm(Permission(topic=topic))
     assert emulate_rbac(ours, who, Publish(topic=passes))
     assert not emulate_rbac(ours, who, Publish(topic="d/other"))
+
+
+def test_a_value_that_comes_to_itself_ends_the_login() -> None:
+    ours = realm(ANY, Permission(topic="d/${{clientid}}"))
+    assert not emulate_rbac(ours, replace(PUMP, client_id="${{clientid}}"), Publish(topic="d/x"))
 
 
 def test_a_filter_that_file_rbac_can_not_build_ends_the_login() -> None:
