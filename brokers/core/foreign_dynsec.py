@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect, Shared
+from brokers.core.dynsec_emulator import contains
 from brokers.core.dynsec_state import AclType
 from brokers.core.foreign import ForeignBinding, ForeignPolicy, Loss, Notes, RoleNames, literally, roles_holding, usable
 from brokers.core.foreign_dynsec_file import DynsecFile, FileAcl, read_file
@@ -94,6 +95,10 @@ class _Role:
         self._acls = [acl for acl in acls if acl.place not in needless]
         self._receives_all = file.defaults[AclType.RECEIVE]
         self._hidden = first_levels(acl.topic for all in file.roles.values() for acl in all if acl.allow)
+        denied = (acl for all in file.roles.values() for acl in all if acl.kind in _SUBSCRIBE and not acl.allow)
+        self._denied_patterns = {
+            "/".join("+" if level in _MARKS else level for level in acl.topic.split("/")) for acl in denied
+        }
         self._placeholders, self._notes = placeholders, notes
 
     def rules(self) -> Iterator[Sourced]:
@@ -150,9 +155,18 @@ class _Role:
             else:
                 yield RuleSpec(effect=Effect.ALLOW, actions=_PUBLISHES, topic=topic)
         elif acl.kind in _SUBSCRIBE:
+            if acl.kind is AclType.SUBSCRIBE_LITERAL and self._may_be_denied(acl.topic):
+                self._note(acl, Loss.LEFT_OUT, "Some deny is about this filter too, so it may never be granted.")
+                return
             for wish in self._wishes(acl, topic):
                 for filter in self._received(acl, wish.topic):
                     yield _about(Effect.ALLOW, filter, wish)
+
+    def _may_be_denied(self, filter: str) -> bool:
+        """Whether a deny of any role is about just this filter, which has wildcards."""
+        if "+" not in filter and "#" not in filter:
+            return False
+        return any(contains(deny, filter) for deny in self._denied_patterns)
 
     def _wishes(self, acl: FileAcl, topic: str) -> Iterator[_Wish]:
         """What filters the ACL covers, of which it compares the text: `$share` is a level to it, as any other."""

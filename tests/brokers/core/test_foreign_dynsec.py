@@ -131,6 +131,14 @@ def test_deny_of_one_spelling_counts_only_where_something_allows_it() -> None:
     assert ("/roles/0/acls/0", Loss.NARROWER) in notes(found)
 
 
+def test_one_spelling_that_a_deny_is_about_is_left_out() -> None:
+    """2.0.11 takes `#` for contained in `/#`: the deny is asked first, and nothing is granted."""
+    acls = [acl("subscribePattern", "/#", allow=False, priority=5), acl("subscribeLiteral", "#")]
+    found = read(role("deny", acls[0]), role("allow", acls[1]), receive=True)
+    assert found.roles[1].rules == ()
+    assert notes(found) == {("/roles/1/acls/0", Loss.LEFT_OUT)}
+
+
 def test_control_and_defaults_and_nobodys_rights_are_listed() -> None:
     document = {
         "defaultACLAccess": {SEND: True, RECEIVE: True, "subscribe": True},
