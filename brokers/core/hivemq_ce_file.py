@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from brokers.core import hivemq, hivemq_file
 from brokers.core.hivemq_dialect import Dialect
-from brokers.core.hivemq_file import Layout
+from brokers.core.hivemq_file_writing import Layout, write
 from brokers.core.hivemq_permissions import Account, Realm
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject
 from brokers.core.rendering import Deviations
@@ -57,7 +57,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
 
 def to_artifact(realm: Realm) -> str:
     """The file: same realm, same octets."""
-    return hivemq_file.write(realm, _LAYOUT)
+    return write(realm, _LAYOUT)
 
 
 def parse(artifact: str) -> Realm:

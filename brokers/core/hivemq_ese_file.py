@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from brokers.core import hivemq, hivemq_file
 from brokers.core.hivemq_dialect import Dialect
 from brokers.core.hivemq_emulator import CLIENT_ID
-from brokers.core.hivemq_file import Layout, Reading
+from brokers.core.hivemq_file import Reading
+from brokers.core.hivemq_file_writing import Layout, write
 from brokers.core.hivemq_permissions import Realm
 from brokers.core.ports import Capabilities, Rendering, RenderSubject
 from brokers.core.rendering import Deviations
@@ -50,7 +51,7 @@ def render(subjects: Iterable[RenderSubject], *, client_id_proved: bool = False)
 
 def to_artifact(realm: Realm) -> str:
     """The file: same realm, same octets."""
-    return hivemq_file.write(realm, _LAYOUT)
+    return write(realm, _LAYOUT)
 
 
 def parse(artifact: str) -> Realm:
