@@ -70,7 +70,7 @@ ODD: tuple[str, ...] = (
 ODD += ("a\nb", "\u2028", "[ab]", "^", "!", "*x", "x\u3000")
 WHOLE = ("client_id", "username", "auth_id", "domain", "device_type", "attr.x", "attr.n", "cert.cn")
 PARTS = ("x-${client_id}", "${attr.x}-${attr.y}", "${auth_id}.${attr.n}", "p${cert.cn}", "${attr.none}", "${domain}-a")
-ROLES = ("pump", "valve", "quarantine", "r.1")
+ROLES = ("pump", "valve", "quarantine", "r.1", "pump.deny", "barred", "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -60,6 +60,7 @@ class Court:
     artifact: str = field(init=False)
     _state: Any = field(init=False)
     _deviations: Sequence[Deviation] = field(init=False)
+    _connected: Principal = field(init=False)
 
     def __post_init__(self) -> None:
         self.subjects = self.fleet.subjects()
@@ -67,11 +68,15 @@ class Court:
         self.artifact, self._deviations = rendering.artifact, rendering.deviations
         self._state = self.target.parse(rendering.artifact)
 
-    def judge(self, number: int, request: Request, names: Sequence[str]) -> Judgement:
-        """What becomes of the request of member `number`. What a subscription brings is tried with `names`."""
+    def judge(self, number: int, request: Request, names: Sequence[str], *, client_id: str | None = None) -> Judgement:
+        """What becomes of the request of member `number`. What a subscription brings is tried with `names`.
+
+        With `client_id` the member connects with that one, which is not what it is registered with.
+        """
         subject = self.subjects[number]
+        self._connected = replace(subject.principal, client_id=client_id) if client_id else subject.principal
         engine = self._permits(subject, request)
-        answer = self.target.emulate(self._state, subject.principal, request)
+        answer = self.target.emulate(self._state, self._connected, request)
         if engine and not answer:
             return self._narrower(subject, request, f"refuses {request}")
         if isinstance(request, Subscribe):
@@ -95,7 +100,7 @@ class Court:
 
     def _delivered(self, subject: RenderSubject, request: Subscribe, name: str, *, engine: bool) -> Judgement:
         permitted = self._permits(subject, Receive(topic=name))
-        delivers = self.target.deliverable(self._state, subject.principal, request, name)
+        delivers = self.target.deliverable(self._state, self._connected, request, name)
         if delivers and not permitted:
             return self._wider(subject, Receive(topic=name), f"grants {request}, which brings {name!r}")
         if engine and not delivers and matches(request.topic, name):
@@ -175,7 +180,8 @@ def _loosened(filter: str) -> str:
 
 
 def _loose(level: str) -> str:
-    return "+" if any(character <= " " or character.isspace() or character in "*>" for character in level) else level
+    unsayable = any(character <= " " or character.isspace() or character in "*>" for character in level)
+    return "+" if unsayable or level in {"%u", "%c"} else level
 
 
 def _is_name(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -12,7 +13,8 @@ from brokers.core.mosquitto_acl_patterns import STRANGERS
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.targets import MOSQUITTO_DYNSEC, TARGETS, Target
 from kernel.core.errors import Invalid
-from tests.brokers.core.generated import Asker, Fleet, Member, fleet
+from tests.brokers.core.generated import Asker, Fleet, Member, fleet, told
+from tests.brokers.core.judging import Court
 from tests.brokers.core.trials import shrunk, trial
 
 FLEETS = 25
@@ -91,6 +93,21 @@ def _passes(target: Target, state: object, member: Member, request: Request) -> 
     """Whether the member gets something by it: not by a subscription that everybody is granted."""
     told = target.grants_all and isinstance(request, Subscribe)
     return not told and target.emulate(state, member.principal, request)
+
+
+def test_who_takes_the_client_id_of_another_may_do_no_more_than_before(target: Target) -> None:
+    """A client chooses its client id: policy may go by it only where the broker ties it to who is proved."""
+    roll = random.Random("borrowed")
+    for made in fleets("borrowed"):
+        court, asker = Court(target, made), Asker(roll=roll, fleet=made)
+        ids = sorted({member.principal.client_id for member in made.members} | {"x", "+", "a/b"})
+        for (number, member), client_id in product(enumerate(made.members), ids):
+            borrower = replace(member, principal=replace(member.principal, client_id=client_id))
+            for near in (borrower, roll.choice(made.members)):
+                request = asker.request(near)
+                names = asker.names(request.topic) if isinstance(request, Subscribe) else ()
+                fault = court.judge(number, request, names, client_id=client_id).fault
+                assert not fault.startswith(("wider", "signalling")), (client_id, told(made))
 
 
 def _outside(made: Fleet) -> list[Member]:
