@@ -54,9 +54,9 @@ class ForeseenBrokerDocument(serializers.Serializer[Any]):
 
 
 class ForesightDocument(serializers.Serializer[Any]):
-    """What a change would do to the `examined` of `devices` devices; `touched` of them gain or lose something."""
+    """What a change would do to the `examined` of `concerned` devices; `touched` of them gain or lose something."""
 
-    devices = serializers.IntegerField()
+    concerned = serializers.IntegerField(help_text="Those that the change could touch, counted up to 10,000.")
     examined = serializers.IntegerField()
     touched = serializers.IntegerField()
     cohorts = ForeseenCohortDocument(many=True)
@@ -80,7 +80,7 @@ class ForesightView(APIView):
 def foresight_document(found: Foresight) -> dict[str, Any]:
     """The foresight as JSON."""
     return {
-        "devices": found.devices,
+        "concerned": found.concerned,
         "examined": found.examined,
         "touched": found.touched,
         "cohorts": [_cohort(cohort) for cohort in found.cohorts],

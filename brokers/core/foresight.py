@@ -55,9 +55,13 @@ class ForeseenBroker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foresight:
-    """What a change of policy would do to the `examined` of `devices` devices, of whom `touched` gain or lose."""
+    """What a change of policy would do to the `examined` of `concerned` devices, of whom `touched` gain or lose.
 
-    devices: int
+    `concerned` are all devices of a small domain, and those that the change could touch of a large one; they are
+    counted up to 10,000.
+    """
+
+    concerned: int
     examined: int
     touched: int
     cohorts: tuple[ForeseenCohort, ...]
@@ -66,8 +70,8 @@ class Foresight:
 
     @property
     def is_sample(self) -> bool:
-        """Whether there are devices that were not examined."""
-        return self.examined < self.devices
+        """Whether there are devices that were not examined and may gain or lose something."""
+        return self.examined < self.concerned
 
 
 def foreseen_filter(change: FilterChange) -> ForeseenFilter:

@@ -20,6 +20,7 @@ from devices import queries as devices
 from devices.core.policy_document import PolicyDocument
 from devices.core.policy_in_force import PolicyInForce
 from devices.core.values import DeviceSubject
+from devices.queries.concerned import concerned_devices
 from devices.queries.policy import policy_now
 from kernel.core.ids import DomainId
 
@@ -27,6 +28,7 @@ MOST_EXAMINED = 2_000
 _MOST_COHORTS = 40
 _MOST_FILTERS = 50
 _SAMPLE = 5
+_CHUNK = 500
 
 Key = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -40,17 +42,17 @@ class _Cohort:
 def foresee_change(*, domain: DomainId, before: PolicyDocument, after: PolicyDocument) -> Foresight:
     """What would come of `after` where `before` holds: who gains and loses which filters, and what brokers make of it.
 
-    At most 2,000 devices are examined, by auth id. No broker is contacted.
+    In a domain of more than 2,000 devices those alone are examined that the change could touch, at most 2,000, by auth
+    id. No broker is contacted.
     """
     now = policy_now(domain=domain)
     ids = {(role.name, RuleSpec.of(rule)): rule.id for role in now.roles.values() for rule in role.rules}
     old = PolicyInForce(before, rule_ids=ids, binding_ids=now.bindings)
     new = PolicyInForce(after, rule_ids=ids, binding_ids=now.bindings)
-    subjects = list(islice(devices.iterate_subjects(domain=domain), MOST_EXAMINED))
-    whole = len(subjects) < MOST_EXAMINED
+    subjects, concerned, whole = _examined(domain, before, after)
     cohorts = sorted(_cohorts(subjects, old, new), key=lambda cohort: (-cohort.count, cohort.roles_after))
     return Foresight(
-        devices=len(subjects) if whole else devices.count_devices(domains=[domain]),
+        concerned=concerned,
         examined=len(subjects),
         touched=sum(cohort.count for cohort in cohorts),
         cohorts=tuple(cohorts[:_MOST_COHORTS]),
@@ -60,6 +62,16 @@ def foresee_change(*, domain: DomainId, before: PolicyDocument, after: PolicyDoc
             for broker in queries.list_brokers(domains=[domain])
         ),
     )
+
+
+def _examined(domain: DomainId, before: PolicyDocument, after: PolicyDocument) -> tuple[list[DeviceSubject], int, bool]:
+    """Who is examined, how many are concerned, and whether those examined are all devices of the domain."""
+    subjects = list(islice(devices.iterate_subjects(domain=domain), MOST_EXAMINED + 1))
+    if len(subjects) <= MOST_EXAMINED:
+        return subjects, len(subjects), True
+    ids, concerned = concerned_devices(domain=domain, before=before, after=after, limit=MOST_EXAMINED)
+    chunks = (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+    return [each for chunk in chunks for each in devices.subjects_among(devices=chunk)], concerned, False
 
 
 def _cohorts(subjects: Iterable[DeviceSubject], old: PolicyInForce, new: PolicyInForce) -> Iterator[ForeseenCohort]:

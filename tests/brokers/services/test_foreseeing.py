@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,7 @@ from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument
 from devices.core.policy_in_force import PolicyInForce
 from devices.core.values import DeviceState
 from devices.models import Device, Domain
+from devices.queries.concerned import concerned_devices
 from devices.queries.policy import policy_now
 from devices.services.bindings import BindingTarget
 from kernel.conf import master_key
@@ -88,7 +90,7 @@ def test_what_is_computed_from_the_document_is_the_policy_in_force(policy: Polic
 
 def test_change_that_changes_nothing_touches_nobody(policy: PolicyDocument) -> None:
     found = foresee_change(domain=NORTH, before=policy, after=policy)
-    assert (found.devices, found.examined, found.touched, found.cohorts) == (2, 2, 0, ())
+    assert (found.concerned, found.examined, found.touched, found.cohorts) == (2, 2, 0, ())
     assert found.brokers[0].effect.gain == found.brokers[0].effect.lose == ()
 
 
@@ -156,5 +158,48 @@ def test_more_devices_than_are_examined_are_told_as_a_sample(
 ) -> None:
     monkeypatch.setattr(foreseeing, "MOST_EXAMINED", 1)
     found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps"))
-    assert (found.devices, found.examined, found.touched, found.is_sample) == (2, 1, 1, True)
+    assert (found.concerned, found.examined, found.touched, found.is_sample) == (2, 1, 1, True)
     assert {line.auth_id for line in found.brokers[0].effect.lose} == {"p-1"}
+
+
+def test_of_many_devices_those_are_examined_that_the_change_could_touch(
+    policy: PolicyDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreseeing, "MOST_EXAMINED", 1)
+    more = BindingSpec(role="listeners", via=BindingVia.DEVICE, target="p-2")
+    found = foresee_change(domain=NORTH, before=policy, after=replace(policy, bindings=(*policy.bindings, more)))
+    assert (found.concerned, found.examined, found.is_sample) == (1, 1, False)
+    assert [cohort.devices for cohort in found.cohorts] == [("p-2",)]
+    assert {line.auth_id for line in found.brokers[0].effect.gain} == {"p-2"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_device_gains_or_loses_that_is_not_concerned(policy: PolicyDocument, seed: int) -> None:
+    """Every device is asked, and each that gains or loses is among those that the database finds."""
+    dice = random.Random(seed)
+    Device.objects.filter(name="p-2").update(state=dice.choice([DeviceState.ACTIVE, DeviceState.QUARANTINED]))
+    places = [
+        (BindingVia.DOMAIN, "north"),
+        (BindingVia.DEVICE_TYPE, "pump"),
+        (BindingVia.GROUP, "hall"),
+        (BindingVia.DEVICE, "p-2"),
+    ]
+
+    def some_policy() -> PolicyDocument:
+        names = dice.sample(["listeners", "pumps", "mills"], dice.randint(1, 3))
+        return PolicyDocument.of(
+            domain="north",
+            quarantine_role=dice.choice([None, *names]),
+            roles=[RoleSpec(name=name, rules=tuple(dice.sample([UP, ALL, NO_STOP], 2))) for name in names],
+            bindings={
+                BindingSpec(role=dice.choice(names), via=via, target=target) for via, target in dice.sample(places, 2)
+            },
+        )
+
+    before, after = some_policy(), some_policy()
+    found = foresee_change(domain=NORTH, before=before, after=after)
+    ids, count = concerned_devices(domain=NORTH, before=before, after=after, limit=9)
+    concerned = {device.auth_id for device in Device.objects.filter(id__in=ids)}
+    assert {name for cohort in found.cohorts for name in cohort.devices} <= concerned
+    assert count == len(ids)
+    assert policy.domain == "north"

@@ -169,7 +169,7 @@ def test_list_is_narrowed_by_state(ada: Person) -> None:
 def test_effect_is_told_before_anything_is_done(ada: Person) -> None:
     found = ada.send("GET", f"policy-changes/{drafted(ada)['id']}/effect/").json()
     assert found == {
-        "devices": 0,
+        "concerned": 0,
         "examined": 0,
         "touched": 0,
         "cohorts": [],
