@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,9 +13,10 @@ from acl.core.values import Action, Allow, Publish, Request, Subscribe
 from brokers.services.explaining import explain_request
 from console.views.device import seen_device
 from console.views.frame import Visit, screen, show
+from devices.core.values import Device
 from kernel.core.errors import Invalid
 
-_MOST_CHARACTERS = 1_024
+MOST_CHARACTERS = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,43 +36,49 @@ class Looked:
 def explain_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResponseBase:
     """The verdict, as a part of the device's page or as a page of its own."""
     found = seen_device(visit, device)
-    action, topic = request.GET.get("action", Action.PUBLISH), request.GET.get("topic", "")
-    context: dict[str, object] = {"device": found, "asked": {"action": action, "topic": topic}}
-    try:
-        asked = _request(action, topic, qos=request.GET.get("qos", "0"), retain=bool(request.GET.get("retain")))
-        answer = explain_request(device=found.id, request=asked)
-        explanation = answer.explanation
-        decided = explanation.verdict.rule
-        context |= {
-            "allowed": isinstance(explanation.verdict, Allow),
-            "summary": explanation.summary,
-            "brokers": answer.brokers,
-            "considered": [
-                Looked(
-                    effect=row.rule.rule.effect.value,
-                    filter=row.filter or "",
-                    template=row.rule.rule.topic,
-                    role=row.rule.role_name,
-                    why=row.why,
-                    decides=row.rule is decided,
-                )
-                for row in sorted(explanation.considered, key=lambda row: (row.rule is not decided, not row.matches))
-            ],
-        }
-        if not explanation.considered:
-            context["summary"] = f"It is {found.state}, and no rule holds for it: it may do nothing."
-    except Invalid as error:
-        context["fault"] = error.detail
     part = bool(request.headers.get("HX-Request"))
+    asked = {"action": request.GET.get("action") or Action.PUBLISH, "topic": request.GET.get("topic", "")}
+    context = {"device": found, "asked": asked, **explanation_context(found, request.GET)}
     return show(request, "parts/explanation.html" if part else "explanation.html", context)
+
+
+def explanation_context(device: Device, asked: Mapping[str, str]) -> dict[str, object]:
+    """What parts/explanation.html shows of the question `asked`: the verdict, or what is wrong with the question."""
+    action, topic = asked.get("action") or Action.PUBLISH, asked.get("topic", "")
+    try:
+        request = _request(action, topic, qos=asked.get("qos", "0"), retain=bool(asked.get("retain")))
+        answer = explain_request(device=device.id, request=request)
+    except Invalid as error:
+        return {"fault": error.detail}
+    explanation = answer.explanation
+    decided = explanation.verdict.rule
+    context: dict[str, object] = {
+        "allowed": isinstance(explanation.verdict, Allow),
+        "summary": explanation.summary,
+        "brokers": answer.brokers,
+        "considered": [
+            Looked(
+                effect=row.rule.rule.effect.value,
+                filter=row.filter or "",
+                template=row.rule.rule.topic,
+                role=row.rule.role_name,
+                why=row.why,
+                decides=row.rule is decided,
+            )
+            for row in sorted(explanation.considered, key=lambda row: (row.rule is not decided, not row.matches))
+        ],
+    }
+    if not explanation.considered:
+        context["summary"] = f"It is {device.state}, and no rule holds for it: it may do nothing."
+    return context
 
 
 def _request(action: str, topic: str, *, qos: str, retain: bool) -> Request:
     """The request that the form spells. Raises Invalid."""
     if not topic:
         raise Invalid("Type a topic to ask about.")
-    if len(topic) > _MOST_CHARACTERS:
-        raise Invalid(f"Ask about a topic of at most {_MOST_CHARACTERS} characters.")
+    if len(topic) > MOST_CHARACTERS:
+        raise Invalid(f"Ask about a topic of at most {MOST_CHARACTERS} characters.")
     level = int(qos) if qos in {"0", "1", "2"} else 0
     if action == Action.SUBSCRIBE:
         return Subscribe.parse(topic, qos=level)

@@ -53,6 +53,7 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         "Access",
         (
             ("Roles", "role", "roles", "roles:read"),
+            ("Explorer", "question", "explorer", "policy:read"),
             ("Changes", "check", "changes", "policy:read"),
         ),
     ),

@@ -15,12 +15,16 @@ from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
+from acl import services as acl
+from acl.core.rules import RuleSpec
+from acl.core.values import Action, Effect
 from brokers.services import plan_broker
 from console.core.roles import ConsoleRole
 from console.models import Operator
 from console.services.operators import grant_role, make_setup_link
 from devices import services as devices
 from devices.queries import credentials_of
+from devices.services.bindings import BindingTarget
 from kernel.core.actor import SYSTEM
 from kernel.core.errors import Unavailable
 from kernel.core.ids import EntryId
@@ -49,6 +53,15 @@ class Look:
 LOOKS = (Look(1440, 900, "light"), Look(1440, 900, "dark"), Look(390, 844, "light"), Look(390, 844, "dark"))
 
 
+def listen_to_all(scene: Scene) -> None:
+    """Lets pumps hear each other, so that there is something to draw."""
+    rule = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.SUBSCRIBE}), topic="${domain}/+/up/#")
+    role = acl.create_role(domain=scene.domain, name="listener", rules=[rule], actor=SYSTEM, now=scene.now)
+    devices.bind_role(
+        domain=scene.domain, role=role.id, target=BindingTarget(device_type="pump"), actor=SYSTEM, now=scene.now
+    )
+
+
 def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     """Name and address of every screen of a signed-in operator."""
     device = scene.devices["pump-01"]
@@ -59,6 +72,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         device=scene.devices["pump-05"], reason=ReasonCode.KEY_COMPROMISE, actor=SYSTEM, now=scene.now, note="stolen"
     )
     certificate = credentials_of(device=device)[0].certificate
+    listen_to_all(scene)
     pki.request_issuer(domain=scene.domain, slug="company", common_name="By the company", actor=SYSTEM, now=scene.now)
     return {
         "overview": "/",
@@ -68,6 +82,9 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "device-revoked": f"/devices/{scene.devices['pump-05']}/?operation={operation}",
         "device-revoke": f"/devices/{device}/revoke/",
         "device-explain": f"/devices/{device}/explain/?action=publish&topic=north/pump-01/up/internal/x",
+        "explorer": "/explorer/?device=pump-01&action=publish&topic=north/pump-01/up/internal/x",
+        "explorer-who": "/explorer/who/?action=publish&topic=north/%2B/up/%23",
+        "explorer-reach": "/explorer/reach/?from=domain&to=domain",
         "enrolment": "/enrolment/",
         "enrolment-new": "/enrolment/new/",
         "issuers": "/issuers/",
