@@ -8,7 +8,7 @@ import pytest
 
 from tests.programs import call
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROW_LOCKS = ["tests/devices/services", "tests/devices/api", "tests/devices/test_queries.py"]
 
