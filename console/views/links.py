@@ -21,7 +21,12 @@ def subject_address(subject: Subject) -> str:
         return reverse("issuer", args=[subject.label])
     if subject.kind == "pki.profile":
         return reverse("profile", args=[subject.id])
-    names = {"devices.device": "device", "pki.certificate": "certificate", "acl.role": "role"}
+    names = {
+        "devices.device": "device",
+        "pki.certificate": "certificate",
+        "acl.role": "role",
+        "devices.policy_change": "change",
+    }
     name = names.get(subject.kind)
     return reverse(name, args=[subject.id]) if name and _is_uuid(subject.id) else ""
 
