@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from acl.core.templates import placeholders
+from acl.core.topics import MAX_OCTETS
 from acl.core.values import BoundRule, Principal, Rule
 from brokers.core.hivemq_dialect import ESCAPE, Dialect, is_text
 from brokers.core.hivemq_permissions import Activity, Permission
@@ -20,7 +21,7 @@ from brokers.core.rendering import Deviations
 
 MARK = "\ue000"  # stands for the name of the account
 _MOST_KEPT = 4096
-_MOST_OCTETS = 256  # of a name that the mark may stand for, so that no filter gets too long by it
+_MOST_OCTETS = 256  # of a name that the mark may stand for
 # What is another for each device; other placeholders (attributes, the organisation of a certificate) many have alike.
 _PERSONAL = frozenset({"client_id", "username", "auth_id", "cert.cn", "cert.serial", "cert.san_uri", "cert.san_dns"})
 _NAMING = frozenset({"client_id", "username", "auth_id", "cert.cn"})  # may be the account's name
@@ -49,7 +50,7 @@ class Accounts:
         """What the account holds, its deviations noted."""
         name, taken = subject.principal.auth_id, _taken(subject.policy, subject.principal)
         said = self._with_mark(subject, taken)
-        marked = _is_level(name, said.levels) and not _has_mark(subject.policy, taken)
+        marked = _is_level(name, said.levels) and not _may_differ(subject.policy, taken)
         if not marked:
             said = say(subject.policy, subject.principal, self._dialect)
         for loss in said.losses:
@@ -153,6 +154,11 @@ def _value(placeholder: str, principal: Principal) -> object:
     return getattr(principal, placeholder)
 
 
-def _has_mark(policy: Sequence[BoundRule], taken: Taken) -> bool:
-    """Whether the mark is in the policy itself or in a value, where it stands for nothing."""
-    return any(MARK in bound.rule.topic for bound in policy) or any(MARK in str(value) for _, value in taken)
+def _may_differ(policy: Sequence[BoundRule], taken: Taken) -> bool:
+    """Whether the mark is in the policy itself or in a value, or a filter may be too long with the name or the mark."""
+    values = [str(value) for _, value in taken]
+    if any(MARK in text for text in values):
+        return True
+    most = max([_MOST_OCTETS, *(len(text.encode(errors="replace")) for text in values)])
+    topics = [bound.rule.topic for bound in policy]
+    return any(MARK in text or 4 * len(text) + text.count("${") * most > MAX_OCTETS for text in topics)

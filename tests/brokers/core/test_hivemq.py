@@ -202,6 +202,13 @@ def test_what_several_rules_cover_only_together_is_granted_and_declared() -> Non
     assert ("a/+/#", "signalling") in deviations(*policy)
 
 
+def test_a_filter_that_gets_too_long_by_the_name_is_void() -> None:
+    """81,000 octets with the name, 1,600 with the mark that stands for names."""
+    name, topic = "x" * 200, "/".join(["a", *["${auth_id}"] * 400])
+    rendering = hivemq_ese_file.render([admitted(bound("allow", topic), principal=person(name))])
+    assert hivemq_ese_file.parse(rendering.artifact).permissions_of(name) == {NOTHING}
+
+
 def test_a_very_long_name_is_compiled_by_itself() -> None:
     who = person("x" * 300)
     assert (
