@@ -137,18 +137,28 @@ class RebaseView(APIView):
         return _answer(rebased)
 
 
+class VersionRequired(Invalid):
+    """Whoever approves says which version: another may have been written since it was read."""
+
+    code = "if-match-required"
+
+
 class ApproveView(APIView):
-    """Finds a change good as it stands."""
+    """Finds a change good as it stands in the version that If-Match names."""
 
     scopes = {"POST": "policy:approve"}
 
     @extend_schema(operation_id="approvePolicyChange", parameters=[IF_MATCH], request=None, responses=ChangeDocument)
     def post(self, request: Request, policy_change: UUID) -> Response:
         """The change with the caller's approval."""
-        seen = _seen(request, policy_change)
+        seen, version = _seen(request, policy_change), expected_version(request)
+        if version is None:
+            raise VersionRequired(
+                "Say which version you approve: send the ETag of the change as you read it, If-Match."
+            )
         approved = services.approve_change(
             change=seen.id,
-            expected_version=expected_version(request),
+            expected_version=version,
             actor=caller_of(request).actor,
             now=utc_now(),
         )

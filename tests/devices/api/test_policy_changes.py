@@ -65,6 +65,11 @@ def drafted(person: Person) -> dict[str, Any]:
     return answer.json()  # type: ignore[no-any-return]
 
 
+def approve(person: Person, path: str) -> Any:
+    """Approves the version that there is."""
+    return person.send("POST", path + "approve/", **{"If-Match": person.send("GET", path).headers["ETag"]})
+
+
 def ask_for_four_eyes(person: Person) -> Any:
     return person.send("PUT", "domains/north/policy-approval/", {"policy_approval": "other-operator"})
 
@@ -74,7 +79,7 @@ def test_change_goes_from_draft_to_history(ada: Person) -> None:
     path = f"policy-changes/{change['id']}/"
     assert (change["state"], change["number"], change["approvals_missing"]) == ("draft", 1, 1)
     assert change["difference"]["roles"]["changed"][0]["name"] == "pumps"
-    assert ada.send("POST", path + "approve/").json()["state"] == "approved"
+    assert approve(ada, path).json()["state"] == "approved"
     applied = ada.send("POST", path + "apply/")
     assert applied.status_code == 202
     operation = ada.send("GET", f"operations/{applied.json()['operation']}/").json()
@@ -105,10 +110,10 @@ def test_fault_in_the_document_has_its_place(ada: Person) -> None:
 def test_four_eyes_hold_for_the_author_and_for_the_authors_program(ada: Person, bo: Person, robot: Program) -> None:
     assert ask_for_four_eyes(ada).status_code == 200
     path = f"policy-changes/{drafted(ada)['id']}/"
-    own = ada.send("POST", path + "approve/")
+    own = approve(ada, path)
     assert (own.status_code, own.json()["code"]) == (403, "four-eyes")
-    assert robot.post(path + "approve/").json()["code"] == "four-eyes"
-    assert bo.send("POST", path + "approve/").json()["state"] == "approved"
+    assert robot.post(path + "approve/", **{"If-Match": '"1"'}).json()["code"] == "four-eyes"
+    assert approve(bo, path).json()["state"] == "approved"
 
 
 def test_nobody_writes_roles_past_four_eyes(ada: Person, robot: Program) -> None:
@@ -148,7 +153,7 @@ def test_conflicts_are_named_and_decided_role_by_role(ada: Person) -> None:
     [role] = ada.send("GET", "roles/").json()["results"]
     rules = [{**STOP, "topic": "elsewhere"}]
     assert ada.send("PUT", f"roles/{role['id']}/", {"name": "pumps", "rules": rules}).status_code == 200
-    assert ada.send("POST", path + "approve/").json()["code"] == "base-moved"
+    assert approve(ada, path).json()["code"] == "base-moved"
     seen = ada.send("GET", path).json()
     assert (seen["base_moved"], [conflict["name"] for conflict in seen["conflicts"]]) == (True, ["pumps"])
     undecided = ada.send("POST", path + "rebase/")
@@ -156,6 +161,14 @@ def test_conflicts_are_named_and_decided_role_by_role(ada: Person) -> None:
     decided = ada.send("POST", path + "rebase/", {"roles": {"pumps": "draft"}}).json()
     assert (decided["base_moved"], decided["conflicts"]) == (False, [])
     assert decided["document"]["roles"] == change["document"]["roles"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"If-Match": "*"}])
+def test_approval_says_of_which_version(ada: Person, headers: dict[str, str]) -> None:
+    """Else it would hold for what was written after it was read."""
+    path = f"policy-changes/{drafted(ada)['id']}/"
+    answer = ada.send("POST", path + "approve/", **headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "if-match-required")
 
 
 def test_list_is_narrowed_by_state(ada: Person) -> None:
