@@ -3,6 +3,7 @@
 from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.checking import check_drift, compare_broker
+from brokers.services.compiling import compile_policy
 from brokers.services.converging import converge
 from brokers.services.evicting import evict
 from brokers.services.explaining import explain_request
@@ -24,6 +25,7 @@ __all__ = [
     "apply_plan",
     "check_drift",
     "compare_broker",
+    "compile_policy",
     "converge",
     "evict",
     "explain_request",

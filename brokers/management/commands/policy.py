@@ -1,4 +1,4 @@
-"""`manage.py policy explain|who-can|export|import|diff`: what policy says, and why; and policy as a file."""
+"""`manage.py policy explain|who-can|compile|export|import|diff`: what policy says, and why; and policy as a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from acl.core.values import Action, Publish, Subscribe
 from brokers import services
 from brokers.api.serializers import explanation_document, who_can_document
+from brokers.core.targets import TARGETS
 from brokers.management import policy_files
 from devices import queries as devices
 from kernel.core.errors import DomainError
@@ -34,15 +35,23 @@ class Command(BaseCommand):
             command.add_argument("topic", help="topic name, or filter; $share/<group>/<filter> for a shared one")
             command.add_argument("--domain", default="default", help="slug of the domain")
             command.add_argument("--json", action="store_true", help="print JSON")
+        compiled = verbs.add_parser("compile", help="policy as a broker takes it, on standard output")
+        compiled.add_argument("target", help=f"one of {', '.join(TARGETS)}")
+        compiled.add_argument("--domain", default="default", help="slug of the domain")
+        compiled.add_argument("--json", action="store_true", help="print JSON: artifact, deviations and warnings")
         policy_files.add_verbs(verbs)
 
     def handle(self, *_args: Any, verb: str, **options: Any) -> None:
         if verb in policy_files.VERBS:
             policy_files.run(self, verb, **options)
             return
-        work: Callable[..., None] = {"explain": self._explain, "who-can": self._who_can}[verb]
+        work: dict[str, Callable[..., None]] = {
+            "explain": self._explain,
+            "who-can": self._who_can,
+            "compile": self._compile,
+        }
         try:
-            work(**options)
+            work[verb](**options)
         except DomainError as error:
             raise CommandError(error.detail) from error
 
@@ -61,6 +70,32 @@ class Command(BaseCommand):
         self.stdout.write(f"{told['verdict']}: {told['reason']}")
         for rule in told["considered"]:
             self.stdout.write(f"  {rule['filter']}: {rule['why']}")
+
+    def _compile(self, *, target: str, domain: str, **options: Any) -> None:
+        rendering = services.compile_policy(domain=devices.get_domain(slug=domain).id, target=target)
+        limits = [{"kind": kind.value, "why": why} for kind, why in TARGETS[target].capabilities.limits]
+        deviations = [
+            {
+                "kind": each.kind.value,
+                "role": each.rule.role_name,
+                "topic": each.rule.rule.topic,
+                "why": each.why,
+                "devices": each.principal_count,
+            }
+            for each in rendering.deviations
+        ]
+        if options["json"]:
+            told = {"deviations": deviations, "limits": limits, "warnings": list(rendering.warnings)}
+            self.stdout.write(json.dumps({"artifact": rendering.artifact, **told}))
+            return
+        for found in deviations:
+            place = f"{found['kind']}, {found['role']} {found['topic']}, {found['devices']} device(s)"
+            self.stderr.write(f"{place}: {found['why']}")
+        for limit in limits:
+            self.stderr.write(f"{limit['kind']}, whatever the policy is: {limit['why']}")
+        for warning in rendering.warnings:
+            self.stderr.write(warning)
+        self.stdout.write(rendering.artifact, ending="")
 
     def _who_can(self, *, action: str, topic: str, domain: str, **options: Any) -> None:
         found = services.who_can(domains=[devices.get_domain(slug=domain).id], action=Action(action), topic=topic)
