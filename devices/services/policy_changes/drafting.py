@@ -19,6 +19,7 @@ from devices.services.policy_gate import lock_policy
 from kernel.core.actor import Actor
 from kernel.core.errors import FieldError, Invalid
 from kernel.core.ids import DomainId, new_id
+from kernel.core.journal import require_storable
 
 MOST_TITLE = 200
 _SHOWN = 100
@@ -98,6 +99,7 @@ def new_row(domain: DomainId, *, title: str, base: PolicyDocument, now: datetime
 
 
 def _checked_title(title: str) -> str:
+    require_storable(title)
     found = " ".join(title.split())
     if not 1 <= len(found) <= MOST_TITLE:
         detail = f"Give the change a title of 1 to {MOST_TITLE} characters: what it is for."

@@ -18,7 +18,7 @@ from devices.services.policy_gate import lock_policy
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, FieldError, Invalid, Superseded
 from kernel.core.ids import DomainId
-from kernel.core.journal import Entry, Subject
+from kernel.core.journal import Entry, Subject, require_storable
 from kernel.services import record
 
 
@@ -68,7 +68,8 @@ def save_change(row: PolicyChange, *, now: datetime) -> None:
 
 
 def end_change(row: PolicyChange, state: ChangeState, *, note: str, actor: Actor, now: datetime) -> None:
-    """Nothing; the row is saved in its last state, or its last but one."""
+    """Nothing; the row is saved in its last state, or its last but one. Raises Unstorable."""
+    require_storable(note)
     row.state, row.note = state, note
     row.ended_at, row.ended_by = now, kept_person(Person.of(actor))
     save_change(row, now=now)
@@ -88,11 +89,12 @@ def write_document(row: PolicyChange, document: PolicyDocument, *, actor: Actor)
 
 
 def check_document(document: PolicyDocument, *, slug: str) -> None:
-    """Nothing, if it is a sound policy of that domain. Raises InvalidPolicy, OtherDomain."""
+    """Nothing, if it is a sound policy of that domain. Raises InvalidPolicy, OtherDomain, Unstorable."""
     if document.domain != slug:
         detail = f"This is a policy of {document.domain[:63]!r}: a draft in {slug} needs one of {slug}."
         raise OtherDomain(detail, errors=(FieldError(pointer="/domain", code=OtherDomain.code, detail=detail),))
     policy_from_json(policy_json(document))
+    require_storable(to_kept(document))
 
 
 def kept_person(person: Person) -> dict[str, str]:

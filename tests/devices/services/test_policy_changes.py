@@ -15,6 +15,7 @@ from acl.services import change_role, create_role, delete_role
 from devices import queries, services
 from devices.core.policy_changes import ApprovalRule, ChangeState, PolicyChange
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec, differences
+from devices.core.policy_editing import with_role
 from devices.core.policy_json import InvalidPolicy
 from devices.core.policy_merge import Decisions, Side
 from devices.models import Device
@@ -31,6 +32,7 @@ from devices.services.policy_changes.rebasing import RebaseConflict
 from devices.services.policy_changes.rows import ChangeMoved, OtherDomain, WrongChangeState
 from devices.services.policy_gate import ApprovalRequired
 from kernel.core.actor import Actor, ActorKind
+from kernel.core.errors import Invalid
 from kernel.queries import list_entries, verify_journal
 from tests.cast import ADA, BO, CY, NORTH
 from tests.devices.factory import DOWN, UP, Factory
@@ -176,6 +178,18 @@ def test_unsound_document_is_refused(story: Story) -> None:
 def test_change_needs_a_title(story: Story, title: str) -> None:
     with pytest.raises(BadTitle):
         policy_changes.draft_change(domain=NORTH, title=title, actor=ADA, now=story.now)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800"])
+def test_text_that_no_database_keeps_is_refused(story: Story, text: str) -> None:
+    change = story.draft()
+    with pytest.raises(Invalid):
+        story.do(policy_changes.rewrite_change, change, title=text)
+    described = RoleSpec(name="gates", description=text, rules=(UP,))
+    with pytest.raises(Invalid):
+        story.draft(with_role(story.policy(), described))
+    with pytest.raises(Invalid):
+        story.do(policy_changes.reject_change, change, note=text)
 
 
 def test_draft_that_changes_nothing_is_not_approved(story: Story) -> None:
