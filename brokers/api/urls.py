@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from brokers.api.foresight_views import ForesightView
+from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.reach_views import ReachView
 from brokers.api.views import (
@@ -28,5 +29,7 @@ urlpatterns = [
     path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
     path("policy/explain/", ExplainView.as_view(), name="policy-explain"),
     path("policy/who-can/", WhoCanView.as_view(), name="policy-who-can"),
+    path("policy/import-plan/", ImportPlanView.as_view(), name="policy-import-plan"),
+    path("policy-imports/", PolicyImportView.as_view(), name="policy-import"),
     path("policy/reach/", ReachView.as_view(), name="policy-reach"),
 ]

@@ -44,6 +44,10 @@ class Note:
     source: str
     why: str
 
+    def as_json(self) -> dict[str, str]:
+        """The note as JSON."""
+        return {"place": self.place, "loss": self.loss.value, "source": self.source, "why": self.why}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignBinding:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from brokers.core.foreign import Note
-from brokers.services.importing_foreign import FORMATS, beside
+from brokers.services.importing import (
+    FORMATS,
+    WantedPolicy,
+    foreign_policy,
+    import_wanted,
+    plan_wanted,
+    wanted_policy,
+)
 from devices import queries
-from devices.core.policy_document import BindingSpec, PolicyDifference, PolicyDocument, differences
+from devices.core.policy_document import PolicyDifference, PolicyDocument, differences
 from devices.core.policy_json import policy_json
 from devices.core.policy_plan import difference_json, plan_lines, summary
 from devices.core.policy_yaml import PolicyFile, from_yaml, to_yaml
@@ -22,27 +27,13 @@ from devices.core.values import Domain
 from devices.core.yaml_tree import MAX_OCTETS
 from devices.management.operator import shell_operator
 from devices.queries.policy import policy_document
-from devices.services.import_policy import PolicyImport, import_policy, plan_import
-from devices.services.policy_changes.drafting import MOST_TITLE, UnknownBindingTarget
+from devices.services.import_policy import PolicyImport
+from devices.services.policy_changes.drafting import MOST_TITLE
 from kernel.core.clock import utc_now
-from kernel.core.errors import DomainError, FieldError
+from kernel.core.errors import DomainError
 
 VERBS = ("export", "import", "diff")
 _DIFFERS, _TROUBLE = 1, 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """The policy that is wanted: `notes` on what is not in it of a foreign one, `lines` of the bindings of our own."""
-
-    document: PolicyDocument
-    notes: tuple[Note, ...] = ()
-    lines: Mapping[BindingSpec, int] = field(default_factory=dict)
-
-    def with_line(self, fault: FieldError) -> str:
-        """What is wrong with a binding, behind the line on which it stands."""
-        line = self.lines.get(self.document.bindings[int(fault.pointer.rpartition("/")[2])])
-        return f"Line {line}: {fault.detail}" if line else fault.detail
 
 
 def add_verbs(verbs: Any) -> None:
@@ -103,53 +94,44 @@ def _diff(command: BaseCommand, *, domain: str, file: str, other: str | None, js
         sys.exit(_DIFFERS)
 
 
-def _import(command: BaseCommand, *, file: str, domain: str, **options: Any) -> None:
-    if options["foreign"]:
-        found = _read_foreign(file, domain, **options)
+def _import(command: BaseCommand, *, file: str, domain: str, foreign: str, prefix: str, **options: Any) -> None:
+    if foreign:
+        target = queries.get_domain(slug=domain or "default")
+        wanted = foreign_policy(domain=target.id, format=foreign, text=_text(file), prefix=prefix)
     else:
-        read = _read(file)
-        found = _Wanted(document=read.document, lines=read.lines)
-    target = _own(found.document, domain)
-    planned = _planned(found, target, file=file, **options)
-    more = {"change": _change(planned), "not_imported": [_note_json(note) for note in found.notes]}
-    _tell(command, planned.difference, json=options["json"], more=more)
+        wanted = wanted_policy(text=_octets(file))
+        target = _own(wanted.document, domain)
+    planned = _planned(wanted, target, file=file, **options)
     if options["json"]:
+        more = {"change": _change(planned), "not_imported": [note.as_json() for note in wanted.notes]}
+        _tell(command, planned.difference, json=True, more=more)
         return
-    for note in found.notes:
+    _tell(command, planned.difference, json=False)
+    for note in wanted.notes:
         command.stderr.write(f"{note.place}: {note.loss}: {note.source}: {note.why}")
     if planned.change:
         command.stdout.write(_outcome(planned))
 
 
 def _planned(
-    found: _Wanted, target: Domain, *, file: str, dry_run: bool, apply: bool, title: str, **_: Any
+    wanted: WantedPolicy, target: Domain, *, file: str, dry_run: bool, apply: bool, title: str, **_: Any
 ) -> PolicyImport:
-    try:
-        if dry_run:
-            return plan_import(domain=target.id, document=found.document)
-        named = Path(file).name if file != "-" else "standard input"
-        return import_policy(
-            domain=target.id,
-            document=found.document,
-            title=title or f"Import of {named}"[:MOST_TITLE],
-            apply=apply,
-            actor=shell_operator(),
-            now=utc_now(),
-        )
-    except UnknownBindingTarget as error:
-        errors = tuple(replace(fault, detail=found.with_line(fault)) for fault in error.errors)
-        raise UnknownBindingTarget(error.detail, errors=errors) from error
+    if dry_run:
+        return plan_wanted(domain=target.id, wanted=wanted)
+    named = Path(file).name if file != "-" else "standard input"
+    return import_wanted(
+        domain=target.id,
+        wanted=wanted,
+        title=title or f"Import of {named}"[:MOST_TITLE],
+        apply=apply,
+        actor=shell_operator(),
+        now=utc_now(),
+    )
 
 
 def _own(document: PolicyDocument, domain: str) -> Domain:
     """The domain that is named on the command line, or else in the document."""
     return queries.get_domain(slug=domain or document.domain)
-
-
-def _read_foreign(file: str, domain: str, *, foreign: str, prefix: str, **_: Any) -> _Wanted:
-    target = queries.get_domain(slug=domain or "default")
-    document, notes = beside(domain=target.id, format=foreign, text=_text(file), prefix=prefix)
-    return _Wanted(document=document, notes=notes)
 
 
 def _read(file: str) -> PolicyFile:
@@ -196,10 +178,6 @@ def _change(planned: PolicyImport) -> dict[str, Any] | None:
     if planned.change is None:
         return None
     return {"id": str(planned.change.id), "number": planned.change.number, "state": planned.change.state.value}
-
-
-def _note_json(note: Note) -> dict[str, str]:
-    return {"place": note.place, "loss": note.loss.value, "source": note.source, "why": note.why}
 
 
 def _as_json(value: Any) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from devices.api import devices, enrolment, fleet, onboarding, policy_changes
+from devices.api import devices, enrolment, fleet, onboarding, policy_changes, policy_documents
 
 urlpatterns = [
     path("domains/", fleet.DomainListView.as_view(), name="domain-list"),
+    path("domains/<slug:domain>/policy/", policy_documents.PolicyDocumentView.as_view(), name="policy-document"),
+    path("policy/schema/", policy_documents.PolicySchemaView.as_view(), name="policy-schema"),
     path("domains/<slug:domain>/policy-approval/", fleet.PolicyApprovalView.as_view(), name="domain-policy-approval"),
     path("policy-changes/", policy_changes.ChangeListView.as_view(), name="policy-change-list"),
     path("policy-changes/<uuid:policy_change>/", policy_changes.ChangeView.as_view(), name="policy-change-detail"),
