@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from brokers.core.foreign import Loss
+from brokers.services.importing import FORMATS
 from devices.queries.policy import policy_document
 from devices.queries.policy_changes import list_changes
 from kernel.core.clock import utc_now
@@ -145,6 +148,12 @@ def test_acl_file_of_mosquitto_becomes_a_draft_beside_what_there_is(north: Bare,
     told = [line.split(": ")[:3] for line in complained.splitlines()]
     assert told == [["line 1", "left-out", "topic read anyone"], ["line 5", "left-out", "gone"]]
     assert "Nothing differs." in run("import", str(acl), "--from", "mosquitto-acl", "--domain", "north")[1]
+
+
+def test_reference_page_lists_every_format() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/policy-document.md").read_text()
+    listed = re.findall(r"^\| `([a-z0-9.-]+)` \|", page.partition("## Policy of other programs")[2], re.MULTILINE)
+    assert set(listed) == {*FORMATS, *Loss}
 
 
 def test_role_of_the_same_name_is_never_replaced_by_a_foreign_one(north: Bare, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -131,6 +132,12 @@ def test_faults_of_meaning_have_lines_too() -> None:
     with pytest.raises(InvalidPolicy) as caught:
         from_yaml(NORTH.replace("group: hall-1}", "group: hall-2}").replace('"a/#"', '"a#"'))
     assert [fault.detail.split(":")[0] for fault in caught.value.errors] == ["Line 12", "Line 20"]
+
+
+def test_document_on_the_reference_page_is_written_as_it_stands() -> None:
+    page = Path(__file__).parents[3] / "docs/reference/policy-document.md"
+    example = page.read_text().split("```yaml\n")[1].split("```")[0]
+    assert to_yaml(from_yaml(example).document) == example
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,5}", fullmatch=True) | st.sampled_from(
