@@ -44,9 +44,10 @@ class _Wide:
     by_type: Mapping[UUID, Roles]
     by_group: Mapping[UUID, Roles]
 
-    def roles(self, kind: UUID, groups: Iterable[UUID]) -> Roles:
+    def roles(self, kind: UUID | None, groups: Iterable[UUID]) -> Roles:
         """Those of a device of that type in those groups."""
-        return self.everyone.union(self.by_type.get(kind, ()), *(self.by_group[group] for group in groups))
+        by_type = self.by_type.get(kind, ()) if kind else ()
+        return self.everyone.union(by_type, *(self.by_group[group] for group in groups))
 
 
 def count_by_roles(*, domain: DomainId, condition: Condition, among: Collection[RoleId], most: int) -> RoleCounts:
@@ -110,7 +111,8 @@ def _by_wide_bindings(rows: DeviceQuerySet, wide: _Wide) -> tuple[Counter[Roles]
 
     Those in none of the groups are what is left of the others, unless not all others were counted.
     """
-    by_type = Counter(dict(rows.order_by().values_list("device_type_id").annotate(Count("pk"))))
+    kinds = rows.order_by().values_list("device_type_id").annotate(Count("pk")) if wide.by_type else ()
+    by_type: Counter[UUID | None] = Counter(dict(kinds) if wide.by_type else {None: rows.count()})
     counted: Counter[Roles] = Counter()
     found = list(_by_groups(rows, wide)) if wide.by_group else []
     for kind, roles, count in found:
@@ -156,8 +158,8 @@ class _Bits:
         return frozenset[RoleId]().union(*held)
 
 
-def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID, Roles, int]]:
-    """(type, roles by groups, number) of the devices in some of the groups."""
+def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID | None, Roles, int]]:
+    """(type, roles by groups, number) of the devices in some of the groups; no type where types bring nothing."""
     try:
         devices, params = rows.order_by().values("id", "device_type_id").query.sql_with_params()
     except EmptyResultSet:
@@ -170,15 +172,17 @@ def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID, Roles,
     sums = ", ".join(f"{whole}(CASE WHEN v.c = {n} THEN v.b ELSE 0 END) AS s{n}" for n in bits.columns)
     names = ", ".join(f"s{n}" for n in bits.columns)
     member = Device.groups.through._meta.db_table  # noqa: SLF001 - Django's own way to the table
+    kind, each = ("d.device_type_id", "d.id, d.device_type_id") if wide.by_type else ("NULL", "m.device_id")
+    joined = f"({devices}) d JOIN {member} m ON m.device_id = d.id" if wide.by_type else f"{member} m"
+    among = "" if wide.by_type else f"WHERE m.device_id IN (SELECT d.id FROM ({devices}) d)"  # noqa: S608 - as below
     statement = (
         f"WITH v(g, c, b) AS (VALUES {', '.join([f'({row})'] * len(bits.of_group))})"  # noqa: S608 - names of ours
-        f" SELECT t, {names}, COUNT(*) FROM (SELECT d.device_type_id AS t, {sums} FROM ({devices}) d"
-        f" JOIN {member} m ON m.device_id = d.id JOIN v ON v.g = m.group_id GROUP BY d.id, d.device_type_id) x"
-        f" GROUP BY t, {names} ORDER BY COUNT(*) DESC, t, {names} LIMIT {_MOST_GROUPINGS}"
+        f" SELECT t, {names}, COUNT(*) FROM (SELECT {kind} AS t, {sums} FROM {joined} JOIN v ON v.g = m.group_id"
+        f" {among} GROUP BY {each}) x GROUP BY t, {names} ORDER BY COUNT(*) DESC, t, {names} LIMIT {_MOST_GROUPINGS}"
     )
     with connection.cursor() as cursor:
         if on_postgresql:  # a million groups of two rows are sorted sooner than hashed; until the transaction's end
             cursor.execute("SELECT set_config('enable_hashagg', 'off', true)")
         cursor.execute(statement, [*bits.values(), *params])
-        for kind, *columns, count in cursor.fetchall():
-            yield UUID(str(kind)), bits.spelled(columns), count
+        for found, *columns, count in cursor.fetchall():
+            yield UUID(str(found)) if found else None, bits.spelled(columns), count
