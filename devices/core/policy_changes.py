@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -97,17 +97,19 @@ class PolicyChange:
     note: str
 
 
-def approvals_missing(rule: ApprovalRule, *, authors: Iterable[Person], approvals: Iterable[Approval]) -> int:
+def approvals_missing(rule: ApprovalRule, *, authors: Collection[Person], approvals: Iterable[Approval]) -> int:
     """How many more approvals the change needs.
 
-    Four eyes are those of two humans: one who wrote it and one who approves it, or two who approve it where no
-    human is known to have written it (an application's secret can be in anyone's hands).
+    Four eyes are those of two humans: one who wrote it and one who approves it, or two who approve it as soon as a
+    program or a command wrote any of it (who stands behind it may be the one who approves). An approval counts once,
+    and not at all if it is an author's.
     """
     if rule is ApprovalRule.NONE:
         return 0 if any(True for _ in approvals) else 1
+    needed = 1 if authors and all(author.is_known for author in authors) else 2
     known = {author.id for author in authors if author.is_known}
     others = {approval.by.id for approval in approvals if approval.by.is_known} - known
-    return max(0, (1 if known else 2) - len(others))
+    return max(0, needed - len(others))
 
 
 def may_approve(rule: ApprovalRule, *, person: Person, authors: Iterable[Person]) -> str:

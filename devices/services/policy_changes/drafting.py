@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
-from devices.core.policy_changes import OPEN, PolicyChange, PolicyChangeId
+from devices.core.policy_changes import OPEN, ChangeState, PolicyChange, PolicyChangeId
 from devices.core.policy_document import BindingVia, PolicyDocument, differences
 from devices.core.policy_kept import from_kept, to_kept
 from devices.models import Device, DeviceType, Domain
@@ -66,15 +66,18 @@ def rewrite_change(
 ) -> PolicyChange:
     """The change with that title and document; what is None stays. Whoever approved it has to approve it again.
 
+    Who writes of the document is one of its authors; a title alone makes nobody an author.
+
     Raises PolicyChangeNotFound, ChangeMoved, WrongChangeState, BadTitle, InvalidPolicy, OtherDomain,
     UnknownBindingTarget.
     """
     with transaction.atomic():
         row, _ = locked_change(change, expected_version=expected_version, among=OPEN)
         row.title = row.title if title is None else _checked_title(title)
-        written = from_kept(row.document) if document is None else document
-        write_document(row, written, actor=actor)
-        check_targets(DomainId(row.domain_id), before=from_kept(row.base), after=written)
+        row.approvals, row.state = [], ChangeState.DRAFT
+        if document is not None:
+            write_document(row, document, actor=actor)
+            check_targets(DomainId(row.domain_id), before=from_kept(row.base), after=document)
         save_change(row, now=now)
         record_change("devices.policy_change.rewritten", row, actor=actor, now=now)
     return row.as_value()

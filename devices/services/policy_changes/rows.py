@@ -84,7 +84,7 @@ def write_document(row: PolicyChange, document: PolicyDocument, *, actor: Actor)
     row.document = to_kept(document)
     row.approvals, row.state = [], ChangeState.DRAFT
     author = kept_person(Person.of(actor))
-    if author["id"] not in {known["id"] for known in row.authors}:
+    if (author["kind"], author["id"]) not in {(known["kind"], known["id"]) for known in row.authors}:
         row.authors = [*row.authors, author]
 
 

@@ -284,6 +284,18 @@ class TestFourEyes:
         assert (again.state, len(again.approvals)) == (ChangeState.DRAFT, 1)
         assert story.do(policy_changes.approve_change, change, by=BO).state is ChangeState.APPROVED
 
+    @pytest.mark.parametrize("touch", ["title", "document"])
+    def test_what_a_program_wrote_needs_two_even_if_an_operator_touched_it(self, story: Story, touch: str) -> None:
+        """Else whoever wrote it through a program could approve it after somebody else rebased it, or named it."""
+        change = story.draft(by=MILL)
+        more: dict[str, Any] = {"title": "Better"} if touch == "title" else {"document": story.with_rules(UP)}
+        story.do(policy_changes.rewrite_change, change, by=BO, **more)
+        assert story.do(policy_changes.approve_change, change, by=ADA).state is ChangeState.DRAFT
+        if touch == "document":
+            with pytest.raises(ApprovalDenied):
+                story.do(policy_changes.approve_change, change, by=BO)
+        assert story.do(policy_changes.approve_change, change, by=CY).state is ChangeState.APPROVED
+
     def test_role_is_not_written_past_it(self, story: Story) -> None:
         with pytest.raises(ApprovalRequired):
             story.edit(WIDE)
