@@ -1,8 +1,7 @@
-"""/api/v1/policy-changes/: drafts of a domain's policy, their approval, their application, and the way back."""
+"""/api/v1/policy-changes/: drafts of a domain's policy, and its history."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -11,11 +10,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from devices.api.policy_change_documents import (
-    AppliedChangeDocument,
     ChangeDocument,
     ChangeListDocument,
-    DecisionsDocument,
-    EndDocument,
     NewChangeDocument,
     WrittenChangeDocument,
     change_document,
@@ -24,7 +20,6 @@ from devices.api.policy_change_documents import (
 from devices.core.policy_changes import ChangeState, PolicyChange, PolicyChangeId
 from devices.core.policy_document import PolicyDocument
 from devices.core.policy_json import policy_from_json
-from devices.core.policy_merge import Decisions, Side
 from devices.queries import policy_changes as queries
 from devices.services import policy_changes as services
 from kernel.api.documents import body_of, caller_of
@@ -76,7 +71,7 @@ class ChangeListView(APIView):
             actor=caller.actor,
             now=utc_now(),
         )
-        return _answer(made, status=201)
+        return answer_with(made, status=201)
 
 
 class ChangeView(APIView):
@@ -87,7 +82,7 @@ class ChangeView(APIView):
     @extend_schema(operation_id="getPolicyChange", responses=ChangeDocument)
     def get(self, request: Request, policy_change: UUID) -> Response:
         """The change, with its ETag."""
-        return _answer(_seen(request, policy_change))
+        return answer_with(seen_change(request, policy_change))
 
     @extend_schema(
         operation_id="writePolicyChange",
@@ -97,7 +92,7 @@ class ChangeView(APIView):
     )
     def put(self, request: Request, policy_change: UUID) -> Response:
         """The change as it is now; it has to be approved again."""
-        seen = _seen(request, policy_change)
+        seen = seen_change(request, policy_change)
         body = body_of(WrittenChangeDocument, request)
         written = services.rewrite_change(
             change=seen.id,
@@ -107,146 +102,16 @@ class ChangeView(APIView):
             actor=caller_of(request).actor,
             now=utc_now(),
         )
-        return _answer(written)
+        return answer_with(written)
 
 
-class RebaseView(APIView):
-    """Makes a draft anew from the policy in force."""
-
-    scopes = {"POST": "policy:write"}
-
-    @extend_schema(
-        operation_id="rebasePolicyChange", parameters=[IF_MATCH], request=DecisionsDocument, responses=ChangeDocument
-    )
-    def post(self, request: Request, policy_change: UUID) -> Response:
-        """The change as it is now; 409 names each conflict that is not decided."""
-        seen = _seen(request, policy_change)
-        body = body_of(DecisionsDocument, request)
-        quarantine = body.get("quarantine_role")
-        decisions = Decisions(
-            roles={name: Side(side) for name, side in body["roles"].items()},
-            quarantine_role=Side(quarantine) if quarantine else None,
-        )
-        rebased = services.rebase_change(
-            change=seen.id,
-            decisions=decisions,
-            expected_version=expected_version(request),
-            actor=caller_of(request).actor,
-            now=utc_now(),
-        )
-        return _answer(rebased)
-
-
-class VersionRequired(Invalid):
-    """Whoever approves says which version: another may have been written since it was read."""
-
-    code = "if-match-required"
-
-
-class ApproveView(APIView):
-    """Finds a change good as it stands in the version that If-Match names."""
-
-    scopes = {"POST": "policy:approve"}
-
-    @extend_schema(operation_id="approvePolicyChange", parameters=[IF_MATCH], request=None, responses=ChangeDocument)
-    def post(self, request: Request, policy_change: UUID) -> Response:
-        """The change with the caller's approval."""
-        seen, version = _seen(request, policy_change), expected_version(request)
-        if version is None:
-            raise VersionRequired(
-                "Say which version you approve: send the ETag of the change as you read it, If-Match."
-            )
-        approved = services.approve_change(
-            change=seen.id,
-            expected_version=version,
-            actor=caller_of(request).actor,
-            now=utc_now(),
-        )
-        return _answer(approved)
-
-
-class RejectView(APIView):
-    """Says that a change is not to be done."""
-
-    scopes = {"POST": "policy:approve"}
-
-    @extend_schema(
-        operation_id="rejectPolicyChange", parameters=[IF_MATCH], request=EndDocument, responses=ChangeDocument
-    )
-    def post(self, request: Request, policy_change: UUID) -> Response:
-        """The change, ended."""
-        return _end(request, policy_change, services.reject_change)
-
-
-class WithdrawView(APIView):
-    """Takes back a change that nobody wants any more."""
-
-    scopes = {"POST": "policy:write"}
-
-    @extend_schema(
-        operation_id="withdrawPolicyChange", parameters=[IF_MATCH], request=EndDocument, responses=ChangeDocument
-    )
-    def post(self, request: Request, policy_change: UUID) -> Response:
-        """The change, ended."""
-        return _end(request, policy_change, services.withdraw_change)
-
-
-class ApplyView(APIView):
-    """Puts an approved change in force as a whole."""
-
-    scopes = {"POST": "policy:apply"}
-
-    @extend_schema(
-        operation_id="applyPolicyChange", parameters=[IF_MATCH], request=None, responses={202: AppliedChangeDocument}
-    )
-    def post(self, request: Request, policy_change: UUID) -> Response:
-        """The operation in which the brokers follow."""
-        seen = _seen(request, policy_change)
-        applied = services.apply_change(
-            change=seen.id,
-            expected_version=expected_version(request),
-            actor=caller_of(request).actor,
-            now=utc_now(),
-        )
-        return Response({"operation": str(applied.operation)}, status=202, headers=tag_of(applied.change.version))
-
-
-class RollBackView(APIView):
-    """Drafts the way back from an applied change."""
-
-    scopes = {"POST": "policy:write"}
-
-    @extend_schema(
-        operation_id="rollBackPolicyChange", parameters=[IF_MATCH], request=None, responses={201: ChangeDocument}
-    )
-    def post(self, request: Request, policy_change: UUID) -> Response:
-        """A new draft, to be approved and applied as any other."""
-        seen = _seen(request, policy_change)
-        back = services.roll_back_change(
-            change=seen.id,
-            expected_version=expected_version(request),
-            actor=caller_of(request).actor,
-            now=utc_now(),
-        )
-        return _answer(back, status=201)
-
-
-def _seen(request: Request, change: UUID) -> PolicyChange:
+def seen_change(request: Request, change: UUID) -> PolicyChange:
+    """The change, if the caller may see it. Raises PolicyChangeNotFound."""
     return queries.get_change(change=PolicyChangeId(change), domains=caller_of(request).domain_ids)
 
 
-def _end(request: Request, policy_change: UUID, end: Callable[..., PolicyChange]) -> Response:
-    ended = end(
-        change=_seen(request, policy_change).id,
-        note=body_of(EndDocument, request)["note"],
-        expected_version=expected_version(request),
-        actor=caller_of(request).actor,
-        now=utc_now(),
-    )
-    return _answer(ended)
-
-
-def _answer(change: PolicyChange, *, status: int = 200) -> Response:
+def answer_with(change: PolicyChange, *, status: int = 200) -> Response:
+    """The change as it stands, with its ETag."""
     rule = queries.approval_rule_of(domain=change.domain)
     document = change_document(change, queries.standing_of(change=change), rule)
     return Response(document, status=status, headers=tag_of(change.version))

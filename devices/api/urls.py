@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from devices.api import devices, enrolment, fleet, onboarding, policy_changes, policy_documents
+from devices.api import devices, enrolment, fleet, onboarding, policy_change_acts, policy_changes, policy_documents
 
 urlpatterns = [
     path("domains/", fleet.DomainListView.as_view(), name="domain-list"),
@@ -14,25 +14,33 @@ urlpatterns = [
     path("policy-changes/", policy_changes.ChangeListView.as_view(), name="policy-change-list"),
     path("policy-changes/<uuid:policy_change>/", policy_changes.ChangeView.as_view(), name="policy-change-detail"),
     path(
-        "policy-changes/<uuid:policy_change>/rebase/", policy_changes.RebaseView.as_view(), name="policy-change-rebase"
+        "policy-changes/<uuid:policy_change>/rebase/",
+        policy_change_acts.RebaseView.as_view(),
+        name="policy-change-rebase",
     ),
     path(
         "policy-changes/<uuid:policy_change>/approve/",
-        policy_changes.ApproveView.as_view(),
+        policy_change_acts.ApproveView.as_view(),
         name="policy-change-approve",
     ),
     path(
-        "policy-changes/<uuid:policy_change>/reject/", policy_changes.RejectView.as_view(), name="policy-change-reject"
+        "policy-changes/<uuid:policy_change>/reject/",
+        policy_change_acts.RejectView.as_view(),
+        name="policy-change-reject",
     ),
     path(
         "policy-changes/<uuid:policy_change>/withdraw/",
-        policy_changes.WithdrawView.as_view(),
+        policy_change_acts.WithdrawView.as_view(),
         name="policy-change-withdraw",
     ),
-    path("policy-changes/<uuid:policy_change>/apply/", policy_changes.ApplyView.as_view(), name="policy-change-apply"),
+    path(
+        "policy-changes/<uuid:policy_change>/apply/",
+        policy_change_acts.ApplyView.as_view(),
+        name="policy-change-apply",
+    ),
     path(
         "policy-changes/<uuid:policy_change>/roll-back/",
-        policy_changes.RollBackView.as_view(),
+        policy_change_acts.RollBackView.as_view(),
         name="policy-change-roll-back",
     ),
     path("device-types/", fleet.DeviceTypeListView.as_view(), name="device-type-list"),
