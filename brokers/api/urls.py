@@ -8,6 +8,7 @@ from brokers.api.foresight_views import ForesightView
 from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.reach_views import ReachView
+from brokers.api.role_diff_views import RoleDiffView
 from brokers.api.views import (
     ApplyView,
     BrokerListView,
@@ -32,4 +33,5 @@ urlpatterns = [
     path("policy/import-plan/", ImportPlanView.as_view(), name="policy-import-plan"),
     path("policy-imports/", PolicyImportView.as_view(), name="policy-import"),
     path("policy/reach/", ReachView.as_view(), name="policy-reach"),
+    path("policy/diff/", RoleDiffView.as_view(), name="policy-diff"),
 ]
