@@ -87,11 +87,13 @@ def substitute(template: Template, principal: Principal, effect: Effect) -> Subs
             faults.append(fault)
             filled = "#" if position == len(template.levels) - 1 else "+"
         levels.append(filled)
-    if sum(len(level.encode()) + 1 for level in levels) > MAX_OCTETS + 1:
+    filter = "/".join(levels)
+    if len(filter) > MAX_OCTETS // 4 and len(filter.encode()) > MAX_OCTETS:
         faults.append(f"with its values it is longer than {MAX_OCTETS} octets")
-        levels = _widened(template)
-    why = "; ".join(dict.fromkeys(faults))
-    return Substituted(filter=None if faults and effect is Effect.ALLOW else "/".join(levels), why=why)
+        filter = "/".join(_widened(template))
+    if not faults:
+        return Substituted(filter=filter)
+    return Substituted(filter=None if effect is Effect.ALLOW else filter, why="; ".join(dict.fromkeys(faults)))
 
 
 def _check_placeholder(name: str) -> None:

@@ -173,7 +173,7 @@ class Compiler:
             return replace(rule, filter=None)
         if unmeant:
             self._note_more_denied(rule.bound, topic, rules)
-        return replace(rule, filter=topic)
+        return rule if topic == rule.filter else replace(rule, filter=topic)
 
     def _note_more_denied(self, deny: BoundRule, topic: str, rules: Sequence[EffectiveRule]) -> None:
         """That the deny is about more than it says, and which allows lose something by that."""
