@@ -61,7 +61,8 @@ def list_roles(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         RoleRow(role=role, given=sum(binding.role == role.id for binding in bindings))
         for role in queries.list_roles(domains=[visit.domain.id])
     ]
-    return show(request, "roles.html", {"rows": rows, "may_write": visit.may("roles:write")})
+    context = {"rows": rows, "may_write": visit.may("roles:write"), "may_export": visit.may("policy:read")}
+    return show(request, "roles.html", context)
 
 
 @require_safe

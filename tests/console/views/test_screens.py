@@ -14,7 +14,7 @@ from tests.console.views.scene import Scene
 LISTS = ("/", "/devices/", "/enrolment/", "/enrolment/new/", "/issuers/", "/issuers/_new/", "/issuers/_new/root/",
          "/issuers/_new/issuing-ca/", "/issuers/_new/import/", "/certificates/", "/profiles/", "/profiles/_new/",
          "/profiles/device/", "/profiles/device/edit/", "/profiles/device/edit/json/",
-         "/revocation/", "/revocation/many/", "/roles/", "/roles/new/", "/changes/",
+         "/revocation/", "/revocation/many/", "/roles/", "/roles/new/", "/roles/_file/", "/changes/",
          "/explorer/", "/explorer/who/", "/explorer/reach/",
          "/brokers/", "/sessions/", "/findings/", "/journal/", "/search/?q=pump")  # fmt: skip
 
