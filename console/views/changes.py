@@ -15,11 +15,12 @@ from acl.core.values import RoleId
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
 from console.views.paging import place_of
-from devices.core.policy_changes import ApprovalRule, ChangeState, PolicyChangeId
+from devices.core.policy_changes import IN_HISTORY, ApprovalRule, ChangeState, PolicyChangeId
 from devices.queries import policy_changes as queries
 from devices.services import policy_changes as services
 from kernel.core.errors import Invalid
 
+HISTORY = "history"
 RULES = ((ApprovalRule.NONE, "the author alone"), (ApprovalRule.OTHER_OPERATOR, "another operator (four eyes)"))
 
 
@@ -72,6 +73,8 @@ def list_changes(request: HttpRequest, visit: Visit) -> HttpResponseBase:
 def _states(text: str) -> list[ChangeState] | None:
     if not text:
         return None
+    if text == HISTORY:
+        return sorted(IN_HISTORY)
     if text not in set(ChangeState):
         raise Invalid(f"A change is one of {', '.join(ChangeState)}.")
     return [ChangeState(text)]

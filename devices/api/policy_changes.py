@@ -41,7 +41,7 @@ class ChangeListView(APIView):
         operation_id="listPolicyChanges",
         parameters=[
             OpenApiParameter(name="domain", description="Slug of a domain: its changes only."),
-            OpenApiParameter(name="state", description="Those in this state only."),
+            OpenApiParameter(name="state", description="Those in this state only, or in one of several: `a,b`."),
             OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent."),
             OpenApiParameter(name="cursor", description="`next` of the page before."),
         ],
@@ -125,10 +125,11 @@ def _states(request: Request) -> list[ChangeState] | None:
     wanted = request.query_params.get("state")
     if wanted is None:
         return None
-    if wanted not in set(ChangeState):
+    names = wanted.split(",")
+    if not set(names) <= set(ChangeState):
         detail = f"A change is one of {', '.join(ChangeState)}."
         raise Invalid(detail, errors=(FieldError(pointer="/state", code="unknown-state", detail=detail),))
-    return [ChangeState(wanted)]
+    return [ChangeState(name) for name in names]
 
 
 def _place(request: Request) -> PolicyChangeId | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from devices.core.policy_changes import (
-    IN_HISTORY,
     OPEN,
     ApprovalRule,
     ChangeState,
@@ -84,7 +83,10 @@ def list_changes(
     after: PolicyChangeId | None = None,
     limit: int | None = None,
 ) -> list[ChangeRow]:
-    """The changes of the domains, newest first, in one of `states` and older than `after` only, at most `limit`."""
+    """The changes of the domains, newest first, in one of `states` and older than `after` only, at most `limit`.
+
+    With IN_HISTORY they are the versions of the policy; `get_change` has the documents before and after each.
+    """
     rows = PolicyChangeRow.objects.filter(domain_id__in=domains).defer("base", "document").order_by("-id")
     if states is not None:
         rows = rows.filter(state__in=states)
@@ -97,11 +99,6 @@ def count_changes(*, domains: Collection[DomainId], states: Collection[ChangeSta
     """How many changes the domains have, in one of `states` only if they are given."""
     rows = PolicyChangeRow.objects.filter(domain_id__in=domains)
     return (rows if states is None else rows.filter(state__in=states)).count()
-
-
-def policy_versions(*, domain: DomainId, limit: int | None = None) -> list[ChangeRow]:
-    """What was applied to the domain's policy, newest first; `get_change` has the documents before and after."""
-    return list_changes(domains=[domain], states=IN_HISTORY, limit=limit)
 
 
 def approval_rule_of(*, domain: DomainId) -> ApprovalRule:

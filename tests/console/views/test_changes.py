@@ -236,6 +236,7 @@ def test_change_of_another_domain_is_not_there(change: PolicyChange, at_cy: Clie
 def test_list_is_narrowed_by_state(change: PolicyChange, at_ada: Client) -> None:
     assert change.title in at_ada.get("/changes/?state=draft").content.decode()
     assert change.title not in at_ada.get("/changes/?state=applied").content.decode()
+    assert "No change was applied yet" in at_ada.get("/changes/?state=history").content.decode()
     assert at_ada.get("/changes/?state=lost").status_code == 400
 
 

@@ -176,6 +176,8 @@ def test_list_is_narrowed_by_state(ada: Person) -> None:
     assert ada.send("POST", f"policy-changes/{gone['id']}/withdraw/", {"note": "twice"}).json()["note"] == "twice"
     found = ada.send("GET", "policy-changes/?state=draft").json()
     assert ([row["id"] for row in found["results"]], found["approximate_count"]) == ([kept["id"]], 1)
+    both = ada.send("GET", "policy-changes/?state=draft,withdrawn").json()
+    assert [row["id"] for row in both["results"]] == [gone["id"], kept["id"]]
     assert ada.send("GET", "policy-changes/?state=lost").status_code == 400
 
 
