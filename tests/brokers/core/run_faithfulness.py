@@ -76,7 +76,8 @@ def _emulated(pool: ProcessPoolExecutor, target: Target, *, pairs: int, seed: st
     began = time.monotonic()
     counts: Counter[str] = Counter()
     firsts = []
-    for part in pool.map(_part, *zip(*_parts(target, pairs, seed), strict=True)):
+    each = pool.map if pairs > _CHUNK else map  # few pairs need no other process
+    for part in each(_part, *zip(*_parts(target, pairs, seed), strict=True)):
         counts += part.counts
         firsts += [part.first] if part.first else []
     told = ", ".join(f"{counts[kind]:,} {_WORDS[kind]}" for kind in Outcome)

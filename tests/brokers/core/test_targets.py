@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from itertools import product
+from uuid import UUID
 
 import pytest
 
-from acl.core.values import Effect, Publish, Receive, Request, Subscribe
+from acl.core.values import Action, Effect, Principal, Publish, Receive, Request, Rule, RuleId, Subscribe
+from brokers.core import dynsec_emulator
+from brokers.core.dynsec_state import DynsecState
 from brokers.core.mosquitto_acl_patterns import STRANGERS
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.targets import MOSQUITTO_DYNSEC, TARGETS, Target
@@ -169,6 +172,20 @@ def test_a_compiler_that_loses_a_rule_is_found_out_by_a_small_case(lost: Effect,
     assert case.fault_on(forgetful).partition(":")[0] in kinds
     assert len(case.fleet.members) == 1
     assert sum(len(rules) for _, rules in case.fleet.roles) <= 2
+
+
+def test_a_target_that_believes_the_client_id_is_found_out() -> None:
+    def emulate(state: DynsecState, principal: Principal, request: Request) -> bool:
+        return dynsec_emulator.emulate(state, principal.client_id, request)
+
+    principals = [
+        Principal(id=name, auth_id=name, client_id=name, username=name, domain="north") for name in ("pump", "valve")
+    ]
+    rule = Rule(id=RuleId(UUID(int=1)), effect=Effect.ALLOW, actions=frozenset(Action), topic="${client_id}/#")
+    members = tuple(Member(principal=principal, roles=("pump",)) for principal in principals)
+    court = Court(replace(MOSQUITTO_DYNSEC, emulate=emulate), Fleet(roles=(("pump", (rule,)),), members=members))
+    assert court.judge(0, Publish(topic="valve/x"), ()).fault == ""
+    assert court.judge(0, Publish(topic="valve/x"), (), client_id="valve").fault.startswith("wider")
 
 
 def test_a_leak_that_is_declared_of_another_rule_is_no_excuse() -> None:
