@@ -1,4 +1,4 @@
-"""What has to be seen on PostgreSQL too: tests with several writers, and the services that lock rows."""
+"""What has to be seen on PostgreSQL too: several writers, services that lock rows, and SQL of our own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.programs import call
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROW_LOCKS = ["tests/devices/services", "tests/devices/api", "tests/devices/test_queries.py"]
+ITS_OWN_SQL = ["tests/devices/test_reaching.py"]
 
 
 def run(url: str, home: Path, *words: str) -> str:
@@ -19,7 +20,7 @@ def run(url: str, home: Path, *words: str) -> str:
 
 
 def test_services_that_lock_rows(postgresql_url: str, tmp_path: Path) -> None:
-    assert " passed" in run(postgresql_url, tmp_path, *ROW_LOCKS)
+    assert " passed" in run(postgresql_url, tmp_path, *ROW_LOCKS, *ITS_OWN_SQL)
 
 
 def test_tests_with_several_writers(postgresql_url: str, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_fewest_and_without() -> None:
     assert without("a/+", ["a/#"]) is None
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(policies, policies)
 def test_every_name_that_is_gained_is_said_and_no_other(old: tuple[BoundRule, ...], new: tuple[BoundRule, ...]) -> None:
     before, after = PrincipalPolicy(old, ANYBODY), PrincipalPolicy(new, ANYBODY)
