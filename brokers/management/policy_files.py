@@ -75,6 +75,8 @@ def run(command: BaseCommand, verb: str, **options: Any) -> None:
 def _export(command: BaseCommand, *, domain: str, output: str, json: bool, **_: Any) -> None:
     found = policy_document(domain=queries.get_domain(slug=domain).id)
     text = _as_json(policy_json(found)) + "\n" if json else to_yaml(found)
+    if len(text.encode()) > MAX_OCTETS:
+        command.stderr.write(f"This is more than {MAX_OCTETS} octets, so it can not be imported as a whole.")
     if output == "-":
         command.stdout.write(text, ending="")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,13 @@ def foreign_policy(*, domain: DomainId, format: str, text: str, prefix: str = ""
     )
     devices = DevicesById(auth=by_auth, client=by_client)
     document, missing = merged(policy_document(domain=domain), foreign, devices)
-    return WantedPolicy(document=document, notes=(*foreign.notes, *missing))
+    return WantedPolicy(document=document, notes=tuple(sorted((*foreign.notes, *missing), key=_line)))
+
+
+def _line(note: Note) -> int:
+    """The number of the line; what has another place keeps its own among its like, behind the lines."""
+    kind, _, number = note.place.partition(" ")
+    return int(number) if kind == "line" and number.isdecimal() else sys.maxsize
 
 
 def plan_wanted(*, domain: DomainId, wanted: WantedPolicy, expected_digest: str | None = None) -> PolicyImport:

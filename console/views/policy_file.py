@@ -45,7 +45,7 @@ class PolicyFileForm(ConsoleForm):
         label="or its text",
         required=False,
         strip=False,
-        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "form-control code"}),
+        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "form-control mono", "wrap": "off"}),
     )
     title = forms.CharField(label="What the change is for", max_length=200, required=False)
     role_prefix = forms.CharField(

@@ -160,7 +160,7 @@ def _plain(event: Any, pointer: str) -> str | int | bool | None:
     if _INTEGER.fullmatch(text):
         return int(text)
     if needs_quotes(text):
-        detail = f"Readers of YAML differ on what {text[:64]} is: put quotes around it if it is text."
+        detail = f"Readers of YAML differ on what {text[:64]!r} is: put quotes around it if it is text."
         raise _fault(_line(event), pointer, detail)
     return text
 
