@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.templates import placeholders
@@ -211,19 +212,7 @@ class Compiler:
                 self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
             else:
                 self._note_filters(bound, topic)
-                yield from self._allow_subscribing(bound, topic)
-
-    @staticmethod
-    def _allow_subscribing(bound: BoundRule, topic: str) -> Iterator[_Entry]:
-        rule, wide = bound.rule, begins_with_wildcard(topic)
-        yield _Entry(Tier.ALLOW, Acl(kind=AclType.RECEIVE, topic=topic, allow=True))
-        if rule.shared is not Shared.ONLY:
-            yield _Entry(Tier.WIDE if wide else Tier.ALLOW, Acl(kind=AclType.SUBSCRIBE, topic=topic, allow=True))
-        shared = f"$share/{rule.shared_group or '+'}/{topic}"
-        if rule.shared is not Shared.NEVER and not unusable(shared):
-            yield _Entry(
-                Tier.WIDE_SHARED if wide else Tier.ALLOW, Acl(kind=AclType.SUBSCRIBE, topic=shared, allow=True)
-            )
+                yield from _subscribing(rule.shared, rule.shared_group, topic)
 
     def _note_filters(self, bound: BoundRule, topic: str) -> None:
         """Where containment of filters is not what the names say."""
@@ -269,6 +258,21 @@ class Compiler:
 def shared_name(bound: BoundRule) -> str:
     """The role that all who have the rule share, without its tier."""
     return f"{OURS}r.{bound.role_name}"
+
+
+@lru_cache(maxsize=4_096)
+def _subscribing(sharing: Shared, group: str | None, topic: str) -> tuple[_Entry, ...]:
+    """What allows to subscribe to the filter; the rules that members of a role share come again and again."""
+    wide = begins_with_wildcard(topic)
+    entries = [_Entry(Tier.ALLOW, Acl(kind=AclType.RECEIVE, topic=topic, allow=True))]
+    if sharing is not Shared.ONLY:
+        acl = Acl(kind=AclType.SUBSCRIBE, topic=topic, allow=True)
+        entries.append(_Entry(Tier.WIDE if wide else Tier.ALLOW, acl))
+    shared = f"$share/{group or '+'}/{topic}"
+    if sharing is not Shared.NEVER and not unusable(shared):
+        acl = Acl(kind=AclType.SUBSCRIBE, topic=shared, allow=True)
+        entries.append(_Entry(Tier.WIDE_SHARED if wide else Tier.ALLOW, acl))
+    return tuple(entries)
 
 
 def _is_own(bound: BoundRule) -> bool:
