@@ -61,7 +61,7 @@ class ForeignBinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignPolicy:
-    """What a foreign policy came to. Of the notes there are at most 1,000."""
+    """What a foreign policy came to. Of more than 1,000 notes the last says how many there are besides."""
 
     roles: tuple[RoleSpec, ...] = ()
     bindings: tuple[ForeignBinding, ...] = ()
@@ -77,20 +77,28 @@ class DevicesById:
 
 
 class Notes:
-    """Collects notes, each once, up to the bound."""
+    """Collects notes, each once, up to the bound; beyond it they are counted."""
 
     def __init__(self) -> None:
         self._found: dict[Note, None] = {}
+        self._more = 0
 
     def add(self, place: str, loss: Loss, source: str, why: str) -> None:
         """Adds one; `source` is shortened."""
-        if len(self._found) < MOST_NOTES:
-            shown = source if len(source) <= 200 else f"{source[:197]}..."
-            self._found.setdefault(Note(place=place, loss=loss, source=shown, why=why))
+        shown = source if len(source) <= 200 else f"{source[:197]}..."
+        note = Note(place=place, loss=loss, source=shown, why=why)
+        if note not in self._found:
+            if len(self._found) < MOST_NOTES:
+                self._found[note] = None
+            else:
+                self._more += 1
 
     def all(self) -> tuple[Note, ...]:
-        """All of them, in the order in which they came."""
-        return tuple(self._found)
+        """All of them, in the order in which they came; the last says how many more there are."""
+        if not self._more:
+            return tuple(self._found)
+        why = f"Of more than {MOST_NOTES} parts the first are listed: import a part of the file to see the others."
+        return (*self._found, Note(place="more", loss=Loss.NARROWER, source=f"{self._more} more", why=why))
 
 
 class RoleNames:

@@ -96,10 +96,12 @@ def test_role_that_says_something_else_is_not_replaced() -> None:
 
 def test_notes_are_bounded_and_each_stands_once() -> None:
     notes = Notes()
-    for number in (*range(MOST_NOTES + 5), 0):
+    for number in (*range(MOST_NOTES), 0):
         notes.add(f"line {number}", Loss.SAME, "x" * 500, "why")
     assert len(notes.all()) == MOST_NOTES
     assert len(notes.all()[0].source) == 200
+    notes.add("line 5000", Loss.SAME, "y", "why")
+    assert (len(notes.all()), notes.all()[-1].source) == (MOST_NOTES + 1, "1 more")
 
 
 def test_placeholders_of_ours_are_text_elsewhere() -> None:
