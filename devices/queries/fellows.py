@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from acl import queries as roles
-from acl.core.analysis_conditions import Held
+from acl.core.analysis_conditions import ALWAYS
 from acl.core.values import Role
 from devices.core.values import Domain
 from devices.models import Binding, Device, DeviceType, Group
-from devices.queries.reaching import Fellows, Reached, any_reached
+from devices.queries.reaching import Fellows, Reached, reached_rows
 from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
 
@@ -50,15 +52,18 @@ def find_device_set(*, domain: Domain, via: str = "domain", name: str = "") -> D
 def roles_among(devices: DeviceSet) -> list[Role]:
     """The roles that at least one active device of the set has, by name; of a whole domain, those that are bound."""
     domain = DomainId(devices.domain.id)
-    bound = set(Binding.objects.filter(domain_id=domain).values_list("role_id", flat=True).distinct())
-    found = [role for role in roles.list_roles(domains=[domain]) if role.id in bound]
-    if devices.among is None:
-        return found
-    return [
-        role
-        for role in found
-        if any_reached(Reached(domain=domain, condition=Held(frozenset({role.id})), among=devices.among))
-    ]
+    bindings = Binding.objects.filter(domain_id=domain).order_by()
+    if devices.among is not None:
+        rows = reached_rows(Reached(domain=domain, condition=ALWAYS, among=devices.among))
+        if not rows.exists():
+            return []
+        members = Device.groups.through.objects.filter(device_id__in=rows.values("id"))
+        wide = Q(whole_domain=True)
+        wide |= Q(device_type_id__in=set(rows.values_list("device_type_id", flat=True).distinct()))
+        wide |= Q(group_id__in=set(members.values_list("group_id", flat=True).distinct()))
+        bindings = bindings.filter(wide | Q(device_id__in=rows.values("id")))
+    bound = set(bindings.values_list("role_id", flat=True).distinct())
+    return [role for role in roles.list_roles(domains=[domain]) if role.id in bound]
 
 
 def _uuid(text: str) -> UUID | None:
