@@ -103,6 +103,10 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(told))
             return
-        self.stdout.write(f"about {told['devices']['approximate_count']} devices")
+        self.stdout.write(f"{told['devices']['approximate_count']} devices")
+        if told["undecided"]:
+            self.stdout.write(f"{told['undecided']} more can be judged one by one only, and are too many for that")
         for grant in told["grants"]:
-            self.stdout.write(f"  by the role {grant['role']}")
+            binding = grant["binding"]
+            given = f", given to the {binding['via'].replace('_', ' ')} {binding['target']}" if binding else ""
+            self.stdout.write(f"  {grant['rule']['topic']} by the role {grant['role']}{given}")
