@@ -11,12 +11,20 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg import sql
 from django.db.models.sql.compiler import SQLUpdateCompiler
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 from kernel.core.ids import new_id
 from tests.servers import empty_redis, running_postgresql, running_redis
+
+# The same examples in every run, however slow the machine is: what fails here fails for everybody.
+hypothesis_settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
