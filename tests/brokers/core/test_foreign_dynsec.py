@@ -162,6 +162,22 @@ def test_marks_are_text_to_2_0_and_placeholders_to_2_1() -> None:
     assert read_dynsec_21(text).roles[0].rules == (publish("up/${username}/%c-x"),)
 
 
+def test_placeholders_of_ours_are_text_to_the_plugin_and_nobody_publishes_to_its_own_topics() -> None:
+    acls = [
+        acl(SEND, "a/${x}"),
+        acl(SEND, "b/${x}/#", allow=False),
+        acl(SEND, "${x}", allow=False),
+        acl(SEND, "$SYS/a"),
+    ]
+    found = read(role("r", *acls))
+    assert found.roles[0].rules == (publish("b/+/#", Effect.DENY),)
+    assert notes(found) == {
+        ("/roles/0/acls/0", Loss.LEFT_OUT),
+        ("/roles/0/acls/2", Loss.SAME),
+        ("/roles/0/acls/3", Loss.SAME),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "pointer"),
     [

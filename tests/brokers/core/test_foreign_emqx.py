@@ -101,6 +101,14 @@ def test_placeholders_that_are_not_known_here_leave_an_allow_out_and_widen_a_den
     assert notes(found) == [("line 1", Loss.LEFT_OUT), ("line 2", Loss.NARROWER)]
 
 
+def test_rules_that_never_match_are_left_out() -> None:
+    found = read_emqx_acl_conf(
+        '{deny, all, {publish, [{qos, []}]}, ["a"]}.\n{allow, all, all, ["$queue/a"]}.\n{allow, all, subscribe, ["a"]}.\n'
+    )
+    assert rules(found) == [("emqx-everybody", (allow("$queue/a", PUBLISH), allow("a", SUBSCRIBE)))]
+    assert notes(found) == [("line 1", Loss.SAME), ("line 2", Loss.SAME)]
+
+
 def test_file_that_is_not_wholly_understood_is_refused_since_it_could_hold_a_deny() -> None:
     with pytest.raises(InvalidAclConf) as caught:
         read_emqx_acl_conf('{allow, all}.\n\n{dny, all, all, ["a"]}.\n{allow, all, all, ["a"]\n')

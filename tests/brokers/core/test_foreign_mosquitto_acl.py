@@ -83,6 +83,11 @@ def test_placeholders_of_ours_are_text_to_mosquitto() -> None:
     assert read_mosquitto_acl(text).roles[0].rules == (deny("a/+/b"), allow("a/#", SUBSCRIBE))
 
 
+def test_patterns_with_placeholders_of_ours_are_listed() -> None:
+    text = "pattern read a/#\npattern read ${x}/%u\npattern deny ${x}/%u\n"
+    assert notes(text) == [("line 3", Loss.SAME), ("line 2", Loss.LEFT_OUT)]
+
+
 def test_nobody_gets_to_publish_where_mosquitto_lets_nobody() -> None:
     text = "user v1\ntopic readwrite $SYS/#\ntopic write $CONTROL/x\n"
     assert notes(text) == [("line 2", Loss.SAME), ("line 3", Loss.SAME)]
