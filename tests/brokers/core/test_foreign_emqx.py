@@ -103,7 +103,9 @@ def test_placeholders_that_are_not_known_here_leave_an_allow_out_and_widen_a_den
 
 def test_rules_that_never_match_are_left_out() -> None:
     found = read_emqx_acl_conf(
-        '{deny, all, {publish, [{qos, []}]}, ["a"]}.\n{allow, all, all, ["$queue/a"]}.\n{allow, all, subscribe, ["a"]}.\n'
+        '{deny, all, {publish, [{qos, []}]}, ["a"]}.\n'
+        '{allow, all, all, ["$queue/a"]}.\n'
+        '{allow, all, subscribe, ["a"]}.\n'
     )
     assert rules(found) == [("emqx-everybody", (allow("$queue/a", PUBLISH), allow("a", SUBSCRIBE)))]
     assert notes(found) == [("line 1", Loss.SAME), ("line 2", Loss.SAME)]
