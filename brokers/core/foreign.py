@@ -76,6 +76,11 @@ class DevicesById:
     client: Mapping[str, str]
 
 
+def printable(text: str) -> str:
+    """The text with U+FFFD for what can not be seen."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
 class Notes:
     """Collects notes, each once, up to the bound; beyond it they are counted."""
 
@@ -84,9 +89,9 @@ class Notes:
         self._more = 0
 
     def add(self, place: str, loss: Loss, source: str, why: str) -> None:
-        """Adds one; `source` is shortened."""
+        """Adds one; `source` is shortened, and what could move a terminal's cursor is replaced."""
         shown = source if len(source) <= 200 else f"{source[:197]}..."
-        note = Note(place=place, loss=loss, source=shown, why=why)
+        note = Note(place=printable(place), loss=loss, source=printable(shown), why=printable(why))
         if note not in self._found:
             if len(self._found) < MOST_NOTES:
                 self._found[note] = None

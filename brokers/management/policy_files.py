@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from brokers.core.foreign import printable
 from brokers.services.importing import (
     FORMATS,
     WantedPolicy,
@@ -68,8 +69,8 @@ def run(command: BaseCommand, verb: str, **options: Any) -> None:
         work[verb](command, **options)
     except DomainError as error:
         for fault in error.errors:
-            command.stderr.write(f"{fault.pointer or '/'}: {fault.detail}")
-        raise CommandError(error.detail, returncode=_TROUBLE) from error
+            command.stderr.write(printable(f"{fault.pointer or '/'}: {fault.detail}"))
+        raise CommandError(printable(error.detail), returncode=_TROUBLE) from error
 
 
 def _export(command: BaseCommand, *, domain: str, output: str, json: bool, **_: Any) -> None:
@@ -90,6 +91,9 @@ def _diff(command: BaseCommand, *, domain: str, file: str, other: str | None, js
     """Of the policy in force (before) and a file (after), or of two files."""
     after = _read(other or file).document
     before = _read(file).document if other else policy_document(domain=_own(after, domain).id)
+    if before.domain != after.domain:
+        said = f"One is the policy of {before.domain}, the other of {after.domain}: compare policies of one domain."
+        raise CommandError(said, returncode=_TROUBLE)
     difference = differences(before, after)
     _tell(command, difference, json=json)
     if not difference.is_empty:

@@ -16,7 +16,7 @@ from brokers.services.importing import FORMATS
 from devices.queries.policy import policy_document
 from devices.queries.policy_changes import list_changes
 from kernel.core.clock import utc_now
-from tests.cast import NORTH
+from tests.cast import NORTH, SOUTH
 from tests.devices.bare import Bare
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +125,25 @@ def test_file_that_is_not_there_is_one_sentence(north: Bare) -> None:
     code, _, complained = run("diff", "/nowhere")
     assert code == 2
     assert complained.startswith("The file can not be read")
+
+
+def test_policies_of_two_domains_are_not_compared(north: Bare, file: Path, tmp_path: Path) -> None:
+    Bare(SOUTH, "south", north.now)
+    other = tmp_path / "south.yaml"
+    other.write_text(POLICY.replace("north", "south"))
+    for words in ((str(file), str(other)), (str(file), "--domain", "south")):
+        code, _, complained = run("diff", *words)
+        assert (code, "one domain" in complained) == (2, True)
+
+
+def test_nothing_of_a_file_moves_the_cursor(north: Bare, file: Path, tmp_path: Path) -> None:
+    file.write_text(POLICY + '"\\e[2J": 1\n')
+    acl = tmp_path / "acl"
+    acl.write_text("topic read \x1b[2J\nuser a\ntopic a\n")
+    for words in ((str(file),), (str(acl), "--from", "mosquitto-acl", "--domain", "north", "--dry-run")):
+        _, said, complained = run("import", *words)
+        assert "[2J" in complained
+        assert "\x1b" not in said + complained
 
 
 def test_acl_file_of_mosquitto_becomes_a_draft_beside_what_there_is(north: Bare, tmp_path: Path) -> None:
