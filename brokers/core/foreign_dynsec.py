@@ -100,6 +100,7 @@ class _Role:
             "/".join("+" if level in _MARKS else level for level in acl.topic.split("/")) for acl in denied
         }
         self._placeholders, self._notes = placeholders, notes
+        self._guarded = placeholders  # 2.1's sources compare what begins with $ only with ACLs that do
 
     def rules(self) -> Iterator[Sourced]:
         """The rules, in the order of the ACLs."""
@@ -175,7 +176,7 @@ class _Role:
             yield from self._shared(acl, rest)
         elif topic == "#" and acl.kind not in _LITERAL:
             self._note_hidden(acl)
-            yield _Wish(topic, Shared.ANY)
+            yield _Wish(topic, Shared.NEVER if acl.allow and self._guarded else Shared.ANY)
         else:
             self._note_hidden(acl)
             yield _Wish(topic, Shared.NEVER)
@@ -203,7 +204,8 @@ class _Role:
         allowed = [each for each in self._acls if each.kind is AclType.RECEIVE and each.allow]
         spelled = [each for acl in allowed if (each := self._topic(acl)) is not None]
         found = dict.fromkeys(both for each in spelled if (both := meet(topic, each)) is not None)
-        if acl.kind in _LITERAL and topic[0] in "+#":  # that one filter stands for no $-topic when messages are matched
+        # one filter stands for no $-topic when messages are matched, and 2.1 may not take one for contained in it
+        if topic[0] in "+#" and (self._guarded or acl.kind in _LITERAL):
             found = {filter: None for filter in found if not filter.startswith("$")}
         if topic not in found:
             self._note(acl, Loss.NARROWER, "Only what its own role lets a client receive is taken over.")

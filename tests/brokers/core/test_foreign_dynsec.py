@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from acl.core.rules import RuleSpec
-from acl.core.values import Action, Effect, Principal, Shared, Subscribe
+from acl.core.values import Action, Effect, Principal, Request, Shared, Subscribe
 from brokers.core import dynsec_emulator as plugin
+from brokers.core import mosquitto_dynsec_21_emulator as later
 from brokers.core.dynsec_state import Defaults, DynsecClient, DynsecState, acls_of
 from brokers.core.foreign import ForeignPolicy, Loss
 from brokers.core.foreign_dynsec import read_dynsec, read_dynsec_21
 from brokers.core.foreign_dynsec_file import InvalidDynsec
-from tests.brokers.core.foreign_judging import CAST, Judged, filter_of, judge, requests
+from tests.brokers.core.foreign_judging import CAST, LEVELS, Judged, filter_of, judge, requests
 
 SEND, RECEIVE = "publishClientSend", "publishClientReceive"
 
@@ -210,7 +213,8 @@ def file_of(roll: random.Random) -> dict[str, Any]:
         for number in numbers[: roll.randint(1, 6)]:
             kind = roll.choice(kinds)
             first = ("$share/g", "$share/+", "$share") if kind.startswith("subscribe") else ()
-            entry = acl(kind, filter_of(roll, first=first), allow=roll.random() < 0.7, priority=number)
+            levels = (*LEVELS, "%u", "%c", "x%u")
+            entry = acl(kind, filter_of(roll, levels, first=first), allow=roll.random() < 0.7, priority=number)
             found[kind, entry["topic"]] = entry
         roles.append(role(name, *found.values()))
     names = ["r", "s", "t"]
@@ -232,39 +236,57 @@ def state_of(document: dict[str, Any]) -> DynsecState:
     )
 
 
-def judged(document: dict[str, Any], roll: random.Random, principal: Principal) -> Judged:
-    state, name = state_of(document), principal.auth_id
-    literal = {
-        each["topic"] for found in document["roles"] for each in found["acls"] if each["acltype"] == "subscribeLiteral"
-    }
-    topics = [
-        each["topic"].split("/", 2)[-1] if each["topic"].startswith("$share/") else each["topic"]
-        for found in document["roles"]
-        for each in found["acls"]
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """How a version of the plugin decides, and how its file is read."""
+
+    read: Callable[[str], ForeignPolicy]
+    emulate: Callable[[DynsecState, Principal, Request], bool]
+    delivers: Callable[[DynsecState, Principal, Subscribe, str], bool]
+
+
+V20 = Version(
+    read=read_dynsec,
+    emulate=lambda state, principal, asked: plugin.emulate(state, principal.auth_id, asked),
+    delivers=lambda state, principal, wanted, topic: plugin.deliverable(
+        state, principal.auth_id, wanted.spelled, topic
+    ),
+)
+V21 = Version(read=read_dynsec_21, emulate=later.emulate, delivers=later.deliverable)
+V21_GUARDED = Version(
+    read=read_dynsec_21,
+    emulate=partial(later.emulate, guarded=True),
+    delivers=partial(later.deliverable, guarded=True),
+)
+
+
+def judged(document: dict[str, Any], roll: random.Random, principal: Principal, version: Version) -> Judged:
+    state = state_of(document)
+    acls = [each for found in document["roles"] for each in found["acls"]]
+    literal = {each["topic"] for each in acls if each["acltype"] == "subscribeLiteral"}
+    topics = [topic.split("/", 2)[-1] if topic.startswith("$share/") else topic for topic in filled(acls, principal)]
     return judge(
-        read_dynsec(json.dumps(document)),
+        version.read(json.dumps(document)),
         principal,
         requests(roll, topics, 15),
-        source=lambda asked: plugin.emulate(state, name, asked),
+        source=lambda asked: version.emulate(state, principal, asked),
         # who may ask for this one spelling may receive all under it, and that is what counts
         delivers=lambda wanted, topic: any(
-            plugin.deliverable(state, name, spelled, topic)
-            for spelled in spellings(wanted) | {each for each in literal if alike(wanted, each)}
+            version.delivers(state, principal, asked, topic)
+            for asked in [*spellings(wanted), *(Subscribe.parse(each) for each in literal if alike(wanted, each))]
         ),
         roll=roll,
     )
 
 
-def spellings(wanted: Subscribe) -> set[str]:
+def filled(acls: list[dict[str, Any]], principal: Principal) -> list[str]:
+    return [each["topic"].replace("%u", principal.auth_id).replace("%c", principal.client_id) for each in acls]
+
+
+def spellings(wanted: Subscribe) -> list[Subscribe]:
     """The filter, and the other one that stands for the same names: no name is empty."""
-    pairs = {"#": "+/#", "/#": "/+/#"}
-    same = {
-        wanted.topic,
-        pairs.get(wanted.topic, ""),
-        *(short for short, long in pairs.items() if long == wanted.topic),
-    }
-    return {replace(wanted, topic=topic).spelled for topic in same - {""}}
+    others = {"#": "+/#", "+/#": "#", "/#": "/+/#", "/+/#": "/#"}
+    return [wanted, replace(wanted, topic=others.get(wanted.topic, wanted.topic))]
 
 
 def alike(wanted: Subscribe, literal: str) -> bool:
@@ -273,13 +295,13 @@ def alike(wanted: Subscribe, literal: str) -> bool:
     return asked.group == wanted.group and not asked.topic.startswith("$share")
 
 
-def try_files(files: int, *, seed: int) -> int:
+def try_files(files: int, *, seed: int, version: Version = V20) -> int:
     """How many requests the imports allow; each of them is allowed by its file."""
     roll, allowed = random.Random(seed), 0
     for _ in range(files):
         document = file_of(roll)
         for principal in CAST:
-            found = judged(document, roll, principal)
+            found = judged(document, roll, principal, version)
             allowed += found.allowed
             assert found.wider == [], (json.dumps(document), principal.auth_id)
     return allowed
@@ -287,3 +309,8 @@ def try_files(files: int, *, seed: int) -> int:
 
 def test_import_is_never_wider_than_the_file() -> None:
     assert try_files(250, seed=7) > 1_000
+
+
+@pytest.mark.parametrize("version", [V21, V21_GUARDED], ids=["as 2.0", "guarded"])
+def test_import_is_never_wider_than_the_file_of_2_1_however_it_takes_hidden_filters(version: Version) -> None:
+    assert try_files(150, seed=8, version=version) > 500
