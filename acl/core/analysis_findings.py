@@ -83,19 +83,19 @@ def find_flaws(use: RoleInUse, *, other_domains: Collection[str], outside: Seque
         yield _flaw("role-unbound", use, (), "no device has it, so none of its rules is ever used")
         return
     everything = [rule for rule in use.role.rules if _is_allow(rule) and _all_of_it(rule)]
-    yield from _told("rule-allows-everything", use, everything, "reach every topic there is")
+    yield from _told("rule-allows-everything", use, everything, "reaches every topic there is")
     system = [rule for rule in use.role.rules if _is_allow(rule) and _names_a_system_topic(rule)]
-    yield from _told("rule-allows-sys", use, system, "reach topics that the broker keeps about itself")
+    yield from _told("rule-allows-sys", use, system, "reaches topics that the broker keeps about itself")
     others = [rule for rule in use.role.rules if rule not in everything and rule not in system]
     crossing = [rule for rule in others if _is_allow(rule) and _crosses(rule, use.domain, other_domains, outside)]
-    yield from _told("rule-reaches-other-domain", use, crossing, "meet what devices of another domain publish or hear")
-    yield from _told("rule-shadowed", use, _shadowed(use), "allow nothing, since a deny covers them")
+    yield from _told("rule-reaches-other-domain", use, crossing, "meets what devices of another domain publish or hear")
+    yield from _told("rule-shadowed", use, _shadowed(use), "allows nothing, since a deny covers it")
     void = [rule for rule in use.role.rules if _never_resolves(rule, use.attributes)]
-    yield from _told("rule-placeholder-never-resolves", use, void, "have a placeholder without a value on any device")
+    yield from _told("rule-placeholder-never-resolves", use, void, "has a placeholder without a value on any device")
     wide = [rule for rule in others if rule.effect is Effect.DENY and _hits_several(rule, use.domain, other_domains)]
-    yield from _told("rule-deny-hits-other-domains", use, wide, "deny topics of several domains at once")
+    yield from _told("rule-deny-hits-other-domains", use, wide, "denies topics of several domains at once")
     same = [rule for rule in others if use.to_many and _is_same_for_all(rule)]
-    yield from _told("rule-same-for-many", use, same, "let every device publish in the name of all the others")
+    yield from _told("rule-same-for-many", use, same, "lets every device publish in the name of all the others")
 
 
 def keeps_to_itself(rule: Rule, domain: str) -> bool:
@@ -112,7 +112,8 @@ def _told(code: str, use: RoleInUse, rules: Sequence[Rule], what: str) -> Iterat
     if rules:
         shown = ", ".join(f"{rule.effect.value} {rule.topic[:80]}" for rule in rules[:3])
         more = f" and {len(rules) - 3} more" if len(rules) > 3 else ""
-        yield _flaw(code, use, tuple(rules), f"{shown}{more}: {what}")
+        which = "this" if len(rules) == 1 else "each"
+        yield _flaw(code, use, tuple(rules), f"{shown}{more}: {which} {what}")
 
 
 def _flaw(code: str, use: RoleInUse, rules: tuple[Rule, ...], what: str) -> Flaw:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from acl.core.analysis_filters import Equality, common_part, without
-from acl.core.values import EVERY_QOS, Action, Effect, Retain, Role, Rule, Shared
+from acl.core.analysis_filters import Equality, common_part, template_covers, without
+from acl.core.values import EVERY_QOS, Action, Effect, Retain, Role, RoleId, Rule, Shared
 
 _IDENTITY = ("client_id", "auth_id", "username", "cert.cn", "cert.serial", "cert.san_uri")
 _OURS = frozenset(f"${{{name}}}" for name in _IDENTITY)
@@ -56,9 +56,26 @@ class _Voice:
 
 def find_flows(
     publishers: Iterable[Role], subscribers: Iterable[Role], *, publisher_domain: str, subscriber_domain: str, most: int
-) -> tuple[Flow, ...]:
-    """The first `most` flows from devices with a role of `publishers` to those with one of `subscribers`, in order."""
-    return tuple(islice(_flows(publishers, subscribers, publisher_domain, subscriber_domain), most))
+) -> tuple[tuple[Flow, ...], bool]:
+    """The flows from devices with a role of `publishers` to those with one of `subscribers`, and whether that is all.
+
+    At most `most` pairs of rules that meet are looked at. Of two flows between the same roles, one of which holds the
+    other, there is the wider alone.
+    """
+    found = list(islice(_flows(publishers, subscribers, publisher_domain, subscriber_domain), most + 1))
+    kept: dict[tuple[RoleId, RoleId], list[Flow]] = {}
+    for flow in found[:most]:
+        alike = kept.setdefault((flow.publisher.id, flow.subscriber.id), [])
+        if not any(_holds(other, flow) for other in alike):
+            alike[:] = [other for other in alike if not _holds(flow, other)] + [flow]
+    return tuple(flow for alike in kept.values() for flow in alike), len(found) <= most
+
+
+def _holds(wide: Flow, narrow: Flow) -> bool:
+    """Whether it is plain to see that all of `narrow` is in `wide`."""
+    if not set(wide.where) <= set(narrow.where) or not template_covers(wide.filter, narrow.filter):
+        return False
+    return without(narrow.filter, wide.without) == narrow.without
 
 
 def _flows(

@@ -11,7 +11,7 @@ from brokers.core.answers import Reach, ReachLine
 from devices import queries as devices
 from devices.queries import DeviceSet, Reached
 
-_MOST_FLOWS = 200
+_MOST_FLOWS, _MOST_PAIRS = 200, 2_000
 _COUNTED, _COUNTED_OF_MANY = 24, 8
 
 
@@ -22,20 +22,20 @@ def reach(*, publishers: DeviceSet, subscribers: DeviceSet) -> Reach:
     that denies of other roles take away from everybody are left out. What a device can only say to itself is marked.
     Quarantined devices are not in it.
     """
-    found = find_flows(
+    found, are_all = find_flows(
         devices.roles_among(publishers),
         devices.roles_among(subscribers),
         publisher_domain=publishers.domain.slug,
         subscriber_domain=subscribers.domain.slug,
-        most=_MOST_FLOWS + 1,
+        most=_MOST_PAIRS,
     )
-    flows = sorted(found[:_MOST_FLOWS], key=_order)
+    flows = sorted(found, key=_order)[:_MOST_FLOWS]
     counts = _Counts(publishers, subscribers)
     most = _COUNTED_OF_MANY if _are_many(publishers) or _are_many(subscribers) else _COUNTED
     counted = [counts.line(flow) for flow in flows[:most]]
     lines = [line for line in counted if line.publishers and line.subscribers]
     lines += [ReachLine(flow=flow) for flow in flows[most:]]
-    return Reach(lines=tuple(lines), bounded=len(found) > _MOST_FLOWS)
+    return Reach(lines=tuple(lines), bounded=len(found) > _MOST_FLOWS or not are_all)
 
 
 def _are_many(those: DeviceSet) -> bool:
@@ -43,7 +43,8 @@ def _are_many(those: DeviceSet) -> bool:
 
 
 def _order(flow: Flow) -> tuple[object, ...]:
-    return flow.to_itself, flow.publisher.name, flow.subscriber.name, flow.filter, flow.without, flow.where
+    names = flow.publisher.name, flow.subscriber.name
+    return flow.to_itself, bool(flow.where), *names, flow.filter, flow.without, flow.where
 
 
 class _Counts:

@@ -78,4 +78,4 @@ def test_every_flaw_says_what_to_do() -> None:
     [flaw] = find_flaws(use, other_domains=())
     assert flaw.severity is CODES[flaw.code]
     assert flaw.remedy.endswith(".")
-    assert flaw.detail == "Allow #: reach every topic there is."
+    assert flaw.detail == "Allow #: this reaches every topic there is."

@@ -17,7 +17,15 @@ def flows(publisher: Role, subscriber: Role, *, south: bool = False) -> list[tup
 def _flows(publisher: Role, subscriber: Role, *, south: bool = False) -> tuple[Flow, ...]:
     hearing = replace(subscriber, domain=SOUTH) if south else subscriber
     there = "south" if south else "north"
-    return find_flows([publisher], [hearing], publisher_domain="north", subscriber_domain=there, most=100)
+    found, are_all = find_flows([publisher], [hearing], publisher_domain="north", subscriber_domain=there, most=9)
+    assert are_all
+    return found
+
+
+def test_more_pairs_of_rules_than_are_looked_at_are_told() -> None:
+    five = mouth("a", "b", "c", "d", "e")
+    found, are_all = find_flows([five], [ear("#")], publisher_domain="north", subscriber_domain="north", most=4)
+    assert (len(found), are_all) == (4, False)
 
 
 def mouth(*topics: str) -> Role:
@@ -36,6 +44,11 @@ def test_a_flow_is_what_both_rules_have_in_common() -> None:
 def test_denies_of_either_role_are_taken_out() -> None:
     assert flows(mouth("a/#", "!a/x/#"), ear("+/#", "!a/y")) == [("a/#", ("a/x/#", "a/y"))]
     assert flows(mouth("a/#"), ear("#", "!+/#")) == []
+
+
+def test_of_flows_in_each_other_the_widest_is_told() -> None:
+    assert flows(mouth("a/b", "a/#"), ear("#", "a/b")) == [("a/#", ())]
+    assert flows(mouth("a/b", "a/#", "!a/b"), ear("a/b")) == []
 
 
 def test_a_domain_of_its_own_is_out_of_reach() -> None:
