@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from acl import queries as roles
-from acl.core.analysis_conditions import Held
+from acl.core.analysis_conditions import ALWAYS, Held
 from acl.core.analysis_diff import FilterChange, filters_gained_and_lost
 from acl.core.analysis_effect import changed_rules, have_a_say
 from acl.core.rules import RuleSpec
-from acl.core.values import RoleId
+from acl.core.values import Role, RoleId
+from devices.queries.domains import get_domain
+from devices.queries.reaching import Reached, count_reached
 from devices.queries.role_cohorts import RoleCounts, count_by_roles
 
 _MOST_COHORTS = 200
@@ -18,17 +20,21 @@ _MOST_COHORTS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleCohort:
-    """So many devices for whom the change is the same; `others` are names of other roles that have a say in it."""
+    """So many devices for whom the change is the same; `others` are names of other roles that have a say in it.
+
+    `quarantined`: they have the role alone, since they are in quarantine; all others are active.
+    """
 
     others: tuple[str, ...]
     count: int
     gained: tuple[FilterChange, ...]
     lost: tuple[FilterChange, ...]
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleEffect:
-    """What becomes of the active devices that have the role: `touched` of them gain or lose something.
+    """What becomes of the devices that have the role: `touched` of them gain or lose something.
 
     `unjudged` are in cohorts beyond the largest 200, or beyond 2,000 with bindings of their own. A device without a
     safe value for a placeholder of what is gained is counted, though the rule is void for it.
@@ -40,7 +46,7 @@ class RoleEffect:
 
 
 def role_effect(*, role: RoleId, rules: Sequence[RuleSpec]) -> RoleEffect:
-    """What active devices gain and lose when the role has `rules` instead of its own, the largest cohorts first.
+    """What devices gain and lose when the role has `rules` instead of its own, the largest cohorts first.
 
     Raises RoleNotFound.
     """
@@ -53,7 +59,7 @@ def role_effect(*, role: RoleId, rules: Sequence[RuleSpec]) -> RoleEffect:
         counted = count_by_roles(
             domain=changing.domain, condition=Held(frozenset({role})), among=list(voices), most=_MOST_COHORTS
         )
-    cohorts = []
+    cohorts = list(_in_quarantine(changing, rules))
     for held, count in counted.by_roles.items():
         also = [rule for id in sorted(held) for rule in voices[id]]
         found = filters_gained_and_lost([*changing.rules, *also], [*rules, *also])
@@ -63,3 +69,13 @@ def role_effect(*, role: RoleId, rules: Sequence[RuleSpec]) -> RoleEffect:
     return RoleEffect(
         touched=sum(cohort.count for cohort in cohorts), cohorts=tuple(cohorts), unjudged=counted.uncounted
     )
+
+
+def _in_quarantine(changing: Role, rules: Sequence[RuleSpec]) -> Iterator[RoleCohort]:
+    """The devices that have the role for being in quarantine."""
+    if get_domain(id=changing.domain).quarantine_role != changing.id:
+        return
+    count = count_reached(Reached(domain=changing.domain, condition=ALWAYS, quarantine_role=changing.id))
+    found = filters_gained_and_lost(changing.rules, rules)
+    if count and (found.gained or found.lost):
+        yield RoleCohort(others=(), count=count, gained=found.gained, lost=found.lost, quarantined=True)

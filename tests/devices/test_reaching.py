@@ -198,6 +198,15 @@ def test_an_edit_of_a_role_is_foreseen_for_each_kind_of_device(fleet: Factory) -
     assert lost == {(): ("a/y",), ("shut",): ("a/x", "a/y")}
 
 
+def test_an_edit_of_the_quarantine_role_is_foreseen_for_those_in_quarantine(fleet: Factory) -> None:
+    Binding.objects.all().delete()
+    renew = fleet.role("renew", allow("renew"))
+    Domain.objects.update(quarantine_role=renew.id)
+    [cohort] = role_effect(role=renew.id, rules=[allow("renew"), allow("update")]).cohorts
+    barred = Device.objects.filter(state=DeviceState.QUARANTINED).count()
+    assert (cohort.count, cohort.quarantined, [line.filter for line in cohort.gained]) == (barred, True, ["update"])
+
+
 def allow(topic: str, effect: Effect = Effect.ALLOW) -> RuleSpec:
     return RuleSpec(effect=effect, actions=frozenset({Action.PUBLISH}), topic=topic)
 
