@@ -149,6 +149,32 @@ def test_engine_and_broker_agree_or_the_deviation_is_declared(target: Target, ho
     assert found.counts["agreed"] > 150
 
 
+@pytest.mark.parametrize(
+    "denied",
+    [
+        *("a" + "/b" * depth for depth in (9, 10, 127, 128, 129, 199, 200, 201, 300)),
+        *("a" + "/b" * depth + "/#" for depth in (10, 127, 128, 129, 199, 200, 201)),
+        *("a/" + "b" * length for length in (255, 256, 257, 1_024, 4_096, 65_533)),
+        "a/" + "\u00e9" * 32_766,
+    ],
+    ids=lambda text: f"{text.count('/')} slashes, {len(text)} characters",
+)
+def test_a_deny_is_never_lost_to_its_depth_or_length(target: Target, denied: str) -> None:
+    name = denied.removesuffix("/#")
+    rules = tuple(
+        Rule(id=RuleId(UUID(int=number)), effect=effect, actions=frozenset(Action), topic=topic)
+        for number, (effect, topic) in enumerate([(Effect.ALLOW, "a/#"), (Effect.ALLOW, name), (Effect.DENY, denied)])
+    )
+    principal = Principal(id="1", auth_id="pump", client_id="pump", username="pump", domain="north")
+    member = Member(principal=principal, roles=("pump",))
+    court = Court(target, Fleet(roles=(("pump", rules),), members=(member,)))
+    around = [name, name[:-1], f"{name}/b"[:65_535]]
+    for topic in [text for text in around if len(text.encode()) <= 65_535 and not text.endswith("/")]:
+        for request in (Publish(topic=topic), Receive(topic=topic), Subscribe(topic=topic), Subscribe(topic="a/#")):
+            fault = court.judge(0, request, around).fault
+            assert not fault.startswith(("wider", "signalling")), fault[:100]
+
+
 def _forgetful(effect: Effect) -> Target:
     """A target that loses rules of that effect and says nothing."""
 
