@@ -63,7 +63,7 @@ def test_conditions_say_in_which_ways_something_is_gained() -> None:
 def test_common_part_of_templates() -> None:
     def of(left: str, right: str) -> str | None:
         found = common_part(left, right)
-        return found and found.filter
+        return found.filter if found else None
 
     assert of("a/#", "+/b/#") == "a/b/#"
     assert of("a/#", "a") == "a"

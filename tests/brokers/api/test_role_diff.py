@@ -28,7 +28,10 @@ def test_a_wider_and_a_missing_rule_are_told_with_devices(api: Api, fleet: Fleet
     assert answer.status_code == 200, answer.content
     body = answer.json()
     assert filters(body["gain"]) == [("publish", "${domain}/+/up/#", ["${domain}/${client_id}/up/#"], 2)]
-    lost = [("subscribe", "${domain}/${client_id}/down/#", [], 2), ("subscribe", "${domain}/all/#", [], 2)]
+    lost: list[tuple[str, str, list[str], int]] = [
+        ("subscribe", "${domain}/${client_id}/down/#", [], 2),
+        ("subscribe", "${domain}/all/#", [], 2),
+    ]
     assert filters(body["lose"]) == lost
     assert (body["devices"], body["unjudged"]) == (2, 0)
 
