@@ -124,10 +124,12 @@ def rule(permission: str, action: str, topic: str, **more: Any) -> dict[str, Any
 def test_rules_of_the_database_are_read_in_every_form_of_the_api() -> None:
     one = {"username": "pump", "rules": [rule("allow", "publish", "up/${clientid}", qos=[1], retain=True)]}
     expected = [("pump", (allow("up/${client_id}", PUBLISH, qos=frozenset({1}), retain=Retain.ONLY),))]
-    for document in (one, [one], {"data": [one], "meta": {}}):
+    documents: list[Any] = [one, [one], {"data": [one], "meta": {}}]
+    for document in documents:
         assert rules(read_emqx_rules(json.dumps(document))) == expected
     bare = [rule("allow", "all", "eq a/b")]
-    for document in (bare, {"rules": bare}):
+    documents = [bare, {"rules": bare}]
+    for document in documents:
         assert rules(read_emqx_rules(json.dumps(document))) == [("emqx-everybody", (allow("a/b"),))]
 
 

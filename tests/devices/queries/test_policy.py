@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from devices import services
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_document_tells_all_of_a_domain_by_name_and_nothing_of_another(north: Factory, south: Factory) -> None:
-    who = {"actor": ADA, "now": north.now}
+    who: dict[str, Any] = {"actor": ADA, "now": north.now}
     role, quiet = north.role(), north.role("quiet", DOWN)
     south.role("theirs")
     services.create_group(domain=south.domain, name="theirs", **who)

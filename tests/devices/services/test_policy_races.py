@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -135,14 +137,16 @@ def test_applying_beside_every_other_writer_waits_for_nobody_for_ever(pumps: Rol
     assert device is not None
     pump = DeviceId(device.id)
     for number in range(3):
-        change, who = drafted(more(f"gates-{number}")), {"actor": BO, "now": utc_now()}
+        change = drafted(more(f"gates-{number}"))
+        who: dict[str, Any] = {"actor": BO, "now": utc_now()}
+        target = BindingTarget(group="hall")
         others: list[Callable[[], Any]] = [
-            lambda n=number, who=who: change_role(role=pumps.id, rules=[rule(f"up-{n}")], **who),
-            lambda n=number, who=who: create_role(domain=NORTH, name=f"mills-{n}", rules=[rule("m")], **who),
-            lambda n=number, who=who: services.create_group(domain=NORTH, name=f"yard-{n}", **who),
-            lambda who=who: services.add_to_group(group=GroupId(hall), devices=[pump], **who),
-            lambda who=who: services.bind_role(domain=NORTH, role=pumps.id, target=BindingTarget(group="hall"), **who),
-            lambda who=who: services.set_quarantine_role(domain=NORTH, role=pumps.id, **who),
+            partial(change_role, role=pumps.id, rules=[rule(f"up-{number}")], **who),
+            partial(create_role, domain=NORTH, name=f"mills-{number}", rules=[rule("m")], **who),
+            partial(services.create_group, domain=NORTH, name=f"yard-{number}", **who),
+            partial(services.add_to_group, group=GroupId(UUID(hall)), devices=[pump], **who),
+            partial(services.bind_role, domain=NORTH, role=pumps.id, target=target, **who),
+            partial(services.set_quarantine_role, domain=NORTH, role=pumps.id, **who),
         ]
         found = at_once([act(policy_changes.apply_change, change), *others])
         assert set(told(found)) <= {"ok", "base-moved", "already-bound"}, found
