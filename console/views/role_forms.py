@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.urls import reverse_lazy
 
 from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
@@ -14,6 +15,12 @@ from console.views.forms import ConsoleForm
 from kernel.core.errors import DomainError, FieldError
 
 _MOST_ROWS = 500
+_LIVE = {
+    "hx-trigger": "focus once, input changed delay:250ms",
+    "hx-include": "closest fieldset",
+    "hx-target": "next .filter-check",
+    "hx-sync": "this:replace",
+}
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 
 
@@ -59,6 +66,9 @@ class RuleForm(ConsoleForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        topic = self.fields["topic"]
+        live = {"list": f"{self.add_prefix('topic')}-list", "hx-get": reverse_lazy("filter-check")}
+        topic.widget.attrs |= _LIVE | live
         self.fields["topic"].quiet = True  # type: ignore[attr-defined]  # the page says what an empty one means
 
     def spec(self) -> RuleSpec:
