@@ -136,6 +136,7 @@ ROUTES: Mapping[str, Route] = {
 
 WITHOUT_CONSEQUENCE = frozenset(
     {
+        "brokers.policy.compiled",
         "acl.role.created",  # nobody has it before it is bound
         "brokers.broker.removed",
         "console.application.created",

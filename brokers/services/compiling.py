@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from brokers.core.ports import DeviationKind, Rendering
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from django.db import transaction
+
+from brokers.core.ports import Deviation, DeviationKind, Rendering
 from brokers.core.targets import TARGETS
 from brokers.services.desired import desired_state
+from devices import queries as devices
+from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, FieldError, NotFound
 from kernel.core.ids import DomainId
+from kernel.core.journal import Subject
+from kernel.services import record
 
 
 class UnknownTarget(NotFound):
@@ -16,32 +25,56 @@ class UnknownTarget(NotFound):
 
 
 class WiderThanPolicy(Conflict):
-    """The broker would allow more than the policy does."""
+    """The broker would allow more than the policy does, and nobody has accepted that."""
 
     code = "wider-than-policy"
 
 
-def compile_policy(*, domain: DomainId, target: str) -> Rendering:
-    """What such a broker should hold of the domain's devices, as text, with every deviation that is none of more flow.
+def compile_policy(
+    *, domain: DomainId, target: str, accept: Collection[str] = (), actor: Actor, now: datetime
+) -> Rendering:
+    """What such a broker should hold of the domain's devices, as text, with every deviation.
 
-    Raises UnknownTarget, and WiderThanPolicy with each rule that the broker would make more of.
+    `accept` are ids of deviations by which the broker may allow more; who accepts one stands in the journal. Raises
+    UnknownTarget, and WiderThanPolicy with each deviation that is not among them.
     """
     known = TARGETS.get(target)
     if known is None:
         raise UnknownTarget(f"There is no target {target[:64]}: use one of {', '.join(TARGETS)}.")
     rendering = known.render(desired_state(domain=domain).subjects)
     wider = [each for each in rendering.deviations if each.kind is DeviationKind.WIDER]
+    if refused := [each for each in wider if each.id not in accept]:
+        raise _wider(target, refused)
     if wider:
-        faults = tuple(
-            FieldError(
-                pointer=f"/roles/{each.rule.role_name}",
-                code=WiderThanPolicy.code,
-                detail=f"{each.rule.rule.topic}: {each.why}",
-            )
-            for each in wider
-        )
-        raise WiderThanPolicy(
-            f"{target} would allow more than {len(wider)} rule(s) do: change them. The first: {faults[0].detail}",
-            errors=faults,
-        )
+        _record_acceptance(domain, target, wider, actor=actor, now=now)
     return rendering
+
+
+def _wider(target: str, refused: list[Deviation]) -> WiderThanPolicy:
+    faults = tuple(
+        FieldError(
+            pointer=f"/roles/{each.rule.role_name}",
+            code=WiderThanPolicy.code,
+            detail=f"{each.id}: {each.rule.rule.topic}: {each.why}",
+        )
+        for each in refused
+    )
+    return WiderThanPolicy(
+        f"{target} would allow more than the policy by {len(refused)} rule(s): change them, or accept each by its id. "
+        f"The first is {faults[0].detail}",
+        errors=faults,
+    )
+
+
+def _record_acceptance(
+    domain: DomainId, target: str, wider: Iterable[Deviation], *, actor: Actor, now: datetime
+) -> None:
+    with transaction.atomic():
+        record(
+            action="brokers.policy.compiled",
+            subject=Subject(kind="devices.domain", id=str(domain), label=devices.get_domain(id=domain).slug),
+            actor=actor,
+            now=now,
+            domain=domain,
+            after={"target": target, "accepted_deviations": sorted(each.id for each in wider)},
+        )

@@ -14,6 +14,7 @@ from acl.core.values import Action
 from brokers.core.targets import TARGETS
 from devices import services as devices
 from kernel.core.clock import utc_now
+from kernel.queries import list_entries
 from tests.brokers.fleet import Fleet, allow
 from tests.cast import ADA
 
@@ -51,11 +52,28 @@ def test_every_target_compiles_what_devices_have(fleet: Fleet, target: str) -> N
     assert [each for each in found["deviations"] if each["kind"] == "wider"] == []
 
 
-def test_what_would_be_wider_is_not_written(fleet: Fleet) -> None:
+def test_what_would_be_wider_is_not_written_unless_it_is_accepted_by_name(fleet: Fleet) -> None:
     fleet.enroll("p-1")
     fleet.change_role(allow(Action.SUBSCRIBE, "+/status"))
+    out, told = io.StringIO(), io.StringIO()
     with pytest.raises(CommandError, match=r"nats would allow more .* \+/status"):
-        compiled("nats")
+        call_command("policy", "compile", "nats", "--domain", "north", stdout=out, stderr=told)
+    assert out.getvalue() == ""
+    kind, role, deviation = told.getvalue().splitlines()[0].split(":")[0].split(", ")
+    assert (kind, role) == ("wider", "pump")
+    with pytest.raises(CommandError):
+        compiled("nats", "--accept", "0" * 16)
+    assert '"*.status"' in compiled("nats", "--accept", deviation)[0]
+    entry = list_entries(limit=1)[0]
+    assert (entry.action, entry.after["accepted_deviations"]) == ("brokers.policy.compiled", [deviation])
+    assert entry.actor.id.startswith("command:")
+
+
+def test_what_is_exact_leaves_nothing_in_the_journal(fleet: Fleet) -> None:
+    fleet.enroll("p-1")
+    before = list_entries(limit=1)[0].seq
+    compiled("nats")
+    assert list_entries(limit=1)[0].seq == before
 
 
 def test_unknown_target_names_the_known(fleet: Fleet) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -15,7 +14,7 @@ from brokers import queries, services
 from brokers.core.mosquitto_conf import DYNSEC_PLUGIN
 from brokers.core.plans import Plan
 from devices import queries as devices
-from kernel.core.actor import Actor, ActorKind
+from devices.management.operator import shell_operator
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
 
@@ -71,7 +70,7 @@ class Command(BaseCommand):
     def _apply(self, *, name: str, json: bool, accept: list[str], **_: Any) -> None:
         plan = self._planned(name)
         operation = services.apply_plan(
-            broker=plan.broker, plan=plan.id, accept_deviations=tuple(accept), actor=_actor(), now=utc_now()
+            broker=plan.broker, plan=plan.id, accept_deviations=tuple(accept), actor=shell_operator(), now=utc_now()
         )
         told = {"operation": str(operation), "steps": len(plan.steps)}
         self._print([told], json=json, line=lambda each: f"operation {each['operation']}: {each['steps']} steps")
@@ -92,7 +91,7 @@ class Command(BaseCommand):
             control_port=settings["control_port"],
             directory=PurePosixPath(directory) if directory else None,
             plugin=settings["plugin"],
-            actor=_actor(),
+            actor=shell_operator(),
             now=utc_now(),
         )
         told = {"broker": broker.name, "configuration": str(path)}
@@ -101,7 +100,7 @@ class Command(BaseCommand):
         self._print([told], json=json, line=lambda _: f"{start}\n{then}")
 
     def _planned(self, name: str) -> Plan:
-        return services.plan_broker(broker=queries.get_broker(name=name).id, actor=_actor(), now=utc_now())
+        return services.plan_broker(broker=queries.get_broker(name=name).id, actor=shell_operator(), now=utc_now())
 
     def _show(self, plan: Plan, *, json: bool) -> None:
         told = {
@@ -120,9 +119,3 @@ class Command(BaseCommand):
 
 def _text(document: dict[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False)
-
-
-def _actor() -> Actor:
-    """Whoever may run commands here, by the name that the machine knows."""
-    name = getpass.getuser()
-    return Actor(kind=ActorKind.OPERATOR, id=f"command:{name}"[:64], label=f"{name} (command line)")

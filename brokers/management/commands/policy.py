@@ -14,7 +14,10 @@ from brokers import services
 from brokers.api.serializers import explanation_document, who_can_document
 from brokers.core.targets import TARGETS
 from brokers.management import policy_files
+from brokers.services.compiling import WiderThanPolicy
 from devices import queries as devices
+from devices.management.operator import shell_operator
+from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
 
 
@@ -38,6 +41,9 @@ class Command(BaseCommand):
         compiled = verbs.add_parser("compile", help="policy as a broker takes it, on standard output")
         compiled.add_argument("target", help=f"one of {', '.join(TARGETS)}")
         compiled.add_argument("--domain", default="default", help="slug of the domain")
+        compiled.add_argument(
+            "--accept", action="append", default=[], metavar="ID", help="a deviation by which it may allow more"
+        )
         compiled.add_argument("--json", action="store_true", help="print JSON: artifact, deviations and warnings")
         policy_files.add_verbs(verbs)
 
@@ -71,11 +77,23 @@ class Command(BaseCommand):
         for rule in told["considered"]:
             self.stdout.write(f"  {rule['filter']}: {rule['why']}")
 
-    def _compile(self, *, target: str, domain: str, **options: Any) -> None:
-        rendering = services.compile_policy(domain=devices.get_domain(slug=domain).id, target=target)
+    def _compile(self, *, target: str, domain: str, accept: list[str], **options: Any) -> None:
+        try:
+            rendering = services.compile_policy(
+                domain=devices.get_domain(slug=domain).id,
+                target=target,
+                accept=accept,
+                actor=shell_operator(),
+                now=utc_now(),
+            )
+        except WiderThanPolicy as error:
+            for fault in error.errors:
+                self.stderr.write(f"wider, {fault.pointer.removeprefix('/roles/')}, {fault.detail}")
+            raise
         limits = [{"kind": kind.value, "why": why} for kind, why in TARGETS[target].capabilities.limits]
         deviations = [
             {
+                "id": each.id,
                 "kind": each.kind.value,
                 "role": each.rule.role_name,
                 "topic": each.rule.rule.topic,
