@@ -1,6 +1,7 @@
 """Policy as the `acl` list of EMQX's HTTP authentication answers and of JWT claims: one list for each principal.
 
-What is not matched falls through to the authorisers, so each list closes itself. The same for 5.8 and 6.
+What is not matched falls through to the authorisers, so each list closes itself, but for first levels that begin with
+`$` (see BEHIND). The same for 5.8 and 6.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from brokers.core.emqx_compiler import LIMITS, compile_policy
+from brokers.core.emqx_compiler import BEHIND, LIMITS, compile_policy
 from brokers.core.emqx_rule import EmqxRule, NotEmqxRules, document_of, rules_line, rules_of
 from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
@@ -21,7 +22,7 @@ CAPABILITIES = Capabilities(
     retain_conditions=True,
     shared_subscriptions=True,
     version="5.8.9",
-    limits=tuple((limit.kind, limit.why) for limit in LIMITS),
+    limits=tuple((limit.kind, limit.why) for limit in (*LIMITS, BEHIND)),
 )
 
 

@@ -2,7 +2,8 @@
 
 Everything is expanded: a placeholder without a value would make EMQX skip a deny, and up to 6.2 it inserts `+`, `#`
 and `/` as they are. Order is all there is, since the first match wins: denies, guards, allows, and a closing deny, so
-that neither `no_match` nor a source further down the chain is ever asked about what is not under another `$`-level.
+that neither `no_match` nor a source further down the chain is ever asked about what is not under another `$`-level
+(see BEHIND).
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ LIMITS = (
     Limit(
         kind=DeviationKind.WIDER,
         why="A subscription outlives the permission until it is unsubscribed or its client closed.",
+    ),
+)
+# Where the last word is a deny of `#`, which does not meet a first level that begins with $.
+BEHIND = Limit(
+    kind=DeviationKind.WIDER,
+    why=(
+        f"First levels that begin with $, other than {', '.join(ROOTS)}, are left to no_match and to the authorisers "
+        "behind: keep no_match at deny, and none that allows what it does not know."
     ),
 )
 

@@ -17,9 +17,18 @@ _PLACEHOLDER = re.compile(r"\$\{(clientid|username|cert_common_name|client_attrs
 _TAKEN_OFF = ("$queue/", "$exclusive/", "$share/")
 
 
-def emulate(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, request: Request) -> bool:
-    """What EMQX answers who was given one of these lists at CONNECT. Who was given none did not get in."""
-    return decided(lists.get(principal.auth_id, ()), principal, request) is True
+def emulate(
+    lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, request: Request, *, behind: bool = False
+) -> bool:
+    """What EMQX answers who was given one of these lists at CONNECT. Who was given none did not get in.
+
+    A list that says nothing of the request passes it on: `behind` is what the authorisers and `no_match` say to it,
+    no if they are kept as `emqx_compiler.BEHIND` asks.
+    """
+    if principal.auth_id not in lists:
+        return False
+    answer = decided(lists[principal.auth_id], principal, request)
+    return behind if answer is None else answer
 
 
 def deliverable(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal, wanted: Subscribe, topic: str) -> bool:
@@ -28,11 +37,14 @@ def deliverable(lists: Mapping[str, tuple[EmqxRule, ...]], principal: Principal,
 
 
 def decided(rules: Iterable[EmqxRule], principal: Principal, request: Request) -> bool | None:
-    """What the first rule that matches says; None if none does. To receive is to subscribe to just the topic."""
+    """What the first rule that matches says; None if none does: then what stands behind the rules decides.
+
+    To receive is to subscribe to just the topic, in some QoS.
+    """
     if isinstance(request, Receive):
         rules = tuple(rules)
         answers = [decided(rules, principal, Subscribe(topic=request.topic, qos=qos)) for qos in (0, 1, 2)]
-        return True if True in answers else answers[0]
+        return next((answer for answer in (True, None) if answer in answers), False)
     if beyond_reach(request):
         return False
     for rule in rules:

@@ -11,18 +11,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from brokers.core.emqx_compiler import CLOSING, LIMITS, ROOTS, compile_policy
+from brokers.core.emqx_compiler import BEHIND, CLOSING, LIMITS, compile_policy
 from brokers.core.emqx_identity import Identity, Scope, identified, note_nothing, warnings_about
 from brokers.core.emqx_rule import EmqxRule, NotEmqxRules, rules_line, rules_of
-from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
+from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
 
 MOST_RULES = 100  # max_rules of an entity as it comes
-
-_BEHIND = (
-    f"First levels that begin with $, other than {', '.join(ROOTS)}, are left to no_match and to sources behind this "
-    "one: keep no_match at deny, and no source that ends in an allow."
-)
 
 CAPABILITIES = Capabilities(
     stores_policy=True,
@@ -31,7 +26,7 @@ CAPABILITIES = Capabilities(
     retain_conditions=True,
     shared_subscriptions=True,
     version="5.8.9",
-    limits=(*((limit.kind, limit.why) for limit in LIMITS), (DeviationKind.WIDER, _BEHIND)),
+    limits=tuple((limit.kind, limit.why) for limit in (*LIMITS, BEHIND)),
 )
 
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from acl.core.values import Publish
-from brokers.core.emqx_acl import acl_of, parse, render
+from acl.core.values import Publish, Receive, Request, Subscribe
+from brokers.core.emqx_acl import CAPABILITIES, acl_of, parse, render
 from brokers.core.emqx_emulator import emulate
 from brokers.core.emqx_rule import NotEmqxRules
-from brokers.core.ports import RenderSubject, Standing
+from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from brokers.core.targets import EMQX_ACL
 from tests.brokers.core.emqx_cast import PUBLISH, PUMP, admitted, barred, bound
 from tests.brokers.core.trials import trial
@@ -36,6 +36,31 @@ def test_lists_stand_by_auth_id_and_who_has_none_is_refused() -> None:
     assert emulate(lists, PUMP, Publish(topic="a"))
     other = admitted(auth_id="unknown").principal
     assert not emulate(lists, other, Publish(topic="a"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "passed_on"),
+    [
+        (Publish(topic="$foo/x"), True),
+        (Subscribe(topic="$foo/x"), True),
+        (Subscribe(topic="$foo/#"), True),
+        (Receive(topic="$foo/x"), True),
+        (Publish(topic="foo/x"), False),
+        (Subscribe(topic="#"), False),
+        (Publish(topic="$SYS/x"), False),
+        (Publish(topic="$delayed/1/a"), False),
+        (Subscribe(topic="$file/x"), False),
+    ],
+)
+def test_first_levels_that_begin_with_a_dollar_are_left_to_what_stands_behind_and_that_is_declared(
+    request_: Request, *, passed_on: bool
+) -> None:
+    lists = parse(render([admitted(bound("allow", "a", actions=PUBLISH)), barred(auth_id="b")]).artifact)
+    for who in (PUMP, barred(auth_id="b").principal):
+        assert emulate(lists, who, request_, behind=True) is passed_on
+        assert not emulate(lists, who, request_)
+    assert not emulate(lists, admitted(auth_id="unknown").principal, request_, behind=True)
+    assert any(kind is DeviationKind.WIDER and "no_match" in why for kind, why in CAPABILITIES.limits)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": [1]}', "[" * 100_000])

@@ -114,3 +114,16 @@ def test_no_match_holds_where_no_rule_matches() -> None:
     assert emqx_rules_emulator.emulate(EmqxRules(no_match="allow"), PUMP, Publish(topic="a"))
     assert emqx_rules_emulator.emulate(EmqxRules(no_match="allow"), PUMP, Receive(topic="a"))
     assert not emqx_rules_emulator.emulate(EmqxRules(), PUMP, Publish(topic="a"))
+
+
+def test_a_list_that_says_nothing_leaves_the_request_to_what_stands_behind() -> None:
+    lists = {"pump": rules("allow publish a", "deny publish b")}
+    answers = [emulate(lists, PUMP, Publish(topic=topic), behind=True) for topic in "abc"]
+    assert answers == [True, False, True]
+    assert not emulate(lists, PUMP, Publish(topic="c"))
+
+
+def test_a_message_that_only_some_qos_are_denied_is_left_to_what_stands_behind() -> None:
+    [deny] = rules_of([{"permission": "deny", "action": "subscribe", "topic": "a", "qos": [0]}])
+    assert emulate({"pump": (deny,)}, PUMP, Receive(topic="a"), behind=True)
+    assert not emulate({"pump": (deny,)}, PUMP, Receive(topic="a"))
