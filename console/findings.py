@@ -9,10 +9,8 @@ from datetime import datetime
 from typing import cast
 
 from django.core.cache import cache
-from django.db import Error as DatabaseFault
 
 from console.wiring import finding_sources
-from kernel.core.errors import DomainError
 from kernel.core.findings import Finding, FindingSource, Severity
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
@@ -51,7 +49,7 @@ def _find(source: FindingSource, domains: Collection[DomainId] | None, now: date
     """One app's; if they can not be read, that is the finding, and hides nobody else's."""
     try:
         yield from source.find(domains=domains, now=now)
-    except (DomainError, DatabaseFault, OSError) as error:
+    except Exception as error:
         name = type(source).__name__
         log.exception("the findings of %s can not be read", name)
         yield Finding(

@@ -11,6 +11,7 @@ from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, RuleId, Sha
 from kernel.core.errors import FieldError, Invalid
 
 MOST_RULES = 500
+MOST_LEVELS = 200  # no known broker takes more
 _ROLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _GROUP = re.compile(r"[^/+#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
@@ -86,6 +87,8 @@ def _faults_of(rule: RuleSpec, *, at: str) -> Iterator[FieldError]:
         parse(rule.topic)
     except Invalid as error:
         yield _fault(f"{at}/topic", error.code, error.detail)
+    if rule.topic.count("/") >= MOST_LEVELS:
+        yield _fault(f"{at}/topic", "too-deep", f"A topic filter of a rule has at most {MOST_LEVELS} levels.")
     if not rule.qos or not rule.qos <= EVERY_QOS:
         yield _fault(f"{at}/qos", "invalid-qos", "Name at least one of 0, 1 and 2, or leave qos out for all.")
     if rule.retain is not Retain.ANY and Action.PUBLISH not in rule.actions:

@@ -61,3 +61,8 @@ def test_all_faults_are_told_at_once() -> None:
 
 def test_too_many_rules_are_refused() -> None:
     assert faults(*(spec(topic=f"t/{number}") for number in range(501))) == [("/rules", "too-many")]
+
+
+def test_rule_that_is_too_deep_is_refused() -> None:
+    check_role(name="pump", rules=[spec(topic="/".join(["a"] * 200))])
+    assert faults(spec(topic="/".join(["a"] * 201))) == [("/rules/0/topic", "too-deep")]

@@ -86,11 +86,12 @@ def test_what_is_the_installations_is_nobodys_domain(client: Client, ill: Mappin
     assert finding["domain"] is None
 
 
+@pytest.mark.parametrize("fault", [Unavailable("the table is away"), RecursionError("too deep")])
 def test_source_that_can_not_be_read_is_a_finding(
-    client: Client, fleet: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    fault: Exception, client: Client, fleet: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
-        raise Unavailable("the table is away")
+        raise fault
 
     monkeypatch.setattr("pki.queries.findings.list_freshness", refuse)
     [finding] = get(client, "?severity=error").json()["results"]
