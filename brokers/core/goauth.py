@@ -24,8 +24,19 @@ CACHED = (
     "What is taken away goes on until the plugin forgets it: after acl_cache_seconds (30), and never while it is used "
     "if cache_refresh is on."
 )
+AMBIGUOUS = (
+    "The plugin's cache joins names with hyphens: what pump-7 may do to a, pump may then do to 7-a, and who knows the "
+    "password of pump-7 gets in as pump. Switch it off (auth_opt_cache false), or have Mosquitto bind client ids "
+    "(use_username_as_clientid true) and no hyphen in any username."
+)
+ELSEWHERE = (
+    "What any backend of the plugin allows is allowed, and a superuser may do everything: let this one be the only "
+    "backend, and set auth_opt_disable_superuser true."
+)
 LIMITS = (
     (DeviationKind.WIDER, CACHED),
+    (DeviationKind.WIDER, AMBIGUOUS),
+    (DeviationKind.WIDER, ELSEWHERE),
     (DeviationKind.NARROWER, "Topics with control characters, or more than 200 slashes, are refused."),
     (DeviationKind.NARROWER, "Nobody may publish to a topic that begins with $SYS or $CONTROL/."),
     (DeviationKind.SIGNALLING, "An MQTT 3.1.1 client is not told that a publish was refused."),

@@ -15,17 +15,10 @@ from typing import NamedTuple
 from acl.core.values import Principal
 from brokers.core import goauth
 from brokers.core.goauth import Rights
-from brokers.core.ports import Capabilities, Rendering, RenderSubject
+from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject
 from brokers.core.rendering import Deviations
 from kernel.core.errors import Invalid
 
-CAPABILITIES = Capabilities(
-    stores_policy=True,
-    protocol_versions=("3.1.1", "5"),
-    placeholders=frozenset({"auth_id", "username"}),
-    version="3.0",
-    limits=goauth.LIMITS,
-)
 SCHEMA = """\
 CREATE TABLE mqtt_member (username text PRIMARY KEY, roles text NOT NULL);
 CREATE TABLE mqtt_role_acl (roles text, topic text, rw integer CHECK (rw IN (1, 2, 4)), PRIMARY KEY (roles, topic, rw));
@@ -38,6 +31,26 @@ CREATE VIEW mqtt_acl AS
 """
 ACL_QUERY = "SELECT topic FROM mqtt_acl WHERE username = $1 AND rw = $2"
 """`auth_opt_pg_aclquery`: it has to be set, or everything is allowed; and with `rw = $2`, never `>=`."""
+WITHOUT_QUERY = (
+    "Without auth_opt_pg_aclquery the plugin allows everything, and with another one more than is meant: set it as the "
+    "warnings of this artifact tell."
+)
+WHOLE = (
+    "These rows are all that there may be: replace the tables in one transaction, and delete what is not in them. A "
+    "row that stays goes on allowing; who is barred has none."
+)
+WARNINGS = (
+    WHOLE,
+    f"Set in Mosquitto: auth_opt_pg_aclquery {ACL_QUERY}",
+    f"The query asks the view of these tables:\n{SCHEMA}",
+)
+CAPABILITIES = Capabilities(
+    stores_policy=True,
+    protocol_versions=("3.1.1", "5"),
+    placeholders=frozenset({"auth_id", "username"}),
+    version="3.0",
+    limits=((DeviationKind.WIDER, WITHOUT_QUERY), *goauth.LIMITS),
+)
 
 READ, WRITE, SUBSCRIBE = 1, 2, 4
 _ANYBODY = "\ue000"  # a name that stands for every name; no rule spells this private character
@@ -73,7 +86,8 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     compiler = _Compiler()
     for subject in sorted(subjects, key=lambda subject: subject.principal.auth_id):
         compiler.take(subject)
-    return Rendering(artifact=to_artifact(compiler.rows()), deviations=compiler.deviations.all())
+    artifact = to_artifact(compiler.rows())
+    return Rendering(artifact=artifact, deviations=compiler.deviations.all(), warnings=WARNINGS)
 
 
 class _Compiler:

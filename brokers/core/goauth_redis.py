@@ -1,7 +1,7 @@
 """mosquitto-go-auth's keys in Redis: three sets of topics for each user.
 
 The sets under `common:` hold for whoever the broker lets in, and only there the plugin puts %u and %c in; so none is
-written, and the keys grow with the fleet. Passwords and `<user>:su` (superuser: leave it off) are not ours.
+written, and the keys grow with the fleet. Passwords and `<user>:su` (superuser: see WARNINGS) are not ours.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ from kernel.core.errors import Invalid
 SETS = ("racls", "wacls", "sacls", "rwacls")
 COMMON = "common"
 CAPABILITIES = Capabilities(stores_policy=True, protocol_versions=("3.1.1", "5"), version="3.0", limits=goauth.LIMITS)
+WHOLE = (
+    "These sets are all that there may be: in one transaction (MULTI), delete every key that ends in :racls, :wacls, "
+    ":sacls or :rwacls, and write these. A set that stays goes on allowing, those under common: to everybody; who is "
+    "barred has none."
+)
+WARNINGS = (WHOLE, "Delete every key that ends in :su: it makes a superuser, who may do everything.")
 
 
 class InvalidGoAuthKeys(Invalid):
@@ -42,7 +48,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
         found = goauth.rights(subject, deviations, fault=_key_fault(name))
         sets |= {f"{name}:racls": found.read, f"{name}:wacls": found.write, f"{name}:sacls": found.subscribe}
     keys = GoAuthKeys(sets={key: topics for key, topics in sets.items() if topics})
-    return Rendering(artifact=to_artifact(keys), deviations=deviations.all())
+    return Rendering(artifact=to_artifact(keys), deviations=deviations.all(), warnings=WARNINGS)
 
 
 def to_artifact(keys: GoAuthKeys) -> str:

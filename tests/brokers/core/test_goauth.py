@@ -12,7 +12,7 @@ import pytest
 
 from acl.core.values import Action, BoundRule, Principal, Publish, Receive, Retain, Shared, Subscribe
 from brokers.core import goauth_emulator, goauth_postgresql, goauth_redis
-from brokers.core.goauth import CACHED, LIMITS, limited
+from brokers.core.goauth import AMBIGUOUS, CACHED, ELSEWHERE, LIMITS, limited
 from brokers.core.goauth_emulator import match
 from brokers.core.goauth_postgresql import ACL_QUERY, SCHEMA, GoAuthRows, InvalidGoAuthRows, Row
 from brokers.core.goauth_redis import GoAuthKeys, InvalidGoAuthKeys
@@ -261,6 +261,54 @@ def test_filters_are_taken_for_names(saved: str, given: str, *, expected: bool) 
 
 def test_the_cache_is_told_of() -> None:
     assert (DeviationKind.WIDER, CACHED) in LIMITS
+
+
+def cache_key(user: str, topic: str, client_id: str, acc: int) -> str:
+    """As the plugin makes it (`cache/cache.go`), before it is put in base64."""
+    return f"acl-{user}-{topic}-{client_id}-{acc}"
+
+
+def test_what_the_cache_can_not_tell_apart_is_told_of() -> None:
+    """Pump-7 may publish to tele, pump may not to 7-tele, and the cache answers both as one."""
+    assert cache_key("pump-7", "tele", "x", 2) == cache_key("pump", "7-tele", "x", 2)
+    assert cache_key("pump", "a", "b-c", 2) == cache_key("pump", "a-b", "c", 2)
+    assert "auth-{}-{}".format("pump-7", "secret") == "auth-{}-{}".format("pump", "7-secret")
+    bound_ids = cache_key("pump", "pump-a-pump", "pump", 2), cache_key("pump-pump", "a", "pump-pump", 2)
+    assert bound_ids[0] == bound_ids[1]  # so bound client ids need names without hyphens
+    assert (DeviationKind.WIDER, AMBIGUOUS) in LIMITS
+    for word in ("auth_opt_cache false", "use_username_as_clientid true", "no hyphen"):
+        assert word in AMBIGUOUS
+
+
+@both
+def test_that_another_backend_or_a_superuser_may_do_more_is_told_of(backend: Backend) -> None:
+    limits = backend[0].CAPABILITIES.limits
+    assert (DeviationKind.WIDER, ELSEWHERE) in limits
+    assert "auth_opt_disable_superuser true" in ELSEWHERE
+
+
+@both
+def test_that_the_artifact_is_the_whole_is_told_with_it_even_if_nothing_is_left(backend: Backend) -> None:
+    barred = RenderSubject(principal=person("x"), policy=(), state=Standing.BARRED)
+    for subjects in ([], [barred], [admitted(*QUICKSTART)]):
+        warnings = backend[0].render(subjects).warnings
+        assert "all that there may be" in warnings[0]
+        assert "one transaction" in warnings[0]
+        assert "delete" in warnings[0]
+
+
+def test_the_query_and_the_tables_come_with_the_rows() -> None:
+    told = "\n".join(goauth_postgresql.render([]).warnings)
+    assert f"auth_opt_pg_aclquery {ACL_QUERY}" in told
+    assert "CREATE VIEW mqtt_acl" in told
+    assert "CREATE TABLE mqtt_member" in told
+    limits = goauth_postgresql.CAPABILITIES.limits
+    assert (DeviationKind.WIDER, goauth_postgresql.WITHOUT_QUERY) in limits
+    assert goauth_postgresql.WITHOUT_QUERY not in dict(goauth_redis.CAPABILITIES.limits).values()
+
+
+def test_a_superuser_key_is_to_be_deleted_from_redis() -> None:
+    assert any(":su" in warning and "Delete" in warning for warning in goauth_redis.render([]).warnings)
 
 
 @both
