@@ -79,6 +79,11 @@ CAPABILITIES = Capabilities(
     version="3.10",
     limits=tuple((limit.kind, limit.why) for limit in LIMITS),
 )
+WHOLE = (
+    "Of devices these accounts are all that there may be, and an import only adds: first take away those that are not "
+    "in it (POST /api/users/bulk-delete), lest they keep what they had, and close their connections "
+    "(DELETE /api/connections/username/<name>). Keep your own, which are no devices."
+)
 
 _TOO_LONG = f"The principal has more rules than fit into an expression of {MOST_OCTETS} octets: it gets nothing."
 _DOTS = "RabbitMQ takes a dot for a separator of levels, and * for +"
@@ -95,7 +100,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     """The accounts of all that are not absent as a definitions document, and what it can not express."""
     deviations = Deviations()
     state = desired_state(subjects, deviations)
-    return Rendering(artifact=to_artifact(state), deviations=deviations.all())
+    return Rendering(artifact=to_artifact(state), deviations=deviations.all(), warnings=(WHOLE,))
 
 
 def desired_state(subjects: Iterable[RenderSubject], deviations: Deviations | None = None) -> RabbitState:

@@ -25,7 +25,22 @@ LIMITS = (
     ),
     Limit(
         kind=DeviationKind.NARROWER,
-        why="A change holds when the client connects anew (rows), or within 10 seconds (file); deliveries go on.",
+        why="What is gained holds when the client connects anew (rows), or within 10 seconds (file).",
+    ),
+    Limit(
+        kind=DeviationKind.WIDER,
+        why=(
+            "What is taken away may be used until the client connects anew (rows), or for 10 seconds more (file), and "
+            "a subscription goes on, in a session that is kept too: vmq-admin session disconnect client-id=… --cleanup."
+        ),
+    ),
+    Limit(
+        kind=DeviationKind.WIDER,
+        why=(
+            "With allow_anonymous on nobody is judged, and what another plugin answers ok to is allowed: set "
+            "allow_anonymous off, and switch all others off that know of clients or topics (vmq_passwd, vmq_webhooks, "
+            "vmq_acl beside rows, vmq_diversity beside the file)."
+        ),
     ),
 )
 

@@ -20,6 +20,10 @@ from kernel.core.errors import Invalid
 
 ANY_CLIENT = "*"
 MOST_CHARACTERS = 128  # of a client id and of a username: the columns are that wide
+WHOLE = (
+    "Of devices these rows are all that there may be: replace them in one transaction, and delete what is not in them. "
+    "A row that stays lets in and allows as before; who is barred has none."
+)
 _LIMITS = (
     *((limit.kind, limit.why) for limit in vernemq.LIMITS),
     (DeviationKind.NARROWER, "Who logs in without a username and a password is refused, whatever certificate it has."),
@@ -83,7 +87,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
         if subject.state is Standing.ADMITTED and _has_a_row(subject, deviations):
             row = _row(subject, deviations)
             rows[row.key] = row
-    return Rendering(artifact=to_artifact(rows), deviations=deviations.all())
+    return Rendering(artifact=to_artifact(rows), deviations=deviations.all(), warnings=(WHOLE,))
 
 
 def to_artifact(rows: Rows) -> str:

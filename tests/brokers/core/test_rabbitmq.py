@@ -313,6 +313,13 @@ def test_what_holds_for_one_does_not_depend_on_the_others() -> None:
             assert alone.get(subject.principal.auth_id) == whole.get(subject.principal.auth_id)
 
 
+@pytest.mark.parametrize("state", [Standing.ADMITTED, Standing.BARRED, Standing.ABSENT])
+def test_that_an_import_takes_nobody_away_is_told(state: Standing) -> None:
+    [warning] = render([RenderSubject(principal=PUMP, policy=(), state=state)]).warnings
+    assert "POST /api/users/bulk-delete" in warning
+    assert render([]).warnings == (warning,)
+
+
 def test_every_limit_is_a_sentence() -> None:
     assert all(limit.why.endswith(".") for limit in LIMITS)
 

@@ -278,3 +278,25 @@ def test_engine_and_vernemq_agree_or_the_deviation_is_declared(target: Target) -
         case = shrunk(target, found.first)
         pytest.fail(f"{case.fault_on(target)}\n{case.told()}")
     assert found.counts["agreed"] > 1_000
+
+
+@pytest.mark.parametrize("name", ["vernemq-postgresql", "vernemq-acl"])
+def test_what_is_gained_comes_late_and_what_is_lost_goes_on(name: str) -> None:
+    limits = TARGETS[name].capabilities.limits
+    assert [kind for kind, why in limits if why.startswith("What is gained")] == [DeviationKind.NARROWER]
+    assert [kind for kind, why in limits if why.startswith("What is taken away")] == [DeviationKind.WIDER]
+
+
+@pytest.mark.parametrize("name", ["vernemq-postgresql", "vernemq-acl"])
+def test_what_has_to_be_off_is_told(name: str) -> None:
+    wider = [why for kind, why in TARGETS[name].capabilities.limits if kind is DeviationKind.WIDER]
+    [found] = [why for why in wider if "allow_anonymous off" in why]
+    assert "vmq_passwd" in found
+
+
+def test_that_the_rows_are_the_whole_is_told_with_them_even_if_nothing_is_left() -> None:
+    barred = RenderSubject(principal=PUMP, policy=(), state=Standing.BARRED)
+    for subjects in ([], [barred], [admitted(bound("allow", "a"))]):
+        [warning] = render_rows(subjects).warnings
+        assert "in one transaction, and delete what is not in them" in warning
+    assert parse_rows(render_rows([barred]).artifact) == {}
