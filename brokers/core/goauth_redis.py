@@ -19,9 +19,9 @@ SETS = ("racls", "wacls", "sacls", "rwacls")
 COMMON = "common"
 CAPABILITIES = Capabilities(stores_policy=True, protocol_versions=("3.1.1", "5"), version="3.0", limits=goauth.LIMITS)
 WHOLE = (
-    "Of devices these sets are all that there may be: in one transaction (MULTI), delete every key that ends in :racls, "
-    ":wacls, :sacls or :rwacls, but those of accounts of your own, and write these. A set that stays goes on allowing, "
-    "those under common: to everybody; who is barred has none."
+    "Of devices these sets are all that there may be: in one transaction (MULTI), delete every key that ends in "
+    ":racls, :wacls, :sacls or :rwacls, but those of accounts of your own, and write these. A set that stays goes on "
+    "allowing, those under common: to everybody; who is barred has none."
 )
 WARNINGS = (WHOLE, "Delete every key that ends in :su: it makes a superuser, who may do everything.")
 
