@@ -27,7 +27,7 @@ LIMITS = (
     ),
     Limit(
         kind=DeviationKind.NARROWER,
-        why="Permissions are taken at connect: who gains one has to connect again, who loses one to be disconnected.",
+        why="Permissions are taken at connect: who gains one has to connect again.",
     ),
     Limit(
         kind=DeviationKind.SIGNALLING,
@@ -40,6 +40,13 @@ LIMITS = (
 # What holds of the Enterprise Security Extension besides.
 ESE_LIMITS = (
     *LIMITS,
+    Limit(
+        kind=DeviationKind.WIDER,
+        why=(
+            "Who loses a permission keeps it until it is disconnected, and what it subscribed to for as long as its "
+            "session is kept: end both (DELETE /api/v1/mqtt/clients/<client id>)."
+        ),
+    ),
     Limit(
         kind=DeviationKind.WIDER,
         why=(

@@ -19,8 +19,19 @@ from brokers.core.rendering import Deviations
 USERNAME = "${{username}}"
 NO_PASSWORD = "bm9uZQ==:1:bm9uZQ=="  # noqa: S105 - a hash of 4 octets, which no password has
 NOBODY = f"{hivemq.OURS}nobody"
+_KEPT = (
+    "Who loses a permission, or is barred, keeps all of it for as long as it stays connected, and what it subscribed "
+    "to for as long as its session is kept: nobody can close a client from outside. At the next connect the loss holds "
+    "if the file was read by then (each 60 s, credentials-reload-interval); results of hashing are kept 30 s."
+)
+_ELSEWHERE = (
+    "With next-extension-instead-of-fail a login that is refused here is left to the next extension, and listeners "
+    "that listener-names leaves out are not judged: keep the first false, and let the other name none or all of them."
+)
 _LIMITS = (
     *((limit.kind, limit.why) for limit in hivemq.LIMITS),
+    (DeviationKind.WIDER, _KEPT),
+    (DeviationKind.WIDER, _ELSEWHERE),
     (DeviationKind.NARROWER, "Accounts and client ids with + or # are refused at connect."),
 )
 CAPABILITIES = Capabilities(

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from acl.core.values import Effect
 from brokers.core import hivemq
 from brokers.core.hivemq_dialect import Dialect
 from brokers.core.hivemq_emulator import CLIENT_ID
@@ -26,13 +28,18 @@ from brokers.core.hivemq_permissions import (
     Sharing,
     in_order,
 )
-from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject
+from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
 from kernel.core.errors import Invalid
 
 _ONE_NAME = (
-    "Where the database takes Pump and pump for one name (MySQL and SQL Server do, PostgreSQL does not), either is let "
-    "in as the other."
+    "Where the database takes Pump and pump for one name (MySQL and SQL Server do, PostgreSQL does not), who proves to "
+    "be PUMP is let in as pump: of names alike none gets an account, but let nobody else have such names."
+)
+_ALIKE = "Another account has the same name but for case, accents or blanks at its end: neither gets an account."
+WHOLE = (
+    "Of devices these rows are all that there may be: replace them in one transaction, and delete what is not in them, "
+    "references first. A row that stays goes on allowing."
 )
 CAPABILITIES = Capabilities(
     stores_policy=True,
@@ -66,8 +73,8 @@ def render(subjects: Iterable[RenderSubject], *, client_id_proved: bool = False)
     variable = CLIENT_ID if client_id_proved else ""
     dialect = Dialect(conditions=False, variable=variable, by_client_id=True, trims=False)
     deviations = Deviations()
-    realm = hivemq.realm_of(subjects, dialect, deviations)
-    return Rendering(artifact=to_artifact(realm), deviations=deviations.all())
+    realm = hivemq.realm_of(_told_apart(subjects, deviations), dialect, deviations)
+    return Rendering(artifact=to_artifact(realm), deviations=deviations.all(), warnings=(WHOLE,))
 
 
 def to_artifact(realm: Realm) -> str:
@@ -82,6 +89,26 @@ def parse(artifact: str) -> Realm:
         return _realm(json.loads(artifact))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NoSqlRealm(f"These are not the rows of an ESE SQL realm: read them anew ({error!r:.200}).") from error
+
+
+def _told_apart(subjects: Iterable[RenderSubject], deviations: Deviations) -> Iterator[RenderSubject]:
+    """Those that are not absent and whose names no database takes for another's; of the others the loss is noted."""
+    present = [subject for subject in subjects if subject.state is not Standing.ABSENT]
+    counts = Counter(_folded(subject.principal.auth_id) for subject in present)
+    for subject in present:
+        name = subject.principal.auth_id
+        if counts[_folded(name)] == 1:
+            yield subject
+            continue
+        for bound in subject.policy:
+            if bound.rule.effect is Effect.ALLOW:
+                deviations.note(bound, name, DeviationKind.NARROWER, _ALIKE)
+
+
+def _folded(name: str) -> str:
+    """What is left of a name where case, accents and blanks at the end make no difference."""
+    letters = (letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+    return unicodedata.normalize("NFKD", "".join(letters).casefold()).rstrip()
 
 
 def _rows(realm: Realm) -> Mapping[str, list[Row]]:

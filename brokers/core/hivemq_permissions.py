@@ -64,7 +64,7 @@ class Permission:
         return (self.topic, self.activity, QOS_NAMES[self.qos], self.retain, self.shared, self.group)
 
 
-# Harmless, since nobody may publish there; an account without any permission may do everything.
+# Harmless, since nobody may publish there (hivemq_rules); an account without any permission may do everything.
 NOTHING = Permission(
     topic="$gatehouse/nothing",
     activity=Activity.SUBSCRIBE,

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from acl.core.evaluation import EffectiveRule, effective
-from acl.core.topics import matches
+from acl.core.topics import intersects, matches
 from acl.core.values import Action, BoundRule, Effect, Principal
 from brokers.core.allowances import Allowance, allowances, covered, named_groups, without_open_ends
 from brokers.core.hivemq_dialect import Dialect, is_text
-from brokers.core.hivemq_permissions import Permission
+from brokers.core.hivemq_permissions import NOTHING, Permission
 from brokers.core.hivemq_ways import publishing, subscribing
 from brokers.core.ports import DeviationKind
 from brokers.core.rendering import begins_with_wildcard, concerning
@@ -45,7 +45,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What the rules come to. `levels` are all that their filters have, those of denies included."""
+    """What the rules come to. `levels` are all that their filters have, those of denies and of NOTHING included."""
 
     granted: tuple[Granted, ...]
     losses: tuple[Loss, ...]
@@ -58,7 +58,8 @@ def say(policy: Sequence[BoundRule], principal: Principal, dialect: Dialect) -> 
     speaker = _Speaker(rules, dialect)
     granted = (*speaker.publishing(), *speaker.subscribing())
     levels = frozenset(level for rule in rules if rule.filter is not None for level in rule.filter.split("/"))
-    return Said(granted=granted, losses=tuple(dict.fromkeys(speaker.losses)), levels=levels)
+    losses = tuple(dict.fromkeys(speaker.losses))
+    return Said(granted=granted, losses=losses, levels=levels.union(NOTHING.topic.split("/")))
 
 
 class _Speaker:
@@ -93,7 +94,10 @@ class _Speaker:
         """Those that HiveMQ reads as they are meant, or wider by empty levels; `allowed` is all that may be done."""
         denies = [topic for _, topic in concerning(self._rules, action, Effect.DENY)]
         for each in wanted:
-            if fault := self._fault_of(each.filter, denies):
+            fault = self._fault_of(each.filter, denies)
+            if action is Action.PUBLISH and intersects(each.filter, f"{NOTHING.topic}/#"):
+                fault = fault or f"Every account may subscribe to {NOTHING.topic}, so nobody may publish there"
+            if fault:
                 self._narrower(each.bound, f"{fault}: left out.")
                 continue
             if _is_literal(each.filter) and not covered(f"{each.filter.rstrip('/')}/#", each.ways, allowed):

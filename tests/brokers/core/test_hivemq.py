@@ -169,6 +169,50 @@ def test_every_account_has_a_harmless_permission_since_without_any_it_could_do_e
 
 
 @formats
+@pytest.mark.parametrize(
+    "topic", ["$gatehouse/nothing", "$gatehouse/nothing//", "$gatehouse/#", "$gatehouse/+", "$gatehouse/+/+"]
+)
+def test_nobody_may_publish_where_everybody_may_subscribe(
+    render: Callable[..., Rendering], parse: Callable[[str], Realm], topic: str
+) -> None:
+    rule = bound("allow", topic, actions=PUBLISH)
+    rendering = render([admitted(rule)])
+    held = parse(rendering.artifact).permissions_of("pump")
+    assert held == {NOTHING}
+    assert [(each.rule, each.kind) for each in rendering.deviations] == [(rule, DeviationKind.NARROWER)]
+    assert not allows(held, Publish(topic="$gatehouse/nothing"))
+
+
+def test_beside_the_harmless_topic_and_for_subscriptions_nothing_is_left_out() -> None:
+    assert held(bound("allow", "$gatehouse/x/#", actions=PUBLISH)) != set()
+    assert held(bound("allow", "$gatehouse/#", actions=SUBSCRIBE)) != set()
+
+
+@formats
+def test_a_name_that_makes_the_harmless_topic_is_compiled_by_itself(
+    render: Callable[..., Rendering], parse: Callable[[str], Realm]
+) -> None:
+    rule = bound("allow", "$gatehouse/${auth_id}", actions=PUBLISH)
+    ours = parse(render([admitted(rule, principal=person(name)) for name in ("nothing", "pump")]).artifact)
+    assert ours.permissions_of("nothing") == {NOTHING}
+    assert len(ours.permissions_of("pump")) == 2
+
+
+def test_what_is_gained_needs_a_connect_and_what_is_lost_goes_on() -> None:
+    for module in (hivemq_ese_sql, hivemq_ese_file, hivemq_ce_file):
+        limits = module.CAPABILITIES.limits
+        assert [kind for kind, why in limits if "who gains one" in why] == [DeviationKind.NARROWER]
+        [(kind, why)] = [(kind, why) for kind, why in limits if why.startswith("Who loses a permission")]
+        assert kind is DeviationKind.WIDER
+        assert ("nobody can close a client" in why) is (module is hivemq_ce_file)
+
+
+def test_what_hands_logins_on_in_file_rbac_is_told() -> None:
+    wider = [why for kind, why in hivemq_ce_file.CAPABILITIES.limits if kind is DeviationKind.WIDER]
+    assert any("next-extension-instead-of-fail" in why and "listener-names" in why for why in wider)
+
+
+@formats
 def test_who_is_absent_has_no_account(render: Callable[..., Rendering], parse: Callable[[str], Realm]) -> None:
     absent = RenderSubject(principal=PUMP, policy=(), state=Standing.ABSENT)
     assert "pump" not in parse(render([absent]).artifact).users

@@ -8,7 +8,7 @@ import pytest
 from acl.core.values import Action, Retain, Shared
 from brokers.core.hivemq import NOTHING_ROLE
 from brokers.core.hivemq_ese_sql import NoSqlRealm, parse, render, to_artifact
-from brokers.core.ports import RenderSubject, Standing
+from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from tests.brokers.core.faithfulness import PUMP
 from tests.brokers.core.test_hivemq import person
 from tests.brokers.core.test_nats import admitted, bound
@@ -52,6 +52,33 @@ def test_two_accounts_with_the_same_attribute_share_the_rows_that_it_makes() -> 
         row["role"] for row in found["user_roles"] if row["user"] == "b"
     }
     assert found["user_permissions"] == []
+
+
+@pytest.mark.parametrize("alike", ["pump", "PUMP", "P\u00fcmp", "Pump ", "\uff30ump"])
+def test_names_that_a_database_may_take_for_one_get_no_account(alike: str) -> None:
+    rules = (bound("allow", "a/#"), bound("deny", "b/#"))
+    people = [person(name) for name in ("Pump", alike, "valve")]
+    rendering = render([admitted(*rules, principal=each) for each in people])
+    assert set(parse(rendering.artifact).users) == {"valve"}
+    [deviation] = rendering.deviations
+    assert (deviation.rule, deviation.kind) == (rules[0], DeviationKind.NARROWER)
+    assert set(deviation.principals) == {"Pump", alike}
+
+
+@pytest.mark.parametrize(("state", "admitted_too"), [(Standing.BARRED, False), (Standing.ABSENT, True)])
+def test_who_is_barred_takes_its_namesake_along_and_who_is_absent_does_not(
+    state: Standing, *, admitted_too: bool
+) -> None:
+    other = RenderSubject(principal=person("Pump"), policy=(), state=state)
+    users = parse(render([admitted(bound("allow", "a/#")), other]).artifact).users
+    assert ("pump" in users) is admitted_too
+    assert "Pump" not in users
+
+
+def test_that_the_rows_are_the_whole_is_told_with_them() -> None:
+    [warning] = render([]).warnings
+    assert "in one transaction, and delete what is not in them" in warning
+    assert render([admitted(bound("allow", "a/#"))]).warnings == (warning,)
 
 
 def test_a_barred_account_stays_with_nothing_and_its_password_is_null() -> None:
