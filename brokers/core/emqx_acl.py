@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from brokers.core.emqx_compiler import BEHIND, LIMITS, compile_policy
-from brokers.core.emqx_rule import EmqxRule, NotEmqxRules, document_of, rules_line, rules_of
+from brokers.core.emqx_rule import EmqxRule, NotEmqxRules, rules_line, rules_of
 from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
 
@@ -24,11 +23,6 @@ CAPABILITIES = Capabilities(
     version="5.8.9",
     limits=tuple((limit.kind, limit.why) for limit in (*LIMITS, BEHIND)),
 )
-
-
-def acl_of(subject: RenderSubject) -> list[dict[str, Any]]:
-    """The `acl` member of the answer or claim for one principal; it denies everything unless it is admitted."""
-    return [document_of(rule) for rule in compile_policy(subject, Deviations()).closed]
 
 
 def render(subjects: Iterable[RenderSubject]) -> Rendering:

@@ -18,6 +18,11 @@ from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
 
 MOST_RULES = 100  # max_rules of an entity as it comes
+WHOLE = (
+    "Of devices these rules are all that there may be, and a write replaces those of one name alone: delete the others "
+    "(DELETE /api/v5/authorization/sources/built_in_database/rules/users/<name>, .../rules/clients/<client id>), which "
+    "go on allowing."
+)
 
 CAPABILITIES = Capabilities(
     stores_policy=True,
@@ -46,7 +51,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     found = identified(subjects, deviations)
     rules = {identity: _own(subject, deviations) for identity, subject in found.items()}
     state = EmqxRules(everyone=CLOSING, clients=_of(rules, Scope.CLIENTID), users=_of(rules, Scope.USERNAME))
-    return Rendering(artifact=write(state), deviations=deviations.all(), warnings=tuple(warnings_about(found)))
+    return Rendering(artifact=write(state), deviations=deviations.all(), warnings=(WHOLE, *warnings_about(found)))
 
 
 def write(state: EmqxRules) -> str:

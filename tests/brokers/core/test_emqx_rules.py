@@ -7,7 +7,7 @@ import pytest
 from acl.core.values import Publish, Subscribe
 from brokers.core.emqx_identity import BY_CLIENT_ID
 from brokers.core.emqx_rule import NotEmqxRules
-from brokers.core.emqx_rules import MOST_RULES, parse, render, write
+from brokers.core.emqx_rules import MOST_RULES, WHOLE, parse, render, write
 from brokers.core.emqx_rules_emulator import deliverable, emulate
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.targets import EMQX_RULES
@@ -40,8 +40,13 @@ def test_a_principal_has_rules_in_one_scope_only() -> None:
 
 
 def test_whoever_is_known_by_its_client_id_is_warned_of() -> None:
-    assert render([admitted(username="")]).warnings == (BY_CLIENT_ID,)
-    assert render([admitted()]).warnings == ()
+    assert render([admitted(username="")]).warnings == (WHOLE, BY_CLIENT_ID)
+    assert render([admitted()]).warnings == (WHOLE,)
+
+
+def test_that_rules_of_other_names_have_to_be_deleted_is_told_even_if_nothing_is_left() -> None:
+    assert render([]).warnings == (WHOLE,)
+    assert "DELETE /api/v5/authorization/sources/built_in_database/rules/users/" in WHOLE
 
 
 def test_who_can_not_be_told_apart_gets_nothing() -> None:
