@@ -3,7 +3,8 @@
 It is about flow (what may be published, what may be received), and judges all rules of a principal together, so a rule
 that another makes superfluous comes and goes without a word. Placeholders stay in the filters: the answer costs by the
 rules, whatever the number of devices. It never leaves out what some device gains or loses; a device whose value
-happens to be what another rule spells may already have had a part of what is said.
+happens to be what another rule spells may already have had a part of what is said. Where it would take too much work,
+whole filters are said, without what is to be taken out of them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from acl.core.analysis_filters import Equality, common_part, template_covers, widened, without
+from acl.core.analysis_work import Work
 from acl.core.rules import RuleSpec
 from acl.core.templates import placeholders
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
 
 AnyRule = Rule | RuleSpec
+_Topics = tuple[frozenset[str], frozenset[str]]  # that are allowed, and those that are denied
 _OTHER = ""  # a shared group that no rule names
 
 
@@ -44,10 +47,14 @@ class FilterChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterDifference:
-    """What is gained and what is lost, each in a stable order."""
+    """What is gained and what is lost, each in a stable order.
+
+    It is `bounded` where it was too much work to be exact: then more may be said than is gained or lost, never less.
+    """
 
     gained: tuple[FilterChange, ...]
     lost: tuple[FilterChange, ...]
+    bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,101 +66,143 @@ class _Way:
     group: str | None = None
 
 
-def filters_gained_and_lost(before: Iterable[AnyRule], after: Iterable[AnyRule]) -> FilterDifference:
+def filters_gained_and_lost(
+    before: Iterable[AnyRule], after: Iterable[AnyRule], work: Work | None = None
+) -> FilterDifference:
     """What principals with all the rules of `before` gain and lose when they have those of `after` instead."""
-    old, new = tuple(before), tuple(after)
-    return FilterDifference(gained=_gained(old, new), lost=_gained(new, old))
+    old, new, left = tuple(before), tuple(after), work or Work()
+    gained, lost = _gained(old, new, left), _gained(new, old, left)
+    return FilterDifference(gained=gained, lost=lost, bounded=left.has_run_out)
 
 
-def _gained(old: Sequence[AnyRule], new: Sequence[AnyRule]) -> tuple[FilterChange, ...]:
+def _gained(old: Sequence[AnyRule], new: Sequence[AnyRule], work: Work) -> tuple[FilterChange, ...]:
     lines: list[FilterChange] = []
     for action in Action:
-        alike: dict[tuple[frozenset[int], frozenset[int]], list[_Way]] = defaultdict(list)
-        for way in _ways(action, [*old, *new]):
-            alike[_in_force(old, action, way), _in_force(new, action, way)].append(way)
+        groups = {rule.shared_group for rule in (*old, *new) if rule.shared_group is not None}
+        was, is_now = (_in_force(rules, action, groups) for rules in (old, new))
+        alike: dict[tuple[frozenset[int], frozenset[int]], set[_Way]] = defaultdict(set)
+        for way in was:
+            alike[was[way], is_now[way]].add(way)
         found: dict[FilterChange, set[_Way]] = defaultdict(set)
-        for (was, is_now), ways in alike.items():
-            for change in _pieces(action, [old[n] for n in sorted(was)], [new[n] for n in sorted(is_now)]):
-                found[change] |= set(ways)
-        groups = {way.group for each in alike.values() for way in each if way.group}
+        exact, rest = _Exact(action, work), _Rest(action)
+        for (had, has), ways in alike.items():
+            sides = _topics(old[n] for n in sorted(had)), _topics(new[n] for n in sorted(has))
+            pieces = () if work.has_run_out else exact.pieces(*sides)
+            for change in pieces:
+                found[change] |= ways
+            if work.has_run_out:
+                rest.add(*sides, ways)
+        for change in rest.pieces():
+            found[change] |= rest.ways
         lines += [line for change, ways in found.items() for line in _lines(change, ways, groups)]
     return tuple(sorted(lines, key=_order))
 
 
-def _ways(action: Action, rules: Collection[AnyRule]) -> Iterator[_Way]:
-    groups = {rule.shared_group for rule in rules if rule.shared_group is not None}
+def _in_force(rules: Sequence[AnyRule], action: Action, groups: Collection[str]) -> dict[_Way, frozenset[int]]:
+    """Which of the rules, by number, are about each way of doing it."""
+    about = [(n, rule) for n, rule in enumerate(rules) if action in rule.actions]
+    found: dict[_Way, frozenset[int]] = {}
     for qos in sorted(EVERY_QOS):
+        here = [(n, rule) for n, rule in about if qos in rule.qos]
         if action is Action.PUBLISH:
-            yield from (_Way(qos, retain=retain) for retain in (False, True))
-        else:
-            yield from (_Way(qos, group=group) for group in (None, _OTHER, *sorted(groups)))
+            for retain, other in ((False, Retain.ONLY), (True, Retain.NEVER)):
+                found[_Way(qos, retain=retain)] = frozenset(n for n, rule in here if rule.retain is not other)
+            continue
+        found[_Way(qos)] = frozenset(n for n, rule in here if rule.shared is not Shared.ONLY)
+        shared = [(n, rule) for n, rule in here if rule.shared is not Shared.NEVER]
+        any_group = frozenset(n for n, rule in shared if rule.shared_group is None)
+        own: dict[str, set[int]] = defaultdict(set)
+        for n, rule in shared:
+            if rule.shared_group is not None:
+                own[rule.shared_group].add(n)
+        found |= {_Way(qos, group=group): any_group.union(own.get(group, ())) for group in (_OTHER, *sorted(groups))}
+    return found
 
 
-def _in_force(rules: Sequence[AnyRule], action: Action, way: _Way) -> frozenset[int]:
-    return frozenset(n for n, rule in enumerate(rules) if action in rule.actions and _applies(rule, action, way))
+class _Exact:
+    """What one set of rules lets pass and another does not, as long as there is work left."""
+
+    def __init__(self, action: Action, work: Work) -> None:
+        self._action, self._work = action, work
+        self._known: dict[tuple[str, frozenset[str]], tuple[str, ...] | None] = {}
+
+    def pieces(self, old: _Topics, new: _Topics) -> Sequence[FilterChange]:
+        """New allows, and what fell under a deny that is gone. If the work runs out, this is not all."""
+        (allowed, denied), (allows, denies) = old, new
+        found = [FilterChange(action=self._action, filter=topic) for topic in sorted(allows - allowed)]
+        pieces = [self._reduced(change, allowed | denies) for change in found]
+        for gone in sorted(denied - denies):
+            if not self._work.spend(2 * len(allows)):
+                break
+            pieces += [self._reduced(change, denies) for change in self._freed(allows, gone)]
+        return self._widest([piece for piece in pieces if piece])
+
+    def _freed(self, allows: Iterable[str], gone: str) -> Iterator[FilterChange]:
+        """What the allows let pass where the deny `gone` is no more, also where it had been widened."""
+        names = placeholders(gone)
+        for topic in allows:
+            if met := common_part(topic, gone):
+                yield FilterChange(action=self._action, filter=met.filter, where=met.where)
+            if names and (met := common_part(topic, widened(gone))):
+                yield FilterChange(action=self._action, filter=met.filter, where=met.where, lacking=names)
+
+    def _reduced(self, change: FilterChange, taken: frozenset[str]) -> FilterChange | None:
+        """The change but for what is taken of it; None if nothing is left."""
+        key = change.filter, taken
+        if key not in self._known:
+            self._known[key] = without(change.filter, taken, self._work)
+        rest = self._known[key]
+        return None if rest is None else replace(change, without=rest)
+
+    def _widest(self, pieces: Iterable[FilterChange]) -> Sequence[FilterChange]:
+        """The pieces that no other holds as a whole."""
+        kept: list[FilterChange] = []
+        every = sorted(set(pieces), key=_order)
+        for number, piece in enumerate(every):
+            if not self._work.spend(2 * len(kept)):
+                return [*kept, *every[number:]]
+            if not any(self._holds(other, piece) for other in kept):
+                kept = [other for other in kept if not self._holds(piece, other)] + [piece]
+        return kept
+
+    def _holds(self, wide: FilterChange, narrow: FilterChange) -> bool:
+        if not set(wide.where) <= set(narrow.where) or (wide.lacking and wide.lacking != narrow.lacking):
+            return False
+        if not template_covers(wide.filter, narrow.filter):
+            return False
+        if not self._work.spend(len(wide.without) * (1 + len(narrow.without))):
+            return False
+        met = [found.filter for text in wide.without if (found := common_part(text, narrow.filter))]
+        return all(any(template_covers(text, part) for text in narrow.without) for part in met)
 
 
-def _applies(rule: AnyRule, action: Action, way: _Way) -> bool:
-    if way.qos not in rule.qos:
-        return False
-    if action is Action.PUBLISH:
-        return rule.retain is Retain.ANY or (rule.retain is Retain.ONLY) == way.retain
-    if rule.shared is Shared.ANY:
-        return True
-    if rule.shared is Shared.NEVER:
-        return way.group is None
-    return way.group is not None and rule.shared_group in (None, way.group)
+class _Rest:
+    """What is gained at most in all the ways that nobody has the work left for: new allows and gone denies, whole."""
+
+    def __init__(self, action: Action) -> None:
+        self._action = action
+        self._gained: set[str] = set()
+        self._gone: set[str] = set()
+        self.ways: set[_Way] = set()
+
+    def add(self, old: _Topics, new: _Topics, ways: Iterable[_Way]) -> None:
+        """Those ways too."""
+        (allowed, denied), (allows, denies) = old, new
+        self._gained |= allows - allowed
+        self._gone |= denied - denies if allows else frozenset()
+        self.ways |= set(ways)
+
+    def pieces(self) -> Iterator[FilterChange]:
+        """Each filter once."""
+        yield from (FilterChange(action=self._action, filter=topic) for topic in sorted(self._gained | self._gone))
+        for topic in sorted(self._gone):
+            if names := placeholders(topic):
+                yield FilterChange(action=self._action, filter=widened(topic), lacking=names)
 
 
-def _pieces(action: Action, old: Sequence[AnyRule], new: Sequence[AnyRule]) -> Iterator[FilterChange]:
-    """What `new` lets pass and `old` does not: new allows, and what fell under a deny that is gone."""
-    allowed, denied = _topics(old)
-    allows, denies = _topics(new)
-    found = [FilterChange(action=action, filter=topic) for topic in allows - allowed]
-    pieces = [_reduced(change, allowed | denies) for change in found]
-    for gone in denied - denies:
-        pieces += [_reduced(change, denies) for change in _freed(action, allows, gone)]
-    yield from _widest([piece for piece in pieces if piece])
-
-
-def _freed(action: Action, allows: Iterable[str], gone: str) -> Iterator[FilterChange]:
-    """What the allows let pass where the deny `gone` is no more, also where it had been widened."""
-    names = placeholders(gone)
-    for topic in allows:
-        if met := common_part(topic, gone):
-            yield FilterChange(action=action, filter=met.filter, where=met.where)
-        if names and (met := common_part(topic, widened(gone))):
-            yield FilterChange(action=action, filter=met.filter, where=met.where, lacking=names)
-
-
-def _topics(rules: Iterable[AnyRule]) -> tuple[frozenset[str], frozenset[str]]:
-    """The templates that are allowed, and those that are denied."""
+def _topics(rules: Iterable[AnyRule]) -> _Topics:
     every = list(rules)
     return tuple(frozenset(rule.topic for rule in every if rule.effect is effect) for effect in Effect)  # type: ignore[return-value]
-
-
-def _reduced(change: FilterChange, taken: Iterable[str]) -> FilterChange | None:
-    """The change but for what is taken of it; None if nothing is left."""
-    rest = without(change.filter, taken)
-    return None if rest is None else replace(change, without=rest)
-
-
-def _widest(pieces: Sequence[FilterChange]) -> Iterator[FilterChange]:
-    """The pieces that no other holds as a whole."""
-    kept: list[FilterChange] = []
-    for piece in sorted(set(pieces), key=_order):
-        if not any(_holds(other, piece) for other in kept):
-            kept = [other for other in kept if not _holds(piece, other)] + [piece]
-    yield from kept
-
-
-def _holds(wide: FilterChange, narrow: FilterChange) -> bool:
-    if not set(wide.where) <= set(narrow.where) or (wide.lacking and wide.lacking != narrow.lacking):
-        return False
-    if not template_covers(wide.filter, narrow.filter):
-        return False
-    met = [found.filter for text in wide.without if (found := common_part(text, narrow.filter))]
-    return all(any(template_covers(text, part) for text in narrow.without) for part in met)
 
 
 def _lines(change: FilterChange, ways: Collection[_Way], groups: Collection[str]) -> Iterator[FilterChange]:

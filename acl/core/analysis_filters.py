@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 
+from acl.core.analysis_work import Work
 from acl.core.templates import parse
 from acl.core.topics import covers, levels_of
-from acl.core.union import cover_together
 
 _SHOWN, _HIDDEN = "${", "\x00{"  # no template has a NUL, so a hidden one neither begins with $ nor equals a text
 _PLACEHOLDER = re.compile("\x00\\{[^}]*\\}")
@@ -42,8 +42,22 @@ def template_covers(wide: str, narrow: str) -> bool:
 
 
 def templates_cover(wide: Iterable[str], narrow: str) -> bool:
-    """Whether the templates cover `narrow` together for every device; False where it is too entangled to tell."""
-    return cover_together([_hide(text) for text in wide], _hide(narrow))
+    """Whether the templates cover `narrow` together for every device.
+
+    A name whose wildcard levels nobody spells falls under one of them or none; so of each length one has to cover all.
+    """
+    *before, last = levels_of(_hide(narrow))
+    if last != "#":
+        return any(template_covers(text, narrow) for text in wide)
+    lengths: set[int] = set()
+    endless: list[int] = []
+    for text in map(_hide, wide):
+        levels = levels_of(text)
+        tail = levels[-1:] if levels[-1] == "#" else []
+        length = max(len(levels) - len(tail), len(before))
+        if covers(text, "/".join([*before, *["+"] * (length - len(before)), *tail])):
+            (endless.append if tail else lengths.add)(length)
+    return bool(endless) and lengths.issuperset(range(len(before), min(endless)))
 
 
 def common_part(left: str, right: str) -> Common | None:
@@ -74,18 +88,33 @@ def widened(template: str) -> str:
     )
 
 
-def without(template: str, taken: Iterable[str]) -> tuple[str, ...] | None:
-    """The fewest templates to name after `template without`, in order; None if nothing of it is left."""
-    parts = {found.filter for text in taken if (found := common_part(template, text)) and not found.where}
+def without(template: str, taken: Iterable[str], work: Work | None = None) -> tuple[str, ...] | None:
+    """The fewest templates to name after `template without`, in order; None if nothing of it is left.
+
+    None of them is named where `work` has run out: more is said to be left than there is.
+    """
+    every = tuple(taken)
+    if work and not work.spend(len(every) * (1 + template.count("/") // 8)):
+        return ()
+    parts = {found.filter for text in every if (found := common_part(template, text)) and not found.where}
     if templates_cover(parts, template):
         return None
+    wild = sum("+" in text or "#" in text for text in parts)
+    if work and not work.spend(wild * len(parts) * (1 + template.count("/") // 8)):
+        return ()
     return fewest(parts)
 
 
 def fewest(templates: Iterable[str]) -> tuple[str, ...]:
     """Those of the templates that no other covers, in order."""
+    every = sorted(set(templates))
+    wild = frozenset(_widest(text for text in every if "+" in text or "#" in text))
+    return tuple(text for text in every if text in wild or not any(template_covers(other, text) for other in wild))
+
+
+def _widest(templates: Iterable[str]) -> tuple[str, ...]:
     kept: list[str] = []
-    for text in sorted(set(templates)):
+    for text in templates:
         if not any(template_covers(other, text) for other in kept):
             kept = [other for other in kept if not template_covers(text, other)] + [text]
     return tuple(kept)

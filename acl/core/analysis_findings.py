@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from acl.core.analysis_filters import common_part, template_covers, without
+from acl.core.analysis_filters import common_part, template_covers, templates_cover
 from acl.core.templates import parse
 from acl.core.values import Action, Effect, Retain, Role, Rule, Shared
 from kernel.core.findings import Severity
@@ -151,11 +151,11 @@ def _can_hear(rule: Rule, other: Rule) -> bool:
 
 
 def _shadowed(use: RoleInUse) -> list[Rule]:
-    every_rule = (*use.role.rules, *use.denied)
+    denies = [rule for rule in (*use.role.rules, *use.denied) if rule.effect is Effect.DENY]
     found = []
-    for rule in use.role.rules:
-        denied = [other.topic for other in every_rule if other.effect is Effect.DENY and _denies_all_ways(other, rule)]
-        if _is_allow(rule) and denied and without(rule.topic, denied) is None:
+    for rule in filter(_is_allow, use.role.rules):
+        denied = [deny.topic for deny in denies if _denies_all_ways(deny, rule)]
+        if denied and templates_cover(denied, rule.topic):
             found.append(rule)
     return found
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from acl.core.analysis_filters import Equality, common_part, template_covers, without
+from acl.core.analysis_work import Work
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Role, RoleId, Rule, Shared
 
-_IDENTITY = ("client_id", "auth_id", "username", "cert.cn", "cert.serial", "cert.san_uri")
-_OURS = frozenset(f"${{{name}}}" for name in _IDENTITY)
-_THEIRS = frozenset(f"${{subscriber.{name}}}" for name in _IDENTITY)
+_NAME_SPACES = (("client_id", "auth_id", "username", "cert.cn"), ("cert.serial",), ("cert.san_uri",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +34,25 @@ class Flow:
 
     @property
     def to_itself(self) -> bool:
-        """Whether a device only hears what it published itself: names are nobody else's in a domain."""
-        return self.publisher.domain == self.subscriber.domain and any(
-            {pair.left, pair.right} & _OURS and {pair.left, pair.right} & _THEIRS for pair in self.where
-        )
+        """Whether a device only hears what it published itself: names are nobody else's in a domain.
+
+        A serial number or a URI is not, as long as it is compared with a name: a device may be named like one.
+        """
+        return self.publisher.domain == self.subscriber.domain and any(_is_one_device(pair) for pair in self.where)
 
     @property
     def plain_filter(self) -> str:
         """The filter with + for what depends on devices."""
         return "/".join("+" if "${" in level else level for level in self.filter.split("/"))
+
+
+def _is_one_device(pair: Equality) -> bool:
+    """Whether the publisher's name and the subscriber's are the same in one space of names."""
+    sides = {pair.left, pair.right}
+    return any(
+        sides & {f"${{{name}}}" for name in names} and sides & {f"${{subscriber.{name}}}" for name in names}
+        for names in _NAME_SPACES
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +64,50 @@ class _Voice:
 
 
 def find_flows(
-    publishers: Iterable[Role], subscribers: Iterable[Role], *, publisher_domain: str, subscriber_domain: str, most: int
+    publishers: Iterable[Role],
+    subscribers: Iterable[Role],
+    *,
+    publisher_domain: str,
+    subscriber_domain: str,
+    most: int,
+    work: Work | None = None,
 ) -> tuple[tuple[Flow, ...], bool]:
     """The flows from devices with a role of `publishers` to those with one of `subscribers`, and whether that is all.
 
-    At most `most` pairs of rules that meet are looked at. Of two flows between the same roles, one of which holds the
-    other, there is the wider alone.
+    At most `most` pairs of rules that meet are looked at, and as many as there is work left for. Of two flows between
+    the same roles, one of which holds the other, there is the wider alone.
     """
-    found = list(islice(_flows(publishers, subscribers, publisher_domain, subscriber_domain), most + 1))
+    left = work or Work()
+    found = list(islice(_flows(publishers, subscribers, publisher_domain, subscriber_domain, left), most + 1))
     kept: dict[tuple[RoleId, RoleId], list[Flow]] = {}
     for flow in found[:most]:
         alike = kept.setdefault((flow.publisher.id, flow.subscriber.id), [])
-        if not any(_holds(other, flow) for other in alike):
-            alike[:] = [other for other in alike if not _holds(flow, other)] + [flow]
-    return tuple(flow for alike in kept.values() for flow in alike), len(found) <= most
+        if not any(_holds(other, flow, left) for other in alike):
+            alike[:] = [other for other in alike if not _holds(flow, other, left)] + [flow]
+    are_all = len(found) <= most and not left.has_run_out
+    return tuple(flow for alike in kept.values() for flow in alike), are_all
 
 
-def _holds(wide: Flow, narrow: Flow) -> bool:
+def _holds(wide: Flow, narrow: Flow, work: Work) -> bool:
     """Whether it is plain to see that all of `narrow` is in `wide`."""
-    if not set(wide.where) <= set(narrow.where) or not template_covers(wide.filter, narrow.filter):
+    if not work.spend(1) or not set(wide.where) <= set(narrow.where):
         return False
-    return without(narrow.filter, wide.without) == narrow.without
+    if not template_covers(wide.filter, narrow.filter):
+        return False
+    rest = without(narrow.filter, wide.without, work)
+    return not work.has_run_out and rest == narrow.without
 
 
 def _flows(
-    publishers: Iterable[Role], subscribers: Iterable[Role], publisher_domain: str, subscriber_domain: str
+    publishers: Iterable[Role], subscribers: Iterable[Role], publisher_domain: str, subscriber_domain: str, work: Work
 ) -> Iterator[Flow]:
     ears = list(_voices(subscribers, Action.SUBSCRIBE, subscriber_domain, named="subscriber."))
     for mouth in _voices(publishers, Action.PUBLISH, publisher_domain):
         for ear in ears:
+            if not work.spend(1):
+                return
             met = common_part(mouth.topic, ear.topic)
-            if met is None or (rest := without(met.filter, (*mouth.denied, *ear.denied))) is None:
+            if met is None or (rest := without(met.filter, {*mouth.denied, *ear.denied}, work)) is None:
                 continue
             yield Flow(
                 publisher=mouth.role,
