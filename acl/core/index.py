@@ -20,12 +20,16 @@ class _Node:
 
 
 class FilterIndex:
-    """Filters, each with a number. Answers are lists of numbers in rising order."""
+    """Filters, each with a number. Answers are lists of numbers in rising order.
 
-    __slots__ = ("_root",)
+    `steps` is how many places of the tree `intersecting` has looked at so far.
+    """
+
+    __slots__ = ("_root", "steps")
 
     def __init__(self) -> None:
         self._root = _Node()
+        self.steps = 0
 
     def add(self, filter: str, number: int) -> None:
         """Puts `filter` in under `number`."""
@@ -67,15 +71,28 @@ class FilterIndex:
         found: list[int] = []
         for level in levels_of(wanted):
             if level == "#":
-                found += [number for node in nodes for number in _beneath(node)]
+                for node in nodes:
+                    self._add_beneath(node, found)
                 return sorted(found)
             nodes = [child for node in nodes for child in _meeting(node, level, first=first)]
             first = False
+            self.steps += len(nodes)
             for node in nodes:
                 found += node.below
         for node in nodes:
             found += node.here
         return found if len(found) < 2 else sorted(found)
+
+    def _add_beneath(self, node: _Node, found: list[int]) -> None:
+        """The numbers in the whole tree below `node`, but for `node.below`, which was found on the way to it."""
+        waiting = [node]
+        while waiting:
+            node = waiting.pop()
+            self.steps += 1
+            found += node.here
+            for child in node.children.values():
+                found += child.below
+                waiting.append(child)
 
 
 def _meeting(node: _Node, level: str, *, first: bool) -> Iterator[_Node]:
@@ -87,11 +104,3 @@ def _meeting(node: _Node, level: str, *, first: bool) -> Iterator[_Node]:
     for key in (level,) if first and level.startswith("$") else (level, "+"):
         if key in node.children:
             yield node.children[key]
-
-
-def _beneath(node: _Node) -> Iterator[int]:
-    """The numbers in the whole tree below `node`, but for `node.below`, which was found on the way to it."""
-    yield from node.here
-    for child in node.children.values():
-        yield from child.below
-        yield from _beneath(child)

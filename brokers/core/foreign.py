@@ -91,7 +91,7 @@ class Notes:
     def add(self, place: str, loss: Loss, source: str, why: str) -> None:
         """Adds one; `source` is shortened, and what could move a terminal's cursor is replaced."""
         shown = source if len(source) <= 200 else f"{source[:197]}..."
-        note = Note(place=printable(place), loss=loss, source=printable(shown), why=printable(why))
+        note = Note(place=printable(place), loss=loss, source=printable(shown), why=printable(why[:1_000]))
         if note not in self._found:
             if len(self._found) < MOST_NOTES:
                 self._found[note] = None
@@ -111,14 +111,16 @@ class RoleNames:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}
 
     def of(self, wanted: str) -> str:
         """A name that was not given yet."""
         base = _UNNAMED.sub("-", wanted).strip("._-")[:_NAME_LENGTH] or "role"
-        name, number = base, 1
+        name, number = base, self._numbers.get(base, 1)
         while name in self._taken:
             number += 1
             name = f"{base}-{number}"
+        self._numbers[base] = number
         self._taken.add(name)
         return name
 

@@ -13,11 +13,13 @@ from brokers.core.foreign import ForeignBinding, ForeignPolicy, Loss, Notes, Rol
 from brokers.core.foreign_dynsec_file import DynsecFile, FileAcl, read_file
 from brokers.core.foreign_dynsec_order import needless_denies
 from brokers.core.foreign_filters import first_levels, meet, unhidden
-from brokers.core.foreign_order import Sourced, note_overlaps
+from brokers.core.foreign_meeting import Effort, Sourced
+from brokers.core.foreign_order import note_overlaps
 
 _MARKS = {"%u": "${username}", "%c": "${client_id}"}
 _LITERAL = frozenset({AclType.SUBSCRIBE_LITERAL, AclType.UNSUBSCRIBE_LITERAL})
 _SUBSCRIBE = frozenset({AclType.SUBSCRIBE, AclType.SUBSCRIBE_LITERAL})
+_STEPS_OF_A_PAIR = 10  # as much as so many steps in an index
 _PUBLISHES, _SUBSCRIBES = frozenset({Action.PUBLISH}), frozenset({Action.SUBSCRIBE})
 _BY_DEFAULT = {"publishClientSend": "publish", "publishClientReceive": "receive", "subscribe": "subscribe"}
 
@@ -25,14 +27,14 @@ _BY_DEFAULT = {"publishClientSend": "publish", "publishClientReceive": "receive"
 def read_dynsec(text: str, *, placeholders: bool = False) -> ForeignPolicy:
     """The roles that the plugin's file comes to; with `placeholders` %u and %c stand for names, as from 2.1 on.
 
-    Raises InvalidDynsec.
+    Raises InvalidDynsec, ImportTooEntangled.
     """
     file, notes = read_file(text), Notes()
     _note_defaults(file, notes)
     needless = needless_denies(file, notes)
-    names, made, roles = RoleNames(), {}, []
+    names, made, roles, whole = RoleNames(), {}, [], _Whole.of(file)
     for name, acls in file.roles.items():
-        reader = _Role(acls, file=file, needless=needless, placeholders=placeholders, notes=notes)
+        reader = _Role(acls, whole=whole, needless=needless, placeholders=placeholders, notes=notes)
         rules = list(reader.rules())
         note_overlaps(rules, notes)
         what = f"The role {name} of Mosquitto's dynamic security."
@@ -80,6 +82,27 @@ class _Wish:
     group: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole:
+    """What a role has to know of the whole file, and what comparing may still cost."""
+
+    receives_all: bool
+    hidden: frozenset[str]
+    denied_patterns: frozenset[str]
+    effort: Effort
+
+    @classmethod
+    def of(cls, file: DynsecFile) -> _Whole:
+        every = [acl for acls in file.roles.values() for acl in acls]
+        denied = (acl.topic.split("/") for acl in every if acl.kind in _SUBSCRIBE and not acl.allow)
+        return cls(
+            receives_all=file.defaults[AclType.RECEIVE],
+            hidden=first_levels(acl.topic for acl in every if acl.allow),
+            denied_patterns=frozenset("/".join("+" if level in _MARKS else level for level in each) for each in denied),
+            effort=Effort(),
+        )
+
+
 class _Role:
     """Turns the ACLs of one role into rules."""
 
@@ -87,18 +110,13 @@ class _Role:
         self,
         acls: tuple[FileAcl, ...],
         *,
-        file: DynsecFile,
+        whole: _Whole,
         needless: frozenset[str],
         placeholders: bool,
         notes: Notes,
     ) -> None:
         self._acls = [acl for acl in acls if acl.place not in needless]
-        self._receives_all = file.defaults[AclType.RECEIVE]
-        self._hidden = first_levels(acl.topic for all in file.roles.values() for acl in all if acl.allow)
-        denied = (acl for all in file.roles.values() for acl in all if acl.kind in _SUBSCRIBE and not acl.allow)
-        self._denied_patterns = {
-            "/".join("+" if level in _MARKS else level for level in acl.topic.split("/")) for acl in denied
-        }
+        self._whole = whole
         self._placeholders, self._notes = placeholders, notes
         self._guarded = placeholders  # 2.1's sources compare what begins with $ only with ACLs that do
 
@@ -143,12 +161,12 @@ class _Role:
             if acl.kind is AclType.SUBSCRIBE_LITERAL:
                 self._note(acl, Loss.NARROWER, "It denies this one spelling there, and here whatever meets the filter.")
             for wish in self._wishes(acl, topic):
-                for filter in unhidden(wish.topic, self._hidden):
+                for filter in unhidden(wish.topic, self._whole.hidden):
                     yield _about(Effect.DENY, filter, wish)
 
     def _allowed(self, acl: FileAcl, topic: str) -> Iterator[RuleSpec]:
         if acl.kind is AclType.RECEIVE:
-            if not self._receives_all and not any(each.allow and each.kind in _SUBSCRIBE for each in self._acls):
+            if not self._whole.receives_all and not any(each.allow and each.kind in _SUBSCRIBE for each in self._acls):
                 self._note(acl, Loss.LEFT_OUT, "The role lets nobody subscribe, so it lets nobody receive.")
         elif acl.kind is AclType.SEND:
             if topic.startswith("$SYS"):
@@ -167,7 +185,8 @@ class _Role:
         """Whether a deny of any role is about just this filter, which has wildcards."""
         if "+" not in filter and "#" not in filter:
             return False
-        return any(contains(deny, filter) for deny in self._denied_patterns)
+        self._whole.effort.spend(len(self._whole.denied_patterns) * _STEPS_OF_A_PAIR)
+        return any(contains(deny, filter) for deny in self._whole.denied_patterns)
 
     def _wishes(self, acl: FileAcl, topic: str) -> Iterator[_Wish]:
         """What filters the ACL covers, of which it compares the text: `$share` is a level to it, as any other."""
@@ -198,9 +217,10 @@ class _Role:
 
     def _received(self, acl: FileAcl, topic: str) -> Iterator[str]:
         """What of the filter the role lets its clients receive."""
-        if self._receives_all:
+        if self._whole.receives_all:
             yield topic
             return
+        self._whole.effort.spend(len(self._acls) * _STEPS_OF_A_PAIR)
         allowed = [each for each in self._acls if each.kind is AclType.RECEIVE and each.allow]
         spelled = [each for acl in allowed if (each := self._topic(acl)) is not None]
         found = dict.fromkeys(both for each in spelled if (both := meet(topic, each)) is not None)

@@ -11,12 +11,14 @@ from brokers.core.dynsec_state import AclType
 from brokers.core.foreign import Loss, Notes
 from brokers.core.foreign_dynsec_file import DynsecFile, FileAcl
 from brokers.core.foreign_filters import meets_blindly
+from brokers.core.foreign_meeting import Effort, Losers
 
 _CHECKS: tuple[tuple[str, frozenset[AclType], Callable[[str, str], bool]], ...] = (
     ("publishClientSend", frozenset({AclType.SEND}), intersects),
     ("publishClientReceive", frozenset({AclType.RECEIVE}), intersects),
     ("subscribe", frozenset({AclType.SUBSCRIBE, AclType.SUBSCRIBE_LITERAL}), meets_blindly),
 )
+_STEPS_OF_AN_ACL, _STEPS_OF_A_PAIR = 4, 4  # as much as so many steps in an index
 _Place = tuple[int, bool, int]
 
 
@@ -31,31 +33,35 @@ def needless_denies(file: DynsecFile, notes: Notes) -> frozenset[str]:
 
     Of a literal one that is so even if no allow meets it, since its equivalent here takes more than that one spelling.
 
-    Noted as well are allows that stand before a deny which they meet.
+    Noted as well are allows that stand before a deny which they meet. Raises ImportTooEntangled.
     """
+    effort = Effort()
     needed: set[str] = set()
-    losing: dict[str, list[FileAcl]] = {}
+    losing: dict[str, dict[str, FileAcl]] = {}
     denies = {acl.place: acl for acls in file.roles.values() for acl in acls if not acl.allow}
     for sequence in _sequences(file):
         for default, kinds, meet in _CHECKS:
             ordered = [each for each in _ordered(file, sequence) if each.acl.kind in kinds]
             allows = [each for each in ordered if each.acl.allow]
+            effort.spend(len(ordered) * _STEPS_OF_AN_ACL)
             for deny in (each for each in ordered if not each.acl.allow):
+                effort.spend(len(allows) * _STEPS_OF_A_PAIR)
                 met = [each for each in allows if _met(each.acl, deny.acl, meet)]
                 before = [each.acl for each in met if each.place <= deny.place]
                 if file.defaults[default] or any(each.place >= deny.place for each in met):
                     needed.add(deny.acl.place)
                 if before or deny.acl.kind is AclType.SUBSCRIBE_LITERAL:
-                    losing.setdefault(deny.acl.place, []).extend(before)
+                    losing.setdefault(deny.acl.place, {}).update((acl.place, acl) for acl in before)
+    losers = Losers("can stand")
     for place, allows_before in losing.items():
         source = f"{denies[place].kind} {denies[place].topic} deny"
         if place not in needed:
             why = "Nothing that it could take away is asked behind it, and what no rule allows is denied anyway."
             notes.add(place, Loss.SAME, source, why)
             continue
-        for allow in allows_before:
-            why = f"It can stand before the deny at {place}, which wins here: {source}"
-            notes.add(allow.place, Loss.NARROWER, f"{allow.kind} {allow.topic} allow", why)
+        for allow in allows_before.values():
+            losers.add((allow.place, f"{allow.kind} {allow.topic} allow"), (place, source))
+    losers.tell(notes)
     return frozenset(losing) - needed
 
 

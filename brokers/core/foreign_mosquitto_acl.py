@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
 from brokers.core.foreign import ForeignBinding, ForeignPolicy, Loss, Notes, RoleNames, literally, roles_holding, usable
-from brokers.core.foreign_order import Sourced, note_overlaps, settled
+from brokers.core.foreign_meeting import Sourced
+from brokers.core.foreign_order import note_overlaps, settled
 from brokers.core.mosquitto_acl_file import Access, AclFile, AclLine, parse
 
 PATTERNS = "mosquitto-patterns"

@@ -7,46 +7,36 @@ before some and behind others is kept: then those before it lose, and that is li
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from acl.core.index import FilterIndex
-from acl.core.rules import RuleSpec
 from acl.core.topics import covers
 from acl.core.values import Action, Effect
 from brokers.core.foreign import Loss, Notes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sourced:
-    """A rule and where it comes from. `who` is whom it is about, as (kind of id, id); None: everyone."""
-
-    rule: RuleSpec
-    place: str
-    source: str
-    who: tuple[str, str] | None = None
+from brokers.core.foreign_meeting import Allows, Effort, Losers, Sourced
 
 
 def settled(ordered: Sequence[Sourced], notes: Notes) -> list[Sourced]:
-    """Those of the rules, asked in this order until one matches, that together allow no more when every deny wins."""
-    allows = FilterIndex()
-    for number, each in enumerate(ordered):
-        if each.rule.effect is Effect.ALLOW:
-            allows.add(widest(each.rule.topic), number)
+    """Those of the rules, asked in this order until one matches, that together allow no more when every deny wins.
+
+    Raises ImportTooEntangled.
+    """
+    allows = Allows(((number, each, widest(each.rule.topic)) for number, each in enumerate(ordered)), Effort())
     kept: list[Sourced] = []
+    losers = Losers("stands")
     for number, each in enumerate(ordered):
         if each.rule.effect is Effect.ALLOW:
             kept.append(each)
             continue
-        met = [place for place in allows.intersecting(widest(each.rule.topic)) if _meet(ordered[place], each)]
-        before = [place for place in met if place < number]
-        if before and before == met:
+        met = allows.meeting(each, widest(each.rule.topic))
+        if met and met[-1] < number:
             why = "It stands behind all that it could take away, and what no rule allows is denied anyway."
             notes.add(each.place, Loss.SAME, each.source, why)
             continue
         kept.append(each)
-        for place in before:
-            why = f"It stands before the deny at {each.place}, which wins here: {each.source}"
-            notes.add(ordered[place].place, Loss.NARROWER, ordered[place].source, why)
+        for before in met:
+            if before > number:
+                break
+            losers.add((ordered[before].place, ordered[before].source), (each.place, each.source))
+    losers.tell(notes)
     return kept
 
 
@@ -55,27 +45,27 @@ def widest(topic: str) -> str:
     return "/".join("+" if "${" in level else level for level in topic.split("/"))
 
 
-def _meet(allow: Sourced, deny: Sourced) -> bool:
-    """Whether both can be about one principal and one action; their filters meet."""
-    if allow.who and deny.who and allow.who[0] == deny.who[0] and allow.who[1] != deny.who[1]:
-        return False
-    return bool(allow.rule.actions & deny.rule.actions)
-
-
 def note_overlaps(rules: Sequence[Sourced], notes: Notes) -> None:
-    """Notes each deny that meets a part of what may be subscribed to.
+    """Notes each deny that meets a part of what may be subscribed to, once for its place.
 
-    Brokers grant such a subscription and withhold messages, if that; here it is refused.
+    Brokers grant such a subscription and withhold messages, if that; here it is refused. Raises ImportTooEntangled.
     """
-    subscribed = FilterIndex()
-    for number, each in enumerate(rules):
-        if each.rule.effect is Effect.ALLOW and Action.SUBSCRIBE in each.rule.actions:
-            subscribed.add(widest(each.rule.topic), number)
+    subscribed = Allows(
+        (
+            (number, each, widest(each.rule.topic))
+            for number, each in enumerate(rules)
+            if Action.SUBSCRIBE in each.rule.actions
+        ),
+        Effort(),
+    )
+    told: set[tuple[str, str]] = set()
     for deny in rules:
         if deny.rule.effect is Effect.ALLOW or Action.SUBSCRIBE not in deny.rule.actions:
             continue
-        met = subscribed.intersecting(widest(deny.rule.topic))
-        parts = (rules[number].rule.topic for number in met if _meet(rules[number], deny))
-        if part := next((topic for topic in parts if not covers(deny.rule.topic, topic)), None):
+        if (deny.place, deny.source) in told:
+            continue
+        met = (rules[number].rule.topic for number in subscribed.meeting(deny, widest(deny.rule.topic)))
+        if part := next((topic for topic in met if not covers(deny.rule.topic, topic)), None):
+            told.add((deny.place, deny.source))
             why = f"A subscription to more than it denies is refused here as a whole: one to {part[:200]}, for example."
             notes.add(deny.place, Loss.NARROWER, deny.source, why)

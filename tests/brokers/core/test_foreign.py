@@ -21,7 +21,8 @@ from brokers.core.foreign import (
     roles_holding,
 )
 from brokers.core.foreign_filters import first_levels, meet, unhidden
-from brokers.core.foreign_order import Sourced, note_overlaps, settled
+from brokers.core.foreign_meeting import Sourced
+from brokers.core.foreign_order import note_overlaps, settled
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
 
 BOTH = frozenset(Action)
@@ -131,9 +132,9 @@ def test_deny_is_kept_only_for_what_stands_behind_it() -> None:
     kept = settled(rules, notes)
     assert [each.place for each in kept] == ["0", "1", "3", "4"]
     assert [(note.place, note.loss) for note in notes.all()] == [
-        ("0", Loss.NARROWER),
         ("2", Loss.SAME),
         ("5", Loss.SAME),
+        ("0", Loss.NARROWER),
     ]
 
 
