@@ -17,11 +17,13 @@ from kernel.core.errors import FieldError, Invalid
 MAX_OCTETS = 5_000_000
 MAX_DEPTH = 16
 MAX_NODES = 1_000_000
+MAX_KEY = 1_024
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _WORDS = {"null": None, "~": None, "": None, "true": True, "false": False}
 _YAML_1_2 = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+|[yYnN]|(?i:null|true|false)"
 )
+_Trail = tuple["_Trail", str | int] | None  # where a value stands; a pointer is made of it only for a fault
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -64,10 +66,12 @@ def read_tree(text: str | bytes) -> Any:
         return _Reader(text).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _fault(mark.line + 1 if mark else 1, "", f"This is no YAML: {error.problem or error.context}.") from error
+        raise _fault(
+            mark.line + 1 if mark else 1, None, f"This is no YAML: {error.problem or error.context}."
+        ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _fault(line, "", "There is a character that YAML does not allow: take it out.") from error
+        raise _fault(line, None, "There is a character that YAML does not allow: take it out.") from error
 
 
 def line_of(tree: Any, pointer: str) -> int:
@@ -106,37 +110,37 @@ class _Reader:
         next(self._events)  # the stream begins
         event = next(self._events)
         if not isinstance(event, yaml.DocumentStartEvent):
-            raise _fault(1, "", "The document is empty.")
-        value = self._value(next(self._events), "", 1)
+            raise _fault(1, None, "The document is empty.")
+        value = self._value(next(self._events), None, 1)
         next(self._events)  # the document ends
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise _fault(_line(event), "", "There is a second document: keep one in a file.")
+            raise _fault(_line(event), None, "There is a second document: keep one in a file.")
         return value
 
-    def _value(self, event: Any, pointer: str, depth: int) -> Any:
+    def _value(self, event: Any, trail: _Trail, depth: int) -> Any:
         self._nodes += 1
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
-            raise _fault(
-                _line(event), pointer, f"This is more than {MAX_DEPTH} levels deep or {MAX_NODES} values long."
-            )
+            raise _fault(_line(event), trail, f"This is more than {MAX_DEPTH} levels deep or {MAX_NODES} values long.")
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-            raise _fault(_line(event), pointer, "Anchors (&) and aliases (*) are not read: write the value out.")
+            raise _fault(_line(event), trail, "Anchors (&) and aliases (*) are not read: write the value out.")
         if event.tag is not None:
-            raise _fault(_line(event), pointer, f"The tag {event.tag[:64]} is not read: take it out.")
+            raise _fault(_line(event), trail, f"The tag {event.tag[:64]} is not read: take it out.")
         if isinstance(event, yaml.MappingStartEvent):
-            return self._members(pointer, depth)
+            return self._members(trail, depth)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._items(pointer, depth)
-        return _plain(event, pointer) if event.implicit[0] else event.value
+            return self._items(trail, depth)
+        return _plain(event, trail) if event.implicit[0] else event.value
 
-    def _members(self, pointer: str, depth: int) -> Members:
+    def _members(self, trail: _Trail, depth: int) -> Members:
         members = Members()
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise _fault(_line(event), pointer, "A key has to be a word: write key: value.")
+                raise _fault(_line(event), trail, "A key has to be a word: write key: value.")
             key = str(event.value)
-            place = below(pointer, key)
+            if len(key) > MAX_KEY:
+                raise _fault(_line(event), trail, f"A key has more than {MAX_KEY} characters: shorten it.")
+            place = (trail, key)
             if key in members:
                 first = members.lines[key]
                 raise _fault(_line(event), place, f"The key {key[:64]!r} stands on line {first} already: keep one.")
@@ -145,15 +149,15 @@ class _Reader:
             members[key] = self._value(next(self._events), place, depth + 1)
         return members
 
-    def _items(self, pointer: str, depth: int) -> Items:
+    def _items(self, trail: _Trail, depth: int) -> Items:
         items = Items()
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.lines.append(_line(event))
-            items.append(self._value(event, below(pointer, len(items)), depth + 1))
+            items.append(self._value(event, (trail, len(items)), depth + 1))
         return items
 
 
-def _plain(event: Any, pointer: str) -> str | int | bool | None:
+def _plain(event: Any, trail: _Trail) -> str | int | bool | None:
     text: str = event.value
     if text in _WORDS:
         return _WORDS[text]
@@ -161,14 +165,21 @@ def _plain(event: Any, pointer: str) -> str | int | bool | None:
         return int(text)
     if needs_quotes(text):
         detail = f"Readers of YAML differ on what {text[:64]!r} is: put quotes around it if it is text."
-        raise _fault(_line(event), pointer, detail)
+        raise _fault(_line(event), trail, detail)
     return text
+
+
+def _pointer(trail: _Trail) -> str:
+    if trail is None:
+        return ""
+    around, key = trail
+    return below(_pointer(around), key)
 
 
 def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _fault(line: int, pointer: str, detail: str) -> BadYaml:
+def _fault(line: int, trail: _Trail, detail: str) -> BadYaml:
     said = f"Line {line}: {detail}"
-    return BadYaml(said, errors=(FieldError(pointer=pointer, code=BadYaml.code, detail=said),))
+    return BadYaml(said, errors=(FieldError(pointer=_pointer(trail), code=BadYaml.code, detail=said),))

@@ -115,3 +115,15 @@ def test_lines_are_those_of_what_is_pointed_to() -> None:
 )
 def test_words_that_readers_differ_on(text: str) -> None:
     assert needs_quotes(text) is (text != "nan")
+
+
+def test_a_long_key_is_refused_with_its_line() -> None:
+    assert read_tree("a" * 1_024 + ": 1\n") == {"a" * 1_024: 1}
+    with pytest.raises(BadYaml, match=r"^Line 2: A key has more than 1024 characters: shorten it\.$"):
+        read_tree("a: 1\n? " + "b" * 1_025 + "\n: 2\n")
+
+
+def test_a_fault_deep_inside_has_its_pointer() -> None:
+    with pytest.raises(BadYaml) as caught:
+        read_tree("a/b:\n- 1\n- {c~: !x 2}\n")
+    assert caught.value.errors[0].pointer == "/a~1b/1/c~0"
