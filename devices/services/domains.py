@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,8 @@ from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Subject
 from kernel.services import record
 from pki.core.values import IssuerId
+
+_MOST_TOLD = 1_000
 
 
 class NameTaken(Conflict):
@@ -107,8 +109,9 @@ def create_group(
         with transaction.atomic():
             lock_policy(domain)  # as a change of policy does that makes groups
             row = Group.objects.create(id=new_id(), domain_id=domain, name=name)
-            row.members.set(_members(domain, members))
-            _record("devices.group.created", "devices.group", row, actor=actor, now=now)
+            joined = _members(domain, members)
+            row.members.set(joined)
+            _record("devices.group.created", "devices.group", row, actor=actor, now=now, more=_told("added", joined))
     except IntegrityError as error:
         raise NameTaken(f"There is a group {name!r} already: choose another name.") from error
     return GroupId(row.id)
@@ -118,16 +121,19 @@ def add_to_group(*, group: GroupId, devices: Collection[DeviceId], actor: Actor,
     """The devices are members from now on. Raises UnknownGroup, UnknownDevice."""
     with transaction.atomic():
         row = _lock_group(group)
-        row.members.add(*_members(DomainId(row.domain_id), devices))
-        _record("devices.group.changed", "devices.group", row, actor=actor, now=now)
+        known = set(row.members.filter(id__in=devices).values_list("id", flat=True))
+        joined = [device for device in _members(DomainId(row.domain_id), devices) if device.id not in known]
+        row.members.add(*joined)
+        _record("devices.group.changed", "devices.group", row, actor=actor, now=now, more=_told("added", joined))
 
 
 def remove_from_group(*, group: GroupId, devices: Collection[DeviceId], actor: Actor, now: datetime) -> None:
     """The devices are no members from now on. Raises UnknownGroup."""
     with transaction.atomic():
         row = _lock_group(group)
-        row.members.remove(*Device.objects.filter(id__in=devices))
-        _record("devices.group.changed", "devices.group", row, actor=actor, now=now)
+        left = list(row.members.filter(id__in=devices))
+        row.members.remove(*left)
+        _record("devices.group.changed", "devices.group", row, actor=actor, now=now, more=_told("removed", left))
 
 
 def _lock_group(group: GroupId) -> Group:
@@ -144,8 +150,23 @@ def _members(domain: DomainId, devices: Collection[DeviceId]) -> list[Device]:
     return found
 
 
-def _record(action: str, kind: str, row: Domain | DeviceType | Group, *, actor: Actor, now: datetime) -> None:
+def _told(what: str, devices: Iterable[Device]) -> dict[str, Any]:
+    """Which devices joined or left, as the journal keeps it: how many, and the ids of the first thousand."""
+    ids = sorted(str(device.id) for device in devices)
+    return {what: ids[:_MOST_TOLD], f"{what}_count": len(ids)}
+
+
+def _record(
+    action: str,
+    kind: str,
+    row: Domain | DeviceType | Group,
+    *,
+    actor: Actor,
+    now: datetime,
+    more: Mapping[str, Any] | None = None,
+) -> None:
     label = row.slug if isinstance(row, Domain) else row.name
     domain = row.id if isinstance(row, Domain) else row.domain_id
     subject = Subject(kind=kind, id=str(row.id), label=label)
-    record(action=action, subject=subject, actor=actor, now=now, domain=DomainId(domain), after={"name": label})
+    after = {"name": label, **(more or {})}
+    record(action=action, subject=subject, actor=actor, now=now, domain=DomainId(domain), after=after)

@@ -128,6 +128,20 @@ def test_members_come_and_go(north: Factory, who: dict[str, Any]) -> None:
         services.create_group(domain=north.domain, name="hall", **who)
 
 
+def test_the_journal_says_who_joined_a_group_and_who_left(north: Factory, who: dict[str, Any]) -> None:
+    one, two = sorted((north.register("a").id, north.register("b").id), key=str)
+    group = services.create_group(domain=north.domain, name="hall", members=[one], **who)
+    services.add_to_group(group=group, devices=[one, two], **who)
+    services.remove_from_group(group=group, devices=[one, two], **who)
+    services.remove_from_group(group=group, devices=[one], **who)
+    assert [entry.after for entry in list_entries(limit=4)][::-1] == [
+        {"name": "hall", "added": [str(one)], "added_count": 1},
+        {"name": "hall", "added": [str(two)], "added_count": 1},
+        {"name": "hall", "removed": [str(one), str(two)], "removed_count": 2},
+        {"name": "hall", "removed": [], "removed_count": 0},
+    ]
+
+
 def test_binding_is_made_once_and_removed_once(north: Factory, who: dict[str, Any]) -> None:
     role, device = north.role(), north.register("pump-1")
     target = BindingTarget(device=device.id)
