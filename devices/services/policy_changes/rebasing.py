@@ -42,15 +42,16 @@ def rebase_change(
         base, present = from_kept(row.base), policy_document(domain=DomainId(row.domain_id))
         if same_policy(base, present):
             return row.as_value()
-        merged = merge(base=base, present=present, draft=from_kept(row.document), decisions=decisions)
+        draft = from_kept(row.document)
+        merged = merge(base=base, present=present, draft=draft, decisions=decisions)
         if not merged.is_clean:
             raise rebase_conflict(merged)
         row.base = to_kept(present)
         write_document(row, merged.document, actor=actor)
         check_targets(DomainId(row.domain_id), before=present, after=merged.document)
         save_change(row, now=now)
-        told = {"decided": _told(decisions or Decisions())}
-        record_change("devices.policy_change.rebased", row, actor=actor, now=now, more=told)
+        told = _told(merge(base=base, present=present, draft=draft), decisions or Decisions())
+        record_change("devices.policy_change.rebased", row, actor=actor, now=now, more={"decided": told})
     return row.as_value()
 
 
@@ -74,6 +75,9 @@ def rebase_conflict(merged: Merge) -> RebaseConflict:
     )
 
 
-def _told(decisions: Decisions) -> dict[str, str]:
-    told = {name: side.value for name, side in sorted(decisions.roles.items())}
-    return told | ({"(quarantine role)": decisions.quarantine_role.value} if decisions.quarantine_role else {})
+def _told(conflicts: Merge, decisions: Decisions) -> dict[str, str]:
+    """What was decided of these conflicts; what else the caller named is nothing that happened."""
+    told = {each.name: decisions.roles[each.name].value for each in conflicts.roles if each.name in decisions.roles}
+    if conflicts.quarantine_role is not None and decisions.quarantine_role is not None:
+        told["(quarantine role)"] = decisions.quarantine_role.value
+    return told

@@ -389,6 +389,14 @@ def test_conflict_is_named_by_its_role_and_decided_by_people(story: Story) -> No
     assert differences(story.policy(), decided.document).roles_changed[0].removed == (WIDE,)
 
 
+def test_journal_keeps_decisions_of_conflicts_alone(story: Story) -> None:
+    change = story.draft()
+    story.edit(UP, WIDE)
+    said = Decisions(roles={"pumps": Side.DRAFT, "junk": Side.PRESENT}, quarantine_role=Side.DRAFT)
+    story.do(policy_changes.rebase_change, change, decisions=said)
+    assert list_entries(limit=1)[0].after["decided"] == {"pumps": "draft"}
+
+
 def test_role_that_was_deleted_meanwhile_is_a_conflict(story: Story) -> None:
     change = story.draft()
     story.do(policy_changes.approve_change, change)
