@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from uuid import UUID
 
 from django.contrib import messages
@@ -54,10 +55,11 @@ def list_draft_roles(request: HttpRequest, visit: Visit, change: UUID) -> HttpRe
     """Every role of the draft, to choose one to write on."""
     found = _draft(visit, change)
     base = {role.name: role for role in found.base.roles}
+    given = Counter(binding.role for binding in found.document.bindings)
     rows = [
         {
             "role": role,
-            "given": sum(binding.role == role.name for binding in found.document.bindings),
+            "given": given[role.name],
             "changed": base.get(role.name) != role,
         }
         for role in found.document.roles
