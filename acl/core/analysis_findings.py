@@ -6,9 +6,10 @@ It must not know where roles are stored. What was never used is for the access l
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acl.core.analysis_filters import common_part, template_covers, templates_cover
+from acl.core.outside import OutsideRules
 from acl.core.templates import parse
 from acl.core.values import Action, Effect, Retain, Role, Rule, Shared
 from kernel.core.findings import Severity
@@ -17,6 +18,7 @@ CODES = {
     "rule-allows-everything": Severity.ERROR,
     "rule-allows-sys": Severity.WARNING,
     "rule-reaches-other-domain": Severity.ERROR,
+    "rule-may-reach-other-domain": Severity.WARNING,
     "rule-shadowed": Severity.WARNING,
     "rule-placeholder-never-resolves": Severity.WARNING,
     "rule-deny-hits-other-domains": Severity.INFO,
@@ -29,6 +31,7 @@ _REMEDIES = {
     "rule-allows-everything": "Name the topics that are needed, or bind the role to those few devices that need all.",
     "rule-allows-sys": "Leave $SYS to those who watch the broker: it tells who is connected and what is sent.",
     "rule-reaches-other-domain": "Begin the filter with ${domain}, unless the domains are meant to hear each other.",
+    "rule-may-reach-other-domain": "Put ${domain}/ before the filter, unless the domains are meant to hear each other.",
     "rule-shadowed": "Take the allow rule out, or narrow the deny.",
     "rule-placeholder-never-resolves": "Declare the attribute in the device type, or use another placeholder.",
     "rule-deny-hits-other-domains": "Begin the filter with ${domain}, if only this domain's topics are meant.",
@@ -74,11 +77,10 @@ class Flaw:
         return _REMEDIES[self.code]
 
 
-def find_flaws(use: RoleInUse, *, other_domains: Collection[str], outside: Sequence[Rule] = ()) -> Iterator[Flaw]:
-    """What is wrong with the role. `outside` are allow rules of other domains that do not keep to these.
-
-    Their domain is spelled out in them.
-    """
+def find_flaws(
+    use: RoleInUse, *, other_domains: Collection[str], outside: OutsideRules | None = None
+) -> Iterator[Flaw]:
+    """What is wrong with the role. `outside` are the allow rules, of every domain, that do not keep to its topics."""
     if not use.bound:
         yield _flaw("role-unbound", use, (), "no device has it, so none of its rules is ever used")
         return
@@ -87,8 +89,7 @@ def find_flaws(use: RoleInUse, *, other_domains: Collection[str], outside: Seque
     system = [rule for rule in use.role.rules if _is_allow(rule) and _names_a_system_topic(rule)]
     yield from _told("rule-allows-sys", use, system, "reaches topics that the broker keeps about itself")
     others = [rule for rule in use.role.rules if rule not in everything and rule not in system]
-    crossing = [rule for rule in others if _is_allow(rule) and _crosses(rule, use.domain, other_domains, outside)]
-    yield from _told("rule-reaches-other-domain", use, crossing, "meets what devices of another domain publish or hear")
+    yield from _across_domains(use, filter(_is_allow, others), other_domains, outside or OutsideRules())
     yield from _told("rule-shadowed", use, _shadowed(use), "allows nothing, since a deny covers it")
     void = [rule for rule in use.role.rules if _never_resolves(rule, use.attributes)]
     yield from _told("rule-placeholder-never-resolves", use, void, "has a placeholder without a value on any device")
@@ -132,22 +133,27 @@ def _names_a_system_topic(rule: Rule) -> bool:
     return rule.topic.startswith("$") and not rule.topic.startswith("${")
 
 
-def _crosses(rule: Rule, domain: str, others: Collection[str], outside: Iterable[Rule]) -> bool:
-    if keeps_to_itself(rule, domain):
-        return False
-    topic = spelled_out(rule, domain)
-    first = topic.partition("/")[0]
-    if first in others or (first == "+" and others):
-        return True
-    return any(_can_hear(rule, other) and common_part(topic, other.topic) for other in outside)
-
-
-def _can_hear(rule: Rule, other: Rule) -> bool:
-    """Whether one of them publishes and the other subscribes."""
-    publishes, subscribes = Action.PUBLISH, Action.SUBSCRIBE
-    return (publishes in rule.actions and subscribes in other.actions) or (
-        subscribes in rule.actions and publishes in other.actions
-    )
+def _across_domains(
+    use: RoleInUse, allowed: Iterable[Rule], others: Collection[str], outside: OutsideRules
+) -> Iterator[Flaw]:
+    crossing, leading, unknown = [], [], []
+    for rule in allowed:
+        if not others or keeps_to_itself(rule, use.domain):
+            continue
+        topic = spelled_out(rule, use.domain)
+        first = topic.partition("/")[0]
+        meets = first == "+" or first in others or outside.meets(replace(rule, topic=topic), domain=use.domain)
+        if meets:
+            crossing.append(rule)
+        elif "${" in first:
+            leading.append(rule)
+        elif meets is None:
+            unknown.append(rule)
+    yield from _told("rule-reaches-other-domain", use, crossing, "meets what devices of another domain publish or hear")
+    named = "reaches the topics of another domain for a device that is named like it"
+    yield from _told("rule-may-reach-other-domain", use, leading, named)
+    bounded = "was not compared with every rule of other domains, since there are too many"
+    yield from _told("rule-may-reach-other-domain", use, unknown, bounded)
 
 
 def _shadowed(use: RoleInUse) -> list[Rule]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from acl import queries as roles
 from acl.core.analysis_findings import CODES, Flaw, RoleInUse, find_flaws, keeps_to_itself, spelled_out
+from acl.core.outside import OutsideRules
 from acl.core.values import Effect, Role, RoleId, Rule
 from devices.core.values import Domain
 from devices.models import Binding, DeviceType
@@ -17,8 +18,6 @@ from devices.queries.domains import list_domains
 from kernel.core.findings import Finding, Severity
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
-
-_MOST_OUTSIDE = 500
 
 
 class PolicyFindings:
@@ -43,18 +42,20 @@ class PolicyFindings:
 
 
 def find_policy_flaws(*, domains: Collection[DomainId] | None) -> Iterator[Flaw]:
-    """What is wrong with the roles of these domains, of all if None. Of other domains 500 rules are compared with."""
+    """What is wrong with the roles of these domains, of all if None; each is compared with the rules of the others."""
     every_domain = list_domains()
     known = roles.list_roles(domains=[domain.id for domain in every_domain])
     by_domain: dict[DomainId, list[Role]] = defaultdict(list)
     for role in known:
         by_domain[role.domain].append(role)
+    outside = OutsideRules()
+    for domain in every_domain:
+        for rule in _outward(domain, by_domain[domain.id]):
+            outside.add(rule, domain=domain.slug)
     for domain in every_domain:
         if domains is not None and domain.id not in domains:
             continue
-        others = [other for other in every_domain if other.id != domain.id]
-        outside = [rule for other in others for rule in _outward(other, by_domain[other.id])][:_MOST_OUTSIDE]
-        slugs = frozenset(other.slug for other in others)
+        slugs = frozenset(other.slug for other in every_domain if other.id != domain.id)
         for use in _in_use(domain, by_domain[domain.id]):
             yield from find_flaws(use, other_domains=slugs, outside=outside)
 

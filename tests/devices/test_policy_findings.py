@@ -60,3 +60,20 @@ def test_rules_that_meet_across_domains_are_found_in_both(north: Factory, south:
     [finding] = PolicyFindings().find(domains=[north.domain], now=north.now)
     assert (finding.domain, finding.subject.kind) == (north.domain, "acl.role")
     assert "south" not in finding.detail  # what other domains there are is not for everybody
+
+
+def test_many_rules_of_another_domain_hide_none(north: Factory, south: Factory) -> None:
+    bind(north, rule("plant/secret/#", action="subscribe"), name="ears", device_type="pump")
+    for number in range(6):
+        noise = (rule(f"noise/{number}/{each}/${{client_id}}") for each in range(100))
+        bind(south, *noise, name=f"a{number}", device_type="pump")
+    bind(south, rule("plant/secret/${client_id}"), name="z", device_type="pump")
+    assert found() == [("ears", "rule-reaches-other-domain"), ("z", "rule-reaches-other-domain")]
+
+
+def test_a_device_named_like_another_domain_is_thought_of(north: Factory, south: Factory) -> None:
+    bind(south, rule("${client_id}/#"), name="own", device_type="pump")
+    [finding] = PolicyFindings().find(domains=None, now=south.now)
+    assert (finding.code, finding.subject.label) == ("rule-may-reach-other-domain", "own")
+    assert finding.remedy.startswith("Put ${domain}/ before the filter")
+    assert "north" not in finding.detail

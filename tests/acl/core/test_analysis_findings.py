@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from acl.core.analysis_findings import CODES, RoleInUse, find_flaws
+from acl.core.outside import OutsideRules
 from acl.core.values import Action, Role, Rule
 from tests.acl.core.test_analysis_who_can import VALVE, role
 from tests.cast import NORTH
@@ -14,7 +15,10 @@ def codes(*topics: str, others: tuple[str, ...] = (), outside: tuple[Rule, ...] 
     actions: frozenset[Action] = facts.pop("actions", frozenset(Action))  # type: ignore[assignment]
     use = RoleInUse(role=role(*topics, actions=actions), domain="north", bound=True, attributes=frozenset({"site"}))
     use = replace(use, **facts)  # type: ignore[arg-type]
-    return [flaw.code for flaw in find_flaws(use, other_domains=others, outside=outside)]
+    rules = OutsideRules()
+    for rule in outside:
+        rules.add(rule, domain="south")
+    return [flaw.code for flaw in find_flaws(use, other_domains=others, outside=rules)]
 
 
 def test_a_role_that_keeps_to_itself_has_no_flaw() -> None:
@@ -56,6 +60,17 @@ def test_a_rule_for_another_domains_topics_is_told() -> None:
     hears = role("all/#", actions=SUBSCRIBE).rules
     assert codes("all/x", others=("south",), outside=hears, actions=PUBLISH) == ["rule-reaches-other-domain"]
     assert codes("all/x", others=("south",), outside=hears, actions=SUBSCRIBE) == []
+
+
+def test_a_filter_that_begins_with_what_a_device_is_called_is_told() -> None:
+    may = ["rule-may-reach-other-domain"]
+    assert codes("${client_id}/#", others=("south",)) == may
+    assert codes("x${attr.site}/t", others=("south",)) == may
+    assert codes("${domain}${attr.site}/t", others=("south",)) == may
+    assert codes("${client_id}/#") == []
+    hears = role("all/#", actions=SUBSCRIBE).rules
+    told = codes("${client_id}/x", others=("south",), outside=hears, actions=PUBLISH)
+    assert told == ["rule-reaches-other-domain"]
 
 
 def test_a_deny_over_several_domains_is_told() -> None:
