@@ -44,6 +44,7 @@ GATEHOUSE_ROUTER = "console.wiring.router"
 GATEHOUSE_ADAPTERS = "console.wiring.adapters"
 GATEHOUSE_BROKER_DIRECTORY = "console.wiring.broker_directory"
 GATEHOUSE_POLICY_GATE = "console.wiring.policy_gate"
+GATEHOUSE_POLICY_APPROVERS = "console.wiring.policy_approvers"
 SECRET_KEY = env.kept_secret(os.environ, "GATEHOUSE_SECRET_KEY", GATEHOUSE_HOME / "secret.key")
 
 _base = urlsplit(GATEHOUSE_BASE_URL)

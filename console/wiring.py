@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from brokers import queries as brokers
 from brokers.core.values import Broker
+from console.queries import operators_with
 from devices import queries as fleet
 from devices.core.ports import BrokerEndpoint
 from devices.core.values import DeviceId, DeviceState
@@ -217,11 +218,20 @@ class Gate:
         enter_policy(domain, change=change)
 
 
+class Approvers:
+    """Tells `devices` whose approvals count."""
+
+    def who_may_approve(self, domain: DomainId, *, among: Collection[str]) -> frozenset[str]:
+        """Those of them who are active and have a role in the domain that holds policy:approve."""
+        return operators_with("policy:approve", domain=domain, among=among)
+
+
 finding_sources: Sequence[FindingSource] = (PkiFindings(), PolicyFindings())
 """Who watches over what: console/findings.py gathers what they find."""
 router = WiringRouter()
 broker_directory = Endpoints()
 policy_gate = Gate()
+policy_approvers = Approvers()
 adapters: Mapping[str, str] = {
     "nats": "brokers.adapters.nats.NatsAdapter",
     "mosquitto-dynsec": "brokers.adapters.mosquitto_dynsec.MosquittoDynsecAdapter",

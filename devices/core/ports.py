@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,4 +29,12 @@ class BrokerDirectory(Protocol):
 
     def is_reserved(self, domain: DomainId, name: str) -> bool:
         """Whether a device of that name would be taken for an account that controls a broker of the domain."""
+        ...
+
+
+class PolicyApprovers(Protocol):
+    """Knows the operators."""
+
+    def who_may_approve(self, domain: DomainId, *, among: Collection[str]) -> frozenset[str]:
+        """Those of the operators of these ids who are let in, and may approve changes of the domain's policy, now."""
         ...

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from acl import services as roles
 from acl.core.values import RoleId
+from devices.conf import policy_approvers
 from devices.core.policy_changes import (
     ApprovalRule,
     ChangeState,
@@ -75,10 +76,17 @@ def apply_change(
 
 
 def _check_approvals(rule: ApprovalRule, change: PolicyChange) -> None:
-    missing = approvals_missing(rule, authors=change.authors, approvals=change.approvals)
+    """Where four eyes are asked for, an approval counts only as long as who gave it may approve still."""
+    approvals = change.approvals
+    if rule is not ApprovalRule.NONE:
+        given = {approval.by.id for approval in approvals}
+        still = policy_approvers().who_may_approve(change.domain, among=given)
+        approvals = tuple(approval for approval in approvals if approval.by.id in still)
+    missing = approvals_missing(rule, authors=change.authors, approvals=approvals)
     if missing:
         raise ApprovalsMissing(
-            f"Change {change.number} needs {missing} more approval(s) of operators who wrote nothing of it."
+            f"Change {change.number} needs {missing} more approval(s) of operators who wrote nothing of it "
+            "and may approve by now."
         )
 
 

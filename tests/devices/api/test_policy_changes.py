@@ -9,13 +9,13 @@ import pytest
 from django.test import Client
 
 from console.core.roles import EVERY_SCOPE, ConsoleRole
-from console.models import Operator
+from console.models import Membership, Operator
 from console.services.operators import create_operator, grant_role
 from devices.core.policy_json import policy_json
 from devices.queries.policy import policy_document
 from kernel.core.actor import SYSTEM
 from kernel.core.clock import utc_now
-from tests.cast import NORTH
+from tests.cast import NORTH, SOUTH
 from tests.devices.api.conftest import Program
 from tests.devices.factory import Factory
 
@@ -114,6 +114,28 @@ def test_four_eyes_hold_for_the_author_and_for_the_authors_program(ada: Person, 
     assert (own.status_code, own.json()["code"]) == (403, "four-eyes")
     assert robot.post(path + "approve/", **{"If-Match": '"1"'}).json()["code"] == "four-eyes"
     assert approve(bo, path).json()["state"] == "approved"
+
+
+@pytest.mark.parametrize("how", ["deactivated", "without a role", "an auditor by now", "of another domain"])
+def test_approval_of_an_operator_who_is_gone_does_not_count(ada: Person, bo: Person, how: str) -> None:
+    ask_for_four_eyes(ada)
+    path = f"policy-changes/{drafted(ada)['id']}/"
+    assert approve(bo, path).json()["state"] == "approved"
+    held = Membership.objects.filter(operator=bo.operator)
+    match how:
+        case "deactivated":
+            Operator.objects.filter(pk=bo.operator.pk).update(is_active=False)
+        case "without a role":
+            held.delete()
+        case "an auditor by now":
+            held.update(role=ConsoleRole.AUDITOR)
+        case _:
+            held.update(domain_id=SOUTH)
+    answer = ada.send("POST", path + "apply/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "approvals-missing")
+    cy = Person("cy", ConsoleRole.OWNER)
+    assert approve(cy, path).status_code == 200
+    assert ada.send("POST", path + "apply/").status_code == 202
 
 
 def test_nobody_writes_roles_past_four_eyes(ada: Person, robot: Program) -> None:

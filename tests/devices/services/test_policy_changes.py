@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from devices.services.policy_changes.rows import ChangeMoved, OtherDomain, Wrong
 from devices.services.policy_gate import ApprovalRequired
 from kernel.core.actor import Actor, ActorKind
 from kernel.core.errors import Invalid
+from kernel.core.ids import DomainId
 from kernel.queries import list_entries, verify_journal
 from tests.cast import ADA, BO, CY, NORTH
 from tests.devices.factory import DOWN, UP, Factory
@@ -41,6 +42,25 @@ STOP = RuleSpec(effect=Effect.DENY, actions=frozenset({Action.PUBLISH}), topic="
 WIDE = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.SUBSCRIBE}), topic="${domain}/all/#")
 MILL = Actor(kind=ActorKind.APPLICATION, id="mill-client", label="mill")
 SHELL = Actor(kind=ActorKind.OPERATOR, id="command:root", label="root (command line)")
+
+
+class EveryOperator:
+    """Approvers for tests without operators: all but those who are `gone`."""
+
+    gone: frozenset[str] = frozenset()
+
+    def who_may_approve(self, domain: DomainId, *, among: Collection[str]) -> frozenset[str]:
+        assert domain == NORTH
+        return frozenset(among) - self.gone
+
+
+approvers = EveryOperator()
+
+
+@pytest.fixture(autouse=True)
+def _operators(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.GATEHOUSE_POLICY_APPROVERS = f"{__name__}.approvers"
+    monkeypatch.setattr(approvers, "gone", frozenset())
 
 
 class Story:
@@ -258,6 +278,19 @@ class TestFourEyes:
         change = story.draft()
         assert story.do(policy_changes.approve_change, change, by=BO).state is ChangeState.APPROVED
         assert story.do(policy_changes.apply_change, change).change.state is ChangeState.APPLIED
+        assert story.rules() == [UP, DOWN, STOP]
+
+    def test_approval_of_who_may_approve_no_longer_does_not_count(
+        self, story: Story, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        change = story.draft()
+        story.do(policy_changes.approve_change, change, by=BO)
+        monkeypatch.setattr(approvers, "gone", frozenset({BO.id}))
+        with pytest.raises(ApprovalsMissing, match="needs 1 more approval"):
+            story.do(policy_changes.apply_change, change)
+        assert story.rules() == [UP, DOWN]
+        story.do(policy_changes.approve_change, change, by=CY)
+        story.do(policy_changes.apply_change, change)
         assert story.rules() == [UP, DOWN, STOP]
 
     def test_author_does_not_approve(self, story: Story) -> None:
