@@ -5,7 +5,7 @@ A condition is decided for one principal by `holds`, or for a whole fleet by a d
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -84,8 +84,8 @@ def some(*conditions: Condition) -> Condition:
     if ALWAYS in found:
         return ALWAYS
     merged = _merged(found)
-    merged = {one for one in merged if not any(_implies(one, other) for other in merged if other != one)}
-    return next(iter(merged)) if len(merged) == 1 else Some(frozenset(merged))
+    short = _not_implied(merged)
+    return next(iter(short)) if len(short) == 1 else Some(frozenset(short))
 
 
 def negated(condition: Condition) -> Condition:
@@ -105,11 +105,21 @@ def _is_plain(safe: Safe, equations: Mapping[Parts, Parts]) -> bool:
     return False
 
 
-def _implies(strict: Condition, lax: Condition) -> bool:
-    """Whether it is plain to see that `lax` applies wherever `strict` does."""
-    if not isinstance(strict, Every):
-        return False
-    return lax.of <= strict.of if isinstance(lax, Every) else lax in strict.of
+def _not_implied(conditions: Collection[Condition]) -> set[Condition]:
+    """Those of which it is not plain to see that another applies wherever they do."""
+    common = Counter(member for each in conditions if isinstance(each, Every) for member in each.of)
+    by_rarest: dict[Condition, list[Every]] = defaultdict(list)
+    for each in conditions:
+        if isinstance(each, Every):
+            by_rarest[min(each.of, key=lambda member: common[member])].append(each)
+    alone = {each for each in conditions if not isinstance(each, Every)}
+    return alone | {
+        each
+        for each in conditions
+        if isinstance(each, Every)
+        and alone.isdisjoint(each.of)
+        and not any(lax.of < each.of for member in each.of for lax in by_rarest.get(member, ()))
+    }
 
 
 def _merged(conditions: Iterable[Condition]) -> set[Condition]:
@@ -140,6 +150,17 @@ def holds(condition: Condition, principal: Principal, roles: Collection[RoleId] 
             return any(holds(one, principal, roles) for one in of)
         case Not(of):
             return not holds(of, principal, roles)
+
+
+def size_of(condition: Condition) -> int:
+    """How many single conditions it is made of, which is what it costs to ask a database."""
+    match condition:
+        case Every(of) | Some(of):
+            return 1 + sum(map(size_of, of))
+        case Not(of):
+            return size_of(of)
+        case _:
+            return 1
 
 
 def without_roles(condition: Condition, held: Collection[RoleId]) -> Condition:

@@ -87,13 +87,11 @@ def _gained(old: Sequence[AnyRule], new: Sequence[AnyRule], work: Work) -> tuple
         exact, rest = _Exact(action, work), _Rest(action)
         for (had, has), ways in alike.items():
             sides = _topics(old[n] for n in sorted(had)), _topics(new[n] for n in sorted(has))
-            pieces = () if work.has_run_out else exact.pieces(*sides)
-            for change in pieces:
+            rest.add(*sides, ways)
+            for change in () if work.has_run_out else exact.pieces(*sides):
                 found[change] |= ways
-            if work.has_run_out:
-                rest.add(*sides, ways)
-        for change in rest.pieces():
-            found[change] |= rest.ways
+        if work.has_run_out:
+            found = dict.fromkeys(rest.pieces(), rest.ways)
         lines += [line for change, ways in found.items() for line in _lines(change, ways, groups)]
     return tuple(sorted(lines, key=_order))
 
@@ -127,12 +125,12 @@ class _Exact:
         self._known: dict[tuple[str, frozenset[str]], tuple[str, ...] | None] = {}
 
     def pieces(self, old: _Topics, new: _Topics) -> Sequence[FilterChange]:
-        """New allows, and what fell under a deny that is gone. If the work runs out, this is not all."""
+        """New allows, and what fell under a deny that is gone. Worthless if the work runs out."""
         (allowed, denied), (allows, denies) = old, new
         found = [FilterChange(action=self._action, filter=topic) for topic in sorted(allows - allowed)]
         pieces = [self._reduced(change, allowed | denies) for change in found]
         for gone in sorted(denied - denies):
-            if not self._work.spend(2 * len(allows)):
+            if not self._work.spend(20 * len(allows)):
                 break
             pieces += [self._reduced(change, denies) for change in self._freed(allows, gone)]
         return self._widest([piece for piece in pieces if piece])
@@ -158,9 +156,9 @@ class _Exact:
         """The pieces that no other holds as a whole."""
         kept: list[FilterChange] = []
         every = sorted(set(pieces), key=_order)
-        for number, piece in enumerate(every):
-            if not self._work.spend(2 * len(kept)):
-                return [*kept, *every[number:]]
+        for piece in every:
+            if not self._work.spend(1 + len(kept) // 2):
+                break
             if not any(self._holds(other, piece) for other in kept):
                 kept = [other for other in kept if not self._holds(piece, other)] + [piece]
         return kept
@@ -177,7 +175,7 @@ class _Exact:
 
 
 class _Rest:
-    """What is gained at most in all the ways that nobody has the work left for: new allows and gone denies, whole."""
+    """What is gained at most, in any of the ways: new allows and gone denies, whole."""
 
     def __init__(self, action: Action) -> None:
         self._action = action

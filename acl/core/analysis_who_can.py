@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from acl.core.analysis_conditions import NEVER, Condition, Held, every, negated, some
-from acl.core.analysis_filters import common_part, widened, without
+from acl.core.analysis_filters import common_part, templates_cover, widened
 from acl.core.analysis_matching import (
     Levels,
     Pattern,
@@ -18,9 +18,9 @@ from acl.core.analysis_matching import (
     pattern_of,
     target_of,
 )
+from acl.core.analysis_work import Work
 from acl.core.evaluation import effective, evaluate, why_not
-from acl.core.topics import levels_of, valid_filter, valid_name
-from acl.core.union import cover_together
+from acl.core.topics import WILDCARDS, levels_of, valid_filter, valid_name
 from acl.core.values import (
     EVERY_QOS,
     Action,
@@ -36,6 +36,8 @@ from acl.core.values import (
     Subscribe,
 )
 from kernel.core.ids import DomainId
+
+_STEPS_OF_A_CONDITION = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class Answer:
     """Who may for sure, and by which rules. Devices of `unsure` are in neither: they have to be judged one by one.
 
     Those are under a template that may become too long for a topic, or under several denies that perhaps take away
-    together what none of them does alone.
+    together what none of them does alone; or they have a role of which it would be too much work to say.
     """
 
     condition: Condition
@@ -104,7 +106,6 @@ class _Clause:
 class _Possibility:
     """One way of doing it: what lets a device, unless it is taken away. `doubt`: it may be taken away after all."""
 
-    about: tuple[list[_Clause], list[_Clause]]
     lets: list[tuple[_Clause, Condition]]
     taken: Condition
     doubt: Condition = NEVER
@@ -114,18 +115,27 @@ class _Possibility:
         return every(some(*(lets for _, lets in self.lets)), negated(self.taken))
 
 
-def who_could(roles: Iterable[Role], question: Question, *, domain: str) -> Answer:
+def who_could(roles: Iterable[Role], question: Question, *, domain: str, work: Work | None = None) -> Answer:
     """Which rules let which devices of the domain of that slug. Raises InvalidTopic."""
-    every_role = tuple(roles)
+    every_role, left = tuple(roles), work or Work()
     found: list[_Possibility] = []
+    seen: set[tuple[tuple[_Clause, ...], tuple[_Clause, ...]]] = set()
     for request in _ways(every_role, question):
-        allows = list(_clauses(every_role, request, Effect.ALLOW, domain=domain))
-        denies = list(_clauses(every_role, request, Effect.DENY, domain=domain))
-        if isinstance(request, _Within):
-            found += _within(request, allows, denies)
-        elif all(possibility.about != (allows, denies) for possibility in found):
-            found.append(_judged(request, allows, denies))
-    doubt = some(*_too_long(every_role), *(possibility.doubt for possibility in found))
+        if not left.spend(4 * sum(len(role.rules) for role in every_role)):
+            break
+        allows = tuple(_clauses(every_role, request, Effect.ALLOW, domain=domain))
+        denies = tuple(_clauses(every_role, request, Effect.DENY, domain=domain))
+        if not isinstance(request, _Within):
+            if (allows, denies) not in seen and left.spend(_STEPS_OF_A_CONDITION * (len(allows) + len(denies))):
+                found.append(_judged(request, allows, denies))
+                seen.add((allows, denies))
+            continue
+        new = tuple(allow for allow in allows if ((allow,), denies) not in seen)
+        seen |= {((allow,), denies) for allow in new}
+        found += _within(request, new, denies, left)
+    if left.has_run_out:
+        found = []
+    doubt = some(*_undecided(every_role, left), *(possibility.doubt for possibility in found))
     sure = negated(doubt)
     grants = [Grant(role=g.role, rule=g.rule, condition=every(g.condition, sure)) for g in _summed(found)]
     return Answer(
@@ -170,16 +180,18 @@ def _clauses(roles: Iterable[Role], request: _Asked, effect: Effect, *, domain: 
                 yield _Clause(role.id, rule, pattern)
 
 
-def _judged(request: Publish | Subscribe, allows: list[_Clause], denies: list[_Clause]) -> _Possibility:
+def _judged(request: Publish | Subscribe, allows: Sequence[_Clause], denies: Sequence[_Clause]) -> _Possibility:
     """A filter is refused where a deny meets it, a topic name where a deny covers it."""
     target = target_of(request.topic)
     hits = meeting if isinstance(request, Subscribe) else covering
     taken = some(*(deny.held(hits(deny.pattern, target)) for deny in denies))
     lets = [(allow, allow.held(covering(allow.pattern, target))) for allow in allows]
-    return _Possibility(about=(allows, denies), lets=lets, taken=taken)
+    return _Possibility(lets=lets, taken=taken)
 
 
-def _within(request: _Within, allows: list[_Clause], denies: list[_Clause]) -> Iterator[_Possibility]:
+def _within(
+    request: _Within, allows: Sequence[_Clause], denies: Sequence[_Clause], work: Work
+) -> Iterator[_Possibility]:
     """Some name of what an allow and the filter have in common has to be free of every deny."""
     target = target_of(request.topic)
     for allow in allows:
@@ -187,10 +199,22 @@ def _within(request: _Within, allows: list[_Clause], denies: list[_Clause]) -> I
         if met == NEVER:
             continue
         common = common_levels(allow.pattern, target)
-        taken = some(*(deny.held(covering(deny.pattern, common)) for deny in denies))
-        near = [deny for deny in denies if meeting(deny.pattern, common) != NEVER]
-        found = _Possibility(about=([allow], denies), lets=[(allow, allow.held(met))], taken=taken)
+        close = [deny for deny in denies if _may_meet(deny.pattern.levels, common)]
+        if not work.spend(len(denies) + _STEPS_OF_A_CONDITION * len(close) * (1 + len(common) // 8)):
+            return
+        taken = some(*(deny.held(covering(deny.pattern, common)) for deny in close))
+        near = [deny for deny in close if meeting(deny.pattern, common) != NEVER]
+        found = _Possibility(lets=[(allow, allow.held(met))], taken=taken)
         yield replace(found, doubt=found.condition) if _perhaps_taken_together(common, near) else found
+
+
+def _may_meet(ours: Levels, theirs: Levels) -> bool:
+    """Whether none of the first four levels is spelled in two ways; beyond them nobody looks."""
+    pairs = zip(ours[:4], theirs[:4], strict=False)
+    return not any(
+        our != their and isinstance(our, str) and isinstance(their, str) and WILDCARDS.isdisjoint((our, their))
+        for our, their in pairs
+    )
 
 
 def _perhaps_taken_together(common: Levels, denies: Sequence[_Clause]) -> bool:
@@ -198,7 +222,7 @@ def _perhaps_taken_together(common: Levels, denies: Sequence[_Clause]) -> bool:
     if len(denies) < 2:
         return False
     spelled = "/".join(level if isinstance(level, str) else "\x00" for level in common)
-    return cover_together([_widest(deny, common) for deny in denies], spelled)
+    return templates_cover([_widest(deny, common) for deny in denies], spelled)
 
 
 def _widest(deny: _Clause, common: Levels) -> str:
@@ -233,12 +257,24 @@ def rule_that_lets(policy: Sequence[BoundRule], principal: Principal, question: 
         denied = [filter for bound, filter in asked if bound.rule.effect is Effect.DENY]
         for bound, filter in asked:
             common = common_part(filter, question.topic) if bound.rule.effect is Effect.ALLOW else None
-            if common and without(common.filter, denied) is not None:
+            if common and not templates_cover(denied, common.filter):
                 return bound
     return None
 
 
-def _too_long(roles: Iterable[Role]) -> Iterator[Condition]:
+def steps_to_judge(policy: Sequence[BoundRule], question: Question) -> int:
+    """How much work `rule_that_lets` is at most, in comparisons of two filters."""
+    if not isinstance(question, PublishWithin | ReceiveWithin):
+        return len(policy)
+    allows = sum(bound.rule.effect is Effect.ALLOW for bound in policy)
+    groups = {bound.rule.shared_group for bound in policy}
+    ways = 1 if isinstance(question, PublishWithin) else len(EVERY_QOS) * (1 + len(groups))
+    return ways * (len(policy) + allows * (len(policy) - allows))
+
+
+def _undecided(roles: Iterable[Role], work: Work) -> Iterator[Condition]:
+    """Who has a role with a template that may become too long; with any allow, once the work has run out."""
     for role in roles:
-        if any(may_be_too_long(rule.topic) for rule in role.rules):
+        allows = work.has_run_out and any(rule.effect is Effect.ALLOW for rule in role.rules)
+        if allows or any(may_be_too_long(rule.topic) for rule in role.rules):
             yield Held(frozenset({role.id}))

@@ -39,7 +39,7 @@ class WhoCan:
     """Devices that may: a sample by auth id, how many there are, and the rules that let them.
 
     `examined` of them could be judged one by one only, and are counted as they were judged; `undecided` more were not
-    looked at, since they are too many.
+    looked at, since they are too many. With `more_grants` there are rules that let them beyond those listed.
     """
 
     sample: tuple[DeviceId, ...]
@@ -47,6 +47,7 @@ class WhoCan:
     grants: tuple[BoundRule, ...]
     examined: int = 0
     undecided: int = 0
+    more_grants: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

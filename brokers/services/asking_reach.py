@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from acl import queries as roles
-from acl.core.analysis_conditions import Held, every, some
+from acl.core.analysis_conditions import Condition, Held, every, size_of, some
 from acl.core.analysis_reach import Flow, find_flows
 from acl.core.analysis_who_can import PublishWithin, ReceiveWithin, who_could
-from acl.core.values import Role, Rule
+from acl.core.analysis_work import Work
+from acl.core.values import Retain, Role, Rule
 from brokers.core.answers import Reach, ReachLine
 from devices import queries as devices
 from devices.queries import DeviceSet, Reached
 
 _MOST_FLOWS, _MOST_PAIRS = 200, 2_000
 _COUNTED, _COUNTED_OF_MANY = 24, 8
+_MOST_CONDITIONS = 1_000  # that the database is asked about in all
 
 
 def reach(*, publishers: DeviceSet, subscribers: DeviceSet) -> Reach:
@@ -33,7 +37,7 @@ def reach(*, publishers: DeviceSet, subscribers: DeviceSet) -> Reach:
     counts = _Counts(publishers, subscribers)
     most = _COUNTED_OF_MANY if _are_many(publishers) or _are_many(subscribers) else _COUNTED
     counted = [counts.line(flow) for flow in flows[:most]]
-    lines = [line for line in counted if line.publishers and line.subscribers]
+    lines = [line for line in counted if 0 not in (line.publishers, line.subscribers)]
     lines += [ReachLine(flow=flow) for flow in flows[most:]]
     return Reach(lines=tuple(lines), bounded=len(found) > _MOST_FLOWS or not are_all)
 
@@ -54,29 +58,42 @@ class _Counts:
         self._publishers, self._subscribers = publishers, subscribers
         self._known = {each.domain.id: roles.list_roles(domains=[each.domain.id]) for each in (publishers, subscribers)}
         self._counted: dict[Reached, int] = {}
+        self._work, self._asking = Work(), Work(_MOST_CONDITIONS)
 
     def line(self, flow: Flow) -> ReachLine:
-        """The flow with both numbers."""
-        speaking = PublishWithin(topic=flow.plain_filter)
+        """The flow with both numbers, or None for one that it would be too much work to count."""
         hearing = ReceiveWithin(topic=flow.plain_filter)
         return ReachLine(
             flow=flow,
-            publishers=self._count(self._publishers, speaking, flow.publisher, flow.publishing),
-            subscribers=self._count(self._subscribers, hearing, flow.subscriber, flow.subscribing),
+            publishers=self._count(self._publishers, _ways_to_publish(flow), flow.publisher, flow.publishing),
+            subscribers=self._count(self._subscribers, [hearing], flow.subscriber, flow.subscribing),
         )
 
-    def _count(self, those: DeviceSet, question: PublishWithin | ReceiveWithin, role: Role, rule: Rule) -> int:
-        reached = _reached(self._known[those.domain.id], those, question, role, rule)
+    def _count(
+        self, those: DeviceSet, questions: Sequence[PublishWithin | ReceiveWithin], role: Role, rule: Rule
+    ) -> int | None:
+        """Those whom the rule lets do one of it; with those of whom it is not sure, since they may."""
+        ways: list[Condition] = []
+        for question in questions:
+            known = self._known[those.domain.id]
+            answer = who_could(known, question, domain=those.domain.slug, work=self._work)
+            if self._work.has_run_out:
+                return None
+            ways += [grant.condition for grant in answer.grants if (grant.role, grant.rule.id) == (role.id, rule.id)]
+            ways.append(every(Held(frozenset({role.id})), answer.unsure))
+        reached = Reached(domain=those.domain.id, condition=some(*ways), among=those.among)
         if reached not in self._counted:
+            if not self._asking.spend(size_of(reached.condition)):
+                return None
             self._counted[reached] = devices.count_reached(reached)
         return self._counted[reached]
 
 
-def _reached(
-    known: list[Role], those: DeviceSet, question: PublishWithin | ReceiveWithin, role: Role, rule: Rule
-) -> Reached:
-    """Whom the rule lets; with those of whom it is not sure, since they may."""
-    answer = who_could(known, question, domain=those.domain.slug)
-    grants = [grant.condition for grant in answer.grants if (grant.role, grant.rule.id) == (role.id, rule.id)]
-    unsure = every(Held(frozenset({role.id})), answer.unsure)
-    return Reached(domain=those.domain.id, condition=some(*grants, unsure), among=those.among)
+def _ways_to_publish(flow: Flow) -> list[PublishWithin]:
+    """Each QoS with and without the retain flag, as far as the rule says so."""
+    retains = {Retain.ANY: (False, True), Retain.NEVER: (False,), Retain.ONLY: (True,)}[flow.publishing.retain]
+    return [
+        PublishWithin(topic=flow.plain_filter, qos=qos, retain=retain)
+        for qos in sorted(flow.publishing.qos)
+        for retain in retains
+    ]
