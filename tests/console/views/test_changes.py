@@ -208,6 +208,12 @@ def test_binding_and_quarantine_are_written_in_the_draft(change: PolicyChange, a
     assert [role.name for role in get_change(change=change.id).document.roles] == ["quarantine"]
 
 
+def test_roles_of_a_draft_are_listed_with_how_often_they_are_bound(change: PolicyChange, at_ada: Client) -> None:
+    page = at_ada.get(f"/changes/{change.id}/roles/").content.decode()
+    numbers = re.findall(r'<td class="number">([0-9]+)</td>', page)
+    assert numbers[1::2] == ["1", "0"]  # device-default for the whole domain, quarantine for nobody
+
+
 def test_fault_stands_beside_its_rule(change: PolicyChange, at_ada: Client) -> None:
     address = f"/changes/{change.id}/new-role/"
     wrong = {**STOP, "topic": "a/#/b"}
