@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from time import process_time
+
 from hypothesis import given, settings
+from hypothesis.strategies import integers
 
 from acl.core.analysis_diff import FilterChange, filters_gained_and_lost
 from acl.core.analysis_filters import Equality, common_part, fewest, without
+from acl.core.analysis_work import Work
 from acl.core.evaluation import PrincipalPolicy
 from acl.core.rules import RuleSpec
 from acl.core.topics import matches
@@ -85,16 +90,31 @@ def test_fewest_and_without() -> None:
 @settings(max_examples=40)
 @given(policies, policies)
 def test_every_name_that_is_gained_is_said_and_no_other(old: tuple[BoundRule, ...], new: tuple[BoundRule, ...]) -> None:
-    before, after = PrincipalPolicy(old, ANYBODY), PrincipalPolicy(new, ANYBODY)
     said = filters_gained_and_lost([bound.rule for bound in old], [bound.rule for bound in new]).gained
+    for way, really in _ways_gained(old, new):
+        assert any(_says(change, way) for change in said) == really, way
+
+
+@settings(max_examples=20)
+@given(policies, policies, integers(0, 60))
+def test_no_name_that_is_gained_is_hidden_however_little_work_is_done(
+    old: tuple[BoundRule, ...], new: tuple[BoundRule, ...], steps: int
+) -> None:
+    said = filters_gained_and_lost([bound.rule for bound in old], [bound.rule for bound in new], Work(steps)).gained
+    for way, really in _ways_gained(old, new):
+        assert any(_says(change, way) for change in said) or not really, way
+
+
+def _ways_gained(old: tuple[BoundRule, ...], new: tuple[BoundRule, ...]) -> Iterator[tuple[Publish | Subscribe, bool]]:
+    """Each way of doing something, and whether it is gained as the engine judges it."""
+    before, after = PrincipalPolicy(old, ANYBODY), PrincipalPolicy(new, ANYBODY)
     for name in NAMES:
         ways: list[Publish | Subscribe] = [
             *(Publish(topic=name, qos=qos, retain=retain) for qos in range(3) for retain in (False, True)),
             *(Subscribe(topic=name, qos=qos, group=group) for qos in range(3) for group in (None, "g", "h", "other")),
         ]
         for way in ways:
-            really = isinstance(after.evaluate(way), Allow) and not isinstance(before.evaluate(way), Allow)
-            assert any(_says(change, way) for change in said) == really, (name, way)
+            yield way, isinstance(after.evaluate(way), Allow) and not isinstance(before.evaluate(way), Allow)
 
 
 def _says(change: FilterChange, way: Publish | Subscribe) -> bool:
@@ -108,3 +128,36 @@ def _says(change: FilterChange, way: Publish | Subscribe) -> bool:
     if change.shared is Shared.ONLY or way.group in change.other_than:
         return way.group not in (None, *change.other_than) and change.shared_group in (None, way.group)
     return change.shared is Shared.ANY or way.group is None
+
+
+def test_what_would_be_too_much_work_is_gained_as_a_whole() -> None:
+    allows = [rule("allow", f"+/a{n}/+") for n in range(250)]
+    denies = [rule("deny", f"+/+/b{n}") for n in range(250)]
+    started = process_time()
+    found = filters_gained_and_lost([*allows, *denies], allows)
+    assert process_time() - started < 5
+    assert found.bounded
+    assert {f"+/+/b{n}" for n in range(250)} <= {change.filter for change in found.gained}
+    assert all(change.without == () for change in found.gained)
+    new = filters_gained_and_lost([], [*allows, *denies])
+    assert {change.filter for change in new.gained} == {each.topic for each in allows}
+
+
+def test_many_shared_groups_are_told_exactly() -> None:
+    groups = [rule("allow", f"a{n}/+", "subscribe", shared=Shared.ONLY, shared_group=f"g{n}") for n in range(30)]
+    plain = [rule("allow", f"b{n}/+", "subscribe") for n in range(30)]
+    found = filters_gained_and_lost([], [*groups, *plain, rule("deny", "+/c", "subscribe")])
+    assert not found.bounded
+    said = [(change.filter, change.without, change.shared_group) for change in found.gained]
+    assert sorted(said, key=str) == sorted(
+        [(f"a{n}/+", (f"a{n}/c",), f"g{n}") for n in range(30)] + [(f"b{n}/+", (f"b{n}/c",), None) for n in range(30)],
+        key=str,
+    )
+
+
+def test_a_gain_is_told_though_no_work_may_be_done() -> None:
+    before = [rule("allow", "a/#"), rule("deny", "a/${client_id}")]
+    found = filters_gained_and_lost(before, [rule("allow", "a/#"), rule("allow", "b")], Work(0))
+    said = {(change.filter, change.lacking) for change in found.gained}
+    assert said == {("b", ()), ("a/${client_id}", ()), ("a/#", ("client_id",))}
+    assert found.bounded

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import process_time
 
 from acl.core.analysis_findings import CODES, RoleInUse, find_flaws
 from acl.core.outside import OutsideRules
@@ -94,3 +95,11 @@ def test_every_flaw_says_what_to_do() -> None:
     assert flaw.severity is CODES[flaw.code]
     assert flaw.remedy.endswith(".")
     assert flaw.detail == "Allow #: this reaches every topic there is."
+
+
+def test_many_allows_under_many_denies_are_judged_soon() -> None:
+    rules = [*(f"+/a{n}/+" for n in range(250)), *(f"!+/+/b{n}" for n in range(249))]
+    started = process_time()
+    assert "rule-shadowed" not in codes(*rules, actions=SUBSCRIBE)
+    assert "rule-shadowed" in codes(*rules, "!+/+/+", actions=SUBSCRIBE)
+    assert process_time() - started < 5

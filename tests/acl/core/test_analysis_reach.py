@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import process_time
 
 from acl.core.analysis_reach import Flow, find_flows
 from acl.core.values import Action, Role
@@ -63,3 +64,29 @@ def test_the_same_placeholder_is_another_value_on_another_device() -> None:
     assert not same_site.to_itself
     assert [(pair.left, pair.right) for pair in same_site.where] == [("${attr.site}", "${subscriber.attr.site}")]
     assert same_site.plain_filter == "+/x"
+
+
+def test_a_serial_number_is_another_name_space_than_names() -> None:
+    """A device may be named like the serial number of another's certificate."""
+    [flow] = _flows(mouth("x/${client_id}"), ear("x/${cert.serial}"))
+    assert not flow.to_itself
+    [flow] = _flows(mouth("x/${cert.san_uri}"), ear("x/${cert.serial}"))
+    assert not flow.to_itself
+    [flow] = _flows(mouth("x/${cert.serial}"), ear("x/${cert.serial}"))
+    assert flow.to_itself
+    [flow] = _flows(mouth("x/${cert.cn}"), ear("x/${auth_id}"))
+    assert flow.to_itself
+
+
+def test_flows_beyond_a_bound_of_work_are_not_looked_for() -> None:
+    speaking = mouth(*(f"+/a{n}/+/+" for n in range(160)), *(f"!+/+/b{n}/+" for n in range(160)))
+    started = process_time()
+    _, are_all = find_flows(
+        [speaking],
+        [ear(*(f"+/+/+/c{n}" for n in range(160)))],
+        publisher_domain="north",
+        subscriber_domain="north",
+        most=2_000,
+    )
+    assert not are_all
+    assert process_time() - started < 5

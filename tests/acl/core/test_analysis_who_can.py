@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import process_time
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from acl.core.values import (
     RoleId,
     Rule,
     RuleId,
+    Shared,
     Subscribe,
 )
 from tests.acl.core.strategies import requests, rules
@@ -169,3 +171,28 @@ def _agrees(answer: Answer, held: list[Role], device: Principal, question: Quest
     if not holds(answer.unsure, device, ids):
         really = rule_that_lets(bound(*held), device, question) is not None
         assert holds(answer.condition, device, ids) == really
+
+
+def test_what_would_be_too_much_work_is_left_to_be_judged_one_by_one() -> None:
+    hostile = role(*(f"b{n}/+" for n in range(200)), *(f"!+/c{n}" for n in range(200)))
+    started = process_time()
+    answer = who_could([hostile, role("x", id=VALVE)], ReceiveWithin(topic="#"), domain="north")
+    assert process_time() - started < 5
+    assert (answer.condition, answer.grants) == (NEVER, ())
+    assert holds(answer.unsure, P7, [PUMP])
+    assert holds(answer.unsure, P7, [VALVE])
+
+
+def test_the_same_rules_in_many_shared_groups_are_judged_once() -> None:
+    shared = [replace(each, shared=Shared.ONLY, shared_group=f"g{n}") for n, each in enumerate(role(*"ab" * 40).rules)]
+    many = replace(role("c/+", "!c/x"), rules=(*shared, *role("c/+", "!c/x", id=VALVE).rules))
+    answer = who_could([many], ReceiveWithin(topic="c/#"), domain="north")
+    assert [grant.rule.topic for grant in answer.grants] == ["c/+"]
+    assert answer.unsure == NEVER
+
+
+def test_conditions_that_imply_another_are_left_out_of_some() -> None:
+    left, right = Same((("client_id",),), ("a",)), Same((("client_id",),), ("b",))
+    more = Same((("device_type",),), ("pump",))
+    assert some(every(left, more), left, right) == some(left, right)
+    assert some(every(left, more, right), every(left, more)) == every(left, more)

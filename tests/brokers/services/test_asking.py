@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from time import process_time
+
+import pytest
 
 from acl import services as acl
 from acl.core.rules import RuleSpec
-from acl.core.values import Action, Receive
+from acl.core.values import Action, Receive, Retain
 from brokers import services
 from brokers.services.asking_who_can import who_can_do
 from devices import queries
@@ -88,3 +92,54 @@ def test_domains_reach_each_other_only_where_a_rule_says_so(fleet: Fleet, tmp_pa
     [line] = services.reach(publishers=whole(fleet), subscribers=whole(south)).lines
     assert (line.flow.filter, line.publishers, line.subscribers) == ("north/p-1/up/alarm", 1, 1)
     assert services.reach(publishers=whole(south), subscribers=whole(fleet)).lines == ()
+
+
+@pytest.mark.parametrize(
+    "speaking",
+    [
+        [replace(allow(Action.PUBLISH, "plant/x"), qos=frozenset({1, 2}))],
+        [replace(allow(Action.PUBLISH, "plant/x"), retain=Retain.ONLY)],
+        [allow(Action.PUBLISH, "plant/x"), replace(deny(Action.PUBLISH, "plant/#"), qos=frozenset({0}))],
+    ],
+)
+def test_a_flow_in_some_qos_or_with_retain_only_is_a_flow(fleet: Fleet, speaking: list[RuleSpec]) -> None:
+    fleet.enroll("p-1")
+    fleet.enroll("p-2")
+    fleet.change_role(*speaking, allow(Action.SUBSCRIBE, "plant/x"))
+    found = services.reach(publishers=whole(fleet), subscribers=whole(fleet))
+    assert [(line.flow.filter, line.publishers, line.subscribers) for line in found.lines] == [("plant/x", 2, 2)]
+
+
+def test_a_flow_that_another_role_denies_in_every_way_is_none(fleet: Fleet) -> None:
+    fleet.enroll("p-1")
+    fleet.change_role(allow(Action.PUBLISH, "plant/x"), allow(Action.SUBSCRIBE, "plant/x"))
+    add_role(fleet, "mute", replace(deny(Action.PUBLISH, "plant/#"), retain=Retain.ONLY), domain="north")
+    assert len(services.reach(publishers=whole(fleet), subscribers=whole(fleet)).lines) == 1
+    add_role(fleet, "muter", replace(deny(Action.PUBLISH, "plant/#"), retain=Retain.NEVER), domain="north")
+    assert services.reach(publishers=whole(fleet), subscribers=whole(fleet)).lines == ()
+
+
+def test_many_rules_cost_seconds_neither_to_ask_who_may_nor_who_is_reached(fleet: Fleet) -> None:
+    fleet.enroll("p-1")
+    allows = [allow(Action.PUBLISH, f"x/${{attr.a{n}}}/y") for n in range(60)]
+    denies = [deny(Action.PUBLISH, f"x/${{client_id}}{n}/y") for n in range(60)]
+    hearing = [allow(Action.SUBSCRIBE, f"x/+/${{attr.c{n}}}") for n in range(60)]
+    fleet.change_role(allow(Action.PUBLISH, "x/#"), *allows, *denies, *hearing)
+    started = process_time()
+    found = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/k/y")
+    services.reach(publishers=whole(fleet), subscribers=whole(fleet))
+    assert process_time() - started < 5
+    assert found.more_grants
+
+
+def test_the_rules_looked_up_are_bounded_and_said_to_be(fleet: Fleet) -> None:
+    fleet.enroll("p-1")
+    fleet.change_role(*(allow(Action.PUBLISH, topic) for topic in ("x/y", *(f"x/y/{n}" for n in range(5)))))
+    few = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/y")
+    assert (few.count, len(few.grants), few.more_grants) == (1, 1, False)
+    rules = [
+        allow(Action.PUBLISH, "x/" + "/".join("+" if n >> bit & 1 else "y" for bit in range(5))) for n in range(25)
+    ]
+    fleet.change_role(*rules)
+    many = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/y/y/y/y/y")
+    assert (many.count, len(many.grants), many.more_grants) == (1, 20, True)
