@@ -88,14 +88,14 @@ def bindings_at_work(reached: Reached, *, role: RoleId, limit: int) -> list[Bind
     theirs = reached_rows(reached)
     rows = Binding.objects.filter(role_id=role, domain_id=reached.domain).order_by("id")
     rows = rows.select_related("device", "group", "device_type", "domain")
-    found: list[BindingRow] = []
-    for binding in map(binding_row, rows.filter(device=None)):
-        if (
-            len(found) < limit
-            and theirs.filter(_belongs(Fellows(via=binding.via, id=UUID(binding.target_id)))).exists()
-        ):
-            found.append(binding)
-    return found + list(map(binding_row, rows.filter(device__in=theirs)[: limit - len(found)]))
+    in_group = Device.groups.through.objects.filter(device_id=OuterRef("pk"), group_id=OuterRef(OuterRef("group_id")))
+    found = rows.filter(
+        Q(whole_domain=True) & Exists(theirs)
+        | Q(device_type__isnull=False) & Exists(theirs.filter(device_type_id=OuterRef("device_type_id")))
+        | Q(group__isnull=False) & Exists(theirs.filter(Exists(in_group)))
+    )
+    first = list(map(binding_row, found[:limit]))
+    return first + list(map(binding_row, rows.filter(device__in=theirs)[: limit - len(first)]))
 
 
 def reached_rows(reached: Reached) -> DeviceQuerySet:
