@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from acl.core.analysis_diff import AnyRule
 from acl.core.analysis_filters import common_part, widened
+from acl.core.analysis_work import Work
 from acl.core.rules import RuleSpec
 from acl.core.values import Effect, Rule
 
@@ -15,13 +16,18 @@ def changed_rules(before: Iterable[AnyRule], after: Iterable[AnyRule]) -> frozen
     return frozenset(map(_spec, before)) ^ frozenset(map(_spec, after))
 
 
-def have_a_say(rules: Iterable[Rule], changed: Iterable[AnyRule]) -> tuple[Rule, ...]:
-    """Those of the rules that meet a changed one: only they can make more or less of the change."""
-    every_change = tuple(changed)
-    return tuple(rule for rule in rules if any(_meet(rule, other) for other in every_change))
+def have_a_say(rules: Iterable[Rule], changed: Iterable[AnyRule], work: Work | None = None) -> tuple[Rule, ...]:
+    """Those of the rules that meet a changed one: only they can make more or less of the change.
+
+    With no work left it is all rules: more than have to be looked at.
+    """
+    every_change, left = tuple(changed), work or Work()
+    return tuple(rule for rule in rules if any(_meet(rule, other, left) for other in every_change))
 
 
-def _meet(rule: Rule, other: AnyRule) -> bool:
+def _meet(rule: Rule, other: AnyRule, work: Work) -> bool:
+    if not work.spend(2 + rule.topic.count("/") // 8):
+        return True
     if rule.actions.isdisjoint(other.actions):
         return False
     return any(common_part(ours, theirs) for ours in _reaches(rule) for theirs in _reaches(other))

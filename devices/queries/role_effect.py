@@ -9,6 +9,7 @@ from acl import queries as roles
 from acl.core.analysis_conditions import ALWAYS, Held
 from acl.core.analysis_diff import FilterChange, filters_gained_and_lost
 from acl.core.analysis_effect import changed_rules, have_a_say
+from acl.core.analysis_work import Work
 from acl.core.rules import RuleSpec
 from acl.core.values import Role, RoleId
 from devices.queries.domains import get_domain
@@ -37,12 +38,14 @@ class RoleEffect:
     """What becomes of the devices that have the role: `touched` of them gain or lose something.
 
     `unjudged` are in cohorts beyond the largest 200, or beyond 2,000 with bindings of their own. A device without a
-    safe value for a placeholder of what is gained is counted, though the rule is void for it.
+    safe value for a placeholder of what is gained is counted, though the rule is void for it. It is `bounded` where it
+    was too much work to be exact: then more may be said than is gained or lost, never less.
     """
 
     touched: int
     cohorts: tuple[RoleCohort, ...]
     unjudged: int
+    bounded: bool = False
 
 
 def role_effect(*, role: RoleId, rules: Sequence[RuleSpec]) -> RoleEffect:
@@ -53,29 +56,33 @@ def role_effect(*, role: RoleId, rules: Sequence[RuleSpec]) -> RoleEffect:
     changing = roles.get_role(id=role)
     changed = changed_rules(changing.rules, rules)
     others = {other.id: other for other in roles.list_roles(domains=[changing.domain]) if other.id != role}
-    voices = {id: said for id, other in others.items() if (said := have_a_say(other.rules, changed))}
+    meeting, work = Work(), Work()
+    voices = {id: said for id, other in others.items() if (said := have_a_say(other.rules, changed, meeting))}
     counted = RoleCounts(by_roles={}, uncounted=0)
     if changed:
         counted = count_by_roles(
             domain=changing.domain, condition=Held(frozenset({role})), among=list(voices), most=_MOST_COHORTS
         )
-    cohorts = list(_in_quarantine(changing, rules))
+    cohorts = list(_in_quarantine(changing, rules, work))
     for held, count in counted.by_roles.items():
         also = [rule for id in sorted(held) for rule in voices[id]]
-        found = filters_gained_and_lost([*changing.rules, *also], [*rules, *also])
+        found = filters_gained_and_lost([*changing.rules, *also], [*rules, *also], work)
         if found.gained or found.lost:
             names = tuple(sorted(others[id].name for id in held))
             cohorts.append(RoleCohort(others=names, count=count, gained=found.gained, lost=found.lost))
     return RoleEffect(
-        touched=sum(cohort.count for cohort in cohorts), cohorts=tuple(cohorts), unjudged=counted.uncounted
+        touched=sum(cohort.count for cohort in cohorts),
+        cohorts=tuple(cohorts),
+        unjudged=counted.uncounted,
+        bounded=work.has_run_out,
     )
 
 
-def _in_quarantine(changing: Role, rules: Sequence[RuleSpec]) -> Iterator[RoleCohort]:
+def _in_quarantine(changing: Role, rules: Sequence[RuleSpec], work: Work) -> Iterator[RoleCohort]:
     """The devices that have the role for being in quarantine."""
     if get_domain(id=changing.domain).quarantine_role != changing.id:
         return
     count = count_reached(Reached(domain=changing.domain, condition=ALWAYS, quarantine_role=changing.id))
-    found = filters_gained_and_lost(changing.rules, rules)
+    found = filters_gained_and_lost(changing.rules, rules, work)
     if count and (found.gained or found.lost):
         yield RoleCohort(others=(), count=count, gained=found.gained, lost=found.lost, quarantined=True)

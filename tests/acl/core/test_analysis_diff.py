@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import integers
 
 from acl.core.analysis_diff import FilterChange, filters_gained_and_lost
+from acl.core.analysis_effect import have_a_say
 from acl.core.analysis_filters import Equality, common_part, fewest, without
 from acl.core.analysis_work import Work
 from acl.core.evaluation import PrincipalPolicy
@@ -15,6 +16,7 @@ from acl.core.topics import matches
 from acl.core.values import Action, Allow, BoundRule, Effect, Publish, Retain, Shared, Subscribe
 from tests.acl.core.reference import all_names
 from tests.acl.core.strategies import ANYBODY, policies
+from tests.acl.core.test_analysis_who_can import role
 
 NAMES = [name for name in all_names() if name.count("/") < 3]
 
@@ -161,3 +163,10 @@ def test_a_gain_is_told_though_no_work_may_be_done() -> None:
     said = {(change.filter, change.lacking) for change in found.gained}
     assert said == {("b", ()), ("a/${client_id}", ()), ("a/#", ("client_id",))}
     assert found.bounded
+
+
+def test_all_rules_have_a_say_once_nobody_has_the_work_left_to_tell() -> None:
+    near, far = role("a/+").rules[0], role("b").rules[0]
+    changed = [rule("allow", "a/#"), rule("deny", "a/x")]
+    assert have_a_say([near, far], changed) == (near,)
+    assert have_a_say([near, far], changed, Work(0)) == (near, far)
