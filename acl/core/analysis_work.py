@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_MOST_STEPS = 200_000
+_MOST_STEPS = 150_000
 
 
 class Work:
