@@ -57,12 +57,16 @@ class FilterChangeDocument(serializers.Serializer[Any]):
 
 
 class RoleDiffDocument(serializers.Serializer[Any]):
-    """What would change: `devices` gain or lose something, `unjudged` more have the role and were not judged."""
+    """What would change: `devices` gain or lose something, `unjudged` more have the role and were not judged.
+
+    `bounded`: it was too much work to be exact, and more may be said than is gained or lost, never less.
+    """
 
     devices = serializers.IntegerField()
     unjudged = serializers.IntegerField()
     gain = FilterChangeDocument(many=True)
     lose = FilterChangeDocument(many=True)
+    bounded = serializers.BooleanField()
 
 
 class RoleDiffView(APIView):
@@ -92,6 +96,7 @@ def role_diff_document(effect: RoleEffect) -> dict[str, Any]:
         "unjudged": effect.unjudged,
         "gain": _lines(gained.items()),
         "lose": _lines(lost.items()),
+        "bounded": effect.bounded,
     }
 
 

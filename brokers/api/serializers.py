@@ -238,12 +238,16 @@ class GrantDocument(serializers.Serializer[Any]):
 
 
 class WhoCanAnswerDocument(serializers.Serializer[Any]):
-    """Who may. `examined` were judged one by one, `undecided` were too many for that and are counted nowhere."""
+    """Who may. `examined` were judged one by one, `undecided` were too many for that and are counted nowhere.
+
+    `more_grants`: there are rules that let them beyond those listed.
+    """
 
     devices = DeviceSampleDocument()
     grants = GrantDocument(many=True)
     examined = serializers.IntegerField()
     undecided = serializers.IntegerField()
+    more_grants = serializers.BooleanField()
 
 
 def listeners_of(documents: list[Mapping[str, Any]]) -> list[Listener]:
@@ -367,6 +371,7 @@ def who_can_document(found: WhoCan) -> dict[str, Any]:
         ],
         "examined": found.examined,
         "undecided": found.undecided,
+        "more_grants": found.more_grants,
     }
 
 

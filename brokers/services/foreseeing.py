@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from acl.core.analysis_diff import filters_gained_and_lost
+from acl.core.analysis_work import Work
 from acl.core.rules import RuleSpec
 from brokers import models, queries
 from brokers.conf import adapter_for
@@ -82,14 +83,15 @@ def _cohorts(subjects: Iterable[DeviceSubject], old: PolicyInForce, new: PolicyI
         cohort.count += 1
         if len(cohort.devices) < _SAMPLE:
             cohort.devices.append(subject.device.auth_id)
+    work = Work()
     for (names, later), cohort in found.items():
         was, will_be = old.rules(names), new.rules(later)
         if was == will_be:
             continue
-        difference = filters_gained_and_lost(was, will_be)
+        difference = filters_gained_and_lost(was, will_be, work)
         gained, lost = map(foreseen_filter, difference.gained), map(foreseen_filter, difference.lost)
         if difference.gained or difference.lost:
-            yield _bounded(names, later, cohort, list(gained), list(lost))
+            yield _bounded(names, later, cohort, list(gained), list(lost), is_coarse=difference.bounded)
 
 
 def _bounded(
@@ -98,6 +100,8 @@ def _bounded(
     cohort: _Cohort,
     gained: list[ForeseenFilter],
     lost: list[ForeseenFilter],
+    *,
+    is_coarse: bool,
 ) -> ForeseenCohort:
     return ForeseenCohort(
         roles_before=names,
@@ -106,7 +110,7 @@ def _bounded(
         devices=tuple(cohort.devices),
         gained=tuple(gained[:_MOST_FILTERS]),
         lost=tuple(lost[:_MOST_FILTERS]),
-        bounded=max(len(gained), len(lost)) > _MOST_FILTERS,
+        bounded=is_coarse or max(len(gained), len(lost)) > _MOST_FILTERS,
     )
 
 
