@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from brokers.core.emqx_compiler import BEHIND, LIMITS, compile_policy
+from brokers.core import emqx_rules
+from brokers.core.emqx_compiler import compile_policy
 from brokers.core.emqx_rule import EmqxRule, NotEmqxRules, rules_line, rules_of
-from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
+from brokers.core.ports import Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
 
-CAPABILITIES = Capabilities(
-    stores_policy=False,
-    protocol_versions=("3.1.1", "5"),
-    qos_conditions=True,
-    retain_conditions=True,
-    shared_subscriptions=True,
-    version="5.8.9",
-    limits=tuple((limit.kind, limit.why) for limit in (*LIMITS, BEHIND)),
-)
+CAPABILITIES = replace(emqx_rules.CAPABILITIES, stores_policy=False)
 
 
 def render(subjects: Iterable[RenderSubject]) -> Rendering:

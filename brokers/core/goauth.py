@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 from acl.core.evaluation import effective
 from acl.core.topics import intersects
-from acl.core.values import EVERY_QOS, Action, BoundRule, Publish, Request, Subscribe
+from acl.core.values import EVERY_QOS, Action, BoundRule
 from brokers.core.allowances import OTHERS, Allowance, allowances, named_groups, open_end
-from brokers.core.mosquitto_topics import unusable
+from brokers.core.mosquitto_topics import OWN_TOPICS, unusable
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from brokers.core.rendering import Deviations, begins_with_wildcard
 
-OWN_TOPICS = ("$SYS", "$CONTROL/")
 _WAYS_TO_PUBLISH = 6  # three QoS, retained or not
 
 CACHED = (
@@ -50,13 +49,6 @@ class Rights:
     read: frozenset[str] = frozenset()
     write: frozenset[str] = frozenset()
     subscribe: frozenset[str] = frozenset()
-
-
-def limited(request: Request) -> bool:
-    """Whether the broker refuses the request whatever the policy says."""
-    if isinstance(request, Publish) and request.topic.startswith(OWN_TOPICS):
-        return True
-    return unusable(request.spelled if isinstance(request, Subscribe) else request.topic)
 
 
 def rights(subject: RenderSubject, deviations: Deviations, *, fault: str = "", puts_in: bool = False) -> Rights:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.subtraction import subtract_all
 from acl.core.topics import intersects
-from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared, Subscribe
+from acl.core.values import Action, BoundRule, Effect, Rule
 from brokers.core.mosquitto_acl_file import BLANKS, Access, AclFile, AclLine, to_text, writable
-from brokers.core.mosquitto_topics import unusable, within_depth
+from brokers.core.mosquitto_topics import OWN_TOPICS, unusable, within_depth
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
-from brokers.core.rendering import Deviations, canonical, publish_conditions, qos_condition
+from brokers.core.rendering import Deviations, canonical, publish_conditions, subscribe_conditions
 
-OWN_TOPICS = ("$SYS", "$CONTROL/")
 REFUSAL = ("#", "$SYS/#", "$CONTROL/#")
 LIMITS = (
     (DeviationKind.SIGNALLING, "Every subscription is granted, and no more than is allowed delivered."),
@@ -71,13 +70,6 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     users = named({compiled.name: lines_of(compiled) for compiled in compile_all(subjects, deviations)})
     warnings = (SLOW,) if len(users) > MANY_USERS else ()
     return Rendering(artifact=to_text(AclFile(users=users)), deviations=deviations.all(), warnings=warnings)
-
-
-def limited(request: Request) -> bool:
-    """Whether the broker refuses the request whatever the policy says."""
-    if isinstance(request, Publish) and request.topic.startswith(OWN_TOPICS):
-        return True
-    return unusable(request.spelled if isinstance(request, Subscribe) else request.topic)
 
 
 def compile_all(subjects: Iterable[RenderSubject], deviations: Deviations) -> list[Compiled]:
@@ -143,7 +135,7 @@ class _Compiler:
             self._narrower(rule.bound, "Mosquitto or its ACL file can not hold the topic: left out.")
             return
         for action in sorted(rule.bound.rule.actions):
-            if conditions := _conditions(rule, action):
+            if conditions := _conditions(rule.bound.rule, action):
                 self._narrower(rule.bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
             else:
                 yield Grant(action, topic, rule.bound)
@@ -160,7 +152,7 @@ class _Compiler:
             topic = _widened(topic)
             self._narrower(rule.bound, f"The ACL file can not hold blanks around a topic: it denies {topic}.")
         for action in sorted(rule.bound.rule.actions):
-            if conditions := _conditions(rule, action):
+            if conditions := _conditions(rule.bound.rule, action):
                 self._narrower(
                     rule.bound, f"It is about {conditions}, which Mosquitto can not tell apart: it denies all."
                 )
@@ -218,15 +210,9 @@ def _meets_other(deny: Grant, grants: list[Grant]) -> bool:
     return any(grant.action is not deny.action and intersects(deny.filter, grant.filter) for grant in grants)
 
 
-def _conditions(rule: EffectiveRule, action: Action) -> str:
+def _conditions(rule: Rule, action: Action) -> str:
     """The conditions for that action that no ACL file knows, as words; empty if there are none."""
-    if action is Action.PUBLISH:
-        return publish_conditions(rule.bound.rule)
-    conditions = qos_condition(rule.bound.rule)
-    if rule.bound.rule.shared is Shared.ANY:
-        return conditions
-    kind = "shared" if rule.bound.rule.shared is Shared.ONLY else "plain"
-    return f"{kind} subscriptions" + (f" and {conditions}" if conditions else "")
+    return publish_conditions(rule) if action is Action.PUBLISH else subscribe_conditions(rule)
 
 
 def _widened(topic: str) -> str:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from acl.core.topics import InvalidTopic, valid_filter
+from brokers.core.mosquitto_topics import MOST_SLASHES
 from kernel.core.errors import FieldError, Invalid
 
 BLANKS = " \t\n\v\f\r"  # isspace() of the C locale
-MOST_SLASHES = 200  # TOPIC_HIERARCHY_LIMIT
 _HEADER = "# Written by Gatehouse: what is changed here by hand is lost.\n"
 
 

@@ -29,6 +29,7 @@ from brokers.core.rendering import (
     canonical,
     publish_conditions,
     qos_condition,
+    subscribe_conditions,
 )
 
 BARRED_ROLE = f"{OURS}barred"
@@ -232,11 +233,7 @@ class Compiler:
                 self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: it denies all.")
             yield _Entry(Tier.DENY, Acl(kind=AclType.SEND, topic=topic, allow=False))
         if Action.SUBSCRIBE in rule.actions:
-            conditions = qos_condition(rule)
-            if rule.shared is not Shared.ANY:
-                kind = "shared" if rule.shared is Shared.ONLY else "plain"
-                conditions = f"{kind} subscriptions" + (f" and {conditions}" if conditions else "")
-            if conditions:
+            if conditions := subscribe_conditions(rule):
                 why = f"It is about {conditions}, and deliveries can not be told apart by that: it denies all."
                 self._narrower(bound, why)
             if begins_with_wildcard(topic):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from acl.core.values import Publish, Request, Subscribe
+
+OWN_TOPICS = ("$SYS", "$CONTROL/")
 MOST_SLASHES = 200  # TOPIC_HIERARCHY_LIMIT; those of $share/<group>/ count
 
 
@@ -15,6 +18,13 @@ def unusable(topic: str) -> bool:
     if topic.count("/") > MOST_SLASHES:
         return True
     return not topic.isprintable() and any(_is_control(character) for character in topic)
+
+
+def limited(request: Request) -> bool:
+    """Whether Mosquitto refuses the request whatever the policy says, the dynamic security plugin left aside."""
+    if isinstance(request, Publish) and request.topic.startswith(OWN_TOPICS):
+        return True
+    return unusable(request.spelled if isinstance(request, Subscribe) else request.topic)
 
 
 def _is_control(character: str) -> bool:

@@ -25,8 +25,7 @@ from brokers.core.rendering import (
     begins_with_wildcard,
     concerning,
     needs_sharing,
-    publish_conditions,
-    qos_condition,
+    plain_conditions,
 )
 from kernel.core.errors import Invalid
 
@@ -183,7 +182,7 @@ class _Compiler:
     def _allows(self, action: Action) -> Iterator[tuple[BoundRule, str]]:
         """The allow rules that NATS can express, with their filters."""
         for bound, topic in concerning(self._rules, action, Effect.ALLOW):
-            conditions = self._conditions(bound, action)
+            conditions = plain_conditions(bound.rule, action)
             if action is Action.SUBSCRIBE and needs_sharing(bound.rule):
                 self._narrower(bound, "It is about shared subscriptions, which NATS does not have: left out.")
             elif conditions:
@@ -206,7 +205,7 @@ class _Compiler:
                 continue  # there are no shared subscriptions to deny
             if action is Action.SUBSCRIBE and bound.rule.shared is Shared.NEVER:
                 self._narrower(bound, "It spares shared subscriptions, which NATS does not have: it denies all.")
-            if conditions := self._conditions(bound, action):
+            if conditions := plain_conditions(bound.rule, action):
                 self._narrower(bound, f"It is about {conditions}, which NATS can not tell apart: it denies all.")
             levels = topic.split("/")
             if any(map(unusable, levels)):
@@ -252,10 +251,6 @@ class _Compiler:
             for bound, topic in allows:
                 if topic.startswith("$"):
                     self._narrower(bound, "A deny that begins with a wildcard hits it on NATS.")
-
-    @staticmethod
-    def _conditions(bound: BoundRule, action: Action) -> str:
-        return publish_conditions(bound.rule) if action is Action.PUBLISH else qos_condition(bound.rule)
 
     def _narrower(self, bound: BoundRule, why: str) -> None:
         self._deviations.note(bound, self._auth_id, DeviationKind.NARROWER, why)

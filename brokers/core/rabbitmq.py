@@ -32,7 +32,7 @@ from brokers.core.rabbitmq_state import (
     TopicPermission,
     to_artifact,
 )
-from brokers.core.rendering import Deviations, Limit, concerning, needs_sharing, publish_conditions, qos_condition
+from brokers.core.rendering import Deviations, Limit, concerning, needs_sharing, plain_conditions
 
 # What else RabbitMQ looks at topic permissions for: without one everything is allowed. It does so for exchanges of type
 # topic alone, so that all others (amq.direct, amq.fanout, ...) are out of reach by the resource permission only.
@@ -183,7 +183,7 @@ class _Compiler:
 
     def _why_not(self, bound: BoundRule, topic: str, action: Action) -> str:
         """Why an allow rule can not be expressed; empty if it can."""
-        if conditions := _conditions(bound, action):
+        if conditions := plain_conditions(bound.rule, action):
             return f"It is about {conditions}, which RabbitMQ can not tell apart"
         if "." in topic or "*" in topic:
             return _DOTS
@@ -202,7 +202,7 @@ class _Compiler:
                 continue  # there are no shared subscriptions to deny
             if action is Action.SUBSCRIBE and bound.rule.shared is Shared.NEVER:
                 self._narrower(bound, "It spares shared subscriptions, which RabbitMQ does not have: it denies all.")
-            if conditions := _conditions(bound, action):
+            if conditions := plain_conditions(bound.rule, action):
                 self._narrower(bound, f"It is about {conditions}, which RabbitMQ can not tell apart: it denies all.")
             if (read := as_read(topic)) != topic:
                 self._narrower(bound, f"{_DOTS}: it denies what it is there, too.")
@@ -213,10 +213,6 @@ class _Compiler:
 
     def _narrower(self, bound: BoundRule, why: str) -> None:
         self._deviations.note(bound, self._principal.auth_id, DeviationKind.NARROWER, why)
-
-
-def _conditions(bound: BoundRule, action: Action) -> str:
-    return publish_conditions(bound.rule) if action is Action.PUBLISH else qos_condition(bound.rule)
 
 
 def _shallow(filter: str) -> str:

@@ -85,6 +85,20 @@ def publish_conditions(rule: Rule) -> str:
     return " and ".join(parts)
 
 
+def plain_conditions(rule: Rule, action: Action) -> str:
+    """The conditions for that action, but for who subscribes shared, as words; empty if there are none."""
+    return publish_conditions(rule) if action is Action.PUBLISH else qos_condition(rule)
+
+
+def subscribe_conditions(rule: Rule) -> str:
+    """The conditions on a subscription, who subscribes shared among them, as words; empty if there are none."""
+    conditions = qos_condition(rule)
+    if rule.shared is Shared.ANY:
+        return conditions
+    kind = "shared" if rule.shared is Shared.ONLY else "plain"
+    return f"{kind} subscriptions" + (f" and {conditions}" if conditions else "")
+
+
 def qos_condition(rule: Rule) -> str:
     """The QoS condition of a subscription as words; empty if there is none."""
     return f"QoS {', '.join(map(str, sorted(rule.qos)))} only" if len(rule.qos) < 3 else ""

@@ -20,7 +20,6 @@ from brokers.core import (
     emqx_file_emulator,
     emqx_rules,
     emqx_rules_emulator,
-    goauth,
     goauth_emulator,
     goauth_postgresql,
     goauth_redis,
@@ -36,6 +35,7 @@ from brokers.core import (
     mosquitto_dynsec,
     mosquitto_dynsec_21,
     mosquitto_dynsec_21_emulator,
+    mosquitto_topics,
     nanomq,
     nanomq_emulator,
     nanomq_file,
@@ -115,7 +115,7 @@ MOSQUITTO_ACL = Target(
     emulate=mosquitto_acl_emulator.emulate,
     deliverable=mosquitto_acl_emulator.deliverable,
     grants_all=True,
-    limited=mosquitto_acl.limited,
+    limited=mosquitto_topics.limited,
 )
 
 MOSQUITTO_ACL_PATTERNS = replace(
@@ -265,7 +265,7 @@ GOAUTH_POSTGRESQL = Target(
     write=goauth_postgresql.to_artifact,
     emulate=goauth_emulator.emulate_rows,
     deliverable=goauth_emulator.deliverable_by_rows,
-    limited=goauth.limited,
+    limited=mosquitto_topics.limited,
 )
 
 GOAUTH_REDIS = Target(
@@ -276,7 +276,7 @@ GOAUTH_REDIS = Target(
     write=goauth_redis.to_artifact,
     emulate=goauth_emulator.emulate_keys,
     deliverable=goauth_emulator.deliverable_by_keys,
-    limited=goauth.limited,
+    limited=mosquitto_topics.limited,
 )
 
 TARGETS: Mapping[str, Target] = {

@@ -12,10 +12,11 @@ import pytest
 
 from acl.core.values import Action, BoundRule, Principal, Publish, Receive, Retain, Shared, Subscribe
 from brokers.core import goauth_emulator, goauth_postgresql, goauth_redis
-from brokers.core.goauth import AMBIGUOUS, CACHED, ELSEWHERE, LIMITS, limited
+from brokers.core.goauth import AMBIGUOUS, CACHED, ELSEWHERE, LIMITS
 from brokers.core.goauth_emulator import match
 from brokers.core.goauth_postgresql import ACL_QUERY, SCHEMA, GoAuthRows, InvalidGoAuthRows, Row
 from brokers.core.goauth_redis import GoAuthKeys, InvalidGoAuthKeys
+from brokers.core.mosquitto_topics import limited
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from tests.brokers.core.faithfulness import ODD, PLAIN, PUMP, Broker, Dice, unexplained
 from tests.brokers.core.test_nats import admitted, bound

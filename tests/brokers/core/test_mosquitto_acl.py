@@ -9,9 +9,10 @@ import pytest
 
 from acl.core.values import Action, BoundRule, Principal, Publish, Receive, Request, Retain, Shared, Subscribe
 from brokers.core import mosquitto_acl, mosquitto_acl_patterns
-from brokers.core.mosquitto_acl import LIMITS, limited, render
+from brokers.core.mosquitto_acl import LIMITS, render
 from brokers.core.mosquitto_acl_emulator import deliverable, emulate
 from brokers.core.mosquitto_acl_file import parse, to_text
+from brokers.core.mosquitto_topics import limited
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from tests.brokers.core.faithfulness import ODD, PLAIN, PUMP, Broker, Dice, unexplained
 from tests.brokers.core.test_nats import admitted, bound
