@@ -6,8 +6,10 @@ Fixtures of an app stand in `tests/<app>/conftest.py`.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -25,6 +27,8 @@ hypothesis_settings.register_profile(
     "suite", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("suite")
+
+MOST_TRIED_TWICE = 3
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +96,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("e2e") and not item.get_closest_marker("xdist_group"):
             folder = item.path.parent.name
             item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else item.path.stem))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names in .pytest_cache/second_try the failed tests that `make test` may ask once more: few, and no race."""
+    config = terminalreporter.config
+    if config.option.verbose < 0:
+        return  # a run inside of a test
+    failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+    races = any("several_writers" in word for report in failed for word in report.keywords)
+    names = sorted({re.sub(r"@\w+$", "", report.nodeid) for report in failed})
+    place = Path(config.rootpath, ".pytest_cache", "second_try")
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("".join(f"{name}\n" for name in names if len(names) <= MOST_TRIED_TWICE and not races))
 
 
 @pytest.hookimpl(trylast=True)
