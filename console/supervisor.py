@@ -51,6 +51,7 @@ class _Child:
         parent = os.getpid()
 
         def die_with_parent() -> None:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ours would only note it, and the program start all the same
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != parent:
                 os._exit(1)
