@@ -26,6 +26,7 @@ from devices.core.values import Device as DeviceValue
 from devices.core.values import Domain as DomainValue
 from kernel.core.actor import ActorKind
 from kernel.core.ids import DomainId
+from pki.core.certificate_names import LONGEST_NAME
 from pki.core.values import CertificateId
 
 
@@ -137,7 +138,7 @@ class Device(models.Model):
 
 
 class Credential(models.Model):
-    """A certificate that proves a device."""
+    """A certificate that proves a device, and the names in it that policy may go by."""
 
     id = models.UUIDField(primary_key=True)
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="credentials")
@@ -145,6 +146,11 @@ class Credential(models.Model):
     state = models.CharField(max_length=8, choices=_choices(CredentialState))
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
+    cn = models.CharField(max_length=LONGEST_NAME, blank=True)
+    o = models.CharField(max_length=LONGEST_NAME, blank=True)
+    ou = models.CharField(max_length=LONGEST_NAME, blank=True)
+    san_uri = models.CharField(max_length=LONGEST_NAME, blank=True)
+    san_dns = models.CharField(max_length=LONGEST_NAME, blank=True)
 
     def as_value(self) -> CredentialValue:
         """The row as a value."""

@@ -38,7 +38,6 @@ _REMEDIES = {
     "rule-same-for-many": "Put ${client_id} or an attribute into the filter: then each device has its own topics.",
     "role-unbound": "Bind the role to a device, group, type or domain, or delete it.",
 }
-_NEVER_SET = frozenset({"cert.o", "cert.ou", "cert.san_dns"})
 _SHARED_BY_ALL = frozenset({"domain", "device_type"})
 
 
@@ -178,10 +177,7 @@ def _denies_all_ways(deny: Rule, allow: Rule) -> bool:
 
 def _never_resolves(rule: Rule, attributes: Collection[str]) -> bool:
     names = parse(rule.topic).placeholders
-    return any(
-        name in _NEVER_SET or (name.startswith("attr.") and name.removeprefix("attr.") not in attributes)
-        for name in names
-    )
+    return any(name.startswith("attr.") and name.removeprefix("attr.") not in attributes for name in names)
 
 
 def _hits_several(rule: Rule, domain: str, others: Collection[str]) -> bool:

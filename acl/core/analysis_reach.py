@@ -13,7 +13,7 @@ from acl.core.analysis_filters import Equality, common_part, template_covers, wi
 from acl.core.analysis_work import Work
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Role, RoleId, Rule, Shared
 
-_NAME_SPACES = (("client_id", "auth_id", "username", "cert.cn"), ("cert.serial",), ("cert.san_uri",))
+_NAME_SPACES = (("client_id", "auth_id", "username"), ("cert.serial",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class Flow:
     def to_itself(self) -> bool:
         """Whether a device only hears what it published itself: names are nobody else's in a domain.
 
-        A serial number or a URI is not, as long as it is compared with a name: a device may be named like one.
+        A serial number is not, as long as it is compared with a name: a device may be named like one. Other names in
+        a certificate are what its profile says, and may be the same for all.
         """
         return self.publisher.domain == self.subscriber.domain and any(_is_one_device(pair) for pair in self.where)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Case, Exists, Expression, F, Func, OuterRef, Q, Subquery, TextField, Value, When
+from django.db.models import Case, F, Func, OuterRef, Q, Subquery, TextField, Value, When
 from django.db.models.fields import BooleanField
 from django.db.models.functions import Coalesce, Concat
 from django.db.models.lookups import Exact
@@ -12,6 +12,7 @@ from django.db.models.lookups import Exact
 from acl.core.analysis_conditions import Parts, Safe, Same
 from devices.core.values import CredentialState
 from devices.models import Credential
+from pki.core.values import CertificateState
 
 Statement = tuple[str, tuple[Any, ...]]
 _UNSAFE = "/+#\x01-\x1f\x7f-\x9f"  # the inside of a bracket expression
@@ -22,6 +23,8 @@ _COLUMNS = {
     "domain": "domain__slug",
     "device_type": "device_type__name",
 }
+CERTIFICATE_NAMES = ("cn", "o", "ou", "san_uri", "san_dns")
+"""What is kept of a certificate beside the device; its serial number is pki's."""
 
 
 class _AttributeText(Func):
@@ -53,26 +56,6 @@ class _AttributeText(Func):
             f" ELSE {column} ->> %s::text END WHEN 'null' THEN 'None' ELSE COALESCE({column} ->> %s::text, '') END"
         )
         return statement, (*params, self.name) * 6
-
-
-class _UuidText(Func):
-    """A UUID as text with hyphens."""
-
-    output_field = TextField()
-
-    def as_sqlite(self, compiler: Any, *_: Any, **__: Any) -> Statement:
-        """It is stored as 32 hex digits."""
-        column, params = compiler.compile(self.source_expressions[0])
-        pieces = " || '-' || ".join(f"substr({column}, {at}, {size})" for at, size in _UUID_PIECES)
-        return f"({pieces})", (*params,) * len(_UUID_PIECES)
-
-    def as_postgresql(self, compiler: Any, *_: Any, **__: Any) -> Statement:
-        """It is a type of its own."""
-        column, params = compiler.compile(self.source_expressions[0])
-        return f"{column}::text", (*params,)
-
-
-_UUID_PIECES = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 
 class _IsSafe(Func):
@@ -128,16 +111,7 @@ def _value(placeholder: str) -> Any:
 
 def _certificate_value(name: str) -> Any:
     """A field of the newest active certificate, as `subjects` gives it to templates."""
-    live = Credential.objects.filter(device_id=OuterRef("pk"), state=CredentialState.ACTIVE).order_by()
-    fields: dict[str, Expression | F] = {
-        "cn": F("auth_id"),
-        "san_uri": Concat(
-            Value("urn:gatehouse:"), F("domain__slug"), Value(":device:"), _UuidText(F("id")), output_field=TextField()
-        ),
-    }
-    if name == "serial":
-        newest = live.order_by("-id").values("certificate__serial")[:1]
-        return Coalesce(Subquery(newest), Value(""), output_field=TextField())
-    if name not in fields:
-        return Value("", output_field=TextField())
-    return Case(When(Exists(live), then=fields[name]), default=Value(""), output_field=TextField())
+    column = name if name in CERTIFICATE_NAMES else f"certificate__{name}"
+    live = Credential.objects.filter(device_id=OuterRef("pk"), state=CredentialState.ACTIVE).order_by("-id")
+    said = Case(When(certificate__state=CertificateState.ISSUED, then=F(column)), default=Value(""))
+    return Coalesce(Subquery(live.values(said=said)[:1]), Value(""), output_field=TextField())

@@ -15,7 +15,9 @@ from devices.models import Credential as CredentialRow
 from devices.models import Device as DeviceRow
 from devices.queries.bindings import target_of
 from devices.queries.devices import UnknownDevice
+from devices.queries.placeholder_sql import CERTIFICATE_NAMES
 from kernel.core.ids import DomainId
+from pki.core.values import CertificateState
 
 
 def subject_of(*, device: DeviceId) -> DeviceSubject:
@@ -95,16 +97,18 @@ def _bound(binding: Binding, by_id: Mapping[RoleId, Any]) -> list[BoundRule]:
 
 
 def _certificate_fields(rows: Iterable[DeviceRow]) -> dict[DeviceId, CertificateFields]:
-    """What templates may take from each device's newest active certificate."""
+    """What templates may take from each device's newest active certificate; nothing while that is held or revoked.
+
+    A certificate that is being replaced is good still and says nothing here: what a device may is one policy, whichever
+    of its certificates it shows, and its newest is the last word of its issuer.
+    """
     live = CredentialRow.objects.filter(device_id__in=[row.id for row in rows], state=CredentialState.ACTIVE)
-    found = live.order_by("id").values_list(
-        "device_id", "certificate__serial", "device__auth_id", "device__domain__slug"
-    )
+    columns = ("device_id", "certificate__state", "certificate__serial", *CERTIFICATE_NAMES)
     return {
-        DeviceId(device): CertificateFields(
-            cn=auth_id, serial=serial, san_uri=f"urn:gatehouse:{domain}:device:{device}"
-        )
-        for device, serial, auth_id, domain in found
+        DeviceId(device): CertificateFields(serial=serial, **dict(zip(CERTIFICATE_NAMES, names, strict=True)))
+        if state == CertificateState.ISSUED
+        else CertificateFields()
+        for device, state, serial, *names in live.order_by("id").values_list(*columns)
     }
 
 

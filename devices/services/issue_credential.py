@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+
+from cryptography import x509
 
 from devices.core.values import CredentialState, DeviceId
 from devices.core.values import Device as DeviceValue
@@ -13,6 +15,7 @@ from kernel.core.errors import Conflict, Denied
 from kernel.core.ids import new_id
 from pki import queries as pki
 from pki import services as pki_services
+from pki.core.certificate_names import names_in
 from pki.core.values import CertificateState, IssuedCertificate, IssuerId, ReasonCode
 
 _SELF = Actor(kind=ActorKind.SYSTEM, id="enrolment", label="Enrolment")
@@ -62,6 +65,7 @@ def issue_for(device: Device, csr: str, *, actor: Actor, now: datetime) -> Issue
 
 def add_credential(device: Device, certificate: IssuedCertificate) -> None:
     """The certificate proves the device from now on; within the caller's transaction, which has locked the device."""
+    names = names_in(x509.load_pem_x509_certificate(certificate.pem.encode()))
     Credential.objects.create(
         id=new_id(),
         device=device,
@@ -69,6 +73,7 @@ def add_credential(device: Device, certificate: IssuedCertificate) -> None:
         state=CredentialState.ACTIVE,
         not_before=certificate.not_before,
         not_after=certificate.not_after,
+        **asdict(names),
     )
 
 

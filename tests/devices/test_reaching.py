@@ -18,7 +18,7 @@ from acl.core.values import Action, Effect, Publish, Receive, Retain, Role, Role
 from acl.queries import list_roles
 from acl.services import create_role
 from devices.core.values import DeviceId, DeviceState
-from devices.models import Binding, Device, DeviceType, Domain, Group
+from devices.models import Binding, Credential, Device, DeviceType, Domain, Group
 from devices.queries import (
     Fellows,
     Reached,
@@ -61,6 +61,8 @@ def fleet(north: Factory) -> Factory:
         device.attributes = {name: dice.choice(SITES) for name in ("site", "size") if dice.random() < 0.8}
         device.save()
         device.groups.set(dice.sample(groups, dice.randrange(3)))
+    odd = {"cn": "a", "o": "hall", "ou": "a/b", "san_dns": "$a"}
+    Credential.objects.filter(device_id=enrolled[0]).update(**odd)
     return north
 
 
@@ -228,7 +230,7 @@ def answered(fleet: Factory, roles: list[Role], quarantine: RoleId, asked: Quest
 def test_the_database_reads_values_as_templates_do(fleet: Factory) -> None:
     everyone = list(iterate_subjects(domain=fleet.domain))
     active = [subject for subject in everyone if subject.device.state is DeviceState.ACTIVE]
-    certificate = ("cert.cn", "cert.serial", "cert.san_uri", "cert.o", "cert.san_dns")
+    certificate = ("cert.cn", "cert.serial", "cert.san_uri", "cert.o", "cert.ou", "cert.san_dns")
     for name in ("client_id", "username", "domain", "device_type", "attr.site", "attr.none", *certificate):
         values = {subject.device.id: value_of(name, subject.principal) for subject in active}
         for leads in (False, True):

@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from time import process_time
 
+import pytest
+
 from acl.core.analysis_reach import Flow, find_flows
 from acl.core.values import Action, Role
 from tests.acl.core.test_analysis_who_can import VALVE, role
@@ -74,8 +76,15 @@ def test_a_serial_number_is_another_name_space_than_names() -> None:
     assert not flow.to_itself
     [flow] = _flows(mouth("x/${cert.serial}"), ear("x/${cert.serial}"))
     assert flow.to_itself
-    [flow] = _flows(mouth("x/${cert.cn}"), ear("x/${auth_id}"))
-    assert flow.to_itself
+
+
+@pytest.mark.parametrize("name", ["cert.cn", "cert.o", "cert.san_uri", "cert.san_dns"])
+def test_a_name_in_a_certificate_may_be_that_of_many(name: str) -> None:
+    """A profile may give the same to all, or to one what another is called."""
+    [flow] = _flows(mouth(f"x/${{{name}}}"), ear(f"x/${{{name}}}"))
+    assert not flow.to_itself
+    [flow] = _flows(mouth(f"x/${{{name}}}"), ear("x/${auth_id}"))
+    assert not flow.to_itself
 
 
 def test_flows_beyond_a_bound_of_work_are_not_looked_for() -> None:
