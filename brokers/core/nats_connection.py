@@ -6,19 +6,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from brokers.core.nkeys import AccountKey, BadNkeyError
-from brokers.core.registration import host_errors, port_errors, unknown_member_errors
+from brokers.core.registration import host_errors, port_errors, text_errors, tls_errors, unknown_member_errors
 from kernel.core.errors import FieldError
 
 _TEXTS = ("system_user", "system_password", "callout_user", "callout_password", "account")
 _MEMBERS = ("host", "port", *_TEXTS, "issuer_seed", "ca_pem")
-_MAX_TEXT = 1_024
-_MAX_PEM = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,31 +45,12 @@ def connection_errors(connection: object) -> list[FieldError]:
     errors = unknown_member_errors(connection, _MEMBERS, pointer="/connection")
     errors += host_errors(connection.get("host"), pointer="/connection/host")
     errors += port_errors(connection.get("port"), pointer="/connection/port")
-    for name in _TEXTS:
-        value = connection.get(name)
-        if not isinstance(value, str) or not 1 <= len(value) <= _MAX_TEXT:
-            errors.append(_error(f"/{name}", f"Give 1 to {_MAX_TEXT} characters."))
+    errors += text_errors(connection, _TEXTS)
     try:
         AccountKey.from_seed(str(connection.get("issuer_seed", "")))
     except (BadNkeyError, IndexError):
         errors.append(_error("/issuer_seed", "Give the seed of an account's nkey, which begins with SA."))
-    return errors + _tls_errors(connection)
-
-
-def _tls_errors(connection: Mapping[str, Any]) -> list[FieldError]:
-    pem = connection.get("ca_pem") or ""
-    if pem and (not isinstance(pem, str) or len(pem) > _MAX_PEM or "-----BEGIN CERTIFICATE-----" not in pem):
-        return [_error("/ca_pem", "Give the CA certificates of the server as PEM.")]
-    if not pem and not _is_loopback(connection.get("host")):
-        return [_error("/ca_pem", "Give the CA of the server's certificate: plain TCP is for this machine alone.")]
-    return []
-
-
-def _is_loopback(host: object) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(str(host)).is_loopback
-    except ValueError:
-        return False
+    return errors + tls_errors(connection)
 
 
 def _error(member: str, detail: str) -> FieldError:

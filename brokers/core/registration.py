@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from cryptography import x509
 
 from brokers.core.values import Listener
 from kernel.core.errors import FieldError, Invalid
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,252}[A-Za-z0-9])?|::1?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a line of its own would speak to whatever else listens at that port
 _MAX_LISTENERS = 20
+_MAX_TEXT = 1_024
+_MAX_PEM = 200_000
 
 
 class InvalidBroker(Invalid):
@@ -67,6 +73,32 @@ def unknown_member_errors(members: Mapping[str, object], known: Sequence[str], *
     ]
 
 
+def text_errors(connection: Mapping[str, object], names: Iterable[str]) -> list[FieldError]:
+    """What is wrong with these members of a connection: each a line of text. What they hold is never quoted."""
+    return [
+        _connection_error(name, f"invalid-{name}", f"Give the {name} as one line of at most {_MAX_TEXT} characters.")
+        for name in names
+        if not _is_line(connection.get(name))
+    ]
+
+
+def tls_errors(connection: Mapping[str, object]) -> list[FieldError]:
+    """What is wrong with `ca_pem`: without it there is no TLS, which is for this machine alone."""
+    pem, host = connection.get("ca_pem"), connection.get("host")
+    if pem is None or pem == "":
+        if isinstance(host, str) and not _is_loopback(host):
+            detail = "The password would cross the network in the clear: give ca_pem, and the broker's TLS port."
+            return [_connection_error("ca_pem", "tls-required", detail)]
+        return []
+    try:
+        if not isinstance(pem, str) or len(pem) > _MAX_PEM:
+            raise ValueError
+        x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        return [_connection_error("ca_pem", "invalid-ca-pem", "Give the certificates of the broker's CA as PEM.")]
+    return []
+
+
 def refuse(errors: Sequence[FieldError]) -> None:
     """Nothing, if there is no error. Raises InvalidBroker."""
     if errors:
@@ -74,3 +106,19 @@ def refuse(errors: Sequence[FieldError]) -> None:
             f"The broker can not be registered like this: {errors[0].pointer} is wrong. {errors[0].detail}",
             errors=tuple(errors),
         )
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and not _CONTROL.search(value)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether the host is this machine by its very name."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _connection_error(member: str, code: str, detail: str) -> FieldError:
+    return FieldError(pointer=f"/connection/{member}", code=code, detail=detail)

@@ -1,0 +1,46 @@
+"""How RabbitMQ is spoken to: what the `connection` of a `rabbitmq` broker may hold.
+
+`{"host", "port", "username", "password"}` of the management API; `ca_pem` for https, which every host but this machine
+needs; `vhost`, `/` unless given: the virtual host of `mqtt.vhost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from brokers.core.rabbitmq_state import VHOST
+from brokers.core.registration import host_errors, port_errors, text_errors, tls_errors, unknown_member_errors
+from kernel.core.errors import FieldError
+
+_MEMBERS = ("host", "port", "username", "password", "ca_pem", "vhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitConnection:
+    """A checked connection; `ca_pem` is empty for plain HTTP on this machine."""
+
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    ca_pem: str = ""
+    vhost: str = VHOST
+
+    @classmethod
+    def of(cls, members: Mapping[str, Any]) -> RabbitConnection:
+        """The connection that these members, found without error, spell."""
+        return cls(**{name: members[name] for name in _MEMBERS if members.get(name)})
+
+
+def connection_errors(connection: object) -> list[FieldError]:
+    """What is wrong with the members of a connection. The password is never quoted."""
+    if not isinstance(connection, Mapping):
+        detail = "Give an object with host, port, username and password."
+        return [FieldError(pointer="/connection", code="invalid-connection", detail=detail)]
+    errors = unknown_member_errors(connection, _MEMBERS, pointer="/connection")
+    errors += host_errors(connection.get("host"), pointer="/connection/host")
+    errors += port_errors(connection.get("port"), pointer="/connection/port")
+    errors += text_errors({"vhost": VHOST, **connection}, ("username", "password", "vhost"))
+    return errors + tls_errors(connection)
