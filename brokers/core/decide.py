@@ -1,0 +1,139 @@
+"""What a broker asks over HTTP at each login and each topic, and what it is answered, whichever dialect it speaks.
+
+A dialect (decide_emqx.py and its like) reads a request into a question and writes the answer. It must not know who the
+devices are: decide_judging.py judges, and brokers/services/deciding.py knows whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from acl.core.values import EVERY_QOS, Verdict
+
+EITHER = frozenset({False, True})
+
+
+class Identity(StrEnum):
+    """What a broker's word on who somebody is rests on.
+
+    shown: each login hands the client's certificate over, which is judged here, and none without one is let in.
+    certificate: whoever made the secret says that the broker lets nobody log in without a client certificate of the
+    domain's CAs, and takes the username from it; so that names are believed.
+    """
+
+    SHOWN = "shown"
+    CERTIFICATE = "certificate"
+
+
+class WishKind(StrEnum):
+    """What somebody who is connected wants to do."""
+
+    PUBLISH = "publish"
+    SUBSCRIBE = "subscribe"
+    RECEIVE = "receive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """One topic. What the broker does not say (`qos`, `retain`, which group) is every value that it may have.
+
+    `topic` of a subscription is without `$share/<group>/`; `group` is None for a plain one. `any_group`: it may be
+    plain or of any group.
+    """
+
+    kind: WishKind
+    topic: str
+    qos: frozenset[int] = EVERY_QOS
+    retain: frozenset[bool] = EITHER
+    group: str | None = None
+    any_group: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Somebody connects as `username`. What the broker does not send is None; an empty text never matches anybody.
+
+    `certificate` is the client's in DER, `common_name` what the broker says of it.
+    """
+
+    username: str
+    client_id: str | None = None
+    certificate: bytes | None = None
+    common_name: str | None = None
+    with_password: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """Whether `username`, known by that name alone, may be there at all, with that client id."""
+
+    username: str
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """What `username` wants to do. `by_name_alone`: nothing but the broker's word says that it is there."""
+
+    username: str
+    client_id: str | None
+    wishes: tuple[Wish, ...]
+    common_name: str | None = None
+    by_name_alone: bool = False
+
+
+Question = Login | Presence | Acts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """`allowed` has one member for each wish, and one for a login or a presence; () refuses all.
+
+    `until` is when a login has to be judged anew; `verdicts` are the policy's on wishes; `why` tells a login's refusal.
+    """
+
+    allowed: tuple[bool, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    until: datetime | None = None
+    why: str = ""
+
+    @property
+    def all_allowed(self) -> bool:
+        """Whether everything is."""
+        return bool(self.allowed) and all(self.allowed)
+
+
+class Unreadable(Exception):
+    """The request is none that this dialect has: it is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The octets of a request, its content type without parameters, and VerneMQ's name of the hook."""
+
+    body: bytes
+    content_type: str = ""
+    hook: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes back. No answer may be cached."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One path of a dialect. `read` raises Unreadable; `say` gets no question when there was none to read."""
+
+    read: Callable[[Asked], Question]
+    say: Callable[[Question | None, Judgement], Answer]
+
+
+NO = Judgement()

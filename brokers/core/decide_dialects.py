@@ -1,0 +1,28 @@
+"""Every path of every dialect, as it stands behind /decide/<broker-id>/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brokers.core import decide_emqx, decide_goauth, decide_nanomq, decide_rabbitmq, decide_vernemq
+from brokers.core.decide import Call
+
+CALLS: Mapping[str, Call] = {
+    "emqx/authn": decide_emqx.AUTHN,
+    "emqx/authz": decide_emqx.AUTHZ,
+    "goauth/aclcheck": decide_goauth.ACLCHECK,
+    "goauth/getuser": decide_goauth.GETUSER,
+    "goauth/superuser": decide_goauth.SUPERUSER,
+    "nanomq/acl": decide_nanomq.ACL,
+    "nanomq/auth": decide_nanomq.AUTH,
+    "rabbitmq/resource": decide_rabbitmq.RESOURCE,
+    "rabbitmq/topic": decide_rabbitmq.TOPIC,
+    "rabbitmq/user": decide_rabbitmq.USER,
+    "rabbitmq/vhost": decide_rabbitmq.VHOST,
+    "vernemq": decide_vernemq.MQTT_3,
+}
+
+
+def call_of(path: str, hook: str) -> Call | None:
+    """What is asked at that path; None if nothing is."""
+    return decide_vernemq.MQTT_5 if path == "vernemq" and hook.endswith("_m5") else CALLS.get(path)
