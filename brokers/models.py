@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from brokers.core import plans, values
+from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, AdapterKind, BrokerId, Listener, PlanId, SyncState, Transport
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId, new_id
@@ -187,6 +188,10 @@ class AccessEvent(models.Model):
     auth_id = models.CharField(max_length=255, blank=True)
     client_id = models.CharField(max_length=255, blank=True)
     kind = models.CharField(max_length=16, choices=_choices(*AccessKind))
+    action = models.CharField(max_length=16, blank=True)
+    topic = models.CharField(max_length=500, blank=True)
+    qos = models.PositiveSmallIntegerField(null=True)
+    reason = models.CharField(max_length=32, blank=True)
     address = models.CharField(max_length=64, blank=True)
     detail = models.CharField(max_length=500, blank=True)
 
@@ -194,6 +199,7 @@ class AccessEvent(models.Model):
         indexes = [
             models.Index(fields=["device_id", "-id"], name="brokers_access_device"),
             models.Index(fields=["domain_id", "-id"], name="brokers_access_domain"),
+            models.Index(fields=["domain_id", "at"], name="brokers_access_day"),
         ]
 
     def as_value(self) -> values.AccessEvent:
@@ -206,6 +212,67 @@ class AccessEvent(models.Model):
             auth_id=self.auth_id,
             client_id=self.client_id,
             kind=AccessKind(self.kind),
+            action=AccessAction(self.action) if self.action else None,
+            topic=self.topic,
+            qos=self.qos,
+            reason=AccessReason(self.reason) if self.reason else None,
             address=self.address,
             detail=self.detail,
         )
+
+
+class RuleUse(models.Model):
+    """How often a rule let somebody on a broker on one day (UTC), and under which templates its topics fall.
+
+    `filters` holds a few; empty if they were too many or too different to tell. A rule may be gone.
+    """
+
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="+")
+    rule_id = models.UUIDField()
+    day = models.DateField()
+    count = models.PositiveBigIntegerField()
+    last_device_id = models.UUIDField(null=True)
+    filters = models.JSONField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rule_id", "broker", "day"], name="brokers_rule_use")]
+
+
+class DeniedAttempt(models.Model):
+    """How often a device was denied the same on one day (UTC). `rule_id` is the deny rule that said so, if one did.
+
+    `topic` has placeholders and wildcards where single topics would be too many.
+    """
+
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="+")
+    device_id = models.UUIDField()
+    action = models.CharField(max_length=16)
+    topic = models.CharField(max_length=255)
+    reason = models.CharField(max_length=32)
+    rule_id = models.UUIDField(null=True)
+    day = models.DateField()
+    count = models.PositiveBigIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["broker", "day", "device_id", "action", "topic", "reason"], name="brokers_denied_attempt"
+            )
+        ]
+
+
+class HeardDay(models.Model):
+    """For how many minutes of a day (UTC) a broker was heard, and how often it told that something was used.
+
+    A rule is unused only where somebody listened.
+    """
+
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField()
+    minutes = models.PositiveIntegerField()
+    publishes = models.PositiveBigIntegerField()
+    subscribes = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["broker", "day"], name="brokers_heard_day")]

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, NewType
 from uuid import UUID
 
+from brokers.core.access_reasons import AccessAction, AccessReason
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId
 
@@ -24,6 +25,7 @@ class AdapterKind(StrEnum):
 
     NATS = "nats"
     MOSQUITTO_DYNSEC = "mosquitto-dynsec"
+    RABBITMQ = "rabbitmq"
 
 
 class Transport(StrEnum):
@@ -126,21 +128,32 @@ class Session:
 
 
 class AccessKind(StrEnum):
-    """What happened at a broker's door; `started`: the broker itself did, so no earlier session is left."""
+    """What happened at a broker; `started`: the broker itself did, so no earlier session is left.
+
+    Who is refused does not get in; who is in is allowed or denied what its `action` says.
+    """
 
     STARTED = "started"
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     REFUSED = "refused"
+    ALLOWED = "allowed"
     DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerEvent:
-    """One thing that a broker told us. What it does not say is empty; names are as the broker gave them, unproved."""
+    """One thing that a broker told us. What it does not say is empty; names are as the broker gave them, unproved.
+
+    `topic` is a topic name or, of a subscription, the filter as it stands in the SUBSCRIBE packet.
+    """
 
     at: datetime
     kind: AccessKind
+    action: AccessAction | None = None
+    topic: str = ""
+    qos: int | None = None
+    reason: AccessReason | None = None
     auth_id: str = ""
     client_id: str = ""
     address: str = ""
@@ -163,3 +176,7 @@ class AccessEvent:
     kind: AccessKind
     address: str
     detail: str
+    action: AccessAction | None = None
+    topic: str = ""
+    qos: int | None = None
+    reason: AccessReason | None = None

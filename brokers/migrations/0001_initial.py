@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=kernel.core.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=63, unique=True)),
-                ('kind', models.CharField(choices=[(brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['NATS']), (brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'])], max_length=32)),
+                ('kind', models.CharField(choices=[(brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['NATS']), (brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC']), (brokers.core.values.AdapterKind['RABBITMQ'], brokers.core.values.AdapterKind['RABBITMQ'])], max_length=32)),
                 ('connection', models.BinaryField()),
                 ('control_name', models.CharField(blank=True, max_length=255)),
                 ('listeners', models.JSONField(default=list)),
@@ -54,7 +54,11 @@ class Migration(migrations.Migration):
                 ('device_id', models.UUIDField(null=True)),
                 ('auth_id', models.CharField(blank=True, max_length=255)),
                 ('client_id', models.CharField(blank=True, max_length=255)),
-                ('kind', models.CharField(choices=[(brokers.core.values.AccessKind['STARTED'], brokers.core.values.AccessKind['STARTED']), (brokers.core.values.AccessKind['CONNECTED'], brokers.core.values.AccessKind['CONNECTED']), (brokers.core.values.AccessKind['DISCONNECTED'], brokers.core.values.AccessKind['DISCONNECTED']), (brokers.core.values.AccessKind['REFUSED'], brokers.core.values.AccessKind['REFUSED']), (brokers.core.values.AccessKind['DENIED'], brokers.core.values.AccessKind['DENIED'])], max_length=16)),
+                ('kind', models.CharField(choices=[(brokers.core.values.AccessKind['STARTED'], brokers.core.values.AccessKind['STARTED']), (brokers.core.values.AccessKind['CONNECTED'], brokers.core.values.AccessKind['CONNECTED']), (brokers.core.values.AccessKind['DISCONNECTED'], brokers.core.values.AccessKind['DISCONNECTED']), (brokers.core.values.AccessKind['REFUSED'], brokers.core.values.AccessKind['REFUSED']), (brokers.core.values.AccessKind['ALLOWED'], brokers.core.values.AccessKind['ALLOWED']), (brokers.core.values.AccessKind['DENIED'], brokers.core.values.AccessKind['DENIED'])], max_length=16)),
+                ('action', models.CharField(blank=True, max_length=16)),
+                ('topic', models.CharField(blank=True, max_length=500)),
+                ('qos', models.PositiveSmallIntegerField(null=True)),
+                ('reason', models.CharField(blank=True, max_length=32)),
                 ('address', models.CharField(blank=True, max_length=64)),
                 ('detail', models.CharField(blank=True, max_length=500)),
                 ('broker', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='brokers.broker')),
@@ -92,9 +96,47 @@ class Migration(migrations.Migration):
                 ('broker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sessions', to='brokers.broker')),
             ],
         ),
+        migrations.CreateModel(
+            name='DeniedAttempt',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('device_id', models.UUIDField()),
+                ('action', models.CharField(max_length=16)),
+                ('topic', models.CharField(max_length=255)),
+                ('reason', models.CharField(max_length=32)),
+                ('rule_id', models.UUIDField(null=True)),
+                ('day', models.DateField()),
+                ('count', models.PositiveBigIntegerField()),
+                ('last_at', models.DateTimeField()),
+                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='brokers.broker')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='HeardDay',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('day', models.DateField()),
+                ('minutes', models.PositiveIntegerField()),
+                ('publishes', models.PositiveBigIntegerField()),
+                ('subscribes', models.PositiveBigIntegerField()),
+                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='brokers.broker')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='RuleUse',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('rule_id', models.UUIDField()),
+                ('day', models.DateField()),
+                ('count', models.PositiveBigIntegerField()),
+                ('last_device_id', models.UUIDField(null=True)),
+                ('filters', models.JSONField()),
+                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='brokers.broker')),
+            ],
+        ),
         migrations.AddConstraint(
             model_name='broker',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', [brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC']])), name='brokers_broker_kind'),
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', [brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'], brokers.core.values.AdapterKind['RABBITMQ']])), name='brokers_broker_kind'),
         ),
         migrations.AddConstraint(
             model_name='broker',
@@ -123,5 +165,21 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='session',
             constraint=models.UniqueConstraint(fields=('broker', 'client_id'), name='brokers_session_client'),
+        ),
+        migrations.AddIndex(
+            model_name='accessevent',
+            index=models.Index(fields=['domain_id', 'at'], name='brokers_access_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='deniedattempt',
+            constraint=models.UniqueConstraint(fields=('broker', 'day', 'device_id', 'action', 'topic', 'reason'), name='brokers_denied_attempt'),
+        ),
+        migrations.AddConstraint(
+            model_name='heardday',
+            constraint=models.UniqueConstraint(fields=('broker', 'day'), name='brokers_heard_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='ruleuse',
+            constraint=models.UniqueConstraint(fields=('rule_id', 'broker', 'day'), name='brokers_rule_use'),
         ),
     ]

@@ -1,0 +1,62 @@
+"""What somebody wanted at a broker, and why it ended as it did: the same few codes for every make of broker."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AccessAction(StrEnum):
+    """What was asked for, or what ended."""
+
+    CONNECT = "connect"
+    PUBLISH = "publish"
+    SUBSCRIBE = "subscribe"
+    RECEIVE = "receive"
+
+
+class AccessReason(StrEnum):
+    """Why somebody was refused or denied, or why a connection ended; a code never changes its meaning.
+
+    The broker's word is all there is: `client-closed` is said where it does not tell a DISCONNECT from a lost socket.
+    """
+
+    # refused at the door
+    BAD_CERTIFICATE = "bad-certificate"
+    UNKNOWN = "unknown"
+    NOT_ACTIVE = "not-active"
+    NOT_AUTHORISED = "not-authorised"
+    WRONG_CLIENT_ID = "wrong-client-id"
+    WRONG_USERNAME = "wrong-username"
+    RESERVED_NAME = "reserved-name"
+    UNDECIDED = "undecided"
+    # denied inside
+    NOT_ALLOWED = "not-allowed"
+    DENY_RULE = "deny-rule"
+    ONLY_TOGETHER = "covered-only-together"
+    MALFORMED_TOPIC = "malformed-topic"
+    # how a connection ended
+    DISCONNECTED = "disconnected"
+    CLIENT_CLOSED = "client-closed"
+    CONNECTION_LOST = "connection-lost"
+    KEEPALIVE_EXCEEDED = "keepalive-exceeded"
+    TAKEN_OVER = "taken-over"
+    BY_ADMINISTRATOR = "by-administrator"
+    GRANT_ENDED = "grant-ended"
+    BROKER_STOPPED = "broker-stopped"
+    # refused, or an end
+    PROTOCOL_ERROR = "protocol-error"
+
+    @property
+    def is_ungraceful(self) -> bool:
+        """Whether the connection ended without a DISCONNECT, so that the broker publishes its last will."""
+        return self in _UNGRACEFUL
+
+
+_UNGRACEFUL = frozenset(
+    {
+        AccessReason.CONNECTION_LOST,
+        AccessReason.KEEPALIVE_EXCEEDED,
+        AccessReason.TAKEN_OVER,
+        AccessReason.PROTOCOL_ERROR,
+    }
+)
