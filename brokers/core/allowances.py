@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from acl.core.evaluation import EffectiveRule
 from acl.core.subtraction import subtract_all
@@ -35,7 +36,7 @@ class Allowance:
 
     def qos(self, other: str | None) -> frozenset[int]:
         """The QoS that go with retained or unretained, or with a shared group."""
-        return frozenset(qos for qos, each in self.ways if each == other)
+        return _qos(self.ways, other)
 
 
 def allowances(rules: Sequence[EffectiveRule], action: Action, left_out: Note) -> list[Allowance]:
@@ -44,8 +45,13 @@ def allowances(rules: Sequence[EffectiveRule], action: Action, left_out: Note) -
     denies = [(topic, _ways(bound.rule, action, groups)) for bound, topic in concerning(rules, action, Effect.DENY)]
     found = []
     for bound, topic in concerning(rules, action, Effect.ALLOW):
+        wanted = _ways(bound.rule, action, groups)
+        meeting = [(filter, denied) for filter, denied in denies if intersects(topic, filter)]
+        if not meeting:
+            found.append(Allowance(bound=bound, filter=topic, ways=wanted))
+            continue
         ways: dict[str, set[Way]] = defaultdict(set)
-        for denied, alike in _by_denies(topic, _ways(bound.rule, action, groups), denies).items():
+        for denied, alike in _by_denies(wanted, meeting).items():
             left = subtract_all(topic, denied)
             if left is None:
                 left_out(bound, "Denies take a part of it, and the rest can not be said as allows: left out.")
@@ -60,33 +66,46 @@ def named_groups(rules: Iterable[EffectiveRule]) -> tuple[str, ...]:
     return tuple(sorted({rule.bound.rule.shared_group for rule in rules if rule.bound.rule.shared_group}))
 
 
-def _by_denies(
-    topic: str, ways: Iterable[Way], denies: Sequence[tuple[str, frozenset[Way]]]
-) -> dict[tuple[str, ...], set[Way]]:
+def _by_denies(ways: Iterable[Way], denies: Sequence[tuple[str, frozenset[Way]]]) -> dict[tuple[str, ...], set[Way]]:
     """The ways by the filters that are denied in them."""
-    meeting = [(filter, denied) for filter, denied in denies if intersects(topic, filter)]
-    if not meeting:
-        return {(): set(ways)}
     found: dict[tuple[str, ...], set[Way]] = defaultdict(set)
     for way in ways:
-        found[tuple(sorted({filter for filter, denied in meeting if way in denied}))].add(way)
+        found[tuple(sorted({filter for filter, denied in denies if way in denied}))].add(way)
     return found
 
 
-def _ways(rule: Rule, action: Action, groups: Sequence[str]) -> frozenset[Way]:
+def _ways(rule: Rule, action: Action, groups: tuple[str, ...]) -> frozenset[Way]:
     if action is Action.PUBLISH:
-        flags = {Retain.ONLY: (RETAINED,), Retain.NEVER: (UNRETAINED,)}.get(rule.retain, (RETAINED, UNRETAINED))
-        return frozenset((qos, flag) for qos in rule.qos for flag in flags)
-    shares = [share for share in (None, OTHERS, *groups) if _is_shared_so(rule, share)]
-    return frozenset((qos, share) for qos in rule.qos for share in shares)
+        return _ways_to_publish(rule.qos, rule.retain)
+    return _ways_to_subscribe(rule.qos, rule.shared, rule.shared_group, groups)
 
 
-def _is_shared_so(rule: Rule, group: str | None) -> bool:
-    if rule.shared is Shared.ANY:
+# What many rules of many principals have alike, and so as one value.
+@lru_cache(maxsize=4096)
+def _qos(ways: frozenset[Way], other: str | None) -> frozenset[int]:
+    return frozenset(qos for qos, each in ways if each == other)
+
+
+@lru_cache(maxsize=4096)
+def _ways_to_publish(levels: frozenset[int], retain: Retain) -> frozenset[Way]:
+    flags = {Retain.ONLY: (RETAINED,), Retain.NEVER: (UNRETAINED,)}.get(retain, (RETAINED, UNRETAINED))
+    return frozenset((qos, flag) for qos in levels for flag in flags)
+
+
+@lru_cache(maxsize=4096)
+def _ways_to_subscribe(
+    levels: frozenset[int], shared: Shared, group: str | None, groups: tuple[str, ...]
+) -> frozenset[Way]:
+    shares = [share for share in (None, OTHERS, *groups) if _is_shared_so(shared, group, share)]
+    return frozenset((qos, share) for qos in levels for share in shares)
+
+
+def _is_shared_so(shared: Shared, group: str | None, share: str | None) -> bool:
+    if shared is Shared.ANY:
         return True
-    if rule.shared is Shared.NEVER:
-        return group is None
-    return group is not None and rule.shared_group in (None, group)
+    if shared is Shared.NEVER:
+        return share is None
+    return share is not None and group in (None, share)
 
 
 def covered(filter: str, ways: frozenset[Way], granted: Sequence[Allowance]) -> bool:

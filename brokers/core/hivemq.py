@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 from acl.core.values import Publish, Request
 from brokers.core.hivemq_accounts import Accounts
@@ -85,6 +86,7 @@ def limited(request: Request) -> bool:
     return dollar or not is_text(request.topic)
 
 
+@lru_cache(maxsize=65_536)
 def _role_name(role: str, held: frozenset[Permission]) -> str:
     """One name for each set that a role comes to: principals with the same set share it, whoever they are."""
     spelled = "\n".join("\t".join(permission.place) for permission in in_order(held))

@@ -1,89 +1,147 @@
-"""Permissions of many accounts at the cost of few: rules are said once with a mark for the account's name.
+"""Permissions of many accounts at the cost of few: rules are said once with marks for values, and those put in.
 
-What is said with the mark holds for every account whose name is just another level to the rules; the others are said
-one by one. Where the broker can put the name in, accounts then share what is said.
+Where the broker can put the account's name in, accounts share what is said with it. What is said with marks holds for
+every account whose values are just other levels to the rules; the others are said one by one.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from acl.core.templates import placeholders
-from acl.core.topics import MAX_OCTETS
-from acl.core.values import BoundRule, Principal, Rule
-from brokers.core.hivemq_dialect import ESCAPE, Dialect, is_text
+from acl.core.values import BoundRule, Principal
+from brokers.core.hivemq_dialect import ESCAPE, Dialect
+from brokers.core.hivemq_marks import (
+    MARK,
+    OF_ALL,
+    Marks,
+    Needs,
+    Taken,
+    all_marked,
+    is_marked,
+    may_have_marks,
+    name_marked,
+    needs,
+)
 from brokers.core.hivemq_permissions import Activity, Permission
-from brokers.core.hivemq_rules import Said, say
+from brokers.core.hivemq_rules import Loss, Said, say
 from brokers.core.ports import RenderSubject
 from brokers.core.rendering import Deviations
 
-MARK = "\ue000"  # stands for the name of the account
 _MOST_KEPT = 4096
-_MOST_OCTETS = 256  # of a name that the mark may stand for
 # What is another for each device; other placeholders (attributes, the organisation of a certificate) many have alike.
 _PERSONAL = frozenset({"client_id", "username", "auth_id", "cert.cn", "cert.serial", "cert.san_uri", "cert.san_dns"})
-_NAMING = frozenset({"client_id", "username", "auth_id", "cert.cn"})  # may be the account's name
-_OF_ALL = frozenset({"domain", "device_type"})
 
-Taken = tuple[tuple[str, object], ...]
+Shared = tuple[tuple[str, frozenset[Permission]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
     """What an account holds: sets of permissions that others may hold as well, each with its role, and its own."""
 
-    shared: tuple[tuple[str, frozenset[Permission]], ...]
+    shared: Shared
     own: frozenset[Permission]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outline:
+    """What rules come to. `alike` has no marks; `marked` and `spelled` are the levels of all filters."""
+
+    alike: Shared
+    shared: Shared
+    own: frozenset[Permission]
+    losses: tuple[Loss, ...]
+    marked: tuple[str, ...]
+    spelled: frozenset[str]
+
+    def filled(self, meaning: Mapping[int, str]) -> Holding:
+        """What it is with the values in place of the marks."""
+        shared = tuple((role, _put_in(held, meaning)) for role, held in self.shared)
+        return Holding(shared=self.alike + shared, own=_put_in(self.own, meaning))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """A policy, and its outlines by the texts that were put in. It keeps its rules alive, so their ids are its own."""
+
+    policy: Sequence[BoundRule]
+    needs: Needs
+    outlines: dict[object, _Outline] = field(default_factory=dict)
+
+
 class Accounts:
-    """Says what accounts hold; what was said with the mark is kept for the next account like it."""
+    """Says what accounts hold; what was said with marks is kept for the next account like it."""
 
     def __init__(self, dialect: Dialect, deviations: Deviations) -> None:
         self._dialect = dialect
         self._deviations = deviations
-        self._kept: dict[object, Said] = {}
+        self._known: dict[object, _Known] = {}
 
     def holding(self, subject: RenderSubject) -> Holding:
         """What the account holds, its deviations noted."""
-        name, taken = subject.principal.auth_id, _taken(subject.policy, subject.principal)
-        said = self._with_mark(subject, taken)
-        marked = _is_level(name, said.levels) and not _may_differ(subject.policy, taken)
-        if not marked:
-            said = say(subject.policy, subject.principal, self._dialect)
-        for loss in said.losses:
+        name, known = subject.principal.auth_id, self._policy(subject.policy)
+        taken = known.needs.taken(subject.principal)
+        outline, meaning = self._outline(known, subject.principal, taken)
+        for loss in outline.losses:
             self._deviations.note(loss.bound, name, loss.kind, loss.why)
-        variable = self._variable(subject.principal) if marked else ""
-        naming = {each for each, value in taken if each in _NAMING and value == name}
+        return outline.filled(meaning)
+
+    def _policy(self, policy: Sequence[BoundRule]) -> _Known:
+        key = tuple((id(bound.rule), bound.role_name) for bound in policy)
+        if key not in self._known:
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            self._known[key] = _Known(policy=policy, needs=needs(policy))
+        return self._known[key]
+
+    def _outline(self, known: _Known, principal: Principal, taken: Taken) -> tuple[_Outline, Mapping[int, str]]:
+        """What holds for the principal, and what the marks in it stand for; nothing if there are none."""
+        name = principal.auth_id
+        if may_have_marks(name, taken, known.needs.room):
+            variable = self._variable(principal)
+            for marks in (all_marked(name, taken), name_marked(name, taken)):
+                outline = self._with_marks(known, principal, marks, variable)
+                if marks.tell_apart(outline.marked, outline.spelled):
+                    return outline, marks.meaning
+        return self._outlined(say(known.policy, principal, self._dialect), frozenset(), ""), {}
+
+    def _with_marks(self, known: _Known, principal: Principal, marks: Marks, variable: str) -> _Outline:
+        """The outline that all have whose texts are these."""
+        key = marks.texts, variable
+        if key not in known.outlines:
+            if len(known.outlines) >= _MOST_KEPT:
+                known.outlines.clear()
+            said = say(known.policy, marks.put_in(principal), self._dialect)
+            naming = frozenset(each for each, text in marks.texts if text == MARK)
+            known.outlines[key] = self._outlined(said, naming, variable)
+        return known.outlines[key]
+
+    def _outlined(self, said: Said, naming: frozenset[str], variable: str) -> _Outline:
+        """What was said by who shares it. `naming` are the placeholders for which the broker can put in `variable`."""
         shared: dict[tuple[str, bool], set[Permission]] = defaultdict(set)
         own: set[Permission] = set()
         for granted in said.granted:
-            permission, names = granted.permission, _placeholders(granted.bound.rule) - _OF_ALL
+            permission, names = granted.permission, frozenset(placeholders(granted.bound.rule.topic)) - OF_ALL
             if variable and self._can_vary(permission.topic):
                 permission = replace(permission, topic=permission.topic.replace(MARK, variable))
                 names -= naming
-            elif marked:
-                permission = replace(permission, topic=permission.topic.replace(MARK, name))
             if names & _PERSONAL:
                 own.add(permission)
             else:
                 shared[granted.bound.role_name, bool(names)].add(permission)
-        return Holding(
-            shared=tuple((role, merged(shared[role, many])) for role, many in sorted(shared)), own=merged(own)
+        ordered = [(role, merged(shared[role, many])) for role, many in sorted(shared)]
+        filling = [any(is_marked(permission.topic) for permission in held) for _, held in ordered]
+        marked = tuple(filter(is_marked, said.levels))
+        return _Outline(
+            alike=tuple(each for each, fills in zip(ordered, filling, strict=True) if not fills),
+            shared=tuple(each for each, fills in zip(ordered, filling, strict=True) if fills),
+            own=merged(own),
+            losses=said.losses,
+            marked=marked,
+            spelled=said.levels.difference(marked),
         )
-
-    def _with_mark(self, subject: RenderSubject, taken: Taken) -> Said:
-        """What the policy comes to with the mark for the account's name."""
-        name = subject.principal.auth_id
-        values = tuple((each, MARK if each in _NAMING and value == name else value) for each, value in taken)
-        key = tuple((bound.rule, bound.role_name) for bound in subject.policy), values
-        if key not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            self._kept[key] = say(subject.policy, _marked(subject.principal), self._dialect)
-        return self._kept[key]
 
     def _variable(self, principal: Principal) -> str:
         """How the broker spells the account's name; empty if it can not put that in for this principal."""
@@ -96,69 +154,16 @@ class Accounts:
         return (self._dialect.in_parts or not in_part) and ESCAPE + MARK not in topic
 
 
+def _put_in(held: frozenset[Permission], meaning: Mapping[int, str]) -> frozenset[Permission]:
+    return frozenset(replace(permission, topic=permission.topic.translate(meaning)) for permission in held)
+
+
 def merged(held: Iterable[Permission]) -> frozenset[Permission]:
     """The same permissions, where one can say publish and subscribe in one."""
     found = set(held)
-    for permission in list(found):
+    for permission in [each for each in found if each.activity is Activity.PUBLISH]:
         twin = replace(permission, activity=Activity.SUBSCRIBE)
-        if permission.activity is Activity.PUBLISH and twin in found:
+        if twin in found:
             found -= {permission, twin}
             found.add(replace(permission, activity=Activity.ALL))
     return frozenset(found)
-
-
-def _is_level(name: str, levels: frozenset[str]) -> bool:
-    """Whether the mark may stand for the name: nothing in it has a meaning, and no level becomes another one by it."""
-    if len(name.encode(errors="replace")) > _MOST_OCTETS or not is_text(name):
-        return False
-    if name != name.strip() or any(character in f"+#/${{}}{ESCAPE}" for character in name):
-        return False
-    marked = {level for level in levels if MARK in level}
-    filled = {level.replace(MARK, name) for level in marked}
-    return bool(name) and len(filled) == len(marked) and filled.isdisjoint(levels)
-
-
-def _marked(principal: Principal) -> Principal:
-    """The principal with the mark in place of its account's name, wherever a template may take that from."""
-    name = principal.auth_id
-    certificate = principal.certificate
-    if certificate and certificate.cn == name:
-        certificate = replace(certificate, cn=MARK)
-    return replace(
-        principal,
-        auth_id=MARK,
-        client_id=MARK if principal.client_id == name else principal.client_id,
-        username=MARK if principal.username == name else principal.username,
-        certificate=certificate,
-    )
-
-
-def _placeholders(rule: Rule) -> frozenset[str]:
-    return frozenset(placeholders(rule.topic))
-
-
-def _taken(policy: Sequence[BoundRule], principal: Principal) -> Taken:
-    """All that the rules take from the principal, by placeholder."""
-    names = sorted({name for bound in policy for name in placeholders(bound.rule.topic)})
-    return tuple((name, _value(name, principal)) for name in names)
-
-
-def _value(placeholder: str, principal: Principal) -> object:
-    """What a template takes there, as the text that it comes to; None if there is nothing."""
-    kind, _, name = placeholder.partition(".")
-    if kind == "attr":
-        value = principal.attributes.get(name)
-        return None if value is None else f"{type(value).__name__} {value}"
-    if kind == "cert":
-        return getattr(principal.certificate, name, None)
-    return getattr(principal, placeholder)
-
-
-def _may_differ(policy: Sequence[BoundRule], taken: Taken) -> bool:
-    """Whether the mark is in the policy itself or in a value, or a filter may be too long with the name or the mark."""
-    values = [str(value) for _, value in taken]
-    if any(MARK in text for text in values):
-        return True
-    most = max([_MOST_OCTETS, *(len(text.encode(errors="replace")) for text in values)])
-    topics = [bound.rule.topic for bound in policy]
-    return any(MARK in text or 4 * len(text) + text.count("${") * most > MAX_OCTETS for text in topics)

@@ -12,6 +12,7 @@ import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from acl.core.values import Effect
@@ -54,7 +55,6 @@ CAPABILITIES = Capabilities(
     ),
 )
 TABLES = ("permissions", "role_permissions", "roles", "user_permissions", "user_roles", "users")
-Row = dict[str, Any]
 
 
 class NoSqlRealm(Invalid):
@@ -111,56 +111,58 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKD", "".join(letters).casefold()).rstrip()
 
 
-def _rows(realm: Realm) -> Mapping[str, list[Row]]:
+def _rows(realm: Realm) -> Mapping[str, Iterator[str]]:
+    """Each row as JSON, by table."""
     held = frozenset().union(*realm.roles.values(), *(account.permissions for account in realm.users.values()))
+    users = sorted(realm.users.items())
+    roles = sorted(realm.roles.items())
     return {
-        "permissions": [_permission_row(permission) for permission in in_order(held)],
-        "role_permissions": [
-            {"role": role, "permission": _key(permission)}
-            for role in sorted(realm.roles)
-            for permission in in_order(realm.roles[role])
-        ],
-        "roles": [{"name": role} for role in sorted(realm.roles)],
-        "user_permissions": [
-            {"user": name, "permission": _key(permission)}
-            for name in sorted(realm.users)
-            for permission in in_order(realm.users[name].permissions)
-        ],
-        "user_roles": [
-            {"user": name, "role": role} for name in sorted(realm.users) for role in realm.users[name].roles
-        ],
-        "users": [_user_row(name, realm.users[name]) for name in sorted(realm.users)],
+        "permissions": (f'{{"key": "{_key(each)}", {_columns(each, ascii=False)}}}' for each in in_order(held)),
+        "role_permissions": (_row(role=role, permission=_key(each)) for role, has in roles for each in in_order(has)),
+        "roles": (_row(name=role) for role, _ in roles),
+        "user_permissions": (
+            _row(user=name, permission=_key(each)) for name, account in users for each in in_order(account.permissions)
+        ),
+        "user_roles": (_row(user=name, role=role) for name, account in users for role in account.roles),
+        "users": (
+            _row(username=name, password=None) if account.barred else _row(username=name) for name, account in users
+        ),
     }
 
 
-def _user_row(name: str, account: Account) -> Row:
-    return {"username": name, "password": None} if account.barred else {"username": name}
+def _row(**columns: str | None) -> str:
+    return json.dumps(columns, ensure_ascii=False)
 
 
-def _permission_row(permission: Permission) -> Row:
-    return {"key": _key(permission), **_columns(permission)}
+def _columns(permission: Permission, *, ascii: bool) -> str:
+    """The columns of a permission as JSON, without its braces."""
+    conditions = permission.activity, permission.qos, permission.retain, permission.shared, permission.group
+    return f'"topic": {json.dumps(permission.topic, ensure_ascii=ascii)}, {_conditions(*conditions, ascii=ascii)}'
 
 
-def _columns(permission: Permission) -> Row:
-    subscribes = permission.activity is not Activity.PUBLISH
-    publishes = permission.activity is not Activity.SUBSCRIBE
-    return {
-        "topic": permission.topic,
+@lru_cache(maxsize=4096)
+def _conditions(
+    activity: Activity, qos: frozenset[int], retain: Retained, shared: Sharing, group: str, *, ascii: bool
+) -> str:
+    subscribes = activity is not Activity.PUBLISH
+    publishes = activity is not Activity.SUBSCRIBE
+    columns = {
         "publish_allowed": publishes,
         "subscribe_allowed": subscribes,
-        **{f"qos_{qos}_allowed": qos in permission.qos for qos in (0, 1, 2)},
-        "retained_msgs_allowed": publishes and permission.retain is Retained.ALL,
-        "shared_sub_allowed": subscribes and permission.shared is Sharing.ALL,
-        "shared_group": "" if permission.group == ANY_GROUP else permission.group,
+        **{f"qos_{level}_allowed": level in qos for level in (0, 1, 2)},
+        "retained_msgs_allowed": publishes and retain is Retained.ALL,
+        "shared_sub_allowed": subscribes and shared is Sharing.ALL,
+        "shared_group": "" if group == ANY_GROUP else group,
     }
+    return json.dumps(columns, ensure_ascii=ascii)[1:-1]
 
 
 def _key(permission: Permission) -> str:
-    return hashlib.sha256(json.dumps(_columns(permission)).encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{{{_columns(permission, ascii=True)}}}".encode()).hexdigest()[:24]
 
 
-def _lines(rows: Iterable[Row]) -> str:
-    return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
+def _lines(rows: Iterable[str]) -> str:
+    return "[\n" + ",\n".join(rows) + "\n]"
 
 
 def _realm(document: Mapping[str, Any]) -> Realm:

@@ -39,7 +39,8 @@ class Deviations:
 
     def note(self, bound: BoundRule, auth_id: str, kind: DeviationKind, why: str) -> None:
         """Adds a principal to the deviation of that rule, kind and reason. `why` names no principal."""
-        noted = self._noted.setdefault((bound.rule.id, kind, why), _Noted(bound))
+        key = bound.rule.id, kind, why
+        noted = self._noted.get(key) or self._noted.setdefault(key, _Noted(bound))
         if noted.count and noted.latest == auth_id:
             return  # once for publish and once for subscribe, or by two bindings
         noted.count += 1
