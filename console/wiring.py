@@ -247,6 +247,7 @@ def _is_leaving(device: str) -> bool:
     try:
         state = fleet.get_device(device=DeviceId(UUID(device))).state
     except (fleet.UnknownDevice, ValueError):  # whoever holds it, a revocation goes through
+    "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
         return False
     return state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}
 

@@ -79,6 +79,8 @@ CAPABILITIES = Capabilities(
     version="3.10",
     limits=tuple((limit.kind, limit.why) for limit in LIMITS),
 )
+ADAPTED = replace(CAPABILITIES, limits=CAPABILITIES.limits[1:])
+"""The same where Gatehouse itself ends the subscriptions of those who lose a permission."""
 WHOLE = (
     "Of devices these accounts are all that there may be, and an import only adds: first take away those that are not "
     "in it (POST /api/users/bulk-delete), lest they keep what they had, and close their connections "
@@ -90,10 +92,7 @@ _DOTS = "RabbitMQ takes a dot for a separator of levels, and * for +"
 _NO_QUEUE = "Who has no client id, or one with a line break, has no queue to receive on"
 _STAND_IN = "\ue000"  # a value that every template takes
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
-_BARRED = RabbitUser(
-    permission=ResourcePermission(),
-    topics={exchange: TopicPermission() for exchange in (EXCHANGE, *OTHER_EXCHANGES)},
-)
+_BARRED = RabbitUser(topics={exchange: TopicPermission() for exchange in (EXCHANGE, *OTHER_EXCHANGES)})  # no vhost
 
 
 def render(subjects: Iterable[RenderSubject]) -> Rendering:
@@ -141,11 +140,14 @@ class _Compiler:
         return RabbitUser(permission=self._permission(publish, subscribe), topics=topics)
 
     def _permission(self, publish: str, subscribe: str) -> ResourcePermission:
-        """Just what MQTT needs: the queues of this client id, to bind them to the exchange, and to publish there."""
+        """Just what MQTT needs: the queues of this client id, to bind them to the exchange, and to publish there.
+
+        Who begins a clean session has to be able to delete the queue of an earlier one.
+        """
         own = [f"mqtt-subscription-{self._principal.client_id}qos{qos}" for qos in "01"]
         queues = [] if subscribe == NEVER else own
         return ResourcePermission(
-            configure=_only(queues),
+            configure=literally(*own),
             write=_only(queues if publish == NEVER else [*queues, EXCHANGE]),
             read=_only([*queues, EXCHANGE] if queues else []),
         )

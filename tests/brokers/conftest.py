@@ -60,7 +60,10 @@ def _openssl(*words: str | Path) -> None:
 
 @pytest.fixture
 def openssl_ca(tmp_path: Path) -> OpensslCa:
-    folder = tmp_path / "ca"
+    return new_openssl_ca(tmp_path / "ca")
+
+
+def new_openssl_ca(folder: Path) -> OpensslCa:
     folder.mkdir()
     for name, text in {"index.txt": "", "serial": "1000\n", "crlnumber": "01\n"}.items():
         (folder / name).write_text(text)

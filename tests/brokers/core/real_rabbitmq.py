@@ -10,9 +10,9 @@ import base64
 import hashlib
 import json
 import os
-import random
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import urllib.request
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, RabbitUser, ResourcePermission, TopicPermission
-from tests.servers import is_open, program, stop, wait_until
+from tests.servers import free_port, is_open, program, stop, wait_until
 
 END = "zz/end"
 """Everybody may subscribe to it: what root publishes there last tells that nothing else comes."""
@@ -32,7 +32,7 @@ ROOT = RabbitUser(
     topics={EXCHANGE: TopicPermission(write=".*", read=".*")},
 )
 _SCRIPTS = Path("/usr/lib/rabbitmq/lib")
-_PLUGINS = "[rabbitmq_mqtt,rabbitmq_management].\n"
+_PLUGINS = ("rabbitmq_mqtt", "rabbitmq_management")
 _CONNACK, _PUBLISH, _PUBACK, _SUBACK = 2, 3, 4, 9
 
 
@@ -74,7 +74,7 @@ class Rabbit:
                 "Authorization": f"Basic {base64.b64encode(b'guest:guest').decode()}",
             },
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             octets: bytes = answer.read()
             return octets
 
@@ -85,15 +85,25 @@ def with_root(state: RabbitState) -> RabbitState:
 
 
 class Client:
-    """One connection. Whatever is refused raises Closed."""
+    """One connection: with a password, or with the certificate of `tls`. Whatever is refused raises Closed."""
 
-    def __init__(self, port: int, user: str, client_id: str, *, keep: bool = False) -> None:
+    def __init__(
+        self, port: int, user: str, client_id: str, *, keep: bool = False, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.received: list[str] = []
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
         self._stream = self._socket.makefile("rb")
-        flags = b"\x04\xc0" if keep else b"\x04\xc2"  # level 4; user name, password, clean session
-        self._send(0x10, _text("MQTT") + flags + b"\0\0" + _text(client_id) + _text(user) + _text("p"))
-        assert self._wait_for(_CONNACK)[1] == 0, f"{user} could not connect"
+        flags = (0 if tls else 0xC0) | (0 if keep else 2)  # user name, password; clean session
+        proof = b"" if tls else _text(user) + _text("p")
+        self._send(0x10, _text("MQTT") + bytes([4, flags]) + b"\0\0" + _text(client_id) + proof)
+        try:
+            if self._wait_for(_CONNACK)[1] != 0:
+                raise Closed(f"{user} could not connect")
+        except Closed:
+            self.close()
+            raise
 
     def publish(self, topic: str, payload: bytes = b"") -> None:
         self._send(0x32, _text(topic) + b"\0\1" + payload)
@@ -194,16 +204,16 @@ class Account:
 
 
 @contextmanager
-def rabbitmq(folder: Path) -> Iterator[Rabbit]:
-    """A fresh RabbitMQ, with a port mapper of its own, in `folder`."""
+def rabbitmq(folder: Path, *, plugins: Sequence[str] = (), more: str = "") -> Iterator[Rabbit]:
+    """A fresh RabbitMQ, with a port mapper of its own, in `folder`; `more` are lines of rabbitmq.conf."""
     script = _script()
     mqtt, management, distribution, mapper = _free_ports(4)
     (folder / ".erlang.cookie").write_text(base64.b32encode(os.urandom(10)).decode())
     (folder / ".erlang.cookie").chmod(0o600)
-    (folder / "enabled_plugins").write_text(_PLUGINS)
+    (folder / "enabled_plugins").write_text(f"[{','.join((*_PLUGINS, *plugins))}].\n")
     (folder / "rabbitmq.conf").write_text(
         f"listeners.tcp = none\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n"
-        f"mqtt.listeners.tcp.1 = 127.0.0.1:{mqtt}\nmqtt.allow_anonymous = false\nmqtt.exchange = {EXCHANGE}\n"
+        f"mqtt.listeners.tcp.1 = 127.0.0.1:{mqtt}\nmqtt.allow_anonymous = false\nmqtt.exchange = {EXCHANGE}\n{more}"
     )
     environment = {
         "PATH": os.environ["PATH"],
@@ -243,12 +253,11 @@ def _script() -> str:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on, below those that the system gives to clients."""
+    """As free_port, all different."""
     found: list[int] = []
     while len(found) < count:
-        port = random.randrange(20_000, 32_000)
-        if port not in found and not is_open(port):
-            found.append(port)
+        port = free_port()
+        found += [port] if port not in found else []
     return found
 
 

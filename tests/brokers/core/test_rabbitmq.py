@@ -206,13 +206,14 @@ def test_each_quality_of_service_has_a_queue_of_its_own() -> None:
     assert [qos for qos in (0, 1, 2) if may_subscribe(state, PUMP, "a", qos=qos)] == [0]
 
 
-def test_a_direction_without_allow_has_no_right_to_queues_or_to_the_exchange() -> None:
+def test_a_direction_without_allow_has_no_right_to_the_exchange_and_queues_are_only_there_to_be_deleted() -> None:
+    own = r"^(?:mqtt-subscription-pumpqos0|mqtt-subscription-pumpqos1)\z"
     publisher = state_of(bound("allow", "a", actions=PUBLISH)).users["pump"].permission
-    assert publisher == ResourcePermission(write=r"^amq\.topic\z")
+    assert publisher == ResourcePermission(configure=own, write=r"^amq\.topic\z")
     listener = state_of(bound("allow", "a", actions=SUBSCRIBE)).users["pump"].permission
     assert listener is not None
     assert "amq" not in listener.write
-    assert state_of().users["pump"].permission == ResourcePermission()
+    assert state_of().users["pump"].permission == ResourcePermission(configure=own)
 
 
 @pytest.mark.parametrize("client_id", ["", "a\nb", "a\r\nb"])
@@ -228,6 +229,7 @@ def test_who_is_barred_keeps_an_account_that_may_do_nothing_and_who_is_absent_ha
     barred = RenderSubject(principal=PUMP, policy=(rule,), state=Standing.BARRED)
     state = desired_state([barred])
     nothing = TopicPermission(write=NEVER, read=NEVER)
+    assert state.users["pump"].permission is None  # without one RabbitMQ does not let it log in
     assert state.users["pump"].topics == dict.fromkeys((EXCHANGE, *OTHER_EXCHANGES), nothing)
     assert not may_publish(state, PUMP, "a")
     assert not may_subscribe(state, PUMP, "a")

@@ -1,0 +1,167 @@
+"""RabbitMQ through its management API: an account for each device, which logs in with its certificate alone.
+
+RabbitMQ does not judge deliveries again, so whatever takes a permission away also ends the subscriptions that stood on
+it, those of sessions that are kept for somebody who is away included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from threading import Event
+from typing import Any, ClassVar
+
+from acl.core.values import Principal, Request
+from brokers.adapters.rabbitmq_management import Management, RequestRefused, management
+from brokers.adapters.rabbitmq_watch import watch
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.rabbitmq import ADAPTED, desired_state
+from brokers.core.rabbitmq_changes import ENDINGS, ApiCall, changes, held, is_ours, marked, path, queues_of
+from brokers.core.rabbitmq_connection import RabbitConnection, connection_errors
+from brokers.core.rabbitmq_emulator import emulate
+from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, parse, to_artifact
+from brokers.core.rendering import Deviations
+from brokers.core.values import BrokerEvent, BrokerLink
+from kernel.core.errors import Conflict, FieldError, NotFound
+
+_BATCH = 20  # of requests that take up to 5 ms each
+
+
+class AccountTaken(Conflict):
+    """RabbitMQ has an account of a device's name that is not ours; the device's certificate opens it."""
+
+    code = "rabbitmq-account-taken"
+
+
+class VhostNotFound(NotFound):
+    """RabbitMQ has no such virtual host, or no exchange for MQTT in it."""
+
+    code = "rabbitmq-vhost-not-found"
+
+
+class RabbitmqAdapter:
+    """Speaks to one RabbitMQ 3.10 or newer."""
+
+    capabilities: ClassVar[Capabilities] = ADAPTED
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._connection = RabbitConnection.of(link.connection)
+        self._compiled: tuple[DesiredState, RabbitState, Rendering] | None = None
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return connection_errors(connection)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """The accounts and what they may do, as a definitions document."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """Our accounts there, and what is subscribed to. Raises VhostNotFound."""
+        with management(self._connection) as broker:
+            version = str(broker.get("overview")["rabbitmq_version"])
+            users = _users(broker, only)
+            permissions = _permissions(broker, "permissions", only)
+            topics = _permissions(broker, "topic-permissions", only)
+            subscriptions = self._subscriptions(broker) if only is None else []  # `disconnect` ends those of one
+        foreign = frozenset(user["name"] for user in users if not is_ours(user))
+        artifact = held(users, permissions, topics, subscriptions)
+        return AppliedState(artifact=artifact, version=version, only=only, foreign=foreign)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """The requests. Raises AccountTaken."""
+        state, rendering = self._compile(desired)
+        taken = sorted(applied.foreign & state.users.keys())
+        if taken:
+            raise AccountTaken(
+                f"RabbitMQ has the account {taken[0]!r}, which Gatehouse did not make: a device of that name is that "
+                "account there. Rename or delete it, or give it the tag gatehouse, which hands it over to us."
+            )
+        calls = changes(rendering.artifact, applied.artifact, state=state, subjects=desired.subjects)
+        return tuple(map(_step, calls))
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Nothing that can be told: what RabbitMQ holds are regular expressions, not filters."""
+        del desired, applied
+        return Effect()
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Makes the requests, one after another."""
+        with management(self._connection) as broker:
+            for number, step in enumerate(steps):
+                if number % _BATCH == 0:
+                    between()
+                _make(broker, step)
+
+    def disconnect(self, principal: Principal) -> int:
+        """Closes every connection of the account, and ends the session that is kept for its client id."""
+        with management(self._connection) as broker:
+            user = broker.get("users", principal.auth_id)
+            if user is not None and not is_ours(user):
+                raise AccountTaken(f"The account {principal.auth_id!r} of RabbitMQ was not made by Gatehouse.")
+            where = path("connections", "username", principal.auth_id)
+            found = broker.ask("GET", where) or []
+            broker.ask("DELETE", where)
+            for queue in queues_of(principal):
+                with suppress(RequestRefused):  # one that ends with its connection, which alone may touch it
+                    broker.ask("DELETE", path("queues", self._connection.vhost, queue))
+        return len(found)
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether RabbitMQ would let it pass."""
+        return emulate(parse(rendering.artifact), principal, request)
+
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: RabbitMQ reads CRLs from a folder of its own (docs/howto/rabbitmq.md)."""
+        del pem, trust
+        return ""
+
+    def present(self) -> None:
+        """None: the list of connections is some seconds late. What `watch` tells is kept for who was away."""
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Connections, their ends, and who was refused, from the event exchange."""
+        return watch(self._connection, stop)
+
+    def _compile(self, desired: DesiredState) -> tuple[RabbitState, Rendering]:
+        if self._compiled is None or self._compiled[0] is not desired:
+            deviations = Deviations()
+            state = marked(desired_state(desired.subjects, deviations), vhost=self._connection.vhost)
+            rendering = Rendering(artifact=to_artifact(state), deviations=deviations.all())
+            self._compiled = (desired, state, rendering)
+        return self._compiled[1:]
+
+    def _subscriptions(self, broker: Management) -> list[dict[str, Any]]:
+        vhost = self._connection.vhost
+        if broker.get("exchanges", vhost, EXCHANGE) is None:
+            raise VhostNotFound(f"RabbitMQ has no exchange {EXCHANGE} in the virtual host {vhost!r}: see mqtt.vhost.")
+        return list(broker.get("exchanges", vhost, EXCHANGE, "bindings", "source"))
+
+
+def _users(broker: Management, only: frozenset[str] | None) -> list[dict[str, Any]]:
+    if only is None:
+        return list(broker.get("users"))
+    return [user for name in sorted(only) if (user := broker.get("users", name)) is not None]
+
+
+def _permissions(broker: Management, what: str, only: frozenset[str] | None) -> list[dict[str, Any]]:
+    if only is None:
+        return list(broker.get(what))
+    return [row for name in sorted(only) for row in broker.get("users", name, what) or ()]
+
+
+def _make(broker: Management, step: Step) -> None:
+    """Makes a request. A queue that its connection alone may touch (3.12 and newer) ends with the connection."""
+    try:
+        broker.ask(**json.loads(step.payload))
+    except RequestRefused:
+        if step.kind not in ENDINGS:
+            raise
+        broker.ask("DELETE", path("connections", "username", step.target))
+
+
+def _step(call: ApiCall) -> Step:
+    payload = json.dumps({"method": call.method, "path": call.path, "body": call.body})
+    return Step(kind=call.kind, target=call.target, summary=call.summary, payload=payload)

@@ -1,0 +1,321 @@
+"""The adapter against a real RabbitMQ: what is written is read back, and devices with certificates feel it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from uuid import uuid4
+
+import pytest
+
+from acl.core.values import Publish
+from brokers.adapters.rabbitmq import AccountTaken, RabbitmqAdapter, VhostNotFound
+from brokers.adapters.rabbitmq_management import management
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, RenderSubject, Standing
+from brokers.core.rabbitmq_connection import RabbitConnection
+from brokers.core.values import (
+    AccessKind,
+    AdapterKind,
+    Broker,
+    BrokerEvent,
+    BrokerId,
+    BrokerLink,
+    Connection,
+    SyncState,
+)
+from tests.brokers.conftest import OpensslCa, new_openssl_ca
+from tests.brokers.core.real_rabbitmq import Client, Closed, Rabbit, rabbitmq
+from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
+from tests.cast import NORTH, NOW
+from tests.servers import free_port, wait_until
+
+pytestmark = pytest.mark.e2e
+
+PLUGINS = ("rabbitmq_event_exchange", "rabbitmq_auth_mechanism_ssl")
+RIGHTS = {
+    "configure": r"^(gatehouse\.events|mqtt-subscription-.*)$",
+    "write": r"^(gatehouse\.events|mqtt-subscription-.*)$",
+    "read": r"^(gatehouse\.events|amq\.rabbitmq\.event|amq\.topic)$",
+}
+HUB = rule("allow", PUBLISH, "north/#", role="hub")
+PASSWORD = "not-a-secret"
+
+
+@dataclass(frozen=True)
+class House:
+    """A RabbitMQ whose listener wants certificates of `ca`, and an account of ours with just the rights it needs."""
+
+    rabbit: Rabbit
+    tls_port: int
+    ca: OpensslCa
+
+    def adapter(self, **changed: object) -> RabbitmqAdapter:
+        members = {"host": "127.0.0.1", "port": self.rabbit.management, "username": "gate/house", "password": PASSWORD}
+        value = Broker(
+            id=BrokerId(uuid4()),
+            domain=NORTH,
+            domain_slug="north",
+            name="hall-7",
+            kind=AdapterKind.RABBITMQ,
+            listeners=(),
+            sync=SyncState.UNKNOWN,
+            detail="",
+            version="",
+            checked_at=None,
+            last_seen_at=None,
+            managed_since=None,
+            converged_seq=0,
+            created_at=NOW,
+        )
+        return RabbitmqAdapter(link=BrokerLink(broker=value, connection=Connection({**members, **changed})))
+
+    def device(self, name: str, *, keep: bool = False) -> Client:
+        """A connection with the certificate of that name. Raises Closed."""
+        path = self.ca.folder / f"{name}.pem"
+        certificate, key = (path, path.with_suffix(".key")) if path.exists() else self.ca.make(name)
+        context = ssl.create_default_context(cadata=self.ca.certificate)
+        context.load_cert_chain(certificate, key)
+        return Client(self.tls_port, name, name, keep=keep, tls=context)
+
+    def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> object:
+        """What the management API answers its administrator."""
+        administrator = RabbitConnection(
+            host="127.0.0.1",
+            port=self.rabbit.management,
+            username="guest",
+            password="guest",
+        )
+        with management(administrator) as broker:
+            return broker.ask(method, path, body)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder: Path = tmp_path_factory.mktemp("rabbitmq")
+    ca = new_openssl_ca(folder / "ca")
+    certificate, key = ca.make("broker", "subjectAltName=IP:127.0.0.1")
+    port = free_port()
+    more = (
+        f"mqtt.listeners.ssl.1 = 127.0.0.1:{port}\nmqtt.ssl_cert_login = true\nssl_cert_login_from = common_name\n"
+        f"ssl_options.cacertfile = {ca.folder / 'ca.pem'}\nssl_options.certfile = {certificate}\n"
+        f"ssl_options.keyfile = {key}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
+    )
+    with rabbitmq(folder, plugins=PLUGINS, more=more) as rabbit:
+        house = House(rabbit=rabbit, tls_port=port, ca=ca)
+        house.ask("PUT", "users/gate%2Fhouse", {"password": PASSWORD, "tags": "administrator"})
+        house.ask("PUT", "permissions/%2F/gate%2Fhouse", RIGHTS)
+        yield house
+
+
+@pytest.fixture
+def house(running: House) -> Iterator[House]:
+    yield running
+    bring_to(running.adapter(), all_of())
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: RabbitmqAdapter, desired: DesiredState) -> list[str]:
+    """The kinds of the steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [step.kind for step in steps]
+
+
+def refused(device: Client, topic: str) -> bool:
+    """Whether the publish is answered by the end of the connection."""
+    try:
+        device.publish(topic)
+    except Closed:
+        return True
+    finally:
+        device.close()
+    return False
+
+
+def test_adapter_has_all_that_the_port_asks_for(house: House) -> None:
+    adapter: BrokerAdapter = house.adapter()  # the type checker compares
+    assert adapter.read(only=frozenset()).version.startswith("3.")
+
+
+def test_devices_log_in_with_their_certificates_and_are_held_to_their_topics(house: House) -> None:
+    adapter = house.adapter()
+    desired = all_of(subject("alpha", UP, DOWN), subject("hub", HUB))
+    assert set(bring_to(adapter, desired)) == {"set-user", "set-topics", "set-permission"}
+    alpha, hub = house.device("alpha"), house.device("hub")
+    alpha.subscribe("north/alpha/down/#")
+    hub.publish("north/alpha/down/valve")
+    hub.publish("north/alpha/down/end")
+    assert alpha.receive_until("north/alpha/down/end") == ["north/alpha/down/valve"]
+    alpha.publish("north/alpha/up/t")
+    hub.close()
+    assert refused(alpha, "north/beta/up/t")
+    [alpha_as_told] = [one.principal for one in desired.subjects if one.principal.auth_id == "alpha"]
+    rendering = adapter.render(desired)
+    assert adapter.enforces(rendering, alpha_as_told, Publish(topic="north/alpha/up/t"))
+    assert not adapter.enforces(rendering, alpha_as_told, Publish(topic="north/beta/up/t"))
+
+
+def test_unknown_device_with_a_good_certificate_does_not_get_in(house: House) -> None:
+    bring_to(house.adapter(), all_of(subject("alpha", UP)))
+    with pytest.raises(Closed):
+        house.device("stranger")
+
+
+def test_subscription_ends_when_its_permission_goes_also_one_that_is_kept_for_who_is_away(house: House) -> None:
+    adapter = house.adapter()
+    hub = subject("hub", HUB)
+    bring_to(adapter, all_of(hub, subject("alpha", DOWN, ALL), subject("beta", DOWN, ALL)))
+    alpha, beta = house.device("alpha"), house.device("beta", keep=True)
+    for device, name in ((alpha, "alpha"), (beta, "beta")):
+        device.subscribe("north/all/#")
+        device.subscribe(f"north/{name}/down/#")
+    beta.close()
+    kinds = bring_to(adapter, all_of(hub, subject("alpha", DOWN), subject("beta", DOWN)))
+    assert kinds.count("delete-subscription") == 2
+    sender = house.device("hub")
+    for name in ("alpha", "beta"):
+        sender.publish("north/all/news")
+        sender.publish(f"north/{name}/down/end")
+    sender.close()
+    beta = house.device("beta", keep=True)
+    assert alpha.receive_until("north/alpha/down/end") == []
+    assert beta.receive_until("north/beta/down/end") == []
+    alpha.close()
+    beta.close()
+
+
+def test_barred_device_is_thrown_out_and_does_not_come_back(house: House) -> None:
+    adapter = house.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP)))
+    alpha, beta = house.device("alpha", keep=True), house.device("beta")
+    alpha.subscribe("north/alpha/down/#")
+    barred = subject("alpha", standing=Standing.BARRED)
+    bring_to(adapter, only(barred))
+    adapter.disconnect(barred.principal)
+    with pytest.raises(Closed):
+        alpha.publish("north/alpha/up/t")
+    with pytest.raises(Closed):
+        house.device("alpha")
+    beta.publish("north/beta/up/t")
+    beta.close()
+    alpha.close()
+    assert house.ask("GET", "queues/%2F/mqtt-subscription-alphaqos1") is None
+
+
+def test_device_that_may_subscribe_to_nothing_any_more_begins_a_clean_session(house: House) -> None:
+    bring_to(house.adapter(), all_of(subject("gamma", UP, DOWN)))
+    gamma = house.device("gamma", keep=True)
+    gamma.subscribe("north/gamma/down/#")
+    gamma.close()
+    bring_to(house.adapter(), all_of(subject("gamma", UP)))
+    gamma = house.device("gamma")
+    gamma.publish("north/gamma/up/t")
+    gamma.close()
+
+
+def test_device_that_was_barred_while_the_broker_could_not_be_reached_is_thrown_out_by_the_whole(house: House) -> None:
+    adapter = house.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    alpha = house.device("alpha")
+    kinds = bring_to(adapter, all_of(subject("alpha", standing=Standing.BARRED)))
+    assert "delete-connection" in kinds
+    assert refused(alpha, "north/alpha/up/t")
+
+
+def test_device_that_is_gone_leaves_no_account(house: House) -> None:
+    adapter = house.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    assert bring_to(adapter, only(subject("alpha", standing=Standing.ABSENT))) == ["delete-user"]
+    assert house.ask("GET", "users/alpha") is None
+
+
+def test_what_was_changed_by_hand_is_seen_and_put_right(house: House) -> None:
+    adapter, desired = house.adapter(), all_of(subject("alpha", UP))
+    bring_to(adapter, desired)
+    house.ask("PUT", "users/alpha", {"password": "by hand", "tags": "gatehouse,administrator"})
+    house.ask("PUT", "topic-permissions/%2F/alpha", {"exchange": "amq.topic", "write": ".*", "read": ".*"})
+    house.ask("PUT", "vhosts/other")
+    house.ask("PUT", "permissions/other/alpha", {"configure": ".*", "write": ".*", "read": ".*"})
+    assert bring_to(adapter, desired) == ["delete-permission", "delete-connection", "set-user", "set-topics"]
+    found = house.ask("GET", "users/alpha")
+    assert isinstance(found, dict)
+    assert (found["password_hash"], found["tags"]) == ("", ["gatehouse"])
+    house.ask("DELETE", "vhosts/other")
+
+
+def test_account_that_is_not_ours_is_never_touched_and_said(house: House) -> None:
+    adapter = house.adapter()
+    house.ask("PUT", "users/chief", {"password": PASSWORD, "tags": "administrator"})
+    chief = subject("chief", UP)
+    applied = adapter.read()
+    assert {"chief", "guest", "gate/house"} <= applied.foreign
+    with pytest.raises(AccountTaken, match="'chief'"):
+        adapter.plan(all_of(chief), applied)
+    with pytest.raises(AccountTaken):
+        adapter.disconnect(chief.principal)
+    house.ask("PUT", "users/chief", {"password": PASSWORD, "tags": "gatehouse"})  # handed over
+    assert "set-user" in bring_to(adapter, all_of(chief))
+
+
+def test_wrong_password_and_wrong_vhost_are_said(house: House) -> None:
+    with pytest.raises(BrokerUnreachable, match="refuses our account") as refusal:
+        house.adapter(password="wrong").read()
+    assert "wrong" not in refusal.value.detail
+    with pytest.raises(VhostNotFound, match="'plant'"):
+        house.adapter(vhost="plant").read()
+    with pytest.raises(BrokerUnreachable, match="does not answer"):
+        house.adapter(port=free_port()).read()
+
+
+def test_connections_and_refusals_are_told_also_those_while_nobody_listened(house: House) -> None:
+    adapter = house.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    heard = Ear(adapter)
+    house.device("alpha").close()
+    heard.wait_for((AccessKind.CONNECTED, "alpha"), (AccessKind.DISCONNECTED, "alpha"))
+    assert heard.events[0].kind is AccessKind.STARTED
+    assert heard.events[0].at < heard.events[1].at
+    heard.stop()
+    with pytest.raises(Closed):
+        house.device("stranger")
+    again = Ear(house.adapter())
+    again.wait_for((AccessKind.REFUSED, "stranger"))
+    again.stop()
+
+
+class Ear:
+    """Who listens to a broker, in a thread."""
+
+    def __init__(self, adapter: RabbitmqAdapter) -> None:
+        self.events: list[BrokerEvent] = []
+        self._end = Event()
+        self._thread = Thread(target=self._listen, args=(adapter,))
+        self._thread.start()
+        wait_until(lambda: bool(self.events), seconds=60, what="it says when the broker started")
+
+    def _listen(self, adapter: RabbitmqAdapter) -> None:
+        for event in adapter.watch(self._end):
+            if event is not None:
+                self.events.append(event)
+
+    def wait_for(self, *wanted: tuple[AccessKind, str]) -> None:
+        def come() -> bool:
+            return set(wanted) <= {(event.kind, event.auth_id) for event in self.events}
+
+        wait_until(come, seconds=60, what=str(wanted))
+
+    def stop(self) -> None:
+        self._end.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
