@@ -10,7 +10,7 @@ from celery import shared_task
 from brokers import queries, services
 from brokers.core.values import BrokerId
 from brokers.embedded import NAME, refresh_embedded
-from devices.core.values import DeviceId
+from devices.core.values import DeviceId, PrincipalKind, principal_held
 from kernel.core.clock import utc_now
 from kernel.services import Wake
 from kernel.tasks import wakeup_task
@@ -78,8 +78,7 @@ def _broker(wake: Wake) -> BrokerId | None:
 
 
 def _device(wake: Wake) -> DeviceId | None:
-    """The device that the entry is about, or that holds the certificate that it is about."""
-    if wake.entry.subject.kind == "devices.device":
+    """The device or application that the entry is about, or that holds the certificate that it is about."""
+    if wake.entry.subject.kind in {f"devices.{kind}" for kind in PrincipalKind}:
         return DeviceId(UUID(wake.entry.subject.id))
-    kind, _, holder = str(wake.entry.after.get("holder", "")).partition(":")
-    return DeviceId(UUID(holder)) if kind == "device" else None
+    return principal_held(str(wake.entry.after.get("holder", "")))

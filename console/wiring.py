@@ -11,7 +11,7 @@ from brokers.core.values import Broker
 from console.queries import operators_with
 from devices import queries as fleet
 from devices.core.ports import BrokerEndpoint
-from devices.core.values import DeviceId, DeviceState
+from devices.core.values import DeviceId, DeviceState, principal_held
 from devices.queries.policy_findings import PolicyFindings
 from devices.services.policy_gate import enter_policy
 from kernel.core.findings import FindingSource
@@ -67,9 +67,9 @@ def revoke_device(entry: Entry) -> list[Step]:
 
 
 def revoke_certificate(entry: Entry) -> list[Step]:
-    """Makes the revocation visible, and throws out the device that holds the certificate."""
-    kind, _, holder = str(entry.after["holder"]).partition(":")
-    evicts = kind == "device" and not _is_leaving(holder)
+    """Makes the revocation visible, and throws out the device or application that holds the certificate."""
+    holder = principal_held(str(entry.after["holder"]))
+    evicts = holder is not None and not _is_leaving(holder)
     if "bulk" in entry.after:  # the operation of which it is a part publishes the CRL
         return evict_in_time(entry) if evicts else []
     return [*(evict(entry) if evicts else ()), _confirm(), _crl(str(entry.after["issuer_slug"]))]
@@ -116,6 +116,13 @@ ROUTES: Mapping[str, Route] = {
     "devices.device.quarantined": evict,
     "devices.device.revoked": revoke_device,
     "devices.device.decommissioned": revoke_device,
+    "devices.application.certified": push,
+    "devices.application.renewed": push,
+    "devices.application.resumed": push,
+    "devices.application.suspended": evict,
+    "devices.application.quarantined": evict,
+    "devices.application.revoked": revoke_device,
+    "devices.application.decommissioned": revoke_device,
     "devices.binding.created": push_once,
     "devices.binding.removed": push_once,
     "devices.group.changed": push,
@@ -151,7 +158,8 @@ WITHOUT_CONSEQUENCE = frozenset(
         "console.operator.setup_link_made",
         "console.operator.signed_in",
         "console.operator.signed_out",
-        "devices.device.registered",  # it has no certificate yet
+        "devices.application.registered",  # it has no certificate yet
+        "devices.device.registered",
         "devices.device_type.created",
         "devices.enrolment_profile.created",
         "devices.enrolment_request.approved",  # the device is enrolled when it asks again
@@ -235,6 +243,7 @@ policy_approvers = Approvers()
 adapters: Mapping[str, str] = {
     "nats": "brokers.adapters.nats.NatsAdapter",
     "mosquitto-dynsec": "brokers.adapters.mosquitto_dynsec.MosquittoDynsecAdapter",
+    "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
 }
 
 
@@ -242,12 +251,11 @@ def _brokers(entry: Entry) -> Sequence[Broker]:
     return brokers.list_brokers(domains=[entry.domain]) if entry.domain else ()
 
 
-def _is_leaving(device: str) -> bool:
-    """Whether the device itself is being thrown out, in an entry of its own that has the same steps."""
+def _is_leaving(holder: DeviceId) -> bool:
+    """Whether the device or application itself is being thrown out, in an entry of its own that has the same steps."""
     try:
-        state = fleet.get_device(device=DeviceId(UUID(device))).state
-    except (fleet.UnknownDevice, ValueError):  # whoever holds it, a revocation goes through
-    "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
+        state = fleet.get_principal(id=holder).state
+    except fleet.UnknownDevice:  # whoever holds it, a revocation goes through
         return False
     return state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}
 

@@ -20,18 +20,21 @@ from devices.core.values import (
     CredentialState,
     DeviceId,
     DeviceState,
+    PrincipalKind,
     RequestState,
+    holder_of,
 )
 from devices.core.values import Device as DeviceValue
 from devices.core.values import Domain as DomainValue
 from kernel.core.actor import ActorKind
 from kernel.core.ids import DomainId
+from kernel.core.journal import Subject
 from pki.core.certificate_names import LONGEST_NAME
 from pki.core.values import CertificateId
 
 
 def _choices(
-    values: type[DeviceState | CredentialState | RequestState | ApprovalRule | ChangeState],
+    values: type[DeviceState | PrincipalKind | CredentialState | RequestState | ApprovalRule | ChangeState],
 ) -> list[tuple[str, str]]:
     return [(each.value, each.value) for each in values]
 
@@ -90,17 +93,23 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         """With all that `as_value` needs, in three queries however many they are."""
         return self.select_related("domain", "device_type").prefetch_related("groups")
 
+    def of_kind(self, kind: PrincipalKind) -> Self:
+        """Devices only, or applications only; the index of those is found by their lack of a type."""
+        rows = self.filter(kind=kind)
+        return rows.filter(device_type=None) if kind is PrincipalKind.APPLICATION else rows
+
 
 class Device(models.Model):
-    """A machine identity; its name and auth id are reserved for ever."""
+    """A principal: a device, or an application, which has no type. Its name and auth id are reserved for ever."""
 
     id = models.UUIDField(primary_key=True)
+    kind = models.CharField(max_length=16, choices=_choices(PrincipalKind), default=PrincipalKind.DEVICE)
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT)
     name = models.CharField(max_length=64)
     auth_id = models.CharField(max_length=64)
     client_id = models.CharField(max_length=64)
     state = models.CharField(max_length=16, choices=_choices(DeviceState))
-    device_type = models.ForeignKey(DeviceType, on_delete=models.PROTECT)
+    device_type = models.ForeignKey(DeviceType, on_delete=models.PROTECT, null=True)
     hardware_serial = models.CharField(max_length=128, blank=True)
     attributes = models.JSONField(default=dict)
     created_at = models.DateTimeField()
@@ -115,20 +124,38 @@ class Device(models.Model):
             models.UniqueConstraint(fields=["domain", "name"], name="devices_device_name"),
             models.UniqueConstraint(fields=["domain", "auth_id"], name="devices_device_auth_id"),
             models.UniqueConstraint(fields=["domain", "client_id"], name="devices_device_client_id"),
+            models.CheckConstraint(
+                name="devices_device_kind",
+                condition=Q(kind=PrincipalKind.DEVICE, device_type__isnull=False)
+                | Q(kind=PrincipalKind.APPLICATION, device_type=None, hardware_serial=""),
+            ),
         ]
-        indexes = [models.Index(fields=["domain", "state", "name"], name="devices_device_state")]
+        indexes = [
+            models.Index(fields=["domain", "state", "name", "kind"], name="devices_device_state"),
+            models.Index(fields=["domain", "name"], name="devices_application", condition=Q(device_type=None)),
+        ]
+
+    @property
+    def holder(self) -> str:
+        """What pki calls it."""
+        return holder_of(PrincipalKind(self.kind), DeviceId(self.id))
+
+    def as_subject(self) -> Subject:
+        """The row as the journal names it; its actions begin with the same words."""
+        return Subject(kind=f"devices.{self.kind}", id=str(self.id), label=self.name)
 
     def as_value(self) -> DeviceValue:
         """The row as a value; load it with `whole()`."""
         return DeviceValue(
             id=DeviceId(self.id),
+            kind=PrincipalKind(self.kind),
             domain=DomainId(self.domain_id),
             domain_slug=self.domain.slug,
             name=self.name,
             auth_id=self.auth_id,
             client_id=self.client_id,
             state=DeviceState(self.state),
-            device_type=self.device_type.name,
+            device_type=self.device_type.name if self.device_type else "",
             hardware_serial=self.hardware_serial,
             attributes=self.attributes,
             groups=tuple(sorted(group.name for group in self.groups.all())),

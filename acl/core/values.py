@@ -77,7 +77,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingRef:
-    """How a rule reached a principal: `via` is device, group, device_type or domain, `target` its name."""
+    """How a rule reached a principal: `via` is device, application, group, device_type or domain, `target` its name."""
 
     id: UUID
     via: str

@@ -70,10 +70,11 @@ class ForeignPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesById:
-    """Names of devices that there are, by auth id and by client id."""
+    """Names of devices that there are, by auth id and by client id; those among them that are applications'."""
 
     auth: Mapping[str, str]
     client: Mapping[str, str]
+    applications: frozenset[str] = frozenset()
 
 
 def printable(text: str) -> str:
@@ -179,7 +180,8 @@ def _bound(binding: ForeignBinding, domain: str, devices: DevicesById, notes: No
     wanted = (binding.auth_id if by_auth else binding.client_id) or ""
     found = (devices.auth if by_auth else devices.client).get(wanted)
     if found is not None:
-        return BindingSpec(role=binding.role, via=BindingVia.DEVICE, target=found)
+        via = BindingVia.APPLICATION if found in devices.applications else BindingVia.DEVICE
+        return BindingSpec(role=binding.role, via=via, target=found)
     kind = "auth id" if by_auth else "client id"
     why = f"There is no device with this {kind}: the role {binding.role} is made, and given to nobody for it."
     notes.add(binding.place, Loss.LEFT_OUT, wanted, why)

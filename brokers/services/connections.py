@@ -8,7 +8,7 @@ from typing import Any
 from brokers import queries
 from brokers.core.mosquitto_connection import folder_of
 from brokers.core.values import BrokerId
-from devices.queries import find_device_by_auth_id
+from devices.queries import find_principal_by_auth_id
 from kernel.core.errors import Conflict, FieldError
 from kernel.core.ids import DomainId
 
@@ -42,7 +42,7 @@ def check_connection(connection: Mapping[str, Any], *, domain: DomainId, broker:
         detail = "belongs to another broker: give each a folder of its own"
         fault = FieldError(pointer="/connection/files/directory", code=FolderShared.code, detail=detail)
         raise FolderShared(f"The folder {folder!r} {detail}.", errors=(fault,))
-    if find_device_by_auth_id(domain=domain, auth_id=control_name_of(connection)):
-        detail = "is the name of a device, which would control the broker: choose another account"
+    if find_principal_by_auth_id(domain=domain, auth_id=control_name_of(connection)):
+        detail = "is the name of a device or application, which would control the broker: choose another account"
         fault = FieldError(pointer="/connection/username", code=AccountShared.code, detail=f"It {detail}.")
         raise AccountShared(f"The control account {detail}.", errors=(fault,))

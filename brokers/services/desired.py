@@ -8,7 +8,7 @@ from uuid import UUID
 from brokers.core.ports import DesiredState, RenderSubject
 from brokers.core.standing import render_subject
 from devices import queries as devices
-from devices.core.values import DeviceId, DeviceSubject
+from devices.core.values import DeviceId
 from kernel.core.ids import DomainId
 from pki import queries as pki
 from pki.core.values import CertificateState, IssuerId
@@ -27,20 +27,16 @@ def desired_state_of(*, device: DeviceId) -> DesiredState:
     """What should hold of one device."""
     known = devices.subject_of(device=device)
     revoked = pki.revoked_issuers(domain=known.device.domain)
-    subject = render_subject(known, proved=_is_proved(_holder(known), revoked=revoked))
+    subject = render_subject(known, proved=_is_proved(known.device.holder, revoked=revoked))
     return DesiredState(subjects=(subject,), only=frozenset({subject.principal.auth_id}))
 
 
 def _subjects(domain: DomainId, pause: Callable[[], None] | None) -> Iterator[RenderSubject]:
     disproved = _disproved_holders(domain)
     for number, subject in enumerate(devices.iterate_subjects(domain=domain, chunk=_CHUNK), start=1):
-        yield render_subject(subject, proved=_holder(subject) not in disproved)
+        yield render_subject(subject, proved=subject.device.holder not in disproved)
         if pause is not None and number % _CHUNK == 0:
             pause()
-
-
-def _holder(subject: DeviceSubject) -> str:
-    return f"device:{subject.device.id}"
 
 
 def _is_proved(holder: str, *, revoked: frozenset[IssuerId]) -> bool:

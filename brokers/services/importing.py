@@ -18,7 +18,7 @@ from brokers.core.foreign_rabbitmq import read_rabbitmq
 from devices.core.policy_document import BindingSpec, PolicyDocument
 from devices.core.policy_yaml import from_yaml
 from devices.core.yaml_tree import MAX_OCTETS
-from devices.queries.policy import device_names_by, policy_document
+from devices.queries.policy import application_names, device_names_by, policy_document
 from devices.services.import_policy import PolicyImport, import_policy, plan_import
 from devices.services.policy_changes.drafting import UnknownBindingTarget
 from kernel.core.actor import Actor
@@ -87,7 +87,7 @@ def foreign_policy(*, domain: DomainId, format: str, text: str, prefix: str = ""
         auth_ids={binding.auth_id for binding in foreign.bindings if binding.auth_id is not None},
         client_ids={binding.client_id for binding in foreign.bindings if binding.client_id is not None},
     )
-    devices = DevicesById(auth=by_auth, client=by_client)
+    devices = DevicesById(auth=by_auth, client=by_client, applications=application_names(domain=domain))
     document, missing = merged(policy_document(domain=domain), foreign, devices)
     return WantedPolicy(document=document, notes=tuple(sorted((*foreign.notes, *missing), key=_line)))
 

@@ -182,5 +182,5 @@ def _device_of(session: models.Session) -> DeviceId | None:
 def _device_called(auth_id: str, *, domain: DomainId) -> DeviceId | None:
     if not auth_id or "\0" in auth_id:
         return None
-    found = devices.find_device_by_auth_id(domain=domain, auth_id=auth_id)
+    found = devices.find_principal_by_auth_id(domain=domain, auth_id=auth_id)
     return found.id if found else None

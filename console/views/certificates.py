@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from console.views.frame import Visit, screen, show
 from console.views.paging import DamagedPlace, Place, place_of, to_uuid
-from devices.queries import find_device_by_name
+from devices.queries import find_principal_by_name
 from kernel.core.errors import Invalid
 from pki import queries
 from pki.core.values import CertificateState, IssuedCertificate, Issuer
@@ -129,8 +129,8 @@ def _by_text(visit: Visit, found: CertificateFilter, text: str) -> CertificateFi
         return replace(found, fingerprint=plain)
     if ours := _OUR_URI.fullmatch(text.removeprefix("URI:").strip().lower()):
         return replace(found, holder=f"{ours[1]}:{UUID(ours[2])}")
-    if device := find_device_by_name(domain=visit.domain.id, name=text):
-        return replace(found, holder=f"device:{device.id}")
+    if principal := find_principal_by_name(domain=visit.domain.id, name=text):
+        return replace(found, holder=principal.holder)
     if _HEX.fullmatch(plain.removeprefix("0x")):
         return replace(found, serial=plain.removeprefix("0x"))
     return replace(found, subject=text if "=" in text else f"CN={text}")

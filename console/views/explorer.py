@@ -20,8 +20,8 @@ from console.views.reach_drawing import draw
 from devices.queries import (
     DeviceSet,
     device_names,
-    find_device_by_name,
     find_device_set,
+    find_principal_by_name,
     get_domain,
     list_device_types,
     list_groups,
@@ -29,7 +29,7 @@ from devices.queries import (
 from kernel.core.errors import Invalid, NotFound
 
 HEAR = "hear"
-_KINDS = ("domain", "group", "device_type", "device")
+_KINDS = ("domain", "group", "device_type", "device", "application")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,10 @@ def explore(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     asked = {name: request.GET.get(name, "").strip() for name in ("device", "action", "topic", "qos", "retain")}
     context: dict[str, object] = {"tab": "may", "asked": asked}
     if asked["device"]:
-        device = find_device_by_name(domain=visit.domain.id, name=asked["device"][:64])
+        device = find_principal_by_name(domain=visit.domain.id, name=asked["device"][:64])
         if device is None:
-            context["fault"] = f"There is no device {asked['device'][:64]} in {visit.domain.slug}: look for its name."
+            name, slug = asked["device"][:64], visit.domain.slug
+            context["fault"] = f"There is no device {name} in {slug}, nor an application: look for its name."
         else:
             context |= {"device": device, **explanation_context(device, request.GET)}
     return show(request, "explorer.html", context)
@@ -131,7 +132,7 @@ def _grant_rows(visit: Visit, grants: tuple[BoundRule, ...]) -> list[GrantRow]:
 
 def _device_set(visit: Visit, via: str, name: str) -> DeviceSet:
     if via not in _KINDS:
-        raise Invalid("Choose the whole domain, a group, a device type or a device.")
+        raise Invalid("Choose the whole domain, a group, a device type, a device or an application.")
     if via != "domain" and not name:
         raise Invalid(f"Type the name of the {via.replace('_', ' ')}.")
     return find_device_set(domain=get_domain(id=visit.domain.id), via=via, name=name[:64])

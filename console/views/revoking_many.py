@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from console.views.certificate_acts import EVERY_REASON, TYPED
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
-from devices.queries import find_device_by_name
+from devices.queries import find_principal_by_name
 from kernel.core.errors import Conflict, Invalid
 from pki import queries, services
 from pki.core.revocation_order import RevocationFilter, newest_in
@@ -74,8 +74,8 @@ class WhichForm(ConsoleForm):
         )
 
     def _holder(self, text: str) -> str:
-        device = find_device_by_name(domain=self.visit.domain.id, name=text) if text else None
-        return f"device:{device.id}" if device else text
+        principal = find_principal_by_name(domain=self.visit.domain.id, name=text) if text else None
+        return principal.holder if principal else text
 
 
 class ManyForm(ConsoleForm):

@@ -160,6 +160,7 @@ class BindForm(ConsoleForm):
         label="Give it to",
         choices=[
             ("device", "a device"),
+            ("application", "an application"),
             ("group", "a group"),
             ("device_type", "a device type"),
             ("domain", "the whole domain"),

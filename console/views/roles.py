@@ -17,8 +17,8 @@ from acl.core.values import Role, RoleId, Rule
 from console.views.device import actions_of, conditions_of
 from console.views.frame import Visit, screen, show
 from console.views.role_forms import BindForm, RoleForm, RuleForms, tell_faults
-from devices.core.values import BindingId, DeviceId
-from devices.queries import BindingRow, find_device_by_name, list_bindings, list_device_types, list_groups
+from devices.core.values import BindingId
+from devices.queries import BindingRow, find_principal_by_name, list_bindings, list_device_types, list_groups
 from devices.services import bind_role, unbind_role
 from devices.services.bindings import BindingTarget
 from devices.services.policy_gate import ApprovalRequired
@@ -125,10 +125,10 @@ def _target(form: BindForm, *, domain: DomainId, slug: str) -> BindingTarget:
         return BindingTarget(group=name)
     if via == "device_type":
         return BindingTarget(device_type=name)
-    device = find_device_by_name(domain=domain, name=name)
-    if device is None:
-        raise NotFound(f"There is no device called {name!r} in this domain.")
-    return BindingTarget(device=DeviceId(device.id))
+    found = find_principal_by_name(domain=domain, name=name)
+    if found is None or found.kind != via:
+        raise NotFound(f"There is no {via} called {name!r} in this domain.")
+    return BindingTarget.principal(found.kind, found.id)
 
 
 @require_POST

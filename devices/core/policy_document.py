@@ -20,6 +20,7 @@ class BindingVia(StrEnum):
     """What a role is given to."""
 
     DEVICE = "device"
+    APPLICATION = "application"
     GROUP = "group"
     DEVICE_TYPE = "device_type"
     DOMAIN = "domain"
@@ -36,7 +37,7 @@ class RoleSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class BindingSpec:
-    """The role called `role`, given to the device, group or device type called `target`, or the domain of that slug."""
+    """The role called `role`, given to what is called `target`, or to the domain of that slug."""
 
     role: str
     via: BindingVia

@@ -64,7 +64,7 @@ class PolicyInForce:
         places = [
             (BindingVia.DOMAIN, device.domain_slug),
             (BindingVia.DEVICE_TYPE, device.device_type),
-            (BindingVia.DEVICE, device.name),
+            (BindingVia(device.kind), device.name),
             *((BindingVia.GROUP, group) for group in device.groups),
         ]
         return [binding for place in places for binding in self._by_target.get(place, ())]

@@ -26,6 +26,13 @@ EnrolmentRequestId = NewType("EnrolmentRequestId", UUID)
 AttributeValue = str | int | float | bool
 
 
+class PrincipalKind(StrEnum):
+    """What is judged by policy: a device, or an application that connects to brokers."""
+
+    DEVICE = "device"
+    APPLICATION = "application"
+
+
 class DeviceState(StrEnum):
     """The life of a device."""
 
@@ -70,9 +77,13 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A machine identity. `hardware_serial` is empty if it is not recorded."""
+    """A principal: a machine identity, or an application, which has neither type nor hardware serial nor attributes.
+
+    `device_type` is empty for an application, `hardware_serial` also if it is not recorded.
+    """
 
     id: DeviceId
+    kind: PrincipalKind = PrincipalKind.DEVICE
     domain: DomainId
     domain_slug: str
     name: str
@@ -85,6 +96,25 @@ class Device:
     groups: tuple[str, ...]
     created_at: datetime
     enrolled_at: datetime | None
+
+    @property
+    def holder(self) -> str:
+        """What pki calls it."""
+        return holder_of(self.kind, self.id)
+
+
+def holder_of(kind: PrincipalKind, id: DeviceId) -> str:
+    """What pki calls the principal, such as `device:<id>`."""
+    return f"{kind.value}:{id}"
+
+
+def principal_held(holder: str) -> DeviceId | None:
+    """The principal that pki calls so, or None if it is somebody else."""
+    kind, _, id = holder.partition(":")
+    try:
+        return DeviceId(UUID(id)) if kind in set(PrincipalKind) else None
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
             name='Device',
             fields=[
                 ('id', models.UUIDField(primary_key=True, serialize=False)),
+                ('kind', models.CharField(choices=[('device', 'device'), ('application', 'application')], default='device', max_length=16)),
                 ('name', models.CharField(max_length=64)),
                 ('auth_id', models.CharField(max_length=64)),
                 ('client_id', models.CharField(max_length=64)),
@@ -62,7 +63,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='device',
             name='device_type',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='devices.devicetype'),
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='devices.devicetype'),
         ),
         migrations.CreateModel(
             name='Domain',
@@ -207,7 +208,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='device',
-            index=models.Index(fields=['domain', 'state', 'name'], name='devices_device_state'),
+            index=models.Index(fields=['domain', 'state', 'name', 'kind'], name='devices_device_state'),
+        ),
+        migrations.AddIndex(
+            model_name='device',
+            index=models.Index(condition=models.Q(('device_type', None)), fields=['domain', 'name'], name='devices_application'),
+        ),
+        migrations.AddConstraint(
+            model_name='device',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('device_type__isnull', False), ('kind', 'device')), models.Q(('device_type', None), ('hardware_serial', ''), ('kind', 'application')), _connector='OR'), name='devices_device_kind'),
         ),
         migrations.AddConstraint(
             model_name='device',

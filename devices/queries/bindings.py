@@ -13,7 +13,7 @@ from kernel.core.ids import DomainId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingRow:
-    """A role given to something: `via` is device, group, device_type or domain; `target` is its name."""
+    """A role given to something: `via` is device, application, group, device_type or domain; `target` is its name."""
 
     id: BindingId
     domain: DomainId
@@ -50,7 +50,7 @@ def binding_row(row: Binding) -> BindingRow:
 def target_of(row: Binding) -> tuple[str, str, str]:
     """(via, name, id) of what a binding gives its role to; load it with its four relations."""
     if row.device:
-        return "device", row.device.name, str(row.device_id)
+        return row.device.kind, row.device.name, str(row.device_id)
     if row.group:
         return "group", row.group.name, str(row.group_id)
     if row.device_type:

@@ -45,6 +45,6 @@ def _reached(targets: dict[BindingVia, set[str]]) -> Q:
     groups = Device.groups.through.objects.filter(
         device_id=OuterRef("pk"), group__name__in=sorted(targets[BindingVia.GROUP])
     )
-    found = Q(name__in=sorted(targets[BindingVia.DEVICE]))
+    found = Q(name__in=sorted(targets[BindingVia.DEVICE] | targets[BindingVia.APPLICATION]))
     found |= Q(device_type__name__in=sorted(targets[BindingVia.DEVICE_TYPE]))
     return found | Q(Exists(groups)) if targets[BindingVia.GROUP] else found

@@ -1,4 +1,4 @@
-"""Devices: one, and lists by keyset."""
+"""Devices and applications: one, and lists by keyset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count
 
 from devices.core.attributes import ATTRIBUTE_NAME
-from devices.core.values import AttributeValue, Device, DeviceId, DeviceState
+from devices.core.values import AttributeValue, Device, DeviceId, DeviceState, PrincipalKind
 from devices.models import Device as DeviceRow
 from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
@@ -22,29 +22,62 @@ class UnknownDevice(NotFound):
     code = "device-unknown"
 
 
+class UnknownApplication(UnknownDevice):
+    """There is no such application, or none that may be seen."""
+
+    code = "broker-application-unknown"
+
+
 def get_device(*, device: DeviceId, domains: Collection[DomainId] | None = None) -> Device:
     """The device of that id, in one of `domains` if they are given. Raises UnknownDevice."""
-    rows = DeviceRow.objects.whole().filter(id=device)
-    row = rows.first() if domains is None else rows.filter(domain_id__in=domains).first()
-    if row is None:
+    found = _find(device, domains)
+    if found is None or found.kind is not PrincipalKind.DEVICE:
         raise UnknownDevice("There is no such device: list the devices to see those there are.")
-    return row.as_value()
+    return found
+
+
+def get_application(*, application: DeviceId, domains: Collection[DomainId] | None = None) -> Device:
+    """The application of that id, in one of `domains` if they are given. Raises UnknownApplication."""
+    found = _find(application, domains)
+    if found is None or found.kind is not PrincipalKind.APPLICATION:
+        raise UnknownApplication("There is no such application: list them to see those there are.")
+    return found
+
+
+def get_principal(*, id: DeviceId, domains: Collection[DomainId] | None = None) -> Device:
+    """The device or application of that id, in one of `domains` if they are given. Raises UnknownDevice."""
+    found = _find(id, domains)
+    if found is None:
+        raise UnknownDevice("There is no such device or application: list them to see those there are.")
+    return found
+
+
+def _find(id: DeviceId, domains: Collection[DomainId] | None) -> Device | None:
+    rows = DeviceRow.objects.whole().filter(id=id)
+    row = rows.first() if domains is None else rows.filter(domain_id__in=domains).first()
+    return row.as_value() if row else None
 
 
 def device_names(*, devices: Collection[DeviceId], domains: Collection[DomainId]) -> dict[DeviceId, str]:
-    """The names of those devices that exist in these domains."""
+    """The names of those devices, and applications, that exist in these domains."""
     rows = DeviceRow.objects.filter(id__in=devices, domain_id__in=domains).order_by()
     return {DeviceId(id): name for id, name in rows.values_list("id", "name")}
 
 
-def find_device_by_auth_id(*, domain: DomainId, auth_id: str) -> Device | None:
-    """The device that authenticates by that name in the domain, or None."""
+def applications_among(*, ids: Collection[DeviceId]) -> frozenset[DeviceId]:
+    """Those of them that are applications."""
+    rows = DeviceRow.objects.of_kind(PrincipalKind.APPLICATION).filter(id__in=ids).order_by()
+    return frozenset(map(DeviceId, rows.values_list("id", flat=True)))
+
+
+def find_principal_by_auth_id(*, domain: DomainId, auth_id: str) -> Device | None:
+    """The device or application that authenticates by that name in the domain, or None."""
     row = DeviceRow.objects.whole().filter(domain_id=domain, auth_id=auth_id).first()
     return row.as_value() if row else None
 
 
-def find_device_by_name(*, domain: DomainId, name: str) -> Device | None:
-    """The device of that name in the domain, or None."""
+def find_principal_by_name(*, domain: DomainId, name: str) -> Device | None:
+    """The device or application of that name in the domain, or None."""
     row = DeviceRow.objects.whole().filter(domain_id=domain, name=name).first()
     return row.as_value() if row else None
 
@@ -80,13 +113,15 @@ _NUMBER = re.compile(r"-?[0-9]{1,16}(?:\.[0-9]{1,16})?")
 def list_devices(
     *,
     domains: Collection[DomainId],
+    kind: PrincipalKind = PrincipalKind.DEVICE,
     narrowed: DeviceFilter | None = None,
     after: Place | None = None,
     before: Place | None = None,
     limit: int = 100,
 ) -> DevicePage:
-    """Devices by name beyond `after`, or the last ones ahead of `before`; at most `limit`."""
-    rows = _narrow(DeviceRow.objects.whole().filter(domain_id__in=domains), narrowed or DeviceFilter())
+    """Devices (or applications) by name beyond `after`, or the last ones ahead of `before`; at most `limit`."""
+    rows = DeviceRow.objects.whole().of_kind(kind).filter(domain_id__in=domains)
+    rows = _narrow(rows, narrowed or DeviceFilter())
     if before is not None:
         name, device = before
         rows = rows.filter(name__lte=name).exclude(name=name, id__gte=device)
@@ -130,14 +165,21 @@ def _readings(value: AttributeValue) -> list[AttributeValue]:
 APPROXIMATE_FROM = 10_000
 
 
-def count_devices(*, domains: Collection[DomainId], narrowed: DeviceFilter | None = None) -> int:
+def count_devices(
+    *,
+    domains: Collection[DomainId],
+    kind: PrincipalKind = PrincipalKind.DEVICE,
+    narrowed: DeviceFilter | None = None,
+) -> int:
     """How many there are; counted up to 10,000 and no further, so that a million cost no more."""
-    rows = _narrow(DeviceRow.objects.filter(domain_id__in=domains), narrowed or DeviceFilter())
+    rows = DeviceRow.objects.of_kind(kind).filter(domain_id__in=domains)
+    rows = _narrow(rows, narrowed or DeviceFilter())
     return int(rows.order_by()[:APPROXIMATE_FROM].count())
 
 
 def count_by_state(*, domains: Collection[DomainId]) -> dict[DeviceState, int]:
     """How many devices are in each state."""
-    rows = DeviceRow.objects.filter(domain_id__in=domains).order_by().values_list("state").annotate(Count("id"))
-    counted = {DeviceState(state): count for state, count in rows}
+    rows = DeviceRow.objects.of_kind(PrincipalKind.DEVICE).filter(domain_id__in=domains)
+    counts = rows.order_by().values_list("state").annotate(Count("id"))
+    counted = {DeviceState(state): count for state, count in counts}
     return {state: counted.get(state, 0) for state in DeviceState}

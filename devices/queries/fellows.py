@@ -1,4 +1,4 @@
-"""Sets of devices that people name: one device, a group, a device type, a whole domain."""
+"""Sets of devices that people name: one device or application, a group, a device type, a whole domain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models import Q
 from acl import queries as roles
 from acl.core.analysis_conditions import ALWAYS
 from acl.core.values import Role
-from devices.core.values import Domain
+from devices.core.values import Domain, PrincipalKind
 from devices.models import Binding, Device, DeviceType, Group
 from devices.queries.reaching import Fellows, Reached, reached_rows
 from kernel.core.errors import NotFound
@@ -34,16 +34,18 @@ class DeviceSet:
 
 
 def find_device_set(*, domain: Domain, via: str = "domain", name: str = "") -> DeviceSet:
-    """The devices of that group, device type or device (by name, or a device's id), or of the domain.
+    """The devices of that group, device type, device or application (by name or id), or of the domain.
 
     Raises UnknownFellows.
     """
     if via == "domain":
         return DeviceSet(domain=domain, among=None, label=f"domain {domain.slug}")
     kind = via.replace("_", " ")
-    table: Any = {"device": Device, "group": Group, "device_type": DeviceType}[via]
+    rows: Any = {"group": Group.objects, "device_type": DeviceType.objects}.get(via)
+    if rows is None:
+        rows = Device.objects.of_kind(PrincipalKind(via))
     id = _uuid(name)
-    row = table.objects.filter(domain_id=domain.id, **({"pk": id} if id else {"name": name})).first()
+    row = rows.filter(domain_id=domain.id, **({"pk": id} if id else {"name": name})).first()
     if row is None:
         raise UnknownFellows(f"There is no {kind} {name[:64]!r} in the domain: look at its list.")
     return DeviceSet(domain=domain, among=Fellows(via=via, id=row.pk), label=f"{kind} {row.name}")

@@ -21,7 +21,6 @@ _COLUMNS = {
     "auth_id": "auth_id",
     "username": "auth_id",
     "domain": "domain__slug",
-    "device_type": "device_type__name",
 }
 CERTIFICATE_NAMES = ("cn", "o", "ou", "san_uri", "san_dns")
 """What is kept of a certificate beside the device; its serial number is pki's."""
@@ -106,6 +105,8 @@ def _value(placeholder: str) -> Any:
         return _AttributeText(name)
     if kind == "cert":
         return _certificate_value(name)
+    if placeholder == "device_type":  # an application has none
+        return Coalesce(F("device_type__name"), Value(""), output_field=TextField())
     return F(_COLUMNS[placeholder])
 
 

@@ -11,7 +11,7 @@ from acl.core.rules import RuleSpec
 from acl.core.values import Role, RoleId
 from devices.core.names import name_fault
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
-from devices.core.values import BindingId
+from devices.core.values import BindingId, PrincipalKind
 from devices.models import Device, Group
 from devices.queries.bindings import list_bindings
 from devices.queries.domains import get_domain
@@ -59,7 +59,7 @@ def role_spec(role: Role) -> RoleSpec:
 def device_names_by(
     *, domain: DomainId, auth_ids: Collection[str], client_ids: Collection[str]
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The names of those devices of the domain that there are: by auth id, and by client id."""
+    """The names of those devices and applications of the domain that there are: by auth id, and by client id."""
     rows = Device.objects.filter(domain_id=domain)
     by_auth: dict[str, str] = {}
     by_client: dict[str, str] = {}
@@ -68,6 +68,12 @@ def device_names_by(
     for some in _chunks(client_ids):
         by_client.update(rows.filter(client_id__in=some).values_list("client_id", "name"))
     return by_auth, by_client
+
+
+def application_names(*, domain: DomainId) -> frozenset[str]:
+    """The names of the domain's applications."""
+    rows = Device.objects.of_kind(PrincipalKind.APPLICATION).filter(domain_id=domain).order_by()
+    return frozenset(rows.values_list("name", flat=True))
 
 
 def _chunks(ids: Collection[str], size: int = 500) -> Iterator[list[str]]:

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from acl.core.analysis_conditions import NEVER, Condition, Every, Held, Not, Safe, Same, Some, without_roles
 from acl.core.values import RoleId
-from devices.core.values import DeviceId, DeviceState, DeviceSubject
+from devices.core.values import DeviceId, DeviceState, DeviceSubject, PrincipalKind
 from devices.models import Binding, Device, DeviceQuerySet
 from devices.queries.bindings import BindingRow, binding_row
 from devices.queries.placeholder_sql import is_safe, same_text
@@ -27,7 +27,7 @@ _MEMORY = "96MB"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fellows:
-    """Devices that belong together: `via` is device, group, device_type or domain, `id` that of it."""
+    """Devices that belong together: `via` is device, application, group, device_type or domain, `id` that of it."""
 
     via: str
     id: UUID
@@ -66,15 +66,18 @@ def any_reached(reached: Reached) -> bool:
 
 
 def sample_reached(reached: Reached, *, limit: int) -> list[DeviceId]:
-    """The first by auth id, at most `limit`."""
+    """The applications, then the devices, each the first by auth id; at most `limit`."""
     if reached.nobody:
         return []
-    rows = reached_rows(reached).order_by("auth_id").values_list("id", flat=True)
-    return [DeviceId(id) for id in rows[:limit]]
+    rows, found = reached_rows(reached).order_by("auth_id"), list[DeviceId]()
+    for kind in (PrincipalKind.APPLICATION, PrincipalKind.DEVICE):
+        ids = rows.of_kind(kind).values_list("id", flat=True)
+        found += map(DeviceId, ids[: limit - len(found)])
+    return found
 
 
 def reached_subjects(reached: Reached, *, limit: int) -> Iterator[DeviceSubject]:
-    """The first by auth id with their policies, at most `limit`."""
+    """Those of `sample_reached` with their policies, by auth id, at most `limit`."""
     yield from subjects_among(devices=sample_reached(reached, limit=limit))
 
 
@@ -114,7 +117,7 @@ def reached_rows(reached: Reached) -> DeviceQuerySet:
 
 def _belongs(fellows: Fellows) -> Q:
     match fellows.via:
-        case "device":
+        case "device" | "application":
             return Q(pk=fellows.id)
         case "device_type":
             return Q(device_type_id=fellows.id)

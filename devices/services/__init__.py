@@ -1,6 +1,7 @@
 """The writes of the fleet, one function a use case."""
 
 from devices.services.bindings import bind_role, unbind_role
+from devices.services.certify_application import certify_application
 from devices.services.change_state import (
     decommission_device,
     quarantine_device,
@@ -26,7 +27,7 @@ from devices.services.enrolment_tokens import (
     revoke_enrolment_token,
 )
 from devices.services.import_devices import import_devices
-from devices.services.register_device import register_device
+from devices.services.register_device import register_application, register_device
 from devices.services.renew_credential import renew_credential
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "add_to_group",
     "approve_request",
     "bind_role",
+    "certify_application",
     "create_device_type",
     "create_domain",
     "create_enrolment_profile",
@@ -46,6 +48,7 @@ __all__ = [
     "import_devices",
     "mint_enrolment_token",
     "quarantine_device",
+    "register_application",
     "register_device",
     "remove_from_group",
     "renew_credential",

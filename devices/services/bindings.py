@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from django.db import IntegrityError, transaction
 
 from acl import queries as roles
 from acl.core.values import RoleId
 from devices.core.policy_changes import PolicyChangeId
-from devices.core.values import BindingId, DeviceId
+from devices.core.values import BindingId, DeviceId, PrincipalKind
 from devices.models import Binding, Device, DeviceType, Domain, Group
 from devices.queries.bindings import target_of
 from devices.services.policy_gate import enter_policy
@@ -45,9 +45,15 @@ class BindingTarget:
     """What a role is given to: exactly one of these. Groups and types by name; the whole domain by its slug."""
 
     device: DeviceId | None = None
+    application: DeviceId | None = None
     group: str | None = None
     device_type: str | None = None
     domain: str | None = None
+
+    @classmethod
+    def principal(cls, kind: PrincipalKind, id: DeviceId) -> Self:
+        """One device, or one application."""
+        return cls(application=id) if kind is PrincipalKind.APPLICATION else cls(device=id)
 
 
 def bind_role(
@@ -99,13 +105,18 @@ def unbind_role(*, binding: BindingId, change: PolicyChangeId | None = None, act
 # Targets are locked before the journal is: whoever changes one holds it while waiting for the journal, and the foreign
 # key of a binding is checked at the end of the transaction.
 def _aim(row: Binding, target: BindingTarget, *, domain: DomainId) -> tuple[str, str]:
-    given = [value for value in (target.device, target.group, target.device_type, target.domain) if value is not None]
+    given = [
+        value
+        for value in (target.device, target.application, target.group, target.device_type, target.domain)
+        if value is not None
+    ]
     if len(given) != 1:
-        raise Invalid("A binding has exactly one target: a device, a group, a device_type or a domain.")
-    if target.device is not None:
-        device = Device.objects.select_for_update(no_key=True).filter(domain_id=domain, id=target.device).first()
-        row.device = _found(device, "device", str(target.device))
-        return "device", row.device.name
+        raise Invalid("A binding has exactly one target: a device, an application, a group, a device_type or a domain.")
+    for via, id in ((PrincipalKind.DEVICE, target.device), (PrincipalKind.APPLICATION, target.application)):
+        if id is not None:
+            principals = Device.objects.of_kind(via).select_for_update(no_key=True)
+            row.device = _found(principals.filter(domain_id=domain, id=id).first(), via, str(id))
+            return via, row.device.name
     if target.group is not None:
         group = Group.objects.select_for_update(no_key=True).filter(domain_id=domain, name=target.group).first()
         row.group = _found(group, "group", target.group)

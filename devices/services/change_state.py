@@ -1,4 +1,7 @@
-"""Suspending, resuming, quarantining, revoking, decommissioning: each answers with its operation."""
+"""Suspending, resuming, quarantining, revoking, decommissioning a device or an application.
+
+Each answers with its operation.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from devices.models import Credential, Device
 from devices.queries import UnknownDevice
 from kernel.core.actor import Actor
 from kernel.core.ids import DomainId, EntryId
-from kernel.core.journal import Subject
 from kernel.services import record
 from pki import queries as pki
 from pki import services as pki_services
@@ -72,7 +74,7 @@ def _end(
         row = _lock(device)
         before = DeviceState(row.state)
         _move(row, state)
-        held = pki.certificates_of(holder=f"device:{row.id}")
+        held = pki.certificates_of(holder=row.holder)
         for certificate in held:
             if certificate.state in {CertificateState.ISSUED, CertificateState.HELD}:
                 pki_services.revoke_certificate(
@@ -81,7 +83,7 @@ def _end(
         Credential.objects.filter(device=row, state__in=_LIVE).update(state=CredentialState.REVOKED)
         more = {
             "reason": reason.value,
-            "holder": f"device:{row.id}",
+            "holder": row.holder,
             "issuers": sorted({certificate.issuer_slug for certificate in held}),
         }
         return _record(row, verb, before=before, more=more, actor=actor, now=now, note=note)
@@ -106,8 +108,8 @@ def _record(
     row: Device, verb: str, *, before: DeviceState, more: dict[str, Any], actor: Actor, now: datetime, note: str
 ) -> EntryId:
     entry = record(
-        action=f"devices.device.{verb}",
-        subject=Subject(kind="devices.device", id=str(row.id), label=row.name),
+        action=f"devices.{row.kind}.{verb}",
+        subject=row.as_subject(),
         actor=actor,
         now=now,
         domain=DomainId(row.domain_id),

@@ -13,10 +13,10 @@ from devices.services.issue_credential import (
     Enrolment,
     add_credential,
     enrolment_of,
-    holder_of,
     issue_for,
     revoke_stray,
     revoke_strays,
+    signed_before,
 )
 from devices.services.write_request import device_actor, let_go
 from kernel.core.errors import Conflict, Denied, DomainError
@@ -24,7 +24,7 @@ from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record
 from pki import queries as pki
-from pki.core.values import CertificateId, CertificateState, IssuedCertificate
+from pki.core.values import CertificateId, IssuedCertificate
 
 _ENROLLED = frozenset({DeviceState.ACTIVE, DeviceState.QUARANTINED, DeviceState.SUSPENDED})
 
@@ -76,10 +76,10 @@ def _grant(request: EnrolmentRequest, *, is_new: bool, now: datetime) -> Enrolme
     device = request.device
     if device is None or device.state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}:
         if device is not None:
-            revoke_strays(DeviceId(device.id), now=now)
+            revoke_strays(device, now=now)
         raise _refused()
     try:
-        signed = None if is_new else _signed_before(device, request)
+        signed = None if is_new else signed_before(device, request.public_key_sha256, now=now)
         certificate = signed or issue_for(device, request.csr, actor=device_actor(request), now=now)
     except DomainError:
         _take_back(request)
@@ -93,21 +93,11 @@ def _grant(request: EnrolmentRequest, *, is_new: bool, now: datetime) -> Enrolme
     return _issued(kept, certificate)
 
 
-def _signed_before(device: Device, request: EnrolmentRequest) -> IssuedCertificate | None:
-    """A certificate that was signed before a crash and never handed out."""
-    fitting = (
-        each
-        for each in pki.certificates_of(holder=holder_of(DeviceId(device.id)))
-        if each.public_key_sha256 == request.public_key_sha256 and each.state is CertificateState.ISSUED
-    )
-    return next(fitting, None)
-
-
 def _take_back(request: EnrolmentRequest) -> None:
     """Undoes a wish that can not be granted; unless the key is the device's already, so that a retry completes it."""
     with transaction.atomic():
         holder = pki.holder_of_key(public_key_sha256=request.public_key_sha256)
-        if request.device_id is not None and holder == holder_of(DeviceId(request.device_id)):
+        if request.device is not None and holder == request.device.holder:
             return
         deleted, _ = EnrolmentRequest.objects.filter(id=request.id, state=RequestState.APPROVED).delete()
         if deleted:

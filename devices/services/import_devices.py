@@ -80,9 +80,10 @@ def _import(
     attributes = typed(row.attributes, kinds.get(kind, ()))
     known = Device.objects.select_related("device_type").filter(domain_id=domain, name=row.name).first()
     if known is not None:
-        if (known.device_type.name, known.hardware_serial, known.attributes) == (kind, row.hardware_serial, attributes):
+        there = (known.device_type and known.device_type.name, known.hardware_serial, known.attributes)
+        if there == (kind, row.hardware_serial, attributes):
             return RowOutcome.UNCHANGED
-        raise Conflict("There is a device of this name that differs: change that one, or choose another name.")
+        raise Conflict(f"There is a {known.kind} of this name that differs: change that one, or choose another name.")
     register_device(
         domain=domain,
         name=row.name,

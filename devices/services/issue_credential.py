@@ -18,6 +18,7 @@ from pki import services as pki_services
 from pki.core.certificate_names import names_in
 from pki.core.values import CertificateState, IssuedCertificate, IssuerId, ReasonCode
 
+MOST_GOOD = 16
 _SELF = Actor(kind=ActorKind.SYSTEM, id="enrolment", label="Enrolment")
 
 
@@ -33,6 +34,12 @@ class DeviceRefused(Denied):
     code = "device-state"
 
 
+class TooManyCertificates(Conflict):
+    """The device was given many certificates that are still good."""
+
+    code = "too-many-certificates"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
     """A device and its certificate."""
@@ -42,21 +49,19 @@ class Enrolment:
     trust_bundle: str
 
 
-def holder_of(device: DeviceId) -> str:
-    """What pki calls the device."""
-    return f"device:{device}"
-
-
 def issue_for(device: Device, csr: str, *, actor: Actor, now: datetime) -> IssuedCertificate:
-    """A certificate of the profile `device` from the domain's issuer. Raises NoIssuer and what pki raises."""
+    """A certificate of the profile `device` or `application` from the domain's issuer.
+
+    Raises NoIssuer and what pki raises.
+    """
     domain = Domain.objects.get(id=device.domain_id)
     if domain.issuer_id is None:
         raise NoIssuer(f"The domain {domain.slug} has no issuing CA: set one before devices enrol.")
     return pki_services.issue_certificate(
         issuer=IssuerId(domain.issuer_id),
-        profile="device",
+        profile=device.kind,
         csr=csr.encode(),
-        holder=holder_of(DeviceId(device.id)),
+        holder=device.holder,
         variables={"auth_id": device.auth_id, "domain": domain.slug, "id": str(device.id)},
         actor=actor,
         now=now,
@@ -77,6 +82,20 @@ def add_credential(device: Device, certificate: IssuedCertificate) -> None:
     )
 
 
+def check_few(device: Device, *, now: datetime) -> None:
+    """Raises TooManyCertificates. Each has to be revoked when the device is thrown out, which must not take long."""
+    good = Credential.objects.filter(
+        device=device,
+        state__in=[CredentialState.ACTIVE, CredentialState.RETIRING],
+        not_after__gt=now,
+        certificate__state=CertificateState.ISSUED,
+    )
+    if good.count() >= MOST_GOOD:
+        raise TooManyCertificates(
+            f"It has {MOST_GOOD} certificates that are still good: use one of them, or have some revoked."
+        )
+
+
 def revoke_stray(certificate: IssuedCertificate, *, now: datetime) -> None:
     """Revokes what was signed and never became a credential."""
     note = "signed while the device was thrown out, or twice at once"
@@ -85,10 +104,22 @@ def revoke_stray(certificate: IssuedCertificate, *, now: datetime) -> None:
     )
 
 
-def revoke_strays(device: DeviceId, *, now: datetime) -> None:
+def signed_before(device: Device, public_key_sha256: str, *, now: datetime) -> IssuedCertificate | None:
+    """A good certificate for the key, such as one that was signed before a crash and never handed out."""
+    fitting = (
+        each
+        for each in pki.certificates_of(holder=device.holder)
+        if each.public_key_sha256 == public_key_sha256
+        and each.state is CertificateState.ISSUED
+        and each.not_after > now
+    )
+    return next(fitting, None)
+
+
+def revoke_strays(device: Device, *, now: datetime) -> None:
     """Revokes every certificate of a device that has none as a credential, such as one signed before a crash."""
-    known = set(Credential.objects.filter(device_id=device).values_list("certificate_id", flat=True))
-    for certificate in pki.certificates_of(holder=holder_of(device)):
+    known = set(Credential.objects.filter(device=device).values_list("certificate_id", flat=True))
+    for certificate in pki.certificates_of(holder=device.holder):
         if certificate.state is CertificateState.ISSUED and certificate.id not in known:
             revoke_stray(certificate, now=now)
 

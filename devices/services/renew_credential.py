@@ -18,27 +18,19 @@ from devices.services.issue_credential import (
     DeviceRefused,
     Enrolment,
     add_credential,
+    check_few,
     enrolment_of,
     issue_for,
     revoke_stray,
 )
 from kernel.core.actor import Actor, ActorKind
-from kernel.core.errors import Conflict
 from kernel.core.ids import DomainId
-from kernel.core.journal import Subject
 from kernel.services import record
 from pki import queries as pki
 from pki.core.csr import inspect_csr
 from pki.core.values import CertificateId, CertificateState, IssuedCertificate
 
-MOST_GOOD = 16
 _MAY_RENEW = frozenset({DeviceState.ACTIVE, DeviceState.QUARANTINED})
-
-
-class TooManyCertificates(Conflict):
-    """The device was given many certificates that are still good."""
-
-    code = "too-many-certificates"
 
 
 def renew_credential(
@@ -60,8 +52,8 @@ def renew_credential(
         _use(proof, now=now)
     given = _given_before(row, presented, facts.public_key_sha256, now=now)
     if given is None:
-        _check_few(row, now=now)
-        actor = Actor(kind=ActorKind.DEVICE, id=str(row.id), label=row.name, address=address)
+        check_few(row, now=now)
+        actor = Actor(kind=ActorKind(row.kind), id=str(row.id), label=row.name, address=address)
         certificate = issue_for(row, csr, actor=actor, now=now)
         given = _settle(row, presented, certificate, actor=actor, now=now)
     if given is None:
@@ -78,20 +70,6 @@ def _use(proof: Proof, *, now: datetime) -> None:
             UsedProof.objects.create(jti=f"{leaf}:{proof.jti}", until=proof.replay_until)
     except IntegrityError as error:
         raise BadProof("This proof was used before: sign a fresh one with a new jti.") from error
-
-
-def _check_few(device: Device, *, now: datetime) -> None:
-    """Raises TooManyCertificates. Each has to be revoked when the device is thrown out, which must not take long."""
-    good = Credential.objects.filter(
-        device=device,
-        state__in=[CredentialState.ACTIVE, CredentialState.RETIRING],
-        not_after__gt=now,
-        certificate__state=CertificateState.ISSUED,
-    )
-    if good.count() >= MOST_GOOD:
-        raise TooManyCertificates(
-            f"The device has {MOST_GOOD} certificates that are still good: use one of them, or have some revoked."
-        )
 
 
 def _given_before(
@@ -132,8 +110,8 @@ def _settle(
         Credential.objects.filter(device=locked, state=CredentialState.ACTIVE).update(state=CredentialState.RETIRING)
         add_credential(locked, certificate)
         record(
-            action="devices.device.renewed",
-            subject=Subject(kind="devices.device", id=str(locked.id), label=locked.name),
+            action=f"devices.{locked.kind}.renewed",
+            subject=locked.as_subject(),
             actor=actor,
             now=now,
             domain=DomainId(locked.domain_id),

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from devices.core.attributes import BadAttributes, check_attributes, parse_schema
-from devices.core.values import DeviceState, RequestState
+from devices.core.values import DeviceState, PrincipalKind, RequestState
 from devices.models import Device, EnrolmentProfile, EnrolmentRequest, EnrolmentToken
 from devices.services.domains import NameTaken
 from devices.services.enrolment_tokens import give_back_use, spend_use
@@ -115,8 +115,10 @@ def _match(known: Device, wish: Wish, profile: EnrolmentProfile) -> Device:
     What was registered stands: attributes that policy may hang on can be added by the device, and not changed. They
     are kept once the wish is granted, so that one that comes to nothing leaves nothing behind.
     """
-    if known.state != DeviceState.PRE_REGISTERED:
-        raise NameTaken(f"The name {known.name} belongs to another device, and stays reserved for it: choose another.")
+    if known.state != DeviceState.PRE_REGISTERED or known.kind != PrincipalKind.DEVICE:
+        raise NameTaken(
+            f"The name {known.name} belongs to another device or application, and stays reserved: choose another."
+        )
     if known.device_type_id != profile.device_type_id:
         raise NotTheSame(
             f"This name is registered for another type than {profile.device_type.name}: use a token of its profile.",

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 
 from brokers.core.values import AdapterKind
 from console.wiring import ROUTES, WITHOUT_CONSEQUENCE, adapters, broker_directory, router
-from devices.core.values import DeviceState
+from devices.core.values import DeviceState, PrincipalKind
 from kernel.core.ids import EntryId, new_id
 from kernel.core.journal import GENESIS, Entry, Queue, Step, Subject
 from tests.cast import ADA, NORTH, NOW
@@ -27,8 +27,10 @@ ACTION = re.compile(r'"((?:console|brokers|devices|pki|acl|kernel)\.[a-z_]+\.[a-
 RECORDS = re.compile(r"record|action=")
 SUBJECT = re.compile(r'^_SUBJECT = "([a-z_.]+)"', re.MULTILINE)
 STEM = re.compile(r'f"((?:console|brokers|devices|pki|acl|kernel)\.[a-z_]+)\.\{')
+EITHER = re.compile(r'f"devices\.\{[a-z]+\.kind\}\.')
 WORDS = {
     "devices.device": ("suspended", "resumed", "quarantined", "revoked", "decommissioned"),
+    "devices.application": ("suspended", "resumed", "quarantined", "revoked", "decommissioned"),
     "devices.enrolment_request": ("approved", "denied"),
     "pki.certificate": ("revoked", "held", "released"),
 }
@@ -70,7 +72,7 @@ class FakeDevice:
 def two_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [FakeBroker("embedded"), FakeBroker("hall-7")]
     monkeypatch.setattr("console.wiring.brokers.list_brokers", lambda *, domains: found if domains == [NORTH] else [])
-    monkeypatch.setattr("console.wiring.fleet.get_device", lambda **_: FakeDevice)
+    monkeypatch.setattr("console.wiring.fleet.get_principal", lambda **_: FakeDevice)
     monkeypatch.setattr(FakeDevice, "state", DeviceState.ACTIVE)
 
 
@@ -87,6 +89,9 @@ def recorded_actions() -> Iterator[str]:
                 continue
             for stem in SUBJECT.findall(text):  # an action may be put together from the subject's kind
                 text = text.replace('f"{_SUBJECT}.', f'f"{stem}.')
+            if EITHER.search(text):  # or from the kind of the principal
+                text = "".join(EITHER.sub(f'"devices.{kind}.', text) for kind in PrincipalKind)
+                text = re.sub(r'"(devices\.[a-z]+\.\{)', r'f"\1', text)
             yield from ACTION.findall(text)
             for stem in STEM.findall(text):
                 yield from (f"{stem}.{word}" for word in WORDS[stem])

@@ -57,7 +57,7 @@ def test_pages_hold_every_device_once_in_order_of_octets(north: Factory) -> None
 def test_page_before_a_place_holds_those_ahead_of_it(north: Factory) -> None:
     for name in "abcde":
         north.register(name)
-    at = queries.find_device_by_name(domain=north.domain, name="d")
+    at = queries.find_principal_by_name(domain=north.domain, name="d")
     assert at is not None
     page = queries.list_devices(domains=[north.domain], before=("d", at.id), limit=2)
     assert ([device.name for device in page.devices], page.has_more) == (["b", "c"], True)
@@ -123,7 +123,7 @@ def test_device_of_another_domain_is_not_found(north: Factory, south: Factory) -
         queries.get_device(device=device.id, domains=[south.domain])
     with pytest.raises(UnknownDevice):
         queries.get_device(device=device.id, domains=[])
-    assert queries.find_device_by_auth_id(domain=south.domain, auth_id="pump-17") is None
+    assert queries.find_principal_by_auth_id(domain=south.domain, auth_id="pump-17") is None
 
 
 def test_policy_is_the_union_of_what_reaches_the_device(north: Factory) -> None:

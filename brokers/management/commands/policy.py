@@ -64,9 +64,9 @@ class Command(BaseCommand):
     def _explain(
         self, *, device: str, action: str, topic: str, domain: str, qos: int, retain: bool, **options: Any
     ) -> None:
-        found = devices.find_device_by_name(domain=devices.get_domain(slug=domain).id, name=device)
+        found = devices.find_principal_by_name(domain=devices.get_domain(slug=domain).id, name=device)
         if found is None:
-            raise CommandError(f"There is no device {device} in the domain {domain}.")
+            raise CommandError(f"There is no device or application {device} in the domain {domain}.")
         publishes = action == Action.PUBLISH
         request = Publish(topic=topic, qos=qos, retain=retain) if publishes else Subscribe.parse(topic, qos=qos)
         told = explanation_document(services.explain_request(device=found.id, request=request))

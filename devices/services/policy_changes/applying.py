@@ -19,7 +19,7 @@ from devices.core.policy_changes import (
     approvals_missing,
 )
 from devices.core.policy_document import BindingSpec, BindingVia, PolicyDifference, differences
-from devices.core.values import DeviceId
+from devices.core.values import DeviceId, PrincipalKind
 from devices.models import Device, Group
 from devices.models import PolicyChange as PolicyChangeRow
 from devices.queries.policy import PolicyNow, policy_now
@@ -92,12 +92,13 @@ def _check_approvals(rule: ApprovalRule, change: PolicyChange) -> None:
 
 def _lock_targets(domain: DomainId, bindings: Iterable[BindingSpec]) -> None:
     """Holds what is bound before the journal is held: whoever changes a device or a group locks in that order."""
-    wanted: dict[BindingVia, set[str]] = {BindingVia.DEVICE: set(), BindingVia.GROUP: set()}
+    wanted: dict[BindingVia, set[str]] = {via: set() for via in BindingVia}
     for binding in bindings:
-        wanted.setdefault(binding.via, set()).add(binding.target)
-    for model, via in ((Device, BindingVia.DEVICE), (Group, BindingVia.GROUP)):
-        if wanted[via]:
-            rows = model.objects.filter(domain_id=domain, name__in=wanted[via]).order_by("id")
+        wanted[binding.via].add(binding.target)
+    principals = wanted[BindingVia.DEVICE] | wanted[BindingVia.APPLICATION]
+    for model, names in ((Device, principals), (Group, wanted[BindingVia.GROUP])):
+        if names:
+            rows = model.objects.filter(domain_id=domain, name__in=names).order_by("id")
             list(rows.select_for_update(no_key=True).values_list("id"))
 
 
@@ -195,11 +196,12 @@ class _Writer:
                 return BindingTarget(device_type=binding.target)
             case BindingVia.DOMAIN:
                 return BindingTarget(domain=binding.target)
-        found = Device.objects.filter(domain_id=self._change.domain, name=binding.target).values_list("id", flat=True)
-        device = found.first()
-        if device is None:
-            raise UnknownTarget("There is no such device.")
-        return BindingTarget(device=DeviceId(device))
+        kind = PrincipalKind(binding.via)
+        found = Device.objects.of_kind(kind).filter(domain_id=self._change.domain, name=binding.target)
+        id = found.values_list("id", flat=True).first()
+        if id is None:
+            raise UnknownTarget(f"There is no such {kind}.")
+        return BindingTarget.principal(kind, DeviceId(id))
 
     def _quarantine(self, role: RoleId | None) -> None:
         set_quarantine_role(

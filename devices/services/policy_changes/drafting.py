@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Max
 
 from devices.core.policy_changes import OPEN, ChangeState, PolicyChange, PolicyChangeId
-from devices.core.policy_document import BindingVia, PolicyDocument, differences
+from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, differences
 from devices.core.policy_kept import from_kept, to_kept
+from devices.core.values import PrincipalKind
 from devices.models import Device, DeviceType, Domain
 from devices.models import PolicyChange as PolicyChangeRow
 from devices.queries.domains import UnknownDomain
@@ -113,10 +115,8 @@ def _checked_title(title: str) -> str:
 def check_targets(domain: DomainId, *, before: PolicyDocument, after: PolicyDocument) -> None:
     """Nothing, if each new binding has a target; groups that are not there are made. Raises UnknownBindingTarget."""
     added = differences(before, after).bindings_added
-    devices = {binding.target for binding in added if binding.via is BindingVia.DEVICE}
-    named = Device.objects.filter(domain_id=domain, name__in=devices)
     there = {
-        BindingVia.DEVICE: set(named.values_list("name", flat=True)),
+        **{via: _there(domain, added, via) for via in (BindingVia.DEVICE, BindingVia.APPLICATION)},
         BindingVia.DEVICE_TYPE: set(DeviceType.objects.filter(domain_id=domain).values_list("name", flat=True)),
     }
     faults = [
@@ -130,3 +130,10 @@ def check_targets(domain: DomainId, *, before: PolicyDocument, after: PolicyDocu
     ]
     if faults:
         raise UnknownBindingTarget(faults[0].detail, errors=tuple(faults[:_SHOWN]))
+
+
+def _there(domain: DomainId, bindings: Iterable[BindingSpec], via: BindingVia) -> set[str]:
+    """The names among those that devices, or applications, of the domain have."""
+    wanted = {binding.target for binding in bindings if binding.via is via}
+    rows = Device.objects.of_kind(PrincipalKind(via)).filter(domain_id=domain, name__in=wanted)
+    return set(rows.values_list("name", flat=True))

@@ -64,6 +64,7 @@ def test_bindings_are_read_by_what_they_name() -> None:
     given = [{"role": "pumps", via.value: "north" if via is BindingVia.DOMAIN else "hall"} for via in BindingVia]
     found = policy_from_json(document(bindings=given)).bindings
     assert [(each.via, each.target) for each in found] == [
+        ("application", "hall"),
         ("device", "hall"),
         ("device_type", "hall"),
         ("domain", "north"),

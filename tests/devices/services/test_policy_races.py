@@ -133,7 +133,7 @@ def test_approval_and_rewriting_at_once_never_leave_an_approval_of_what_was_not_
 def test_applying_beside_every_other_writer_waits_for_nobody_for_ever(pumps: Role) -> None:
     """Each writer holds its own row while it waits for the journal: in another order of locks two would deadlock."""
     [(hall, _, _, _)] = queries.list_groups(domains=[NORTH])
-    device = queries.find_device_by_name(domain=NORTH, name="pump-1")
+    device = queries.find_principal_by_name(domain=NORTH, name="pump-1")
     assert device is not None
     pump = DeviceId(device.id)
     for number in range(3):

@@ -14,8 +14,7 @@ from devices.core.proof import BadProof, Proof
 from devices.core.values import CredentialState, DeviceState
 from devices.models import Device, UsedProof
 from devices.services import Enrolment, renew_credential
-from devices.services.issue_credential import DeviceRefused
-from devices.services.renew_credential import MOST_GOOD, TooManyCertificates
+from devices.services.issue_credential import MOST_GOOD, DeviceRefused, TooManyCertificates
 from kernel.core.errors import Conflict
 from kernel.queries import list_entries
 from pki import queries as pki
