@@ -129,7 +129,7 @@ class MosquittoDynsecAdapter:
         """None: 2.0.x lists no connections. `watch` says when the broker started, so what is older has ended."""
 
     def watch(self, stop: Event) -> Iterator[BrokerEvent]:
-        """Connections and their ends, from the broker's log."""
+        """Connections, their ends, and subscriptions, from the broker's log."""
         return watch(self._connection, stop)
 
     def _compile(self, desired: DesiredState) -> tuple[DynsecState, Rendering]:

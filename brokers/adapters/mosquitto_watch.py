@@ -1,4 +1,4 @@
-"""Listening to what Mosquitto logs on `$SYS/broker/log/N`: who comes and who goes."""
+"""Listening to what Mosquitto logs on `$SYS/broker/log`: who comes, who goes, and who subscribes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from brokers.core.mosquitto_log import LogReader, uptime_seconds
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AccessKind, BrokerEvent
 
-LOG = "$SYS/broker/log/N"
+NOTICES = "$SYS/broker/log/N"
+ERRORS = "$SYS/broker/log/E"
+SUBSCRIPTIONS = "$SYS/broker/log/M/subscribe"
 UPTIME = "$SYS/broker/uptime"
 _QUEUED = 10_000
+_LONGEST_LINE = 8_192  # names and topics of devices have room in it; what is longer would fill the memory
+_OWN = ("gatehouse-control-", "gatehouse-watch-")
 _CONNECT_SECONDS = 4.0
 
 Line = tuple[str, str, datetime]
@@ -74,12 +78,13 @@ class _Listener:
         if code.is_failure:
             self._put(None)
         else:
-            client.subscribe([(UPTIME, 0), (LOG, 0)])
+            client.subscribe([(topic, 0) for topic in (UPTIME, NOTICES, ERRORS, SUBSCRIPTIONS)])
 
     def _on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
         if message.topic == UPTIME:
             client.unsubscribe(UPTIME)
-        self._put((message.topic, message.payload.decode("utf-8", "replace"), datetime.now(UTC)))
+        if len(message.payload) <= _LONGEST_LINE:
+            self._put((message.topic, message.payload.decode("utf-8", "replace"), datetime.now(UTC)))
 
     def _on_disconnect(
         self,
@@ -98,7 +103,7 @@ def watch(connection: MosquittoConnection, stop: Event) -> Iterator[BrokerEvent]
     Of what happened before it listened it says one thing: when the broker started. Its own connections, and those of
     the control account, are left out.
     """
-    listener = _Listener(connection)
+    listener, ours = _Listener(connection), _Ours(connection.username)
     listener.open()
     reader = LogReader()
     try:
@@ -110,16 +115,35 @@ def watch(connection: MosquittoConnection, stop: Event) -> Iterator[BrokerEvent]
             if line is None:
                 return
             event = _event(reader, line)
-            if event is not None and not event.client_id.startswith(("gatehouse-control-", "gatehouse-watch-")):
+            if event is not None and event not in ours:
                 yield event
     finally:
         listener.close()
 
 
+class _Ours:
+    """Which events are about our own connections. A client id alone proves nothing: a device may choose it."""
+
+    def __init__(self, username: str) -> None:
+        self._username = username
+        self._others: set[str] = set()
+
+    def __contains__(self, event: BrokerEvent) -> bool:
+        if not event.client_id.startswith(_OWN):
+            return False
+        if event.kind is AccessKind.CONNECTED and event.auth_id != self._username:
+            self._others.add(event.client_id)
+        return event.client_id not in self._others
+
+
 def _event(reader: LogReader, line: Line) -> BrokerEvent | None:
     topic, text, at = line
-    if topic == LOG:
+    if topic == NOTICES:
         return reader.read(text, at=at)
+    if topic == ERRORS:
+        return reader.read_error(text, at=at)
+    if topic == SUBSCRIPTIONS:
+        return reader.read_subscribe(text, at=at)
     seconds = uptime_seconds(text)
     if seconds is None:
         return None

@@ -66,6 +66,8 @@ class RenderSubject:
 class DeviationKind(StrEnum):
     """How a broker differs from the policy: less flow, more flow, or the same flow with another answer."""
 
+    __hash__ = str.__hash__  # that of Enum is no C
+
     NARROWER = "narrower"
     WIDER = "wider"
     SIGNALLING = "signalling"
@@ -225,6 +227,7 @@ class BrokerAdapter(Protocol):
     def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
         """What happens there, as it happens; ends soon after `stop` is set or when the connection is lost.
 
+        It begins with when the broker started, or with None: from then on nothing is missed.
         None now and then, if `present` lists connections: all that happened up to now was told.
         """
         ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -18,7 +17,9 @@ from brokers.core.values import AdapterKind, BrokerId, BrokerLink
 from brokers.embedded import refresh_embedded
 from brokers.listen.callout import Callout
 from brokers.listen.refusals import RefusalLog
-from brokers.services.presence import note_event, replace_sessions
+from brokers.listen.writing import EventWriter
+from brokers.services import policy_use
+from brokers.services.presence import replace_sessions
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
 
@@ -77,6 +78,7 @@ class Keeper:
         end = time.monotonic() + LAST_SECONDS
         for watcher in watchers:
             watcher.join(max(0.0, end - time.monotonic()))
+        policy_use.flush()
 
     def _arrange(self, links: dict[BrokerId, BrokerLink]) -> None:
         for broker, kept in list(self._kept.items()):
@@ -157,25 +159,25 @@ def _watch(link: BrokerLink, stop: Event) -> None:
 
 def _watch_once(link: BrokerLink, stop: Event) -> None:
     """Until the connection is lost. Stock is taken once it is heard what happens, and then every 30 s."""
-    adapter, due = adapter_for(link), time.monotonic()
-    for event in adapter.watch(stop):
-        if event is not None:
-            found = event
-            _write(lambda found=found: note_event(broker=link.broker.id, event=found))  # type: ignore[misc]
-        elif time.monotonic() >= due:
-            _write(lambda: _take_stock(link))
-            due = time.monotonic() + STOCK_SECONDS
+    adapter, due, writer = adapter_for(link), time.monotonic(), EventWriter(link.broker.id)
+    try:
+        for event in adapter.watch(stop):
+            if event is not None:
+                writer.put(event)
+            elif time.monotonic() >= due:
+                writer.settle()
+                _take_stock(link)
+                due = time.monotonic() + STOCK_SECONDS
+    finally:
+        writer.close()
 
 
 def _take_stock(link: BrokerLink) -> None:
-    present = adapter_for(link).present()
-    if present is not None:
-        replace_sessions(broker=link.broker.id, present=present, now=utc_now())
-
-
-def _write(work: Callable[[], None]) -> None:
     close_old_connections()
+    present = adapter_for(link).present()
+    if present is None:
+        return
     try:
-        work()
+        replace_sessions(broker=link.broker.id, present=present, now=utc_now())
     except DatabaseError:
-        log.exception("an event was not written down")
+        log.exception("who is connected to broker %s was not written down", link.broker.name)

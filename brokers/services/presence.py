@@ -5,16 +5,22 @@ Names come from the broker and may be chosen by whoever knocks: they are cut to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import transaction
 
 from brokers import models
+from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, BrokerEvent, BrokerId
+from brokers.services.told_use import LONGEST_TOPIC, note_told
 from devices import queries as devices
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId
+
+_AT_ONCE = 500
+_OF_A_CONNECTION = ("device_id", "auth_id", "address", "connected_at", "connection_id", "grant_digest", "expires_at")
 
 
 def note_event(*, broker: BrokerId, event: BrokerEvent) -> None:
@@ -22,17 +28,15 @@ def note_event(*, broker: BrokerId, event: BrokerEvent) -> None:
     note_events(broker=broker, events=[event])
 
 
-def note_events(*, broker: BrokerId, events: Iterable[BrokerEvent]) -> None:
-    """The same for several events, in their order and in one transaction."""
+def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
+    """The same for several events, in their order; five statements for each 500 of them."""
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:
         return
-    known: dict[str, DeviceId | None] = {}
-    with transaction.atomic():
-        for event in events:
-            if event.auth_id not in known:
-                known[event.auth_id] = _device_called(event.auth_id, domain=DomainId(row.domain_id))
-            _note(row, event, device=known[event.auth_id])
+    for some in _batches(events):
+        with transaction.atomic():
+            lines = _write(row, some)
+        note_told(broker=broker, lines=lines)
 
 
 def note_connected(
@@ -51,6 +55,7 @@ def note_connected(
     event = BrokerEvent(
         at=at,
         kind=AccessKind.CONNECTED,
+        action=AccessAction.CONNECT,
         auth_id=auth_id,
         client_id=client_id,
         address=address,
@@ -69,6 +74,7 @@ def note_disconnected(
     event = BrokerEvent(
         at=at,
         kind=AccessKind.DISCONNECTED,
+        action=AccessAction.CONNECT,
         auth_id=auth_id,
         client_id=client_id,
         connection_id=connection_id,
@@ -78,11 +84,25 @@ def note_disconnected(
 
 
 def note_refused(
-    *, broker: BrokerId, at: datetime, auth_id: str = "", client_id: str = "", address: str = "", detail: str = ""
+    *,
+    broker: BrokerId,
+    at: datetime,
+    auth_id: str = "",
+    client_id: str = "",
+    address: str = "",
+    reason: AccessReason | None = None,
+    detail: str = "",
 ) -> None:
     """Writes down that somebody was refused at the door."""
     event = BrokerEvent(
-        at=at, kind=AccessKind.REFUSED, auth_id=auth_id, client_id=client_id, address=address, detail=detail
+        at=at,
+        kind=AccessKind.REFUSED,
+        action=AccessAction.CONNECT,
+        reason=reason,
+        auth_id=auth_id,
+        client_id=client_id,
+        address=address,
+        detail=detail,
     )
     note_event(broker=broker, event=event)
 
@@ -92,82 +112,124 @@ def replace_sessions(*, broker: BrokerId, present: Iterable[BrokerEvent], now: d
 
     Connections that were not known are written down as any other. What is known already costs no write.
     """
-    row = models.Broker.objects.filter(id=broker).first()
-    if row is None:
-        return 0
     events = {_cut(event.client_id, 255): event for event in present}
-    known = {session.client_id: session for session in models.Session.objects.filter(broker=row)}
+    known = {session.client_id: session for session in models.Session.objects.filter(broker_id=broker)}
     forgotten = [session for client_id, session in known.items() if client_id not in events]
-    with transaction.atomic():
-        for session in forgotten:
-            ended = BrokerEvent(
-                at=now, kind=AccessKind.DISCONNECTED, auth_id=session.auth_id, client_id=session.client_id
-            )
-            _note(row, ended, device=_device_of(session))
-        for client_id, event in events.items():
-            if not _is_of(known.get(client_id), event):
-                _note(row, event, device=_device_called(event.auth_id, domain=DomainId(row.domain_id)))
+    ended = [
+        BrokerEvent(
+            at=now,
+            kind=AccessKind.DISCONNECTED,
+            action=AccessAction.CONNECT,
+            auth_id=session.auth_id,
+            client_id=session.client_id,
+        )
+        for session in forgotten
+    ]
+    come = [event for client_id, event in events.items() if not _is_of(known.get(client_id), event)]
+    note_events(broker=broker, events=[*ended, *come])
     return len(forgotten)
 
 
-def _note(row: models.Broker, event: BrokerEvent, *, device: DeviceId | None) -> None:
-    auth_id = event.auth_id
-    present = models.Session.objects.filter(broker=row, client_id=_cut(event.client_id, 255)).first()
-    if event.kind is AccessKind.CONNECTED:
-        if _is_of(present, event):
-            return
-        _open(row, event, device=device)
-    elif event.kind is AccessKind.STARTED:
-        models.Session.objects.filter(broker=row, connected_at__lt=event.at).delete()
-        return
-    elif event.kind is AccessKind.DISCONNECTED:
-        if event.connection_id and present is None:
-            return  # its end was written down when it was closed from here
-        closed = _close(present, event)
-        if closed is not None:
-            device, auth_id = device or _device_of(closed), auth_id or closed.auth_id
-    models.AccessEvent.objects.create(
-        at=event.at,
-        broker=row,
-        broker_name=row.name,
-        domain_id=row.domain_id,
-        device_id=device,
-        auth_id=_cut(auth_id, 255),
+@dataclass(slots=True)
+class _Door:
+    """The sessions of the client ids in a batch, as they are after each event of it."""
+
+    row: models.Broker
+    devices: dict[str, DeviceId]
+    sessions: dict[str, models.Session]
+    opened: dict[str, models.Session] = field(default_factory=dict)
+    closed: set[int] = field(default_factory=set)
+
+    def take(self, event: BrokerEvent) -> models.AccessEvent | None:
+        """The line that the event is in the log; None if it says nothing new."""
+        present = self.sessions.get(event.client_id)
+        device = self.devices.get(event.auth_id)
+        if event.kind is AccessKind.CONNECTED:
+            if _is_of(present, event):
+                return None
+            self._open(event, device)
+        elif event.kind is AccessKind.DISCONNECTED:
+            if event.connection_id and present is None:
+                return None  # its end was written down when it was closed from here
+            if present is not None and event.connection_id in ("", present.connection_id or event.connection_id):
+                self._close(present)
+                device, event = _named(event, device, present)
+        elif present is not None and not event.auth_id:
+            device, event = _named(event, device, present)
+        return _line(self.row, event, device)
+
+    def _open(self, event: BrokerEvent, device: DeviceId | None) -> None:
+        session = models.Session(
+            broker=self.row,
+            client_id=event.client_id,
+            device_id=device,
+            auth_id=event.auth_id,
+            address=event.address,
+            connected_at=event.at,
+            connection_id=event.connection_id,
+            grant_digest=event.grant_digest,
+            expires_at=event.expires_at,
+        )
+        self.sessions[event.client_id] = self.opened[event.client_id] = session
+
+    def _close(self, session: models.Session) -> None:
+        del self.sessions[session.client_id]
+        self.opened.pop(session.client_id, None)
+        if session.pk is not None:
+            self.closed.add(session.pk)
+
+
+def _write(row: models.Broker, events: Sequence[BrokerEvent]) -> list[models.AccessEvent]:
+    """The lines of the log that were written."""
+    if events[0].kind is AccessKind.STARTED:
+        models.Session.objects.filter(broker=row, connected_at__lt=events[0].at).delete()
+        return []
+    named = {event.auth_id for event in events} - {""}
+    sessions = models.Session.objects.filter(broker=row, client_id__in={event.client_id for event in events})
+    door = _Door(
+        row=row,
+        devices=devices.principal_ids(domain=DomainId(row.domain_id), auth_ids=named),
+        sessions={session.client_id: session for session in sessions},
+    )
+    lines = [line for event in events if (line := door.take(event)) is not None]
+    if door.closed:
+        models.Session.objects.filter(pk__in=door.closed).delete()
+    models.Session.objects.bulk_create(
+        door.opened.values(),
+        update_conflicts=True,
+        unique_fields=["broker", "client_id"],
+        update_fields=_OF_A_CONNECTION,
+    )
+    return models.AccessEvent.objects.bulk_create(lines)
+
+
+def _batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
+    """Some at a time, cut to size; the start of a broker by itself."""
+    batch: list[BrokerEvent] = []
+    for event in events:
+        if event.kind is AccessKind.STARTED or len(batch) >= _AT_ONCE:
+            if batch:
+                yield batch
+            batch = []
+        if event.kind is AccessKind.STARTED:
+            yield [event]
+        else:
+            batch.append(_fitting(event))
+    if batch:
+        yield batch
+
+
+def _fitting(event: BrokerEvent) -> BrokerEvent:
+    return replace(
+        event,
+        auth_id=_cut(event.auth_id, 255),
         client_id=_cut(event.client_id, 255),
-        kind=event.kind,
         address=_cut(event.address, 64),
         detail=_cut(event.detail, 500),
+        topic=_cut(event.topic, LONGEST_TOPIC),
+        connection_id=event.connection_id[:64],
+        grant_digest=event.grant_digest[:64],
     )
-
-
-def _open(row: models.Broker, event: BrokerEvent, *, device: DeviceId | None) -> None:
-    models.Session.objects.update_or_create(
-        broker=row,
-        client_id=_cut(event.client_id, 255),
-        defaults={
-            "device_id": device,
-            "auth_id": _cut(event.auth_id, 255),
-            "address": _cut(event.address, 64),
-            "connected_at": event.at,
-            "connection_id": event.connection_id[:64],
-            "grant_digest": event.grant_digest[:64],
-            "expires_at": event.expires_at,
-        },
-    )
-
-
-def _is_of(session: models.Session | None, event: BrokerEvent) -> bool:
-    """Whether the session is the very connection that the event began."""
-    if session is None or not event.connection_id:
-        return False
-    return (session.connection_id, session.connected_at) == (event.connection_id[:64], event.at)
-
-
-def _close(session: models.Session | None, event: BrokerEvent) -> models.Session | None:
-    if session is None or (event.connection_id and session.connection_id not in ("", event.connection_id)):
-        return None
-    models.Session.objects.filter(pk=session.pk).delete()
-    return session
 
 
 def _cut(text: str, length: int) -> str:
@@ -175,12 +237,33 @@ def _cut(text: str, length: int) -> str:
     return text[:length].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _device_of(session: models.Session) -> DeviceId | None:
-    return DeviceId(session.device_id) if session.device_id else None
+def _is_of(session: models.Session | None, event: BrokerEvent) -> bool:
+    """Whether the session is the very connection that the event began."""
+    if session is None or not event.connection_id:
+        return False
+    return (session.connection_id, session.connected_at) == (event.connection_id, event.at)
 
 
-def _device_called(auth_id: str, *, domain: DomainId) -> DeviceId | None:
-    if not auth_id or "\0" in auth_id:
-        return None
-    found = devices.find_principal_by_auth_id(domain=domain, auth_id=auth_id)
-    return found.id if found else None
+def _named(event: BrokerEvent, device: DeviceId | None, session: models.Session) -> tuple[DeviceId | None, BrokerEvent]:
+    """Whose event it is, where only the session tells."""
+    known = DeviceId(session.device_id) if session.device_id else None
+    return device or known, event if event.auth_id else replace(event, auth_id=session.auth_id)
+
+
+def _line(row: models.Broker, event: BrokerEvent, device: DeviceId | None) -> models.AccessEvent:
+    return models.AccessEvent(
+        at=event.at,
+        broker=row,
+        broker_name=row.name,
+        domain_id=row.domain_id,
+        device_id=device,
+        auth_id=event.auth_id,
+        client_id=event.client_id,
+        kind=event.kind,
+        action=event.action or "",
+        topic=event.topic,
+        qos=event.qos,
+        reason=event.reason or "",
+        address=event.address,
+        detail=event.detail,
+    )

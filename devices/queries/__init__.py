@@ -19,6 +19,7 @@ from devices.queries.devices import (
     get_device,
     get_principal,
     list_devices,
+    principal_ids,
 )
 from devices.queries.domains import (
     UnknownDomain,
@@ -99,6 +100,7 @@ __all__ = [
     "list_enrolment_tokens",
     "list_groups",
     "older_token_ends",
+    "principal_ids",
     "reached_subjects",
     "roles_among",
     "sample_reached",

@@ -70,6 +70,12 @@ def applications_among(*, ids: Collection[DeviceId]) -> frozenset[DeviceId]:
     return frozenset(map(DeviceId, rows.values_list("id", flat=True)))
 
 
+def principal_ids(*, domain: DomainId, auth_ids: Collection[str]) -> dict[str, DeviceId]:
+    """The ids of those devices and applications of the domain, by auth id; one query."""
+    rows = DeviceRow.objects.filter(domain_id=domain, auth_id__in=auth_ids).order_by()
+    return {auth_id: DeviceId(id) for auth_id, id in rows.values_list("auth_id", "id")}
+
+
 def find_principal_by_auth_id(*, domain: DomainId, auth_id: str) -> Device | None:
     """The device or application that authenticates by that name in the domain, or None."""
     row = DeviceRow.objects.whole().filter(domain_id=domain, auth_id=auth_id).first()

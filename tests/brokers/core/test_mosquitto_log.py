@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.mosquitto_log import LogReader, uptime_seconds
 from brokers.core.values import AccessKind, BrokerEvent
 from tests.cast import NOW
@@ -22,7 +23,12 @@ def read(*lines: str) -> BrokerEvent | None:
 def test_connection_tells_client_user_and_address() -> None:
     found = read("New client connected from 127.0.0.1:40392 as obs1 (p5, c1, k60, u'dev-0001').")
     assert found == BrokerEvent(
-        at=NOW, kind=AccessKind.CONNECTED, auth_id="dev-0001", client_id="obs1", address="127.0.0.1"
+        at=NOW,
+        kind=AccessKind.CONNECTED,
+        action=AccessAction.CONNECT,
+        auth_id="dev-0001",
+        client_id="obs1",
+        address="127.0.0.1",
     )
 
 
@@ -47,36 +53,80 @@ def test_name_with_a_quotation_mark_is_believed_only_where_both_are_the_same() -
 
 
 @pytest.mark.parametrize(
-    ("line", "client"),
+    ("line", "client", "reason"),
     [
-        ("Client obs1 disconnected.", "obs1"),
-        ("Client obs2 closed its connection.", "obs2"),
-        ("Client ka has exceeded timeout, disconnecting.", "ka"),
-        ("Client pwc been disconnected by administrative action.", "pwc"),
-        ("Client p-1 disconnected: Protocol error.", "p-1"),
-        ("Client p-1 disconnected due to protocol error.", "p-1"),
-        ("Client victim closed its connection. disconnected.", "victim closed its connection."),
-        ("Client victim disconnected due to x disconnected.", "victim disconnected due to x"),
-        ("Client victim disconnected: X. closed its connection.", "victim disconnected: X."),
+        ("Client obs1 disconnected.", "obs1", "disconnected"),
+        ("Client obs2 closed its connection.", "obs2", "connection-lost"),
+        ("Client ka has exceeded timeout, disconnecting.", "ka", "keepalive-exceeded"),
+        ("Client pwc been disconnected by administrative action.", "pwc", "by-administrator"),
+        ("Client p-1 disconnected: Protocol error.", "p-1", "protocol-error"),
+        ("Client p-1 disconnected due to protocol error.", "p-1", "protocol-error"),
+        ("Client victim closed its connection. disconnected.", "victim closed its connection.", "disconnected"),
+        ("Client victim disconnected due to x disconnected.", "victim disconnected due to x", "disconnected"),
+        ("Client victim disconnected: X. closed its connection.", "victim disconnected: X.", "connection-lost"),
     ],
 )
-def test_end_of_a_connection(line: str, client: str) -> None:
+def test_end_of_a_connection(line: str, client: str, reason: str) -> None:
     found = read(line)
     assert found is not None
-    assert (found.kind, found.client_id) == (AccessKind.DISCONNECTED, client)
+    assert (found.kind, found.client_id, found.reason) == (AccessKind.DISCONNECTED, client, reason)
+
+
+def test_connection_that_a_later_one_ended() -> None:
+    found = LogReader().read_error(f"{AT}Client twin already connected, closing old connection.", at=NOW)
+    assert found is not None
+    assert (found.kind, found.client_id, found.reason) == (AccessKind.DISCONNECTED, "twin", AccessReason.TAKEN_OVER)
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "reason"),
     [
-        "Client <unknown> disconnected, not authorised.",
-        "Client <unknown> disconnected: Protocol error.",
+        ("Client <unknown> disconnected, not authorised.", "not-authorised"),
+        ("Client <unknown> disconnected: Protocol error.", "protocol-error"),
     ],
 )
-def test_refusal_has_the_address_of_the_connection_before(line: str) -> None:
+def test_refusal_has_the_address_of_the_connection_before(line: str, reason: str) -> None:
     found = read("New connection from 192.0.2.7:40392 on port 28883.", line)
     assert found is not None
     assert (found.kind, found.client_id, found.address) == (AccessKind.REFUSED, "", "192.0.2.7")
+    assert found.reason == reason
+
+
+def test_certificate_that_is_not_good_is_the_reason_of_the_next_refusal_alone() -> None:
+    reader = LogReader()
+    fault = "OpenSSL Error[0]: error:0A000086:SSL routines::certificate verify failed"
+    assert reader.read_error(AT + fault, at=NOW) is None
+    refused = [reader.read(f"{AT}Client <unknown> disconnected: Protocol error.", at=NOW) for _ in range(2)]
+    assert [found and found.reason for found in refused] == [AccessReason.BAD_CERTIFICATE, AccessReason.PROTOCOL_ERROR]
+
+
+def test_address_is_not_told_where_it_may_be_anothers() -> None:
+    two = ["New connection from 192.0.2.7:1 on port 28883.", "New connection from 192.0.2.8:2 on port 28883."]
+    refusal = "Client <unknown> disconnected, not authorised."
+    found = read(*two, refusal)
+    assert found is not None
+    assert found.address == ""
+    came_in = "New client connected from 192.0.2.7:1 as p-1 (p2, c1, k60)."
+    found = read(*two, came_in, refusal)
+    assert found is not None
+    assert found.address == "192.0.2.8"
+
+
+def test_subscription_tells_client_qos_and_filter() -> None:
+    found = LogReader().read_subscribe(f"{AT}obs1 2 $share/g/a b/#", at=NOW)
+    assert found == BrokerEvent(
+        at=NOW,
+        kind=AccessKind.ALLOWED,
+        action=AccessAction.SUBSCRIBE,
+        client_id="obs1",
+        qos=2,
+        topic="$share/g/a b/#",
+    )
+
+
+@pytest.mark.parametrize("line", ["victim 0 secret/# 0 t", "victim 0 0 t", "obs1 0 x/y z 1 w", "obs1 3 t", ""])
+def test_subscription_that_can_be_read_in_two_ways_is_not_believed(line: str) -> None:
+    assert LogReader().read_subscribe(AT + line, at=NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from django.db import OperationalError
 from brokers.adapters import nats_system
 from brokers.adapters.nats import NatsAdapter
 from brokers.core.values import BrokerEvent, BrokerId, BrokerLink, Connection
-from brokers.listen import callout, keeper
+from brokers.listen import callout, keeper, writing
 from brokers.listen.keeper import Keeper
 from tests.brokers.listen.test_callout import Judge
 from tests.brokers.nats.conftest import Open, device, nats
@@ -46,10 +46,10 @@ class House:
             raise self.fault
         return dict(self.links)
 
-    def note(self, *, event: BrokerEvent, **_: Any) -> None:
+    def note(self, *, events: list[BrokerEvent], **_: Any) -> None:
         if self.fault:
             raise self.fault
-        self.events.append(event)
+        self.events += events
 
     def replace(self, *, present: list[BrokerEvent], **_: Any) -> int:
         self.stocks.append(sorted(event.client_id for event in present))
@@ -91,10 +91,12 @@ def house(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     house = House()
     monkeypatch.setattr(keeper, "_links", house.read)
     monkeypatch.setattr(keeper, "refresh_embedded", lambda **_: False)
-    monkeypatch.setattr(keeper, "note_event", house.note)
+    monkeypatch.setattr(writing, "note_events", house.note)
+    monkeypatch.setattr(writing, "note_heard", lambda **_: None)
+    monkeypatch.setattr(keeper.policy_use, "flush", lambda: None)
     monkeypatch.setattr(keeper, "replace_sessions", house.replace)
     monkeypatch.setattr(keeper, "LOOK_SECONDS", 0.2)
-    for module in (keeper, callout):
+    for module in (keeper, writing, callout):
         monkeypatch.setattr(module, "close_old_connections", lambda: None)
     yield house
     if house._thread.is_alive():
