@@ -17,9 +17,10 @@ from brokers.adapters.rabbitmq_management import Management, RequestRefused, man
 from brokers.adapters.rabbitmq_watch import watch
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.rabbitmq import ADAPTED, desired_state
-from brokers.core.rabbitmq_changes import ENDINGS, ApiCall, changes, held, is_ours, marked, path, queues_of
+from brokers.core.rabbitmq_changes import ENDINGS, ApiCall, accounts_in, changes, held, is_ours, marked, path, queues_of
 from brokers.core.rabbitmq_connection import RabbitConnection, connection_errors
 from brokers.core.rabbitmq_emulator import emulate
+from brokers.core.rabbitmq_filters import effect
 from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, parse, to_artifact
 from brokers.core.rendering import Deviations
 from brokers.core.values import BrokerEvent, BrokerLink
@@ -83,9 +84,8 @@ class RabbitmqAdapter:
         return tuple(map(_step, calls))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
-        """Nothing that can be told: what RabbitMQ holds are regular expressions, not filters."""
-        del desired, applied
-        return Effect()
+        """Who gains and who loses which filters. Expressions that were written by hand count as allowing nothing."""
+        return effect(accounts_in(applied.artifact, vhost=self._connection.vhost), self._compile(desired)[0])
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Makes the requests, one after another."""

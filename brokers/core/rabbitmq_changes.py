@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from urllib.parse import quote
 from acl.core.values import Principal
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.rabbitmq_emulator import may_subscribe
-from brokers.core.rabbitmq_state import EXCHANGE, RabbitState
+from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, RabbitUser, ResourcePermission, TopicPermission
 
 OURS = "gatehouse"
 """The tag of accounts that Gatehouse made. RabbitMQ gives it no meaning."""
@@ -80,6 +81,21 @@ def held(
         ],
     }
     return json.dumps(document, sort_keys=True)
+
+
+def accounts_in(document: str, *, vhost: str) -> RabbitState:
+    """The accounts that such a document tells of, with what they may do in that virtual host."""
+    rows = _rows(document)
+    topics: dict[str, dict[str, TopicPermission]] = defaultdict(dict)
+    permissions = {}
+    for key, row in rows.items():
+        if key[:2] == ("permissions", vhost):
+            permissions[key[2]] = ResourcePermission(**_some(row, "configure", "write", "read"))
+        elif key[:2] == ("topic_permissions", vhost):
+            topics[key[2]][key[3]] = TopicPermission(**_some(row, "write", "read"))
+    names = [key[1] for key in rows if key[0] == "users"]
+    users = {name: RabbitUser(permission=permissions.get(name), topics=topics[name]) for name in names}
+    return RabbitState(users=users, vhost=vhost)
 
 
 def is_ours(user: Row) -> bool:
@@ -173,5 +189,5 @@ def _of(rows: Iterable[Row], users: Collection[str]) -> list[Row]:
     return [row for row in rows if row["user"] in users]
 
 
-def _some(row: Row, *names: str) -> Row:
+def _some(row: Row, *names: str) -> dict[str, Any]:
     return {name: row[name] for name in names}

@@ -20,6 +20,8 @@ USERNAME = "\0"  # no topic has it; stands in a filter for the account's own nam
 _PUBLISHED = r"^(?!\z|\$|[^*#]*[*#])"
 # No empty filter; # only at the end, since RabbitMQ takes it for any number of levels elsewhere too.
 _SUBSCRIBED = r"^(?!\z|[^#]*#(?!\z))"
+GUARDS = (_PUBLISHED, _SUBSCRIBED)
+"""What our expressions begin with."""
 _REST = r"(?:\.|\z)"
 _NOT_HIDDEN = r"(?!\$)"
 

@@ -14,7 +14,7 @@ import pytest
 from acl.core.values import Publish
 from brokers.adapters.rabbitmq import AccountTaken, RabbitmqAdapter, VhostNotFound
 from brokers.adapters.rabbitmq_management import management
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.rabbitmq_connection import RabbitConnection
 from brokers.core.values import (
     AccessKind,
@@ -164,6 +164,15 @@ def test_devices_log_in_with_their_certificates_and_are_held_to_their_topics(hou
     rendering = adapter.render(desired)
     assert adapter.enforces(rendering, alpha_as_told, Publish(topic="north/alpha/up/t"))
     assert not adapter.enforces(rendering, alpha_as_told, Publish(topic="north/beta/up/t"))
+
+
+def test_plan_tells_who_gains_and_who_loses_what(house: House) -> None:
+    adapter = house.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP)))
+    desired = all_of(subject("alpha", UP, DOWN), subject("beta", standing=Standing.BARRED))
+    found = adapter.effect(desired, adapter.read())
+    assert found.gain == (EffectLine(auth_id="alpha", action="subscribe", filter="north/alpha/down/#"),)
+    assert found.lose == (EffectLine(auth_id="beta", action="publish", filter="north/beta/up/#"),)
 
 
 def test_unknown_device_with_a_good_certificate_does_not_get_in(house: House) -> None:
