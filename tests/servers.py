@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -28,11 +30,15 @@ _PACKAGES = {
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of loopback that nobody listens on now, below those that outgoing connections take.
+
+    It is chosen at random, so that two that choose at once choose apart, and nobody still talks to who had it before.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def is_open(port: int) -> bool:
@@ -42,8 +48,11 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Returns once `condition` holds; an AssertionError that says `what` was waited for, if it does not in time."""
+def wait_until(condition: Callable[[], bool], *, seconds: float = 90, what: str) -> None:
+    """Returns once `condition` holds; an AssertionError that says `what` was waited for, if it does not in time.
+
+    The time is for a machine that does much else: it tells a wait from a hang, and nothing of how quick something is.
+    """
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
@@ -65,7 +74,7 @@ def program(name: str) -> str:
     return found
 
 
-def stop(process: subprocess.Popen[bytes], *, seconds: float = 10, by: signal.Signals = signal.SIGTERM) -> None:
+def stop(process: subprocess.Popen[bytes], *, seconds: float = 60, by: signal.Signals = signal.SIGTERM) -> None:
     """Ends a server and its process group."""
     if process.poll() is None:
         os.killpg(process.pid, by)
@@ -84,7 +93,7 @@ def running_redis() -> Iterator[str]:
         words = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
         server = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
         try:
-            wait_until(lambda: is_open(port), seconds=10, what="Redis listens")
+            wait_until(lambda: is_open(port), what="Redis listens")
             yield f"redis://127.0.0.1:{port}/0"
         finally:
             stop(server)
@@ -107,7 +116,7 @@ def running_postgresql() -> Iterator[str]:
             os.chown(folder, account.pw_uid, account.pw_gid)
         cluster = f"{folder}/cluster"
         words = [initdb, "-D", cluster, "-U", "gatehouse", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "-N"]
-        _as(account, words, cwd=folder).wait(60)
+        _as(account, words, cwd=folder).wait(120)
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
@@ -125,7 +134,7 @@ def running_postgresql() -> Iterator[str]:
         server = _as(account, words, cwd=folder)
         try:
             url = f"postgresql://gatehouse@127.0.0.1:{port}"
-            wait_until(lambda: _answers(f"{url}/postgres"), seconds=20, what="PostgreSQL answers")
+            wait_until(lambda: _answers(f"{url}/postgres"), what="PostgreSQL answers")
             with psycopg.connect(f"{url}/postgres", autocommit=True) as session:
                 session.execute("CREATE DATABASE gatehouse")
             yield f"{url}/gatehouse"

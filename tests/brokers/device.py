@@ -13,7 +13,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 5) -> bool:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 90) -> bool:
     """Whether the condition came true in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -36,6 +36,7 @@ class Device:
             reconnect_on_failure=False,
         )
         self._client.tls_set_context(context)
+        self._client.connect_timeout = 60
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
@@ -67,17 +68,17 @@ class Device:
         """Whether SUBACK grants it."""
         self._answered.clear()
         self._client.subscribe(topic, qos)
-        assert self._answered.wait(5)
+        assert self._answered.wait(90)
         return not self._codes[0].is_failure
 
     def publish(self, topic: str, payload: bytes = b"x", *, retain: bool = False) -> bool:
         """Whether PUBACK accepts it."""
         self._answered.clear()
         self._client.publish(topic, payload, qos=1, retain=retain)
-        assert self._answered.wait(5)
+        assert self._answered.wait(90)
         return not self._codes[0].is_failure
 
-    def hears(self, topic: str, *, seconds: float = 3) -> bool:
+    def hears(self, topic: str, *, seconds: float = 90) -> bool:
         """Whether a message on the topic has come or comes in time."""
         return wait_until(lambda: any(found == topic for found, _ in self.received), seconds=seconds)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -22,17 +20,10 @@ from brokers.core.mosquitto_conf import (
     MosquittoSettings,
     mosquitto_conf,
 )
+from tests.servers import free_port, is_open, wait_until
 
 PROGRAM = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 ADMIN, PASSWORD = "gatehouse", "a-password-of-the-tests"
-
-
-def free_port() -> int:
-    """A TCP port on the loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -54,7 +45,7 @@ class LiveMosquitto:
         self.folder.mkdir(parents=True, exist_ok=True)
         dynsec = self.folder / DYNSEC_FILE
         init = ["mosquitto_ctrl", "dynsec", "init", str(dynsec), ADMIN, PASSWORD]
-        subprocess.run(init, check=True, capture_output=True, timeout=20)
+        subprocess.run(init, check=True, capture_output=True, timeout=120)
         for name, text in {
             CLIENT_CA_FILE: client_ca,
             CRL_FILE: crl,
@@ -76,23 +67,23 @@ class LiveMosquitto:
 
     def start(self) -> None:
         """Starts it and waits until both ports answer."""
-        self.process = subprocess.Popen(
+        self.process = process = subprocess.Popen(
             [PROGRAM, "-c", str(self.folder / CONFIGURATION_FILE)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 10
-        for port in (self.control_port, self.device_port):
-            while not _answers(port):
-                assert self.process.poll() is None, self.log()
-                assert time.monotonic() < end, self.log()
-                time.sleep(0.02)
+
+        def listens() -> bool:
+            return is_open(self.control_port) and is_open(self.device_port)
+
+        wait_until(lambda: process.poll() is not None or listens(), what="Mosquitto listens")
+        assert process.poll() is None, self.log()
 
     def stop(self, sign: int = signal.SIGTERM) -> None:
         """Ends it."""
         if self.process is not None:
             self.process.send_signal(sign)
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def pause(self) -> None:
@@ -113,13 +104,5 @@ class LiveMosquitto:
     def ctrl(self, *words: str) -> str:
         """What an administrator's own `mosquitto_ctrl dynsec …` says."""
         command = ["mosquitto_ctrl", "-h", "127.0.0.1", "-p", str(self.control_port), "-u", ADMIN, "-P", PASSWORD]
-        done = subprocess.run([*command, "dynsec", *words], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([*command, "dynsec", *words], capture_output=True, text=True, timeout=120, check=False)
         return done.stdout + done.stderr
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
-            return True
-    except OSError:
-        return False

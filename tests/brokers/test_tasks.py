@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from django.db import connections
 from brokers import models, queries, services, tasks
 from brokers.core.values import BrokerLink, SyncState
 from brokers.listen import keeper
+from brokers.services.lease import Lease
 from devices import services as devices
 from devices.core.values import DeviceId
 from devices.models import Device
@@ -71,7 +73,7 @@ def test_revocation_is_an_operation_whose_broker_step_ends(hall: Hall) -> None:
     assert device.connect()
     operation = devices.revoke_device(device=one.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
     run_all()
-    assert wait_until(lambda: device.ended, seconds=2)
+    assert wait_until(lambda: device.ended)
     assert steps_of(operation)["broker:hall-7"] is StepState.DONE
 
 
@@ -86,11 +88,14 @@ def test_broker_that_returns_obeys_within_five_seconds(hall: Hall) -> None:
         time.sleep(0.3)
     assert steps_of(operation)["broker:hall-7"] is StepState.PENDING
     hall.live.start()
-    began = time.monotonic()
-    while steps_of(operation)["broker:hall-7"] is not StepState.DONE:
-        assert time.monotonic() - began < 5
+    soon = utc_now() + timedelta(seconds=5)
+    assert not Wakeup.objects.open().filter(task__startswith="brokers.", wake_at__gt=soon).exists()
+
+    def obeys() -> bool:
         run_due()
-        time.sleep(0.1)
+        return steps_of(operation)["broker:hall-7"] is StepState.DONE
+
+    assert wait_until(obeys)
     assert "gh.barred" in hall.live.ctrl("getClient", "p-1")
 
 
@@ -116,13 +121,34 @@ def large_hall(transactional_db: None, tmp_path: Path, home: Path) -> Iterator[H
     made.live.stop()
 
 
+def hold_second_batch(monkeypatch: pytest.MonkeyPatch) -> list[Lease]:
+    """The batches of bulk changes that begin from now on; the second waits until somebody asks it to yield."""
+    batches: list[Lease] = []
+    asked = threading.Event()
+    keep, ask = Lease.keep, Lease.ask_others_to_yield
+
+    def wait_and_keep(lease: Lease) -> None:
+        batches.append(lease)
+        if len(batches) > 1:
+            asked.wait(90)
+        keep(lease)
+
+    def ask_and_tell(lease: Lease) -> None:
+        ask(lease)
+        asked.set()
+
+    monkeypatch.setattr(Lease, "keep", wait_and_keep)
+    monkeypatch.setattr(Lease, "ask_others_to_yield", ask_and_tell)
+    return batches
+
+
 @pytest.mark.several_writers
-def test_eviction_does_not_wait_for_a_bulk_change(large_hall: Hall) -> None:
-    """300 devices are pushed while one is thrown out."""
+def test_eviction_does_not_wait_for_a_bulk_change(large_hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices are pushed in batches of a few while one is thrown out."""
     hall = large_hall
     one = hall.fleet.enroll("p-1")
     hall.plan_and_apply()
-    for number in range(300):
+    for number in range(30):
         device = devices.register_device(
             domain=hall.fleet.domain.id, name=f"q-{number}", device_type="pump", actor=ADA, now=utc_now()
         )
@@ -130,18 +156,16 @@ def test_eviction_does_not_wait_for_a_bulk_change(large_hall: Hall) -> None:
     live = hall.device(one)
     assert live.connect()
     models.Broker.objects.update(sync=SyncState.PENDING)
+    batches = hold_second_batch(monkeypatch)
     ended: list[str] = []
     thread = threading.Thread(target=lambda: ended.append(_converge(hall)))
     thread.start()
-    assert wait_until(lambda: "q-1" in hall.live.ctrl("listClients"), seconds=10)
+    assert wait_until(lambda: len(batches) > 1)
     devices.revoke_device(device=one.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
-    began = time.monotonic()
     services.evict(broker=hall.broker.id, device=one.id, now=utc_now())
-    took = time.monotonic() - began
-    assert wait_until(lambda: live.ended, seconds=1)
-    thread.join(30)
+    assert wait_until(lambda: live.ended)
+    thread.join(90)
     assert ended == ["broker-busy"]
-    assert took < 1
     services.converge(broker=hall.broker.id, now=utc_now())
     assert "gh.barred" in hall.live.ctrl("getClient", "p-1")
     assert hall.now().sync is SyncState.IN_SYNC
@@ -178,7 +202,7 @@ def test_listener_writes_down_who_comes_to_mosquitto(large_hall: Hall) -> None:
     assert wait_until(is_known)
     assert wait_until(lambda: not queries.sessions_of(device=one.id))
     stop.set()
-    thread.join(5)
+    thread.join(90)
     assert {"connected", "disconnected"} <= {event.kind for event in queries.events_of(device=one.id)}
 
 

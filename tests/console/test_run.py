@@ -45,13 +45,13 @@ def attempt(house: House, **changes: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_first_start_says_where_to_go_and_how_to_get_in(started: House) -> None:
-    wait_until(lambda: "Gatehouse is up" in said(started), seconds=10, what="it says so")
+    wait_until(lambda: "Gatehouse is up" in said(started), what="it says so")
     assert f"{started.url}/setup/" in said(started)
     assert str(started.mqtt_port) in said(started)
 
 
 def test_everything_runs_once(started: House) -> None:
-    wait_until(lambda: all(started.processes(words) for words in CHILDREN), seconds=20, what="every child")
+    wait_until(lambda: all(started.processes(words) for words in CHILDREN), what="every child")
 
 
 @pytest.mark.parametrize("name", ["master.key", "secret.key", "gatehouse.sqlite3", "logs/web.log"])
@@ -84,15 +84,14 @@ def test_wrong_setting_is_named_in_one_sentence(started: House) -> None:
 
 @pytest.mark.parametrize("words", ["worker --queues revocation", "granian", "nats-server", "listen", "beat"])
 def test_killed_child_comes_back(started: House, words: str) -> None:
-    wait_until(lambda: started.is_ready() and bool(started.processes(words)), seconds=20, what=f"{words} runs")
+    wait_until(lambda: started.is_ready() and bool(started.processes(words)), what=f"{words} runs")
     before = started.processes(words)
     os.kill(min(before), signal.SIGKILL)
     wait_until(
         lambda: bool(started.processes(words)) and not set(started.processes(words)) & set(before),
-        seconds=20,
         what=f"{words} is back",
     )
-    wait_until(started.is_ready, seconds=20, what="it is ready again")
+    wait_until(started.is_ready, what="it is ready again")
 
 
 def test_second_start_finds_everything_and_tells_no_secret(started: House) -> None:
@@ -111,12 +110,12 @@ def test_second_start_finds_everything_and_tells_no_secret(started: House) -> No
 
 
 def test_doctor_finds_a_running_installation_well(started: House) -> None:
-    wait_until(lambda: '"well": true' in started.manage("doctor", "--json", check=False), seconds=30, what="well")
+    wait_until(lambda: '"well": true' in started.manage("doctor", "--json", check=False), what="well")
 
 
 def test_nothing_survives_a_killed_parent(started: House) -> None:
     assert started.parent is not None
     started.parent.kill()
     started.parent.wait(5)
-    wait_until(lambda: started.leftovers() == [], seconds=15, what="nothing is left")
+    wait_until(lambda: started.leftovers() == [], what="nothing is left")
     started.parent = None

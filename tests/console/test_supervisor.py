@@ -77,11 +77,11 @@ class Family:
             found[:] = self.children()
             return len(found) == count and not set(found) & set(other_than or [])
 
-        wait_until(are_there, seconds=60, what=f"{count} children")
+        wait_until(are_there, what=f"{count} children")
         return found
 
     def wait_said(self, words: str, *, times: int = 1) -> None:
-        wait_until(lambda: self.said().count(words) >= times, seconds=60, what=words)
+        wait_until(lambda: self.said().count(words) >= times, what=words)
 
     def said(self) -> str:
         return self.output.read_text()
@@ -170,4 +170,4 @@ def test_nothing_survives_a_killed_parent(family: Family) -> None:
     family.wait_children(2)
     os.kill(family.parent.pid, signal.SIGKILL)
     family.parent.wait(60)
-    wait_until(lambda: family.children() == [], seconds=60, what="no child is left")
+    wait_until(lambda: family.children() == [], what="no child is left")

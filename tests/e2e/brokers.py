@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.e2e.house import Enrolled, House, free_port
+from tests.e2e.house import Enrolled, House
 from tests.e2e.mqtt import MqttDevice
+from tests.servers import free_port, is_open, wait_until
 
 
 class LiveBroker(Protocol):
@@ -31,7 +31,7 @@ class LiveBroker(Protocol):
         ...
 
 
-def admit(broker: LiveBroker, device: Enrolled, *, seconds: float = 8, **options: Any) -> MqttDevice:
+def admit(broker: LiveBroker, device: Enrolled, *, seconds: float = 90, **options: Any) -> MqttDevice:
     """A connection with the device's rights in force: a client id that has just left may have to retry."""
     end = time.monotonic() + seconds
     while True:
@@ -90,23 +90,15 @@ class Mosquitto:
 
     def start(self) -> None:
         """Starts it and waits until devices may connect."""
-        self.process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", self.configuration])
-        end = time.monotonic() + 5
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
-            except OSError:
-                assert self.process.poll() is None, "Mosquitto did not start"
-                assert time.monotonic() < end, "Mosquitto does not answer"
-                time.sleep(0.05)
-            else:
-                return
+        self.process = process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", self.configuration])
+        wait_until(lambda: is_open(self.port) or process.poll() is not None, what="Mosquitto listens")
+        assert process.poll() is None, "Mosquitto did not start"
 
     def stop(self) -> None:
         """Ends it."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def open(self, device: Enrolled, **options: Any) -> MqttDevice:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,17 +16,9 @@ from typing import Any
 
 from tests.e2e.mqtt import Identity, MqttDevice
 from tests.e2e.user import Answer, Application, KeyPair, curl
+from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on, below those that outgoing connections take."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclass
@@ -81,7 +70,7 @@ class House:
         facts: dict[str, Any] = json.loads(self.manage("quickstart", "--json"))
         return facts
 
-    def start(self, *, seconds: float = 60) -> None:
+    def start(self, *, seconds: float = 150) -> None:
         """Starts everything and waits until it is ready."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "run.log").open("ab") as log:
@@ -104,12 +93,12 @@ class House:
     def is_ready(self) -> bool:
         """Whether /readyz says so."""
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=10) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 
-    def stop(self, *, seconds: float = 20) -> None:
+    def stop(self, *, seconds: float = 90) -> None:
         """Ctrl-C, as a terminal sends it: to the whole process group."""
         if self.parent is None:
             return
@@ -189,7 +178,7 @@ class Fleet:
         assert answer.status == status, answer.text
         return answer.body
 
-    def wait_operation(self, operation: str, *, seconds: float = 10) -> dict[str, Any]:
+    def wait_operation(self, operation: str, *, seconds: float = 90) -> dict[str, Any]:
         """The operation once it is done or failed, or as it stands when time is up."""
         end = time.monotonic() + seconds
         while True:

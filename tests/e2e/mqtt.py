@@ -54,13 +54,14 @@ class MqttDevice:
         context = ssl.create_default_context(cafile=str(identity.trust))
         context.load_cert_chain(identity.certificate, identity.key)
         self.client.tls_set_context(context)
+        self.client.connect_timeout = 60
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect
         self.client.on_message = self._on_message
         self.client.on_subscribe = self._on_subscribe
         self._port = port
 
-    def connect(self, *, seconds: float = 10) -> bool:
+    def connect(self, *, seconds: float = 60) -> bool:
         """Whether the broker let us in."""
         try:
             self.client.connect("127.0.0.1", self._port, keepalive=30)
@@ -76,20 +77,20 @@ class MqttDevice:
         _, number = self.client.subscribe(topic, options)
         if number is None:
             return -1
-        self.wait_for(lambda: number in self.answers or self.closed_at is not None, 10)
+        self.wait_for(lambda: number in self.answers or self.closed_at is not None, 60)
         return self.answers.get(number, [-1])[0]
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
         """Sends, and waits for the acknowledgement if there is to be one."""
         sent = self.client.publish(topic, payload, qos)
         if qos:
-            self.wait_for(lambda: sent.is_published() or self.closed_at is not None, 10)
+            self.wait_for(lambda: sent.is_published() or self.closed_at is not None, 60)
 
-    def received(self, payload: bytes, *, seconds: float = 20) -> bool:
+    def received(self, payload: bytes, *, seconds: float = 90) -> bool:
         """Whether a message with that payload has come, or comes in time."""
         return self.wait_for(lambda: any(body == payload for _, body in self.messages), seconds)
 
-    def wait_closed(self, *, seconds: float) -> bool:
+    def wait_closed(self, *, seconds: float = 90) -> bool:
         """Whether the broker ended the connection in time."""
         return self.wait_for(lambda: self.closed_at is not None, seconds)
 

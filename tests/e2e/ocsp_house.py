@@ -155,7 +155,7 @@ class OcspHouse:
                 web_words(host="127.0.0.1", port=self.house.port, workers=self.workers), cwd=Path(__file__).parents[2],
                 env=self.house.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        wait_until(self._is_up, seconds=60, what="the web processes answer")
+        wait_until(self._is_up, what="the web processes answer")
 
     def _is_up(self) -> bool:
         address = f"{self.house.url}/pki/{self.slug}/cert"
@@ -211,7 +211,7 @@ def away(database: str) -> Iterator[None]:
     words = Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")[:-1]
     owner = cluster.stat().st_uid
     os.kill(process, signal.SIGQUIT)
-    wait_until(lambda: not _answers(database), seconds=30, what="PostgreSQL is gone")
+    wait_until(lambda: not _answers(database), what="PostgreSQL is gone")
     try:
         yield
     finally:

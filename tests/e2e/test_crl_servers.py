@@ -18,9 +18,8 @@ from pki.api.shelf import Shelf
 from pki.core.values import IssuedCertificate, Issuer, ReasonCode
 from pki.models import Issuer as IssuerRow
 from tests.cast import ADA, NORTH
-from tests.e2e.house import free_port
 from tests.e2e.user import KeyPair
-from tests.servers import is_open, program, stop, wait_until
+from tests.servers import free_port, is_open, program, stop, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db]
 
@@ -107,7 +106,7 @@ def hall(tmp_path: Path, settings: Any) -> Hall:
 def running(words: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        wait_until(lambda: is_open(port), seconds=30, what=f"{words[0]} listens")
+        wait_until(lambda: is_open(port), what=f"{words[0]} listens")
         yield server
     finally:
         stop(server)
@@ -163,5 +162,5 @@ def test_mosquitto_refuses_who_is_revoked_once_it_reads_the_bundle_again(hall: H
         hall.revoke(bad)
         hall.fetch("hall-ca", "crls.pem")
         server.send_signal(signal.SIGHUP)
-        wait_until(lambda: not may_publish(hall.folder, "bad", port), seconds=20, what="the revoked one is refused")
+        wait_until(lambda: not may_publish(hall.folder, "bad", port), what="the revoked one is refused")
         assert may_publish(hall.folder, "good", port)

@@ -20,9 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from pki.core.ocsp_request import issuer_hashes
-from tests.e2e.house import free_port
 from tests.e2e.ocsp_house import Leaf, OcspHouse, away, end_postgresql, ocsp_house
-from tests.servers import is_open, program, running_postgresql, wait_until
+from tests.servers import free_port, is_open, program, running_postgresql, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -104,7 +103,7 @@ def test_curl_gets_an_answer_once_and_then_only_asks(two: OcspHouse, tmp_path: P
         is_asked = all("304 Not Modified" in fetch(address, *again) for _ in range(20))
         return is_asked and f"content-length: {kept.stat().st_size}" in fetch(address, "-I")
 
-    wait_until(is_known, seconds=30, what="whichever process is asked says 304")
+    wait_until(is_known, what="whichever process is asked says 304")
     assert ocsp.load_der_ocsp_response(kept.read_bytes()).certificate_status is GOOD
     head = fetch(address, "-I")
     assert "200 OK" in head
@@ -185,7 +184,7 @@ def test_nginx_lets_in_whom_ocsp_calls_good_and_no_one_else(pair: tuple[Leaf, Le
         [program("nginx"), "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path)], start_new_session=True
     )
     try:
-        wait_until(lambda: is_open(port), seconds=20, what="nginx listens")
+        wait_until(lambda: is_open(port), what="nginx listens")
         assert "come in CN=application-0" in curl(port, good, tmp_path)
         assert "SSL certificate error" in curl(port, bad, tmp_path)
         assert "certificate revoked" in (tmp_path / "error.log").read_text()
@@ -218,7 +217,7 @@ def test_nats_lets_in_whom_ocsp_calls_good_and_no_one_else(pair: tuple[Leaf, Lea
     with (tmp_path / "nats.log").open("wb") as log:
         nats = subprocess.Popen([NATS_SERVER, "-c", str(tmp_path / "nats.conf")], stderr=log, start_new_session=True)
     try:
-        wait_until(lambda: is_open(port), seconds=20, what="NATS listens")
+        wait_until(lambda: is_open(port), what="NATS listens")
         assert greeting(port, good, tmp_path).startswith(b"INFO ")
         assert greeting(port, bad, tmp_path) == b""
         assert greeting(port, good, tmp_path).startswith(b"INFO ")

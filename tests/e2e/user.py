@@ -21,7 +21,7 @@ class Answer:
 
 def run(*words: str | Path, given: bytes | None = None, check: bool = True) -> str:
     """The standard output of a program; with `check`, its failure is ours."""
-    done = subprocess.run([str(word) for word in words], input=given, capture_output=True, check=False, timeout=60)
+    done = subprocess.run([str(word) for word in words], input=given, capture_output=True, check=False, timeout=120)
     if check and done.returncode:
         raise AssertionError(f"{words[0]} {words[1]}: exit {done.returncode}: {done.stderr.decode()[-2000:]}")
     return done.stdout.decode(errors="replace") + ("" if check else done.stderr.decode(errors="replace"))

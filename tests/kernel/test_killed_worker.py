@@ -97,14 +97,14 @@ def test_killing_the_worker_loses_no_wakeup(installation: Installation) -> None:
         try:
             installation.run_code(f"from tests.kernel.killing import record_all; record_all({COUNT})")
             for count in KILLED_AFTER:
-                wait_until(partial(installation.has_marks, count), seconds=60, what=f"{count} marks")
+                wait_until(partial(installation.has_marks, count), what=f"{count} marks")
                 os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
                 if count == KILLED_AFTER[2] and "REDIS_URL" in installation.environment:
                     empty_redis(installation.environment["REDIS_URL"])
                 worker = installation.start("worker", "--queues", "revocation", "--concurrency", "4")
-            wait_until(lambda: set(installation.marks()) == set(range(COUNT)), seconds=60, what="every mark")
-            wait_until(lambda: installation.states() == {"done": COUNT}, seconds=30, what="every wake-up is done")
+            wait_until(lambda: set(installation.marks()) == set(range(COUNT)), what="every mark")
+            wait_until(lambda: installation.states() == {"done": COUNT}, what="every wake-up is done")
         finally:
             stop(worker)
     assert_in_order(installation.marks())

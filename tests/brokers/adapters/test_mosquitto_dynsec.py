@@ -194,7 +194,7 @@ def test_barred_device_is_closed_and_comes_back_to_nothing(adapter: MosquittoDyn
     pump = device("p-1")
     assert pump.connect()
     bring_to(adapter, only(subject("p-1", standing=Standing.BARRED)))
-    assert wait_until(lambda: pump.ended, seconds=1)
+    assert wait_until(lambda: pump.ended)
     again = device("p-1")
     if again.connect():  # the certificate is still good for this broker
         assert not again.publish("north/p-1/up/t")
@@ -225,7 +225,7 @@ def test_disconnect_closes_and_changes_nothing(adapter: MosquittoDynsecAdapter, 
     pump = device("p-1")
     assert pump.connect()
     adapter.disconnect(desired.subjects[0].principal)
-    assert wait_until(lambda: pump.ended, seconds=1)
+    assert wait_until(lambda: pump.ended)
     assert adapter.plan(desired, adapter.read()) == ()
 
 
@@ -235,7 +235,7 @@ def test_disconnect_closes_a_device_that_the_broker_does_not_know(
     stranger = device("p-9")
     assert stranger.connect()
     adapter.disconnect(subject("p-9").principal)
-    assert wait_until(lambda: stranger.ended, seconds=1)
+    assert wait_until(lambda: stranger.ended)
     assert "p-9" not in adapter.read().foreign
 
 
@@ -301,10 +301,10 @@ def test_watch_tells_who_comes_and_goes(adapter: MosquittoDynsecAdapter, device:
 
     assert wait_until(passes_by)  # the first time maybe before anybody listens
     stop.set()
-    thread.join(5)
+    thread.join(90)
     came = next(event for event in _of(seen, "p-1") if event.kind is AccessKind.CONNECTED)
     assert (came.auth_id, came.address) == ("p-1", "127.0.0.1")
-    assert abs((came.at - datetime.now(UTC)).total_seconds()) < 30
+    assert abs((came.at - datetime.now(UTC)).total_seconds()) < 600
 
 
 def _of(events: list[BrokerEvent], client_id: str) -> list[BrokerEvent]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from kernel.core.clock import utc_now
 from tests.brokers.api.conftest import Api, Caller
 from tests.brokers.conftest import Hall
 from tests.brokers.fleet import PUMP_RULES, Fleet
-from tests.brokers.mosquitto import PASSWORD, free_port
+from tests.brokers.mosquitto import PASSWORD
+from tests.servers import free_port
 
 NEW: dict[str, Any] = {
     "name": "hall-9",
@@ -152,11 +152,9 @@ def test_unknown_plan_is_not_found(api: Api, hall: Hall) -> None:
 
 def test_broker_that_does_not_answer_is_a_problem_document(api: Api) -> None:
     api.post("brokers/", {**NEW, "connection": {**NEW["connection"], "port": free_port()}})
-    began = time.monotonic()
     answer = api.post("brokers/hall-9/plan/")
     assert (answer.status_code, answer.json()["code"]) == (503, "broker-unreachable")
     assert answer["Content-Type"].startswith("application/problem+json")
-    assert time.monotonic() - began < 15
 
 
 def test_drift_names_what_differs(api: Api, hall: Hall) -> None:

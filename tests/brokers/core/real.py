@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from brokers.core.nats import NatsPermissions
 from tests.brokers.core.faithfulness import Dice
+from tests.servers import free_port, is_open, stop, wait_until
 
 NATS = Path(sys.executable).parent / "nats-server"
 DYNSEC = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
+PATIENCE = 90.0
 ROOTS = ("#", "$s/#", "$SYSTEM/#")
 
 
@@ -51,7 +53,7 @@ class Client:
         self._paho.on_message = self._on_message
         self._paho.connect("127.0.0.1", port)
         self._paho.loop_start()
-        assert connected.wait(10), f"{user} could not connect"
+        assert connected.wait(PATIENCE), f"{user} could not connect"
 
     def subscribe(self, filters: Sequence[str]) -> dict[str, bool]:
         """Whether each filter was granted."""
@@ -70,7 +72,7 @@ class Client:
 
     def _wait(self, done: Callable[[], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(done, 20), "the broker does not answer"
+            assert self._changed.wait_for(done, PATIENCE), "the broker does not answer"
 
     def _on_subscribe(self, _client: Any, _data: Any, id: int, codes: Sequence[Any], _properties: Any) -> None:
         with self._changed:
@@ -86,8 +88,15 @@ class Client:
         self.received.add((message.topic, bytes(message.payload)))
 
 
+def await_messages(client: Client, messages: AbstractSet[tuple[str, bytes]]) -> None:
+    """Returns when all of them have arrived, or after PATIENCE seconds: a busy machine may be late."""
+    ends_at = time.monotonic() + PATIENCE
+    while not messages <= client.received and time.monotonic() < ends_at:
+        time.sleep(0.01)
+
+
 def settle(clients: Sequence[Client]) -> None:
-    """Returns when nothing has arrived anywhere for a while."""
+    """Returns when nothing has arrived anywhere for a while, which is for what nobody waits: await the rest before."""
     seen = -1
     while seen != (seen := sum(len(client.received) for client in clients)):
         time.sleep(0.4)
@@ -110,7 +119,7 @@ def filters_near(dice: Dice, topics: Sequence[str], count: int) -> list[str]:
 @contextmanager
 def nats_server(folder: Path, users: Mapping[str, NatsPermissions]) -> Iterator[int]:
     """The port of a NATS server whose users have these permissions."""
-    port = _free_port()
+    port = free_port()
     permitted = [
         {
             "user": name,
@@ -124,7 +133,7 @@ def nats_server(folder: Path, users: Mapping[str, NatsPermissions]) -> Iterator[
     ]
     configuration = {
         "server_name": "tests",
-        "listen": f"127.0.0.1:{_free_port()}",
+        "listen": f"127.0.0.1:{free_port()}",
         "jetstream": {"store_dir": str(folder / "js")},
         "accounts": {"FLEET": {"jetstream": "enabled", "users": [*permitted, {"user": "root", "password": "p"}]}},
         "mqtt": {"listen": f"127.0.0.1:{port}"},
@@ -138,7 +147,7 @@ def nats_server(folder: Path, users: Mapping[str, NatsPermissions]) -> Iterator[
 @contextmanager
 def mosquitto(folder: Path, artifact: str) -> Iterator[int]:
     """The port of a Mosquitto whose plugin holds the artifact, and a root beside it."""
-    port = _free_port()
+    port = free_port()
     document = json.loads(artifact)
     kinds = ("publishClientSend", "publishClientReceive", "subscribePattern")
     acls = [{"acltype": kind, "topic": topic, "priority": 0, "allow": True} for kind in kinds for topic in ROOTS]
@@ -160,7 +169,7 @@ def mosquitto(folder: Path, artifact: str) -> Iterator[int]:
 @contextmanager
 def mosquitto_with_acl_file(folder: Path, artifact: str) -> Iterator[int]:
     """The port of a Mosquitto whose ACL file says that, and what root may do; every name and no name may connect."""
-    port = _free_port()
+    port = free_port()
     root = "".join(f"topic readwrite {topic}\n" for topic in ROOTS)
     (folder / "acl").write_text(f"{artifact}\nuser root\n{root}")
     (folder / "mosquitto.conf").write_text(
@@ -183,23 +192,10 @@ def _password() -> dict[str, object]:
 
 @contextmanager
 def _running(command: Sequence[str], port: int) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        for _ in range(200):
-            assert process.poll() is None, f"{command[0]} ended"
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or is_open(port), what=f"{command[0]} listens or ends")
+        assert process.poll() is None, f"{command[0]} ended"
         yield
     finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        stop(process)

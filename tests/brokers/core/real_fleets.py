@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -17,10 +16,17 @@ from brokers.core import dynsec_emulator, nats
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.targets import TARGETS, Target
 from tests.brokers.core.generated import Asker, Fleet, Member, fleet
-from tests.brokers.core.real import ROOTS, Client, mosquitto, mosquitto_with_acl_file, nats_server, settle
+from tests.brokers.core.real import (
+    ROOTS,
+    Client,
+    await_messages,
+    mosquitto,
+    mosquitto_with_acl_file,
+    nats_server,
+    settle,
+)
 
 USERS, FILTERS, TOPICS_NEAR = 20, 5, 150
-PATIENCE = 20.0
 _CHOICES = (choice for size in (1, 2, 3) for choice in product(("", "a", "b", "$s", "x.y"), repeat=size))
 TOPICS = ["/".join(choice) for choice in _CHOICES][1:]
 
@@ -177,7 +183,7 @@ class _Session:
             )
             for (number, subject), topic in product(enumerate(subjects), topics)
         }
-        _await(root, {message for message, passes in says.items() if passes})
+        await_messages(root, {message for message, passes in says.items() if passes})
         settle([root])
         for (topic, payload), passes in says.items():
             what = f"{subjects[int(payload)].principal.auth_id!r} pass {topic!r}"
@@ -195,7 +201,7 @@ class _Session:
             for subject, part, _ in listening
         ]
         for (_, _, client), messages in zip(listening, expected, strict=True):
-            _await(client, messages)
+            await_messages(client, messages)
         settle([client for _, _, client in listening])
         for (subject, part, client), messages in zip(listening, expected, strict=True):
             for topic in topics:
@@ -203,10 +209,3 @@ class _Session:
                 broker = (topic, b"root") in client.received
                 self._found.see(what, broker=broker, emulator=(topic, b"root") in messages)
             client.close()
-
-
-def _await(client: Client, messages: set[tuple[str, bytes]]) -> None:
-    """Returns when all of them have arrived, or after PATIENCE seconds: a busy machine may be late."""
-    ends_at = time.monotonic() + PATIENCE
-    while not messages <= client.received and time.monotonic() < ends_at:
-        time.sleep(0.01)

@@ -18,7 +18,16 @@ from brokers.core.mosquitto_dynsec import render
 from brokers.core.nats import permissions
 from brokers.core.ports import RenderSubject, Standing
 from tests.brokers.core.faithfulness import Dice
-from tests.brokers.core.real import ROOTS, Client, filters_near, mosquitto, mosquitto_with_acl_file, nats_server, settle
+from tests.brokers.core.real import (
+    ROOTS,
+    Client,
+    await_messages,
+    filters_near,
+    mosquitto,
+    mosquitto_with_acl_file,
+    nats_server,
+    settle,
+)
 from tests.brokers.core.test_nats import admitted, bound
 
 pytestmark = pytest.mark.e2e
@@ -71,16 +80,23 @@ def differences(
         for number, filter_ in enumerate(filters):
             listening[name, filter_] = Client(port, name, f"{name}-{number}")
             listening[name, filter_].subscribe([filter_])
+    names = [subject.principal.auth_id for subject in subjects]
+    sent = {(topic, name.encode()) for name, topic in product(names, TOPICS) if sends(name, topic)}
+    await_messages(root, sent)
     settle([root])
-    for subject, topic in product(subjects, TOPICS):
-        name = subject.principal.auth_id
-        if ((topic, name.encode()) in root.received) is not sends(name, topic):
+    for name, topic in product(names, TOPICS):
+        if ((topic, name.encode()) in root.received) is not ((topic, name.encode()) in sent):
             found.append(f"{name} publish {topic!r}: {not sends(name, topic)}")
     root.publish(TOPICS, b"root")
+    delivered = {
+        (name, filter_): {topic for topic in TOPICS if delivers(name, filter_, topic)} for name, filter_ in listening
+    }
+    for key, client in listening.items():
+        await_messages(client, {(topic, b"root") for topic in delivered[key]})
     settle(list(listening.values()))
     for (name, filter_), client in listening.items():
-        received = {topic for topic, payload in client.received if payload == b"root"}
-        expected = {topic for topic in TOPICS if delivers(name, filter_, topic)}
+        received = {topic for topic, payload in set(client.received) if payload == b"root"}
+        expected = delivered[name, filter_]
         found.extend(f"{name} at {filter_!r} got {topic!r}" for topic in received - expected)
         found.extend(f"{name} at {filter_!r} did not get {topic!r}" for topic in expected - received)
         client.close()
@@ -209,16 +225,26 @@ def differences_of_people(
         assert all(client.subscribe(["#", "$s/#"]).values())
         client.publish(topics, repr(who).encode())
     root.publish(topics, b"root")
+    passes = {
+        who: [topic for topic in topics if mosquitto_acl_emulator.emulate(state, _person(*who), Publish(topic=topic))]
+        for who in people
+    }
+    arrives = {
+        who: [topic for topic in topics if mosquitto_acl_emulator.emulate(state, _person(*who), Receive(topic=topic))]
+        for who in people
+    }
+    for who, client in clients.items():
+        await_messages(root, {(topic, repr(who).encode()) for topic in passes[who]})
+        await_messages(client, {(topic, b"root") for topic in arrives[who]})
     settle([root, *clients.values()])
     found = []
     for who, client in clients.items():
-        person = _person(*who)
-        written = {topic for topic, payload in root.received if payload == repr(who).encode()}
-        read = {topic for topic, payload in client.received if payload == b"root"}
+        written = {topic for topic, payload in set(root.received) if payload == repr(who).encode()}
+        read = {topic for topic, payload in set(client.received) if payload == b"root"}
         for topic in topics:
-            if (topic in written) is not mosquitto_acl_emulator.emulate(state, person, Publish(topic=topic)):
+            if (topic in written) is not (topic in passes[who]):
                 found.append(f"{who} publish {topic!r}: {topic in written}")
-            if (topic in read) is not mosquitto_acl_emulator.emulate(state, person, Receive(topic=topic)):
+            if (topic in read) is not (topic in arrives[who]):
                 found.append(f"{who} receive {topic!r}: {topic in read}")
         client.close()
     root.close()

@@ -98,14 +98,14 @@ class LiveNats:
         words = [str(PROGRAM), "--config", str(self.folder / "nats.conf"), "--log", str(self.folder / "log")]
         self.process = subprocess.Popen(words)
         for port in (self.client_port, self.mqtt_port):
-            wait_until(lambda port=port: is_open(port), seconds=10, what="NATS listens")  # type: ignore[misc]
+            wait_until(lambda port=port: is_open(port), what="NATS listens")  # type: ignore[misc]
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
         """Ends it."""
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(by)
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def pause(self) -> None:
@@ -136,12 +136,12 @@ class Doorman:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(90)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(5)
+        self._thread.join(90)
         self._loop.close()
 
     async def _serve(self) -> None:

@@ -6,7 +6,6 @@ import json
 import socket
 import ssl
 import subprocess
-import time
 import warnings
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from brokers.core.nats import NOTHING, NatsPermissions
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.nats.conftest import Open, own_topics
 from tests.brokers.nats.server import Doorman, LiveNats
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -79,8 +79,9 @@ def test_grant_ends_by_itself(nats: LiveNats, device: Open) -> None:
     with Doorman(nats, own_topics) as doorman:
         doorman.life = timedelta(seconds=2)
         pump = device("pump-1")
-        assert pump.connect()
-        assert pump.wait_closed(seconds=3.5)
+        pump.connect()  # on a busy machine it may have ended again before we look
+        assert pump.connack == 0
+        assert pump.wait_closed()
 
 
 def test_refused_device_does_not_disturb_whom_it_names(nats: LiveNats, device: Open) -> None:
@@ -93,14 +94,17 @@ def test_refused_device_does_not_disturb_whom_it_names(nats: LiveNats, device: O
         assert (thief.connack, thief.session_present) == (0x87, False)  # paho's name of CONNACK 5, not authorized
         assert not victim.wait_closed(seconds=0.5)
         victim.close()
-        time.sleep(1.2)  # the server takes about a second to let a client id go
-        again = device("victim", clean=False)
-        assert again.connect()
-        assert again.session_present
+
+        def comes_back() -> bool:
+            """The server takes about a second to let a client id go."""
+            again = device("victim", clean=False)
+            return again.connect() and again.session_present
+
+        wait_until(comes_back, what="the victim's session is there still")
 
 
 def test_nobody_enters_while_nobody_answers(nats: LiveNats, device: Open) -> None:
-    assert not device("pump-1").connect(seconds=8)
+    assert not device("pump-1").connect()
     with Doorman(nats, own_topics):
         assert device("pump-1").connect()
 
@@ -145,7 +149,7 @@ def test_old_tls_is_refused(nats: LiveNats, openssl_ca: OpensslCa) -> None:
 def test_nats_protocol_is_refused(nats: LiveNats, options: dict[str, str]) -> None:
     with (
         Doorman(nats, lambda asked: own_topics(asked) if asked.kind == "mqtt" else None),
-        socket.create_connection(("127.0.0.1", nats.client_port), timeout=8) as wire,
+        socket.create_connection(("127.0.0.1", nats.client_port), timeout=60) as wire,
     ):
         assert wire.recv(4096).startswith(b"INFO ")
         wire.sendall(f"CONNECT {json.dumps(options)}\r\nPING\r\n".encode())
@@ -156,7 +160,7 @@ def knock(port: int, context: ssl.SSLContext | None) -> bytes:
     """What the server says to a CONNECT of pump-1."""
     connect = b"\x10\x12\x00\x04MQTT\x04\x02\x00\x1e\x00\x06pump-1"
     try:
-        plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=60)
         with plain, context.wrap_socket(plain, server_hostname="localhost") if context else plain as wire:
             wire.sendall(connect)
             return wire.recv(100)

@@ -43,7 +43,7 @@ def test_revoked_certificate_is_refused_once_the_crl_is_there(hall: Hall) -> Non
     revoke(hall, one)
     assert gets_in(hall, one)
     services.push_crl(broker=hall.broker.id, now=utc_now())
-    assert wait_until(lambda: not gets_in(hall, one), seconds=2)
+    assert wait_until(lambda: not gets_in(hall, one))
     assert gets_in(hall, two)
 
 

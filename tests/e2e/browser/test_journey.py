@@ -74,7 +74,7 @@ def test_device_is_enrolled_by_the_lines_of_the_page_and_thrown_out(page: Page, 
     expect(page.locator("#operation h2")).to_contain_text("done", timeout=10_000)
     expect(page.locator("#heading")).to_contain_text("suspended")
     expect(page.get_by_text("0 sessions")).to_be_visible()
-    assert device.wait_closed(seconds=2)
+    assert device.wait_closed()
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#operation h2")).to_contain_text("done", timeout=10_000)
 
