@@ -9,8 +9,9 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from brokers.core import plans, values
+from brokers.core import decide, plans, values
 from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.decide import DecisionSecretId, Identity
 from brokers.core.values import AccessKind, AdapterKind, BrokerId, Listener, PlanId, SyncState, Transport
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId, new_id
@@ -97,6 +98,27 @@ class Broker(models.Model):
             managed_since=self.managed_since,
             converged_seq=self.converged_seq,
             created_at=self.created_at,
+        )
+
+
+class DecisionSecret(models.Model):
+    """A secret by which a broker asks over HTTP, of which only a keyed hash is kept."""
+
+    id = models.UUIDField(primary_key=True)
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="decision_secrets")
+    secret_hash = models.BinaryField()
+    identity = models.CharField(max_length=16, choices=_choices(*Identity))
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(identity__in=[*Identity]), name="brokers_decision_secret_identity")
+        ]
+
+    def as_value(self) -> decide.DecisionSecret:
+        """The secret, without its hash."""
+        return decide.DecisionSecret(
+            id=DecisionSecretId(self.id), identity=Identity(self.identity), created_at=self.created_at
         )
 
 

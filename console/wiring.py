@@ -147,6 +147,8 @@ WITHOUT_CONSEQUENCE = frozenset(
         "brokers.policy.compiled",
         "acl.role.created",  # nobody has it before it is bound
         "brokers.broker.removed",
+        "brokers.decision_secret.created",
+        "brokers.decision_secret.revoked",
         "console.application.created",
         "console.application.secret_renewed",
         "console.installation.set_up",

@@ -179,6 +179,16 @@ def iterate_entries(*, after_seq: int = 0) -> Iterator[Entry]:
         yield row.as_value()
 
 
+def journal_end() -> int:
+    """The number of the newest entry, 0 for an empty journal."""
+    return JournalHead.objects.filter(id=1).values_list("seq", flat=True).first() or 0
+
+
+def entries_between(*, after: int, until: int) -> list[Entry]:
+    """The entries behind `after` up to and with `until`, by rising seq."""
+    return [row.as_value() for row in JournalEntry.objects.filter(seq__gt=after, seq__lte=until).order_by("seq")]
+
+
 def unknown_master_keys(*, rows: QuerySet[Any], column: str) -> set[str]:
     """The ids (hex) of master keys that envelopes in this column hang on, and that are not known here."""
     envelopes = rows.exclude(**{column: None}).order_by().values_list(column, flat=True)

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NewType
+from uuid import UUID
 
-from acl.core.values import EVERY_QOS, Verdict
+from acl.core.values import EVERY_QOS, Request, Verdict
 
+DecisionSecretId = NewType("DecisionSecretId", UUID)
 EITHER = frozenset({False, True})
 
 
@@ -92,11 +95,12 @@ Question = Login | Presence | Acts
 class Judgement:
     """`allowed` has one member for each wish, and one for a login or a presence; () refuses all.
 
-    `until` is when a login has to be judged anew; `verdicts` are the policy's on wishes; `why` tells a login's refusal.
+    `until` is when a login has to be judged anew; `decided` is what the policy said of each wish,
+    and `why` why there is no such thing.
     """
 
     allowed: tuple[bool, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    decided: tuple[tuple[Request, Verdict], ...] = ()
     until: datetime | None = None
     why: str = ""
 
@@ -108,6 +112,15 @@ class Judgement:
 
 class Unreadable(Exception):
     """The request is none that this dialect has: it is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionSecret:
+    """A secret by which one broker asks, without the secret itself."""
+
+    id: DecisionSecretId
+    identity: Identity
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from acl.core.values import (
     Allow,
     BoundRule,
     Deny,
-    DenyReason,
     Publish,
     Receive,
     Request,
@@ -54,8 +53,8 @@ def judge(question: Question, judged: Judged, identity: Identity, *, prove: Prov
         return _judge_login(question, identity, prove=prove, now=now)
     if isinstance(question, Presence):
         return Judgement(allowed=(True,))
-    verdicts = tuple(judge_wish(wish, judged) for wish in question.wishes)
-    return Judgement(allowed=tuple(isinstance(each, Allow) for each in verdicts), verdicts=verdicts)
+    decided = tuple(judge_wish(wish, judged) for wish in question.wishes)
+    return Judgement(allowed=tuple(isinstance(verdict, Allow) for _, verdict in decided), decided=decided)
 
 
 _NO_PROOF = "No certificate was sent along, and the secret does not say that the broker requires one."
@@ -88,14 +87,13 @@ def _judge_login(login: Login, identity: Identity, *, prove: Prove, now: datetim
     return Judgement(allowed=(True,), until=until)
 
 
-def judge_wish(wish: Wish, judged: Judged) -> Verdict:
-    """The policy's verdict: an allow only if it allows everything that the wish may be."""
-    verdict: Verdict = Deny(reason=DenyReason.NO_RULE)
+def judge_wish(wish: Wish, judged: Judged) -> tuple[Request, Verdict]:
+    """The policy's verdict, and on what: an allow only if it allows everything that the wish may be."""
     for request in _requests(wish, judged):
         verdict = judged.policy.evaluate(request)
         if isinstance(verdict, Deny):
-            return verdict
-    return verdict
+            break
+    return request, verdict
 
 
 def _requests(wish: Wish, judged: Judged) -> Iterator[Request]:

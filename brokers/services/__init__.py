@@ -5,6 +5,7 @@ from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.checking import check_drift, compare_broker
 from brokers.services.compiling import compile_policy
 from brokers.services.converging import converge
+from brokers.services.decision_secrets import mint_decision_secret, revoke_decision_secret
 from brokers.services.evicting import evict
 from brokers.services.explaining import explain_request
 from brokers.services.foreseeing import foresee_change
@@ -30,6 +31,7 @@ __all__ = [
     "evict",
     "explain_request",
     "foresee_change",
+    "mint_decision_secret",
     "note_connected",
     "note_disconnected",
     "note_event",
@@ -42,6 +44,7 @@ __all__ = [
     "remove_broker",
     "render_broker",
     "replace_sessions",
+    "revoke_decision_secret",
     "scaffold_mosquitto",
     "who_can",
     "who_can_do",

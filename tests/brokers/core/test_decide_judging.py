@@ -19,7 +19,7 @@ def narrowed(bound: BoundRule, **conditions: object) -> BoundRule:
 
 
 def allows(wish: Wish, *policy: BoundRule) -> bool:
-    return isinstance(judge_wish(wish, Judged.of(subject("pump-1", *policy))), Allow)
+    return isinstance(judge_wish(wish, Judged.of(subject("pump-1", *policy)))[1], Allow)
 
 
 UP, DOWN = rule("allow", PUBLISH, "up"), rule("allow", SUBSCRIBE, "down")
@@ -75,6 +75,6 @@ def test_a_question_about_nothing_is_refused() -> None:
 
 def test_a_refusal_names_the_rule() -> None:
     denied = rule("deny", PUBLISH, "up")
-    verdict = judge_wish(PUBLISHED, Judged.of(subject("pump-1", UP, denied)))
+    _, verdict = judge_wish(PUBLISHED, Judged.of(subject("pump-1", UP, denied)))
     assert isinstance(verdict, Deny)
     assert verdict.rule == denied
