@@ -37,9 +37,13 @@ class UnknownPlaceholder(InvalidTemplate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A parsed template: each level is its text, or the parts of which placeholders are one-tuples."""
+    """A parsed template: each level is its text, or the parts of which placeholders are one-tuples.
+
+    `pieces` are the same without levels: text, placeholder, text, …, text.
+    """
 
     text: str
+    pieces: tuple[str, ...]
     levels: tuple[str | tuple[Part, ...], ...]
     placeholders: tuple[str, ...]
 
@@ -64,7 +68,7 @@ def parse(text: str) -> Template:
     valid_filter("x".join(pieces[::2]))
     levels = _levels_of(pieces)
     _check_first_level(levels[0])
-    return Template(text=text, levels=levels, placeholders=tuple(dict.fromkeys(names)))
+    return Template(text=text, pieces=tuple(pieces), levels=levels, placeholders=tuple(dict.fromkeys(names)))
 
 
 def placeholders(text: str) -> tuple[str, ...]:
@@ -74,8 +78,24 @@ def placeholders(text: str) -> tuple[str, ...]:
 
 def substitute(template: Template, principal: Principal, effect: Effect) -> Substituted:
     """The filter that `template` is for `principal`: void or widened, by `effect`, where a value is not safe."""
-    if not template.placeholders:
-        return Substituted(filter=template.text)
+    filter = _filled(template, principal)
+    return Substituted(filter=filter) if filter else _judged(template, principal, effect)
+
+
+def _filled(template: Template, principal: Principal) -> str:
+    """The filter with its values; empty if one of them is not safe, or if it may be too long."""
+    pieces = list(template.pieces)
+    for position in range(1, len(pieces), 2):
+        value = value_of(pieces[position], principal)
+        if fault_of(value, leads=position == 1 and not pieces[0]):
+            return ""
+        pieces[position] = value
+    filter = "".join(pieces)
+    return filter if len(filter) <= MAX_OCTETS // 4 or len(pieces) == 1 else ""
+
+
+def _judged(template: Template, principal: Principal, effect: Effect) -> Substituted:
+    """What `substitute` says, level by level."""
     levels: list[str] = []
     faults: list[str] = []
     for position, level in enumerate(template.levels):

@@ -68,6 +68,8 @@ def matches(filter: str, name: str) -> bool:
 
 def covers(wide: str, narrow: str) -> bool:
     """Whether `wide` matches every topic name that `narrow` matches."""
+    if "+" not in wide and wide != "#":  # most are so, and text says it
+        return narrow == wide or (wide[-1] == "#" and (narrow == wide[:-2] or narrow.startswith(wide[:-1])))
     if narrow.startswith("$") and wide[0] in WILDCARDS:
         return False
     widely, narrowly = levels_of(wide), levels_of(narrow)
