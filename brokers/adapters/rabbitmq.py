@@ -13,11 +13,13 @@ from threading import Event
 from typing import Any, ClassVar
 
 from acl.core.values import Principal, Request
-from brokers.adapters.rabbitmq_management import Management, RequestRefused, management
+from brokers.adapters.json_api import JsonApi, RequestRefused
+from brokers.adapters.rabbitmq_management import management
 from brokers.adapters.rabbitmq_watch import watch
+from brokers.core.api_path import path
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.rabbitmq import ADAPTED, desired_state
-from brokers.core.rabbitmq_changes import ENDINGS, ApiCall, accounts_in, changes, held, is_ours, marked, path, queues_of
+from brokers.core.rabbitmq_changes import ENDINGS, ApiCall, accounts_in, changes, held, is_ours, marked, queues_of
 from brokers.core.rabbitmq_connection import RabbitConnection, connection_errors
 from brokers.core.rabbitmq_emulator import emulate
 from brokers.core.rabbitmq_filters import effect
@@ -133,26 +135,26 @@ class RabbitmqAdapter:
             self._compiled = (desired, state, rendering)
         return self._compiled[1:]
 
-    def _subscriptions(self, broker: Management) -> list[dict[str, Any]]:
+    def _subscriptions(self, broker: JsonApi) -> list[dict[str, Any]]:
         vhost = self._connection.vhost
         if broker.get("exchanges", vhost, EXCHANGE) is None:
             raise VhostNotFound(f"RabbitMQ has no exchange {EXCHANGE} in the virtual host {vhost!r}: see mqtt.vhost.")
         return list(broker.get("exchanges", vhost, EXCHANGE, "bindings", "source"))
 
 
-def _users(broker: Management, only: frozenset[str] | None) -> list[dict[str, Any]]:
+def _users(broker: JsonApi, only: frozenset[str] | None) -> list[dict[str, Any]]:
     if only is None:
         return list(broker.get("users"))
     return [user for name in sorted(only) if (user := broker.get("users", name)) is not None]
 
 
-def _permissions(broker: Management, what: str, only: frozenset[str] | None) -> list[dict[str, Any]]:
+def _permissions(broker: JsonApi, what: str, only: frozenset[str] | None) -> list[dict[str, Any]]:
     if only is None:
         return list(broker.get(what))
     return [row for name in sorted(only) for row in broker.get("users", name, what) or ()]
 
 
-def _make(broker: Management, step: Step) -> None:
+def _make(broker: JsonApi, step: Step) -> None:
     """Makes a request. A queue that its connection alone may touch (3.12 and newer) ends with the connection."""
     try:
         broker.ask(**json.loads(step.payload))

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
-from brokers.adapters.rabbitmq_management import Management, management
+from brokers.adapters.json_api import JsonApi
+from brokers.adapters.rabbitmq_management import management
+from brokers.core.api_path import path
 from brokers.core.ports import BrokerUnreachable
-from brokers.core.rabbitmq_changes import path
 from brokers.core.rabbitmq_connection import RabbitConnection
 from brokers.core.rabbitmq_events import ABOUT, EventReader
 from brokers.core.values import AccessKind, BrokerEvent
@@ -47,7 +48,7 @@ def watch(connection: RabbitConnection, stop: Event) -> Iterator[BrokerEvent]:
                 stop.wait(_PAUSE_SECONDS)
 
 
-def _listen(broker: Management, vhost: str) -> None:
+def _listen(broker: JsonApi, vhost: str) -> None:
     """Makes the queue, unless it is there, and has it told what is read here. Raises BrokerUnreachable."""
     if broker.get("exchanges", vhost, EXCHANGE) is None:
         raise BrokerUnreachable(
@@ -60,7 +61,7 @@ def _listen(broker: Management, vhost: str) -> None:
         broker.ask("POST", path("bindings", vhost, "e", EXCHANGE, "q", QUEUE), {"routing_key": routing_key})
 
 
-def _started(broker: Management) -> BrokerEvent:
+def _started(broker: JsonApi) -> BrokerEvent:
     """When the node that is up the longest started; a second is for its start itself."""
     uptime = max((int(node.get("uptime", 0)) for node in broker.get("nodes") or ()), default=0)
     at = datetime.now(UTC) - timedelta(milliseconds=uptime, seconds=1)

@@ -205,8 +205,11 @@ class BrokerAdapter(Protocol):
         """Makes the changes in small batches, and calls `between` before each: what it raises ends the work there."""
         ...
 
-    def disconnect(self, principal: Principal) -> int:
-        """Closes every session of the principal; how many, or -1 if the broker does not say."""
+    def disconnect(self, principal: Principal) -> int | None:
+        """Closes every session of the principal; how many, or -1 if the broker does not say.
+
+        None if this broker can not be told to: what is open goes on until it ends.
+        """
         ...
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:

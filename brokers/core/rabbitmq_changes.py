@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 from acl.core.values import Principal
+from brokers.core.api_path import path
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.rabbitmq_emulator import may_subscribe
 from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, RabbitUser, ResourcePermission, TopicPermission
@@ -125,11 +125,6 @@ def queues_of(principal: Principal) -> tuple[str, str]:
     """The queues that the MQTT plugin keeps for the principal's client id, one for each QoS."""
     first, second = (f"mqtt-subscription-{principal.client_id}qos{qos}" for qos in (0, 1))
     return first, second
-
-
-def path(*names: str) -> str:
-    """The path below `/api/` of these names, each of them escaped."""
-    return "/".join(quote(name, safe="") for name in names)
 
 
 def _endings(rows: Iterable[Row], state: RabbitState, subjects: Collection[RenderSubject]) -> Iterator[ApiCall]:

@@ -73,29 +73,36 @@ def unknown_member_errors(members: Mapping[str, object], known: Sequence[str], *
     ]
 
 
-def text_errors(connection: Mapping[str, object], names: Iterable[str]) -> list[FieldError]:
+def text_errors(
+    connection: Mapping[str, object], names: Iterable[str], *, pointer: str = "/connection"
+) -> list[FieldError]:
     """What is wrong with these members of a connection: each a line of text. What they hold is never quoted."""
     return [
-        _connection_error(name, f"invalid-{name}", f"Give the {name} as one line of at most {_MAX_TEXT} characters.")
+        FieldError(
+            pointer=f"{pointer}/{name}",
+            code=f"invalid-{name}",
+            detail=f"Give the {name} as one line of at most {_MAX_TEXT} characters.",
+        )
         for name in names
         if not _is_line(connection.get(name))
     ]
 
 
-def tls_errors(connection: Mapping[str, object]) -> list[FieldError]:
+def tls_errors(connection: Mapping[str, object], *, pointer: str = "/connection") -> list[FieldError]:
     """What is wrong with `ca_pem`: without it there is no TLS, which is for this machine alone."""
     pem, host = connection.get("ca_pem"), connection.get("host")
     if pem is None or pem == "":
         if isinstance(host, str) and not _is_loopback(host):
             detail = "The password would cross the network in the clear: give ca_pem, and the broker's TLS port."
-            return [_connection_error("ca_pem", "tls-required", detail)]
+            return [FieldError(pointer=f"{pointer}/ca_pem", code="tls-required", detail=detail)]
         return []
     try:
         if not isinstance(pem, str) or len(pem) > _MAX_PEM:
             raise ValueError
         x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
-        return [_connection_error("ca_pem", "invalid-ca-pem", "Give the certificates of the broker's CA as PEM.")]
+        detail = "Give the certificates of the broker's CA as PEM."
+        return [FieldError(pointer=f"{pointer}/ca_pem", code="invalid-ca-pem", detail=detail)]
     return []
 
 
@@ -118,7 +125,3 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _connection_error(member: str, code: str, detail: str) -> FieldError:
-    return FieldError(pointer=f"/connection/{member}", code=code, detail=detail)
