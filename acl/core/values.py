@@ -22,12 +22,16 @@ EVERY_QOS = frozenset({0, 1, 2})
 class Effect(StrEnum):
     """What a rule does. A deny wins over every allow."""
 
+    __hash__ = str.__hash__  # that of Enum is no C
+
     ALLOW = "allow"
     DENY = "deny"
 
 
 class Action(StrEnum):
     """What a rule is about."""
+
+    __hash__ = str.__hash__  # that of Enum is no C
 
     PUBLISH = "publish"
     SUBSCRIBE = "subscribe"
@@ -36,6 +40,8 @@ class Action(StrEnum):
 class Retain(StrEnum):
     """Which publishes a rule is about: all, those with the retain flag, or those without."""
 
+    __hash__ = str.__hash__  # that of Enum is no C
+
     ANY = "any"
     ONLY = "only"
     NEVER = "never"
@@ -43,6 +49,8 @@ class Retain(StrEnum):
 
 class Shared(StrEnum):
     """Which subscriptions a rule is about: all, shared ones (`$share/<group>/<filter>`), or plain ones."""
+
+    __hash__ = str.__hash__  # that of Enum is no C
 
     ANY = "any"
     ONLY = "only"

@@ -28,6 +28,8 @@ class InvalidDynsec(Invalid):
 class AclType(StrEnum):
     """The kinds of ACL."""
 
+    __hash__ = str.__hash__  # that of Enum is no C
+
     SEND = "publishClientSend"
     RECEIVE = "publishClientReceive"
     SUBSCRIBE_LITERAL = "subscribeLiteral"

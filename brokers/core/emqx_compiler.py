@@ -190,19 +190,19 @@ def _allowing(topic: str, qos: frozenset[int], *, literal: bool = False) -> Emqx
 
 def _merged(rules: Iterable[EmqxRule]) -> tuple[EmqxRule, ...]:
     """The rules of one list, each once: those that differ in QoS or in their action alone become one."""
-    by_qos: dict[tuple[bool, EmqxAction, str, bool, bool | None], frozenset[int]] = defaultdict(frozenset)
+    by_topic: dict[tuple[str, bool, bool, bool | None], dict[EmqxAction, frozenset[int]]] = defaultdict(dict)
     for rule in rules:
-        by_qos[rule.allow, rule.action, rule.topic, rule.literal, rule.retain] |= rule.qos
-    found = {
+        actions = by_topic[rule.topic, rule.literal, rule.allow, rule.retain]
+        actions[rule.action] = actions.get(rule.action, frozenset()) | rule.qos
+    found = [
         EmqxRule(allow=allow, action=action, topic=topic, literal=literal, retain=retain, qos=qos)
-        for (allow, action, topic, literal, retain), qos in by_qos.items()
-    }
-    for rule in [rule for rule in found if rule.action is EmqxAction.PUBLISH]:
-        both = {rule, _as(rule, EmqxAction.SUBSCRIBE)}
-        if rule.retain is None and both <= found:
-            found = (found - both) | {_as(rule, EmqxAction.ALL)}
+        for (topic, literal, allow, retain), actions in by_topic.items()
+        for action, qos in _as_one(actions).items()
+    ]
     return tuple(sorted(found, key=lambda rule: rule.place))
 
 
-def _as(rule: EmqxRule, action: EmqxAction) -> EmqxRule:
-    return EmqxRule(allow=rule.allow, action=action, topic=rule.topic, literal=rule.literal, qos=rule.qos)
+def _as_one(actions: dict[EmqxAction, frozenset[int]]) -> dict[EmqxAction, frozenset[int]]:
+    """One action for both, if they have the same QoS."""
+    alike = len(actions) == 2 and len(set(actions.values())) == 1
+    return {EmqxAction.ALL: actions[EmqxAction.PUBLISH]} if alike else actions

@@ -56,11 +56,11 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     deviations = Deviations()
     found = identified(subjects, deviations)
     barred = sorted(identity for identity, subject in found.items() if subject.state is Standing.BARRED)
-    entries = [
+    entries = (
         (_kind(section, rule), identity, _topic(rule, identity, subject))
         for identity, subject in found.items()
         for section, rule in _sections(subject, deviations)
-    ]
+    )
     made = shared(entries)
     spelled = [_line(*entry) for entry in made if entry[0].section != _WILD]
     wild = [_line(*entry) for entry in made if entry[0].section == _WILD]

@@ -26,6 +26,8 @@ _AMBIGUOUS = "Another principal has the same name on this broker, so no rule can
 class Scope(StrEnum):
     """Which of its names a principal is known by."""
 
+    __hash__ = str.__hash__  # that of Enum is no C
+
     USERNAME = "username"
     CLIENTID = "clientid"
 

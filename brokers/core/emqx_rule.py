@@ -30,6 +30,8 @@ class NotEmqxRules(Invalid):
 class EmqxAction(StrEnum):
     """What a rule is about."""
 
+    __hash__ = str.__hash__  # that of Enum is no C
+
     PUBLISH = "publish"
     SUBSCRIBE = "subscribe"
     ALL = "all"

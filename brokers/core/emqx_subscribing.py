@@ -49,8 +49,8 @@ def subscribing(allows: Sequence[tuple[BoundRule, str]], denies: Iterable[str]) 
     made.literals = {topic for topic in made.literals if not _covered(topic, made.patterns)}
     allowed = [topic for _, topic in alive]
     for topic in made.patterns:
-        guards = _against_policy(topic, denies) or frozenset()
-        made.guards |= {filter for filter in guards if not _permitted(filter, allowed, denies)}
+        guards = kept[topic] if topic in kept else _against_policy(topic, denies)
+        made.guards |= {filter for filter in guards or () if not _permitted(filter, allowed, denies)}
     return made
 
 

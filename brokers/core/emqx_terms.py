@@ -198,6 +198,8 @@ def _integer(found: re.Match[str], position: int) -> int:
 
 def quoted(text: str) -> str:
     """The text as an Erlang string; what can not be seen is escaped."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return f'"{"".join(map(_escaped, text))}"'
 
 

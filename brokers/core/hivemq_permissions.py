@@ -14,6 +14,8 @@ ANY_GROUP = "#"
 class Activity(StrEnum):
     """What a permission is about."""
 
+    __hash__ = str.__hash__  # that of Enum is no C
+
     PUBLISH = "PUBLISH"
     SUBSCRIBE = "SUBSCRIBE"
     ALL = "ALL"
@@ -22,6 +24,8 @@ class Activity(StrEnum):
 class Retained(StrEnum):
     """Which publishes a permission is about."""
 
+    __hash__ = str.__hash__  # that of Enum is no C
+
     RETAINED = "RETAINED"
     NOT_RETAINED = "NOT_RETAINED"
     ALL = "ALL"
@@ -29,6 +33,8 @@ class Retained(StrEnum):
 
 class Sharing(StrEnum):
     """Which subscriptions a permission is about."""
+
+    __hash__ = str.__hash__  # that of Enum is no C
 
     SHARED = "SHARED"
     NOT_SHARED = "NOT_SHARED"
