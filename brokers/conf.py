@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from brokers.core.ports import AdapterKind, BrokerAdapter
-from brokers.core.values import BrokerLink
+from brokers.core.values import BrokerId, BrokerLink
 
 
 def adapter_class(kind: AdapterKind) -> type[BrokerAdapter]:
@@ -27,3 +27,8 @@ def adapter_for(link: BrokerLink) -> BrokerAdapter:
 def files_root() -> Path:
     """The folder that holds one folder for each broker whose files we write."""
     return Path(settings.GATEHOUSE_HOME) / "brokers"
+
+
+def decisions_url(broker: BrokerId) -> str:
+    """What the URLs begin with at which the broker asks over HTTP; without a slash at the end."""
+    return f"{settings.GATEHOUSE_BASE_URL}/decide/{broker}"

@@ -8,6 +8,7 @@ from itertools import islice
 
 from brokers import models
 from brokers.conf import adapter_class
+from brokers.core.decide import DecisionSecret
 from brokers.core.plans import Plan
 from brokers.core.ports import Capabilities
 from brokers.core.values import AccessEvent, AccessKind, Broker, BrokerId, BrokerLink, Connection, PlanId, Session
@@ -77,6 +78,11 @@ def link_to(*, broker: BrokerId) -> BrokerLink:
 def unknown_connection_keys() -> set[str]:
     """The ids (hex) of master keys that brokers' connections hang on, and that are not known here."""
     return unknown_master_keys(rows=models.Broker.objects.all(), column="connection")
+
+
+def decision_secrets_of(*, broker: BrokerId) -> list[DecisionSecret]:
+    """The secrets by which the broker asks over HTTP, the oldest first."""
+    return [row.as_value() for row in models.DecisionSecret.objects.filter(broker_id=broker).order_by("id")]
 
 
 def get_plan(*, plan: PlanId, broker: BrokerId) -> Plan:

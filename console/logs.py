@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 _SETUP_LINK = re.compile(r"(/setup/)[^/\s?\"']+")
+_DECISION_SECRET = re.compile(r"(/decide/[^/\s?\"']*/)[^/\s?\"']{20,}")
 _OF_STRUCTLOG = {"_record", "_from_structlog"}
 _OF_OTHER_HANDLERS = {"message", "asctime"}
 _PLAIN = (str, int, float, bool, type(None), list, tuple, dict)
@@ -16,8 +17,10 @@ _CREDENTIALS = re.compile(r"\b(Bearer|Basic|Proof)\s+[A-Za-z0-9._~+/=-]{8,}")
 
 
 def redacted(text: str) -> str:
-    """`text` without tokens of setup links and without credentials of an Authorization header."""
-    return _CREDENTIALS.sub(r"\1 ***", _SETUP_LINK.sub(r"\1***", text))
+    """`text` without tokens of setup links, secrets in paths, and credentials of an Authorization header."""
+    for secret in (_SETUP_LINK, _DECISION_SECRET):
+        text = secret.sub(r"\1***", text)
+    return _CREDENTIALS.sub(r"\1 ***", text)
 
 
 def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from brokers.api.decision_secret_views import DecisionSecretListView, DecisionSecretView
 from brokers.api.foresight_views import ForesightView
 from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
@@ -27,6 +28,12 @@ urlpatterns = [
     path("brokers/<slug:name>/drift/", DriftView.as_view(), name="broker-drift"),
     path("brokers/<slug:name>/rendering/", RenderingView.as_view(), name="broker-rendering"),
     path("brokers/<slug:name>/sessions/", SessionListView.as_view(), name="broker-sessions"),
+    path("brokers/<slug:name>/decision-secrets/", DecisionSecretListView.as_view(), name="broker-decision-secrets"),
+    path(
+        "brokers/<slug:name>/decision-secrets/<uuid:decision_secret>/",
+        DecisionSecretView.as_view(),
+        name="broker-decision-secret",
+    ),
     path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
     path("policy/explain/", ExplainView.as_view(), name="policy-explain"),
     path("policy/who-can/", WhoCanView.as_view(), name="policy-who-can"),

@@ -58,7 +58,13 @@ def mint_decision_secret(*, broker: BrokerId, identity: Identity, actor: Actor, 
         models.DecisionSecret.objects.create(
             id=id, broker=row, secret_hash=secret_hash(broker, secret), identity=identity, created_at=now
         )
-        _record("created", row, {"secret": str(id), "identity": identity.value}, actor=actor, now=now)
+        _record(
+            "brokers.decision_secret.created",
+            row,
+            {"secret": str(id), "identity": identity.value},
+            actor=actor,
+            now=now,
+        )
     return MintedSecret(id=id, secret=secret)
 
 
@@ -69,7 +75,7 @@ def revoke_decision_secret(*, broker: BrokerId, secret: DecisionSecretId, actor:
         deleted, _ = models.DecisionSecret.objects.filter(broker=row, id=secret).delete()
         if not deleted:
             raise UnknownDecisionSecret("The broker has no such decision secret: it may have been revoked already.")
-        _record("revoked", row, {"secret": str(secret)}, actor=actor, now=now)
+        _record("brokers.decision_secret.revoked", row, {"secret": str(secret)}, actor=actor, now=now)
 
 
 def secret_hash(broker: BrokerId, secret: str) -> bytes:
@@ -84,9 +90,9 @@ def _locked(broker: BrokerId) -> models.Broker:
     return row
 
 
-def _record(verb: str, row: models.Broker, told: dict[str, str], *, actor: Actor, now: datetime) -> None:
+def _record(action: str, row: models.Broker, told: dict[str, str], *, actor: Actor, now: datetime) -> None:
     record(
-        action=f"brokers.decision_secret.{verb}",
+        action=action,
         subject=Subject(kind="brokers.broker", id=str(row.id), label=row.name),
         actor=actor,
         now=now,

@@ -49,6 +49,8 @@ def test_token_of_a_setup_link_never_reaches_the_log(log: io.StringIO, client: C
     ("text", "expected"),
     [
         ("GET /setup/abc/ now", "GET /setup/***/ now"),
+        ("POST /decide/0193-a1/abcdefghijklmnopqrstuvwxyz/rabbitmq/user", "POST /decide/0193-a1/***/rabbitmq/user"),
+        ("POST /decide/0193-a1/rabbitmq/user", "POST /decide/0193-a1/rabbitmq/user"),
         ("Authorization: Bearer abcdefgh1234", "Authorization: Bearer ***"),
         ("Basic dXNlcjpwYXNz", "Basic ***"),
         ("Bearer of news", "Bearer of news"),

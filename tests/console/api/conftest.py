@@ -16,8 +16,11 @@ from cryptography.x509.oid import NameOID
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
 from acl.services import create_role
+from brokers.core.decide import Identity
+from brokers.core.values import BrokerId
 from brokers.models import Broker
 from brokers.queries import CONNECTION_PURPOSE
+from brokers.services import mint_decision_secret
 from devices import services as devices
 from devices.services.bindings import BindingTarget
 from devices.services.enroll_device import Enrolment
@@ -89,6 +92,7 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "issuer_request": asked.slug,
         "signing_request": str(new_id()),
         "certificate_profile": "north-pumps",
+        "decision_secret": _decision_secret(),
     }
 
 
@@ -108,3 +112,9 @@ def _broker() -> str:
         created_at=utc_now(),
     )
     return "hall-7"
+
+
+def _decision_secret() -> str:
+    broker = Broker.objects.get(name="hall-7").id
+    made = mint_decision_secret(broker=BrokerId(broker), identity=Identity.SHOWN, actor=ADA, now=utc_now())
+    return str(made.id)

@@ -69,6 +69,7 @@ NOBODYS = dict.fromkeys(
         "enrolment_request",
         "signing_request",
         "policy_change",
+        "decision_secret",
     ),
     str(uuid4()),
 ) | dict.fromkeys(("issuer", "slug", "name", "domain", "certificate_profile", "issuer_request"), "no-such-thing")
