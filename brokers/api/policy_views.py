@@ -24,7 +24,7 @@ from kernel.api.documents import caller_of
 
 
 class ExplainView(APIView):
-    """May this device do that, and why?"""
+    """May this device, or this application, do that, and why?"""
 
     scopes = {"POST": "policy:read"}
 
@@ -34,7 +34,12 @@ class ExplainView(APIView):
         body = QuestionDocument(data=request.data)
         body.is_valid(raise_exception=True)
         domains = list(caller_of(request).domain_ids)
-        device = devices.get_device(device=DeviceId(body.validated_data["device"]), domains=domains)
+        asked = body.validated_data
+        device = (
+            devices.get_device(device=DeviceId(asked["device"]), domains=domains)
+            if "device" in asked
+            else devices.get_application(application=DeviceId(asked["application"]), domains=domains)
+        )
         found = services.explain_request(device=device.id, request=request_of(body.validated_data))
         return Response(explanation_document(found))
 
@@ -46,7 +51,7 @@ class WhoCanView(APIView):
 
     @extend_schema(operation_id="whoCan", request=WhoCanDocument, responses=WhoCanAnswerDocument)
     def post(self, request: Request) -> Response:
-        """Some of the devices that may, how many there are, and what lets them."""
+        """Some of the devices and applications that may, how many there are, and what lets them."""
         caller = caller_of(request)
         body = WhoCanDocument(data=request.data)
         body.is_valid(raise_exception=True)

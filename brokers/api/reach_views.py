@@ -19,24 +19,25 @@ from devices.queries import DeviceSet
 from kernel.api.documents import StrictDocument, caller_of
 from kernel.core.caller import Caller
 
-_KINDS = ("device", "group", "device_type")
+_KINDS = ("device", "application", "group", "device_type")
 
 
 class DeviceSetDocument(StrictDocument):
-    """A device by id or name, a group, a device type; or all devices of a domain.
+    """A device or application by id or name, a group, a device type; or all devices and applications of a domain.
 
     `domain` is a slug, and needed only where the caller may act in several.
     """
 
     domain = serializers.CharField(required=False)
     device = serializers.CharField(required=False, max_length=64)
+    application = serializers.CharField(required=False, max_length=64)
     group = serializers.CharField(required=False, max_length=64)
     device_type = serializers.CharField(required=False, max_length=64)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuses a set that is named in two ways."""
         if sum(kind in attrs for kind in _KINDS) > 1:
-            raise serializers.ValidationError("Name a device, a group or a device type, not several of them.")
+            raise serializers.ValidationError("Name a device, application, group or device type, not several of them.")
         return attrs
 
 

@@ -13,6 +13,7 @@ from brokers.core.answers import DeviceExplanation, WhoCan
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import Plan, PlannedDeviation
 from brokers.core.values import AdapterKind, Broker, Listener, Session, SyncState, Transport
+from devices.core.values import PrincipalKind
 from kernel.api.documents import StrictDocument
 
 
@@ -164,13 +165,23 @@ class SessionListDocument(serializers.Serializer[Any]):
 
 
 class QuestionDocument(StrictDocument):
-    """May this device do that? `topic` may be `$share/<group>/<filter>`; `retain` is about publishing only."""
+    """May this device, or this application, do that?
 
-    device = serializers.UUIDField()
+    `topic` may be `$share/<group>/<filter>`; `retain` is about publishing only.
+    """
+
+    device = serializers.UUIDField(required=False)
+    application = serializers.UUIDField(required=False)
     action = serializers.ChoiceField(choices=[*Action])
     topic = serializers.CharField(trim_whitespace=False, max_length=65_535)
     qos = serializers.IntegerField(min_value=0, max_value=2, default=0)
     retain = serializers.BooleanField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuses a question about nobody, and one about two."""
+        if ("device" in attrs) == ("application" in attrs):
+            raise serializers.ValidationError({"device": "Name a device or an application, one of them."})
+        return attrs
 
 
 class WhoCanDocument(StrictDocument):
@@ -210,9 +221,18 @@ class JudgementDocument(serializers.Serializer[Any]):
     deviation = serializers.DictField(allow_null=True)
 
 
+class PrincipalDocument(serializers.Serializer[Any]):
+    """Who was judged."""
+
+    kind = serializers.ChoiceField(choices=[*PrincipalKind])
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
 class ExplanationDocument(serializers.Serializer[Any]):
     """A verdict and its reasons."""
 
+    principal = PrincipalDocument()
     verdict = serializers.ChoiceField(choices=["allow", "deny"])
     reason = serializers.CharField()
     summary = serializers.CharField()
@@ -223,10 +243,11 @@ class ExplanationDocument(serializers.Serializer[Any]):
 
 
 class DeviceSampleDocument(serializers.Serializer[Any]):
-    """Devices: how many about, and some of them."""
+    """Devices and applications: how many about, and some of them; `applications` are those in the sample."""
 
     approximate_count = serializers.IntegerField()
     sample = serializers.ListField(child=serializers.UUIDField())
+    applications = serializers.ListField(child=serializers.UUIDField())
 
 
 class GrantDocument(serializers.Serializer[Any]):
@@ -332,6 +353,7 @@ def explanation_document(found: DeviceExplanation) -> dict[str, Any]:
     explanation = found.explanation
     decided = explanation.verdict.rule
     return {
+        "principal": {"kind": found.device.kind.value, "id": str(found.device.id), "name": found.device.name},
         "verdict": type(explanation.verdict).__name__.lower(),
         "reason": found.reason,
         "summary": explanation.summary,
@@ -364,7 +386,11 @@ def explanation_document(found: DeviceExplanation) -> dict[str, Any]:
 def who_can_document(found: WhoCan) -> dict[str, Any]:
     """The answer as JSON."""
     return {
-        "devices": {"approximate_count": found.count, "sample": [str(device) for device in found.sample]},
+        "devices": {
+            "approximate_count": found.count,
+            "sample": [str(device) for device in found.sample],
+            "applications": [str(device) for device in found.sample if device in found.applications],
+        },
         "grants": [
             {"role": grant.role_name, "rule": rule_document(grant.rule), "binding": _binding(grant)}
             for grant in found.grants

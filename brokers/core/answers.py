@@ -36,8 +36,9 @@ class DeviceExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhoCan:
-    """Devices that may: a sample by auth id, how many there are, and the rules that let them.
+    """Devices and applications that may: a sample, how many there are, and the rules that let them.
 
+    The sample is by auth id, applications first; `applications` are those in it.
     `examined` of them could be judged one by one only, and are counted as they were judged; `undecided` more were not
     looked at, since they are too many. With `more_grants` there are rules that let them beyond those listed.
     """
@@ -45,6 +46,7 @@ class WhoCan:
     sample: tuple[DeviceId, ...]
     count: int
     grants: tuple[BoundRule, ...]
+    applications: frozenset[DeviceId] = frozenset()
     examined: int = 0
     undecided: int = 0
     more_grants: bool = False

@@ -74,8 +74,10 @@ def who_can_do(*, domains: Sequence[DomainId], question: Question) -> WhoCan:
         for reached, answer in _answers(domain, known.values(), question, found.work):
             _add_sure(found, reached, answer, known)
             _add_examined(found, reached, answer, question)
+    sample = found.sample[:_SAMPLE]
     return WhoCan(
-        sample=tuple(found.sample[:_SAMPLE]),
+        sample=tuple(sample),
+        applications=devices.applications_among(ids=sample),
         count=found.count,
         grants=tuple(found.grants.values())[:_GRANTS],
         more_grants=found.more_grants,

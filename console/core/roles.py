@@ -21,6 +21,7 @@ _WRITTEN_AND_READ: Mapping[str, str] = {
     "device-types": "device types and their attributes",
     "groups": "groups and their members",
     "devices": "devices: register, change, suspend, resume, quarantine, revoke, decommission",
+    "broker-applications": "applications that connect to brokers: register, give certificates, resume",
     "credentials": "credentials of devices",
     "enrolment-profiles": "enrolment profiles",
     "enrolment-tokens": "enrolment tokens",

@@ -18,6 +18,7 @@ from devices.api.documents import (
     NoteDocument,
     OperationDocument,
     PermissionDocument,
+    credential_documents,
     device_document,
     permission_documents,
 )
@@ -26,12 +27,11 @@ from devices.core.values import Device, DeviceId, DeviceState
 from devices.queries import DeviceFilter, Place
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core import cursor
-from kernel.core.clock import to_rfc3339, utc_now
+from kernel.core.clock import utc_now
 from kernel.core.cursor import WrongCursor
 from kernel.core.errors import Invalid
 from kernel.core.ids import EntryId
 from kernel.core.pages import limit_of, page
-from pki import queries as pki
 from pki.core.values import ReasonCode
 
 
@@ -99,9 +99,11 @@ class DeviceListView(APIView):
         asked = request.query_params
         wanted = asked.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
-        narrowed = _filter(asked)
+        narrowed = device_filter(asked)
         limit = limit_of(asked)
-        found = queries.list_devices(domains=domains, narrowed=narrowed, after=_place(asked.get("cursor")), limit=limit)
+        found = queries.list_devices(
+            domains=domains, narrowed=narrowed, after=list_place(asked.get("cursor")), limit=limit
+        )
         last = found.devices[-1] if found.has_more else None
         return Response(
             page(
@@ -151,23 +153,7 @@ class DeviceCredentialsView(APIView):
     @extend_schema(operation_id="listDeviceCredentials", responses=CredentialDocument(many=True))
     def get(self, request: Request, device: UUID) -> Response:
         """The credentials, the newest first."""
-        found = queries.credentials_of(device=_seen(request, device).id)
-        certificates = pki.certificates_by_id(ids=[each.certificate for each in found])
-        return Response(
-            {
-                "results": [
-                    {
-                        "id": str(each.id),
-                        "state": each.state.value,
-                        "serial_number": certificates[each.certificate].serial_hex,
-                        "issuer": certificates[each.certificate].issuer_slug,
-                        "not_before": to_rfc3339(each.not_before),
-                        "not_after": to_rfc3339(each.not_after),
-                    }
-                    for each in found
-                ]
-            }
-        )
+        return Response({"results": credential_documents(_seen(request, device))})
 
 
 class DeviceStateView(APIView):
@@ -238,7 +224,8 @@ def _seen(request: Request, device: UUID) -> Device:
     return queries.get_device(device=DeviceId(device), domains=caller_of(request).domain_ids)
 
 
-def _filter(asked: Any) -> DeviceFilter:
+def device_filter(asked: Any) -> DeviceFilter:
+    """What a list is narrowed to by the query of an address. Raises Invalid."""
     attributes = {name.removeprefix("attr."): value for name, value in asked.items() if name.startswith("attr.")}
     state = asked.get("state", "")
     if state and state not in set(DeviceState):
@@ -252,7 +239,8 @@ def _filter(asked: Any) -> DeviceFilter:
     )
 
 
-def _place(text: str | None) -> Place | None:
+def list_place(text: str | None) -> Place | None:
+    """Where a page of a list by name begins. Raises WrongCursor."""
     if not text:
         return None
     try:

@@ -9,10 +9,11 @@ from rest_framework import serializers
 from acl.core.evaluation import effective
 from devices.conf import broker_directory
 from devices.core.values import Device
-from devices.queries import subject_of
+from devices.queries import credentials_of, subject_of
 from devices.services import Enrolment
 from kernel.api.documents import StrictDocument
 from kernel.core.clock import to_rfc3339
+from pki import queries as pki
 
 RENEW_AFTER = 2 / 3
 
@@ -72,6 +73,38 @@ def device_document(device: Device) -> dict[str, Any]:
     }
 
 
+def application_document(application: Device) -> dict[str, Any]:
+    """The application as JSON."""
+    return {
+        "id": str(application.id),
+        "domain": application.domain_slug,
+        "name": application.name,
+        "auth_id": application.auth_id,
+        "client_id": application.client_id,
+        "state": application.state.value,
+        "groups": list(application.groups),
+        "created_at": to_rfc3339(application.created_at),
+        "certified_at": to_rfc3339(application.enrolled_at) if application.enrolled_at else None,
+    }
+
+
+def credential_documents(device: Device) -> list[dict[str, Any]]:
+    """The credentials of the device or application, the newest first."""
+    found = credentials_of(device=device.id)
+    certificates = pki.certificates_by_id(ids=[each.certificate for each in found])
+    return [
+        {
+            "id": str(each.id),
+            "state": each.state.value,
+            "serial_number": certificates[each.certificate].serial_hex,
+            "issuer": certificates[each.certificate].issuer_slug,
+            "not_before": to_rfc3339(each.not_before),
+            "not_after": to_rfc3339(each.not_after),
+        }
+        for each in found
+    ]
+
+
 def permission_documents(device: Device) -> list[dict[str, Any]]:
     """The rules in force for the device, substituted; void ones are left out."""
     subject = subject_of(device=device.id)
@@ -87,11 +120,11 @@ def permission_documents(device: Device) -> list[dict[str, Any]]:
 
 
 def enrolment_document(enrolment: Enrolment) -> dict[str, Any]:
-    """What a device gets: its certificate, whom to trust, where to connect, and what it may do there."""
+    """What a device or application gets: its certificate, whom to trust, where to connect, what it may do there."""
     device, certificate = enrolment.device, enrolment.certificate
     life = certificate.not_after - certificate.not_before
     return {
-        "device": str(device.id),
+        device.kind.value: str(device.id),
         "auth_id": device.auth_id,
         "client_id": device.client_id,
         "certificate": certificate.pem,

@@ -55,9 +55,10 @@ class EndpointDocument(serializers.Serializer[dict[str, object]]):
 
 
 class EnrolmentDocument(serializers.Serializer[dict[str, object]]):
-    """What a device gets. Certificates are PEM."""
+    """What a device, or an application, gets. Certificates are PEM."""
 
-    device = serializers.UUIDField()
+    device = serializers.UUIDField(required=False)
+    application = serializers.UUIDField(required=False)
     auth_id = serializers.CharField()
     client_id = serializers.CharField()
     certificate = serializers.CharField()

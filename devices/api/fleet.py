@@ -16,7 +16,7 @@ from acl.core.values import RoleId
 from devices import queries, services
 from devices.api.policy_change_documents import ApprovalRuleDocument
 from devices.core.policy_changes import ApprovalRule
-from devices.core.values import BindingId, DeviceId, GroupId
+from devices.core.values import BindingId, DeviceId, GroupId, PrincipalKind
 from devices.queries import BindingRow
 from devices.queries.policy_changes import approval_rule_of
 from devices.services.bindings import BindingTarget, UnknownBinding
@@ -66,9 +66,10 @@ class MembersDocument(StrictDocument):
 
 
 class TargetDocument(StrictDocument):
-    """Exactly one of these: a device by id, a group or type by name, the domain by slug."""
+    """Exactly one of these: a device or application by id, a group or type by name, the domain by slug."""
 
     device = serializers.UUIDField(required=False)
+    application = serializers.UUIDField(required=False)
     group = serializers.CharField(required=False, max_length=64)
     device_type = serializers.CharField(required=False, max_length=64)
     domain = serializers.CharField(required=False, max_length=63)
@@ -246,8 +247,8 @@ class BindingView(APIView):
 
 def _domain_of(target: BindingTarget, slug: str | None, caller: Caller) -> DomainId:
     """The domain that is meant: the one named, or the target's own."""
-    if slug is None and target.device is not None:
-        return queries.get_device(device=target.device, domains=caller.domain_ids).domain
+    if slug is None and (principal := target.device or target.application):
+        return queries.get_principal(id=principal, domains=caller.domain_ids).domain
     return caller.domain(slug if slug is not None else target.domain)
 
 
@@ -263,5 +264,5 @@ def _role(text: str, domain: DomainId) -> tuple[RoleId, str]:
 
 
 def _document(row: BindingRow, caller: Caller, *, role: str) -> dict[str, Any]:
-    target = row.target_id if row.via == "device" else row.target
+    target = row.target_id if row.via in set(PrincipalKind) else row.target
     return {"id": str(row.id), "domain": caller.slug_of(row.domain), "role": role, "target": {row.via: target}}

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
-from devices.api import devices, enrolment, fleet, onboarding, policy_change_acts, policy_changes, policy_documents
+from devices.api import (
+    applications,
+    devices,
+    enrolment,
+    fleet,
+    onboarding,
+    policy_change_acts,
+    policy_changes,
+    policy_documents,
+)
 
 urlpatterns = [
     path("domains/", fleet.DomainListView.as_view(), name="domain-list"),
@@ -57,6 +66,38 @@ urlpatterns = [
     path("devices/<uuid:device>/quarantine/", devices.QuarantineView.as_view(), name="device-quarantine"),
     path("devices/<uuid:device>/revoke/", devices.RevokeView.as_view(), name="device-revoke"),
     path("devices/<uuid:device>/decommission/", devices.DecommissionView.as_view(), name="device-decommission"),
+    path("broker-applications/", applications.ApplicationListView.as_view(), name="broker-application-list"),
+    path(
+        "broker-applications/<uuid:application>/",
+        include(
+            [
+                path("", applications.ApplicationView.as_view(), name="broker-application-detail"),
+                path(
+                    "permissions/",
+                    applications.ApplicationPermissionsView.as_view(),
+                    name="broker-application-permissions",
+                ),
+                path(
+                    "credentials/",
+                    applications.ApplicationCredentialsView.as_view(),
+                    name="broker-application-credentials",
+                ),
+                path("suspend/", applications.ApplicationSuspendView.as_view(), name="broker-application-suspend"),
+                path("resume/", applications.ApplicationResumeView.as_view(), name="broker-application-resume"),
+                path(
+                    "quarantine/",
+                    applications.ApplicationQuarantineView.as_view(),
+                    name="broker-application-quarantine",
+                ),
+                path("revoke/", applications.ApplicationRevokeView.as_view(), name="broker-application-revoke"),
+                path(
+                    "decommission/",
+                    applications.ApplicationDecommissionView.as_view(),
+                    name="broker-application-decommission",
+                ),
+            ]
+        ),
+    ),
     path("enrolment-profiles/", onboarding.ProfileListView.as_view(), name="enrolment-profile-list"),
     path("enrolment-tokens/", onboarding.TokenListView.as_view(), name="enrolment-token-list"),
     path("enrolment-tokens/<uuid:token>/", onboarding.TokenView.as_view(), name="enrolment-token-detail"),

@@ -17,7 +17,7 @@ from acl.core.templates import fault_of, value_of
 from acl.core.values import Action, Effect, Publish, Receive, Retain, Role, RoleId, Shared, Subscribe
 from acl.queries import list_roles
 from acl.services import create_role
-from devices.core.values import DeviceId, DeviceState
+from devices.core.values import DeviceId, DeviceState, PrincipalKind
 from devices.models import Binding, Credential, Device, DeviceType, Domain, Group
 from devices.queries import (
     Fellows,
@@ -38,14 +38,22 @@ from tests.devices.factory import Factory
 IDS = ["pump-1", "pump-2", "a", "b", "泵", "$a", "a+b", "c d", "\x07", "x'y", "%", "*[a]"]
 SITES: list[Any] = ["a", "b", "hall", "a/b", "", "#", "$a", "\x85", True, False, 1, 15, 1.5, 0.00001, 1e16, 2.5e20, -3]
 PLAIN = ["a", "b", "hall", "+", ""]
-LEVELS = [*PLAIN, "${client_id}", "${attr.site}", "${domain}", "p${auth_id}", "${attr.size}x${attr.site}"]
+LEVELS = [
+    *PLAIN,
+    "${device_type}",
+    "${client_id}",
+    "${attr.site}",
+    "${domain}",
+    "p${auth_id}",
+    "${attr.size}x${attr.site}",
+]
 LAST = ["a", "#", "+", "${client_id}", "${attr.site}", "${cert.cn}", "${cert.serial}", "${cert.san_uri}", "${cert.o}"]
-ASKED = ["a", "b", "hall", "pump-1", "true", "1", "1.5", "1e-05", "10000000000000000", "$a", "north", "+", "15xa"]
+ASKED = ["t0", "a", "b", "hall", "pump-1", "true", "1", "1.5", "1e-05", "10000000000000000", "$a", "north", "+", "15xa"]
 
 
 @pytest.fixture
 def fleet(north: Factory) -> Factory:
-    """Forty devices of every state, some with certificates, in groups and types, with odd names and values."""
+    """Forty devices and applications of every state, some with certificates, in groups and types, with odd names."""
     dice = random.Random(7)
     groups = [Group.objects.create(id=new_id(), domain_id=north.domain, name=f"g{n}") for n in range(4)]
     types = [DeviceType.objects.create(id=new_id(), domain_id=north.domain, name=f"t{n}") for n in range(2)]
@@ -58,6 +66,8 @@ def fleet(north: Factory) -> Factory:
             states = [DeviceState.ACTIVE] * 3 + [DeviceState.QUARANTINED, DeviceState.SUSPENDED]
             device = Device(id=new_id(), domain_id=north.domain, name=name, auth_id=name, client_id=name)
             device.state, device.device_type, device.created_at = dice.choice(states), dice.choice(types), north.now
+            if number % 5 == 4:
+                device.kind, device.device_type = PrincipalKind.APPLICATION, None
         device.attributes = {name: dice.choice(SITES) for name in ("site", "size") if dice.random() < 0.8}
         device.save()
         device.groups.set(dice.sample(groups, dice.randrange(3)))

@@ -75,8 +75,10 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
     [certificate] = certificates_of(holder=f"device:{device}")
     pki.save_profile(domain=NORTH, name="north-pumps", document=profile_document(PROFILES["application"]), **who)
     change = draft_change(domain=NORTH, title="Nothing yet", **who)
+    application = devices.register_application(domain=NORTH, name="dashboards", **who)
     return {
         "device": str(device),
+        "application": str(application.id),
         "policy_change": str(change.id),
         "group": str(group),
         "role": str(role.id),

@@ -59,6 +59,7 @@ CALLS = calls()
 NOBODYS = dict.fromkeys(
     (
         "device",
+        "application",
         "group",
         "role",
         "binding",
