@@ -19,8 +19,10 @@ from nats.errors import Error as NatsError
 from acl.core.values import Principal, Request
 from brokers.adapters.nats_system import ANSWER_SECONDS, Connections, in_time, kick, list_connections, system
 from brokers.core import nats, nats_emulator
+from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.callout import grant_digest, split_grant_name
 from brokers.core.nats_connection import NatsConnection, connection_errors
+from brokers.core.nats_events import reason_of
 from brokers.core.ports import (
     AppliedState,
     BrokerUnreachable,
@@ -223,6 +225,7 @@ def _present(connection: dict[str, Any]) -> BrokerEvent:
     return BrokerEvent(
         at=_moment(connection["start"]),
         kind=AccessKind.CONNECTED,
+        action=AccessAction.CONNECT,
         auth_id=auth_id,
         client_id=str(connection.get("mqtt_client", "")),
         address=str(connection.get("ip", "")),
@@ -236,6 +239,8 @@ def _event(document: dict[str, Any], client: dict[str, Any], *, is_connect: bool
     return BrokerEvent(
         at=_moment(client["start"] if is_connect else document["timestamp"]),
         kind=AccessKind.CONNECTED if is_connect else AccessKind.DISCONNECTED,
+        action=AccessAction.CONNECT,
+        reason=None if is_connect else reason_of(str(document.get("reason", ""))),
         auth_id=auth_id,
         client_id=str(client.get("client_id", "")),
         address=str(client.get("host", "")),
@@ -249,6 +254,8 @@ def _refusal(document: dict[str, Any], client: dict[str, Any]) -> BrokerEvent:
     return BrokerEvent(
         at=_moment(document["timestamp"]),
         kind=AccessKind.REFUSED,
+        action=AccessAction.CONNECT,
+        reason=AccessReason.RESERVED_NAME,
         address=str(client.get("host", "")),
         detail=f"Somebody tried to get in as {client['user']}, which is Gatehouse's own.",
     )

@@ -13,7 +13,7 @@ from datetime import datetime
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, BrokerEvent
 
-_TIME = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d: ")
+_TIME = re.compile(r"\A(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d|\d{9,11}): ")  # ours, or seconds by default
 _CONNECTED = re.compile(r"New client connected from (?P<address>\S+) as (?P<rest>.*)", re.DOTALL)
 # Where client ids are the names of certificates both are the same, whatever stands in them. Elsewhere the last
 # parenthesis counts, and a name with a quotation mark is not believed.
@@ -55,12 +55,14 @@ class LogReader:
     def __init__(self) -> None:
         self._knocking: dict[str, str] = {}
         self._bad_certificate = False
+        self._timed: bool | None = None
 
     def read(self, line: str, *, at: datetime) -> BrokerEvent | None:
         """The event that a line of `log/N` tells of, or None."""
         text = _without_time(line)
         bad_certificate, self._bad_certificate = self._bad_certificate, False
         if text.startswith("New connection from "):
+            self._timed = text != line
             self._knocks(text)
             return None
         if text.startswith("New client connected from "):
@@ -79,9 +81,12 @@ class LogReader:
     def read_subscribe(self, line: str, *, at: datetime) -> BrokerEvent | None:
         """The subscription that a line of `log/M/subscribe` tells of: `<client id> <qos> <filter>`.
 
-        None where client id or filter have something like ` 0 ` in them: then nobody can tell where the one ends.
+        None where client id or filter have something like ` 0 ` in them: then nobody can tell where the one ends. None
+        also until another line has told whether the time stands before: a client id may begin like one.
         """
-        text = _without_time(line)
+        if self._timed is None:
+            return None
+        text = _without_time(line) if self._timed else line
         places = list(_QOS.finditer(text))
         if len(places) != 1:
             return None
@@ -129,7 +134,7 @@ class LogReader:
 
 
 def _without_time(line: str) -> str:
-    return _TIME.sub("", line.rstrip("\n"), count=1)
+    return _TIME.sub("", line, count=1)
 
 
 def _ended(text: str, *, at: datetime) -> BrokerEvent | None:

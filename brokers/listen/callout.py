@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 from brokers.adapters.nats import NatsAdapter
 from brokers.adapters.nats_system import ANSWER_SECONDS, connected
 from brokers.core import callout, nats
+from brokers.core.access_reasons import AccessReason
 from brokers.core.callout import CalloutRequest
 from brokers.core.nats import NatsPermissions
 from brokers.core.nats_connection import NatsConnection
@@ -98,7 +99,7 @@ class Callout:
     async def _verdict(self, request: CalloutRequest) -> Grant | Refusal:
         """What is answered. Whatever goes wrong, nobody enters by it."""
         if request.kind != "mqtt":
-            return Refusal(why="Only MQTT is let in here.")
+            return Refusal(why="Only MQTT is let in here.", reason=AccessReason.PROTOCOL_ERROR)
         try:
             return await self._judged(request)
         except TimeoutError:

@@ -76,6 +76,7 @@ class RefusalLog:
                 auth_id=refusal.auth_id,
                 client_id=request.client_id,
                 address=request.address,
+                reason=refusal.reason,
                 detail=f"{refusal.why} ({repeated} times more before.)" if repeated else refusal.why,
             )
         except Exception:  # the log is no reason to fail

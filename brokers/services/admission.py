@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from brokers import models
+from brokers.core.access_reasons import AccessReason
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.standing import render_subject
 from brokers.core.values import BrokerId
@@ -35,6 +36,7 @@ class Refusal:
 
     why: str
     auth_id: str = ""
+    reason: AccessReason = AccessReason.UNDECIDED
 
 
 def judge_connect(
@@ -45,7 +47,7 @@ def judge_connect(
     The client id is compared before anything is answered: whoever got in with another's would take its session over.
     """
     if not chain:
-        return Refusal(why="No client certificate was shown.")
+        return Refusal(why="No client certificate was shown.", reason=AccessReason.BAD_CERTIFICATE)
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:
         return Refusal(why="The broker is not registered.")
@@ -54,12 +56,13 @@ def judge_connect(
             chain=[x509.load_pem_x509_certificate(pem.encode()) for pem in chain], now=now
         )
     except DomainError as error:
-        return Refusal(why=error.detail)
+        return Refusal(why=error.detail, reason=AccessReason.BAD_CERTIFICATE)
     except ValueError:
-        return Refusal(why="The client certificate can not be read.")
+        return Refusal(why="The client certificate can not be read.", reason=AccessReason.BAD_CERTIFICATE)
     device = devices.device_of_certificate(certificate=certificate.id)
     if device is None or certificate.domain != row.domain_id:
-        return Refusal(why="The certificate belongs to no device of this broker's domain.")
+        why = "The certificate belongs to no device of this broker's domain."
+        return Refusal(why=why, reason=AccessReason.UNKNOWN)
     subject = render_subject(devices.subject_of(device=device))
     return _judge_subject(subject, device, client_id, username, min(now + GRANT_LIFE, certificate.not_after))
 
@@ -69,9 +72,11 @@ def _judge_subject(
 ) -> Admission | Refusal:
     principal = subject.principal
     if subject.state is not Standing.ADMITTED:
-        return Refusal(why="The device is not active.", auth_id=principal.auth_id)
+        return Refusal(why="The device is not active.", auth_id=principal.auth_id, reason=AccessReason.NOT_ACTIVE)
     if client_id != principal.client_id:
-        return Refusal(why="The client id is not the one of the certificate's device.", auth_id=principal.auth_id)
+        why = "The client id is not the one of the certificate's device."
+        return Refusal(why=why, auth_id=principal.auth_id, reason=AccessReason.WRONG_CLIENT_ID)
     if username not in {"", principal.username}:
-        return Refusal(why="The username is not the one of the certificate's device.", auth_id=principal.auth_id)
+        why = "The username is not the one of the certificate's device."
+        return Refusal(why=why, auth_id=principal.auth_id, reason=AccessReason.WRONG_USERNAME)
     return Admission(device=device, subject=subject, expires_at=expires_at)

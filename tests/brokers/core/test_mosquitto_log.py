@@ -112,8 +112,16 @@ def test_address_is_not_told_where_it_may_be_anothers() -> None:
     assert found.address == "192.0.2.8"
 
 
-def test_subscription_tells_client_qos_and_filter() -> None:
-    found = LogReader().read_subscribe(f"{AT}obs1 2 $share/g/a b/#", at=NOW)
+def knocked(at: str) -> LogReader:
+    """A reader that has read a line with that time."""
+    reader = LogReader()
+    assert reader.read(f"{at}New connection from 192.0.2.7:40392 on port 28883.", at=NOW) is None
+    return reader
+
+
+@pytest.mark.parametrize("time", [AT, "1795286282: ", ""])
+def test_subscription_tells_client_qos_and_filter(time: str) -> None:
+    found = knocked(time).read_subscribe(f"{time}obs1 2 $share/g/a b/#", at=NOW)
     assert found == BrokerEvent(
         at=NOW,
         kind=AccessKind.ALLOWED,
@@ -126,7 +134,14 @@ def test_subscription_tells_client_qos_and_filter() -> None:
 
 @pytest.mark.parametrize("line", ["victim 0 secret/# 0 t", "victim 0 0 t", "obs1 0 x/y z 1 w", "obs1 3 t", ""])
 def test_subscription_that_can_be_read_in_two_ways_is_not_believed(line: str) -> None:
-    assert LogReader().read_subscribe(AT + line, at=NOW) is None
+    assert knocked(AT).read_subscribe(AT + line, at=NOW) is None
+
+
+def test_client_id_that_begins_like_a_time_is_not_taken_for_one() -> None:
+    assert LogReader().read_subscribe(f"{AT}victim 0 t", at=NOW) is None
+    found = knocked("").read_subscribe(f"{AT}victim 0 t", at=NOW)
+    assert found is not None
+    assert found.client_id == f"{AT}victim"
 
 
 @pytest.mark.parametrize(
