@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from acl.core import values
+from acl.core.own_rules import own_role_name
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect, Retain, RoleId, RuleId, Shared
 from kernel.core.ids import DomainId, new_id
@@ -22,6 +23,10 @@ class RoleQuerySet(models.QuerySet["Role"]):
     def of_domains(self, domains: Iterable[DomainId]) -> Self:
         """Those of the domains, by name."""
         return self.filter(domain_id__in=list(domains)).order_by("name", "id")
+
+    def of_many(self) -> Self:
+        """Those for whoever is given them: without the rules of one principal alone."""
+        return self.exclude(name__startswith=own_role_name(""))
 
     def after(self, *, name: str, id: RoleId) -> Self:
         """Those beyond that place of the order by (name, id)."""
@@ -37,7 +42,7 @@ class Role(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     domain_id = models.UUIDField()
-    name = models.CharField(max_length=64)
+    name = models.CharField(max_length=65)
     description = models.TextField(blank=True)
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()

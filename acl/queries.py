@@ -47,11 +47,17 @@ def list_roles(
     *,
     domains: Sequence[DomainId],
     name: str | None = None,
+    with_own: bool = True,
     after: tuple[str, RoleId] | None = None,
     limit: int | None = None,
 ) -> list[Role]:
-    """The roles of the domains by (name, id), of that name and beyond `after` only, at most `limit`."""
+    """The roles of the domains by (name, id), of that name and beyond `after` only, at most `limit`.
+
+    `with_own`: with those that hold the rules of one principal alone.
+    """
     rows = models.Role.objects.of_domains(domains).with_rules()
+    if not with_own:
+        rows = rows.of_many()
     if name is not None:
         rows = rows.filter(name=name)
     if after is not None:
@@ -60,5 +66,5 @@ def list_roles(
 
 
 def count_roles(*, domains: Sequence[DomainId]) -> int:
-    """How many roles the domains have."""
-    return models.Role.objects.of_domains(domains).count()
+    """How many roles the domains have, without those that hold the rules of one principal alone."""
+    return models.Role.objects.of_domains(domains).of_many().count()

@@ -1,7 +1,8 @@
 """Writing roles. Each change is one entry of the journal, from which brokers learn of it.
 
 `change` is the approved change of the domain's policy that a write is a part of; where the domain wants its policy
-approved, a write without one is refused (Denied).
+approved, a write without one is refused (Denied). `own`: the caller sees to it that a role which holds the rules of one
+principal alone is given to nobody else; without it such a role is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from django.db.models import ProtectedError, RestrictedError
 from acl import models, queries
 from acl.conf import policy_gate
 from acl.core.documents import rule_document
+from acl.core.own_rules import holder_of
 from acl.core.rules import RuleSpec, check_role
 from acl.core.values import Role, RoleId, RuleId
 from kernel.core.actor import Actor
@@ -39,6 +41,12 @@ class RoleChanged(Superseded):
     code = "version-mismatch"
 
 
+class OwnRules(Conflict):
+    """A role that holds the rules of one principal alone is not written like one for many."""
+
+    code = "own-rules"
+
+
 class RoleInUse(Conflict):
     """The role is bound, or is the quarantine role of its domain."""
 
@@ -51,12 +59,14 @@ def create_role(
     name: str,
     rules: Sequence[RuleSpec],
     description: str = "",
+    own: bool = False,
     change: UUID | None = None,
     actor: Actor,
     now: datetime,
 ) -> Role:
-    """The new role. Raises InvalidRole, RoleNameTaken, Denied."""
+    """The new role. Raises InvalidRole, RoleNameTaken, OwnRules, Denied."""
     check_role(name=name, rules=rules)
+    _check_own(name, own=own)
     with transaction.atomic():
         policy_gate().enter(domain, change=change)
         row = models.Role(domain_id=domain, name=name, description=description, created_at=now, changed_at=now)
@@ -81,6 +91,7 @@ def change_role(
     name: str | None = None,
     description: str | None = None,
     expected_version: int | None = None,
+    own: bool = False,
     change: UUID | None = None,
     actor: Actor,
     now: datetime,
@@ -88,12 +99,14 @@ def change_role(
     """The role with these rules in place of its own; rules that say the same as before keep their ids.
 
     What is None stays. A change that changes nothing is not recorded. Raises RoleNotFound, InvalidRole, RoleNameTaken,
-    Denied, and RoleChanged if the role is not at `expected_version` any more.
+    OwnRules, Denied, and RoleChanged if the role is not at `expected_version` any more.
     """
     with transaction.atomic():
         row = _locked(role, expected_version, change)
         before = row.as_value()
         row.name = before.name if name is None else name
+        for each in {before.name, row.name}:
+            _check_own(each, own=own)
         row.description = before.description if description is None else description
         check_role(name=row.name, rules=rules)
         unchanged = (row.name, row.description, list(rules)) == (before.name, before.description, _specs(before))
@@ -119,14 +132,19 @@ def delete_role(
     *,
     role: RoleId,
     expected_version: int | None = None,
+    own: bool = False,
     change: UUID | None = None,
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Nothing; the role is gone. Raises RoleNotFound, RoleChanged, Denied, and RoleInUse while something needs it."""
+    """Nothing; the role is gone.
+
+    Raises RoleNotFound, RoleChanged, OwnRules, Denied, and RoleInUse while something needs it.
+    """
     with transaction.atomic():
         row = _locked(role, expected_version, change)
         before = row.as_value()
+        _check_own(before.name, own=own)
         try:
             row.delete()
         except (ProtectedError, RestrictedError) as error:
@@ -142,6 +160,12 @@ def delete_role(
             before=_told(before),
             after=_of(change),
         )
+
+
+def _check_own(name: str, *, own: bool) -> None:
+    holder = holder_of(name)
+    if holder is not None and not own:
+        raise OwnRules(f"{name} stands for the rules that {holder} alone has: change them there, not as a role.")
 
 
 def _locked(role: RoleId, expected_version: int | None, change: UUID | None) -> models.Role:

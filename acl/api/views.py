@@ -52,6 +52,7 @@ class RoleListView(APIView):
         roles = queries.list_roles(
             domains=domains,
             name=request.query_params.get("name"),
+            with_own=False,
             after=_place(request.query_params.get("cursor")),
             limit=limit + 1,
         )

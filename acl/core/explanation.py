@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from acl.core.evaluation import EffectiveRule, PrincipalPolicy, effective, why_not
+from acl.core.own_rules import holder_of, words_of
 from acl.core.values import (
     Action,
     Allow,
@@ -83,7 +84,9 @@ def _untouched(ours: PrincipalPolicy, action: Action, about: str) -> tuple[Consi
 
 def _summary(verdict: Verdict) -> str:
     if isinstance(verdict, Allow):
-        return f"A rule of the role {verdict.rule.role_name} allows it, and no rule forbids it."
+        name = verdict.rule.role_name
+        whose = f"the role {name}" if holder_of(name) is None else f"the {words_of(name)}"
+        return f"A rule of {whose} allows it, and no rule forbids it."
     return _SUMMARIES[verdict.reason]
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from acl.core.own_rules import holder_of
 from acl.core.templates import parse
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, RuleId, Shared
 from kernel.core.errors import FieldError, Invalid
@@ -13,6 +14,7 @@ from kernel.core.errors import FieldError, Invalid
 MOST_RULES = 500
 MOST_LEVELS = 200  # no known broker takes more
 _ROLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOLDER = re.compile(r"[^/+#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}")
 _GROUP = re.compile(r"[^/+#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
@@ -64,7 +66,11 @@ class RuleSpec:
 def check_role(*, name: str, rules: Sequence[RuleSpec]) -> None:
     """Nothing, if a role may have that name and those rules. Raises InvalidRole with a FieldError for each fault."""
     errors = []
-    if not _ROLE_NAME.fullmatch(name):
+    holder = holder_of(name)
+    if holder is not None and not _HOLDER.fullmatch(holder):
+        detail = "Behind @ stands the name of whom the rules are for: 1 to 64 characters without /, + and #."
+        errors.append(FieldError(pointer="/name", code="invalid-name", detail=detail))
+    if holder is None and not _ROLE_NAME.fullmatch(name):
         detail = "Use 1 to 64 letters, digits, dots, hyphens and underscores, beginning with a letter or digit."
         errors.append(FieldError(pointer="/name", code="invalid-name", detail=detail))
     if len(rules) > MOST_RULES:

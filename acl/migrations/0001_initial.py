@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=kernel.core.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('domain_id', models.UUIDField()),
-                ('name', models.CharField(max_length=64)),
+                ('name', models.CharField(max_length=65)),
                 ('description', models.TextField(blank=True)),
                 ('version', models.PositiveIntegerField(default=1)),
                 ('created_at', models.DateTimeField()),

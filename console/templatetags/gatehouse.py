@@ -10,6 +10,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from acl.core.own_rules import words_of
 from brokers.core.values import Broker, SyncState
 from console.views import bars
 from console.views.times import exact, relative
@@ -146,6 +147,9 @@ def commands(text: str) -> SafeString:
     """A sentence whose commands, in backticks, are set as code."""
     pieces = [(words, index % 2) for index, words in enumerate(text.split("`"))]
     return format_html_join("", "{}", ((format_html("<code>{}</code>", w) if code else w,) for w, code in pieces))
+
+
+register.filter("role_words", words_of)
 
 
 @register.filter

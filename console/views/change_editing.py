@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from acl.core.own_rules import holder_of
 from console.views.change import seen_change
 from console.views.frame import Visit, screen, show
 from console.views.role_forms import BindForm, RoleForm, RuleForms, tell_faults
@@ -108,6 +109,7 @@ def _edit(request: HttpRequest, visit: Visit, change: PolicyChange, role: RoleSp
         "rules": rules,
         "bindings": [each for each in change.document.bindings if role and each.role == role.name],
         "bind_form": BindForm(**_targets(change)),
+        "is_own": role is not None and holder_of(role.name) is not None,
         "quarantines": role is not None and change.document.quarantine_role == role.name,
     }
     return show(request, "change_role.html", context)

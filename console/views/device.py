@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from acl.core.explanation import effective
+from acl.core.own_rules import holder_of, words_of
 from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
 from acl.queries import list_roles
@@ -102,6 +103,7 @@ def show_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpRespons
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "credentials": _credentials(found.id),
         "permissions": permissions_of(subject),
+        "may_rules": visit.may("roles:write", found.domain) or visit.may("policy:write", found.domain),
         "sessions": broker_queries.sessions_of(device=found.id),
         "refusals": [event for event in events if event.kind in {AccessKind.REFUSED, AccessKind.DENIED}][:8],
         "timeline": _timeline(visit, found, events),
@@ -161,8 +163,8 @@ def permissions_of(subject: DeviceSubject) -> list[Permission]:
                 template=rule.topic,
                 conditions=conditions_of(rule),
                 reason=found.void_reason,
-                role=found.bound.role_name,
-                role_address=addresses.get(found.bound.role_name, ""),
+                role=words_of(found.bound.role_name),
+                role_address="" if holder_of(found.bound.role_name) else addresses.get(found.bound.role_name, ""),
                 via=binding.via.replace("_", " ") if binding else "quarantine",
                 target=binding.target if binding else "",
             )

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
+from acl.core.own_rules import words_of
 from acl.core.values import Action, Allow, Publish, Request, Subscribe
 from brokers.services.explaining import explain_request
 from console.views.device import seen_device
@@ -61,7 +62,7 @@ def explanation_context(device: Device, asked: Mapping[str, str]) -> dict[str, o
                 effect=row.rule.rule.effect.value,
                 filter=row.filter or "",
                 template=row.rule.rule.topic,
-                role=row.rule.role_name,
+                role=words_of(row.rule.role_name),
                 why=row.why,
                 decides=row.rule is decided,
             )

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from acl.core.analysis_who_can import Question, ReceiveWithin
+from acl.core.own_rules import words_of
 from acl.core.values import Action, BoundRule, Receive, RoleId
 from acl.queries import list_roles
 from brokers.core.answers import Reach
@@ -121,7 +122,7 @@ def _grant_rows(visit: Visit, grants: tuple[BoundRule, ...]) -> list[GrantRow]:
         GrantRow(
             topic=grant.rule.topic,
             actions=", ".join(sorted(action.value for action in grant.rule.actions)),
-            role_name=grant.role_name,
+            role_name=words_of(grant.role_name),
             role=ids.get(grant.role_name),
             via=grant.binding.via.replace("_", " ") if grant.binding else "quarantine",
             target=grant.binding.target if grant.binding else "",

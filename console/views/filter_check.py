@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
@@ -10,8 +11,9 @@ from django.views.decorators.http import require_safe
 from acl.core.templates import KNOWN, parse, substitute
 from acl.core.values import Effect
 from acl.queries import list_roles
+from console.views.device import seen_device
 from console.views.frame import Visit, screen, show
-from devices.core.values import DeviceState
+from devices.core.values import Device, DeviceId, DeviceState
 from devices.queries import DeviceFilter, list_device_types, list_devices, subject_of
 from kernel.core.errors import Invalid
 from kernel.core.ids import DomainId
@@ -26,7 +28,8 @@ def check_filter(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     """The hint below the field that is named in the query, such as rule-0-topic, with a list to complete it from."""
     name = next((name for name in request.GET if name.endswith("-topic")), "")
     typed = request.GET.get(name, "")[:MOST_CHARACTERS]
-    domain = visit.domain.id
+    device = _asked_device(request, visit)
+    domain = device.domain if device else visit.domain.id
     attributes = _attributes(domain)
     fault, example = "", ""
     if typed:
@@ -36,7 +39,8 @@ def check_filter(request: HttpRequest, visit: Visit) -> HttpResponseBase:
             fault = error.detail
         else:
             effect = Effect.DENY if request.GET.get(name.removesuffix("topic") + "effect") == "deny" else Effect.ALLOW
-            fault, example = _undeclared(typed, attributes), _example(typed, effect, domain)
+            tried_on = device.id if device else _first_device(domain)
+            fault, example = _undeclared(typed, attributes), _example(typed, effect, tried_on)
     known = (rule.topic for role in list_roles(domains=[domain]) for rule in role.rules)
     context = {"list": f"{name}-list", "fault": fault, "example": example}
     return show(request, "parts/filter_check.html", context | {"ways": complete(typed, known, attributes)})
@@ -62,12 +66,26 @@ def _undeclared(typed: str, attributes: frozenset[str]) -> str:
     return f"No device type of this domain declares the attribute {missing}." if missing else ""
 
 
-def _example(typed: str, effect: Effect, domain: DomainId) -> str:
-    """What it is for the first active device, by name."""
-    page = list_devices(domains=[domain], narrowed=DeviceFilter(state=DeviceState.ACTIVE), limit=1)
-    if not page.devices:
+def _asked_device(request: HttpRequest, visit: Visit) -> Device | None:
+    """The device that the page is about, if it is about one."""
+    asked = request.GET.get("device", "")
+    try:
+        return seen_device(visit, UUID(asked)) if asked else None
+    except ValueError as error:
+        raise Invalid("That is no device's id.") from error
+
+
+def _first_device(domain: DomainId) -> DeviceId | None:
+    """The first active one by name."""
+    found = list_devices(domains=[domain], narrowed=DeviceFilter(state=DeviceState.ACTIVE), limit=1).devices
+    return found[0].id if found else None
+
+
+def _example(typed: str, effect: Effect, device: DeviceId | None) -> str:
+    """What it is for the device."""
+    if device is None:
         return ""
-    subject = subject_of(device=page.devices[0].id)
+    subject = subject_of(device=device)
     found = substitute(parse(typed), subject.principal, effect)
     if found.filter is None:
         return f"for {subject.device.name} void, since {found.why}"

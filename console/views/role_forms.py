@@ -7,11 +7,12 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
-from django.urls import reverse_lazy
+from django.urls import reverse
 
 from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
 from console.views.forms import ConsoleForm
+from devices.core.values import DeviceId
 from kernel.core.errors import DomainError, FieldError
 
 _MOST_ROWS = 500
@@ -64,10 +65,11 @@ class RuleForm(ConsoleForm):
     shared = forms.ChoiceField(choices=[(value.value, value.value) for value in Shared])
     shared_group = forms.CharField(required=False, strip=False, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, device: DeviceId | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         topic = self.fields["topic"]
-        live = {"list": f"{self.add_prefix('topic')}-list", "hx-get": reverse_lazy("filter-check")}
+        check = reverse("filter-check") + (f"?device={device}" if device else "")
+        live = {"list": f"{self.add_prefix('topic')}-list", "hx-get": check}
         topic.widget.attrs |= _LIVE | live
         self.fields["topic"].quiet = True  # type: ignore[attr-defined]  # the page says what an empty one means
 
@@ -90,19 +92,21 @@ class RuleForm(ConsoleForm):
 
 
 class RuleForms:
-    """The rows of a role's rules, with an empty one at the end to go on with."""
+    """The rows of a role's rules, or of those of one device alone, with an empty one at the end to go on with."""
 
-    def __init__(self, sent: QueryDict | None, rules: Sequence[Rule | RuleSpec] = ()) -> None:
+    def __init__(
+        self, sent: QueryDict | None, rules: Sequence[Rule | RuleSpec] = (), *, device: DeviceId | None = None
+    ) -> None:
         self.sent = sent
         if sent is None:
             rows: list[dict[str, str] | None] = [*map(_row_of, rules), None]
-            self.rows = [RuleForm(initial=row, prefix=f"rule-{n}") for n, row in enumerate(rows)]
+            self.rows = [RuleForm(initial=row, prefix=f"rule-{n}", device=device) for n, row in enumerate(rows)]
         else:
             told = sent.get("rows", "0")
             count = min(int(told), _MOST_ROWS) if told.isascii() and told.isdigit() else 0
-            self.rows = [RuleForm(sent, prefix=f"rule-{n}") for n in range(count)]
+            self.rows = [RuleForm(sent, prefix=f"rule-{n}", device=device) for n in range(count)]
             if "more" in sent:
-                self.rows.append(RuleForm(prefix=f"rule-{count}"))
+                self.rows.append(RuleForm(prefix=f"rule-{count}", device=device))
 
     def __iter__(self) -> Any:
         return iter(self.rows)
@@ -146,7 +150,7 @@ def _row_of(rule: Rule | RuleSpec) -> dict[str, str]:
     }
 
 
-def tell_faults(error: DomainError, form: RoleForm, rules: RuleForms) -> None:
+def tell_faults(error: DomainError, form: ConsoleForm, rules: RuleForms) -> None:
     """Puts each fault beside its field: those of rules beside the rule."""
     others = rules.add_faults(error.errors)
     if others or not error.errors:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from acl import queries, services
+from acl.core.own_rules import holder_of
 from acl.core.rules import RuleSpec
 from acl.core.values import Role, RoleId, Rule
 from console.views.device import actions_of, conditions_of
@@ -59,7 +60,7 @@ def list_roles(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     bindings = list_bindings(domains=[visit.domain.id])
     rows = [
         RoleRow(role=role, given=sum(binding.role == role.id for binding in bindings))
-        for role in queries.list_roles(domains=[visit.domain.id])
+        for role in queries.list_roles(domains=[visit.domain.id], with_own=False)
     ]
     context = {"rows": rows, "may_write": visit.may("roles:write"), "may_export": visit.may("policy:read")}
     return show(request, "roles.html", context)
@@ -70,6 +71,10 @@ def list_roles(request: HttpRequest, visit: Visit) -> HttpResponseBase:
 def show_role(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBase:
     """One role."""
     found = _seen(visit, role)
+    if holder := holder_of(found.name):
+        device = find_principal_by_name(domain=found.domain, name=holder)
+        if device is not None:
+            return HttpResponseRedirect(reverse("device", args=[device.id]))
     return _page(request, visit, found, BindForm(**_targets(found.domain)))
 
 

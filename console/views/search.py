@@ -69,7 +69,8 @@ def _named(visit: Visit, text: str) -> Iterator[Found]:
     small, domains = text.lower(), [visit.domain.id]
     places = []
     if visit.may("roles:read"):
-        places += [(role.name, "role", reverse("role", args=[role.id])) for role in list_roles(domains=domains)]
+        known = list_roles(domains=domains, with_own=False)
+        places += [(role.name, "role", reverse("role", args=[role.id])) for role in known]
     if visit.may("brokers:read"):
         brokers = list_brokers(domains=domains)
         places += [(broker.name, "broker", reverse("broker", args=[broker.name])) for broker in brokers]

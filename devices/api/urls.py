@@ -60,6 +60,7 @@ urlpatterns = [
     path("devices/", devices.DeviceListView.as_view(), name="device-list"),
     path("devices/<uuid:device>/", devices.DeviceView.as_view(), name="device-detail"),
     path("devices/<uuid:device>/permissions/", devices.DevicePermissionsView.as_view(), name="device-permissions"),
+    path("devices/<uuid:device>/rules/", device_rules.DeviceRulesView.as_view(), name="device-rules"),
     path("devices/<uuid:device>/credentials/", devices.DeviceCredentialsView.as_view(), name="device-credentials"),
     path("devices/<uuid:device>/suspend/", devices.SuspendView.as_view(), name="device-suspend"),
     path("devices/<uuid:device>/resume/", devices.ResumeView.as_view(), name="device-resume"),

@@ -21,6 +21,7 @@ from acl.core.rules import InvalidRole, RuleSpec, check_role
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Shared
 from devices.core.names import name_fault
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
+from devices.core.policy_own_rules import own_rules_faults
 from devices.core.yaml_tree import below
 from kernel.core.errors import FieldError, Invalid
 
@@ -177,11 +178,13 @@ def _faults_of_meaning(value: Mapping[str, Any]) -> Iterator[FieldError]:
     if quarantine is not None and quarantine not in roles:
         yield _fault("/quarantine_role", "unknown-role", f"There is no role {quarantine} below: add it, or write null.")
     yield from _faults_of_groups(value["groups"])
+    bindings = [*map(_binding, value["bindings"])]
+    yield from own_rules_faults([each["name"] for each in value["roles"]], bindings, quarantine)
     yield from _twice(value["roles"], "/roles", lambda role: role["name"], "There is a role of this name above")
     for number, role in enumerate(value["roles"]):
         yield from _faults_of_role(role, f"/roles/{number}")
     yield from _twice(value["bindings"], "/bindings", _binding, "This binding stands above already")
-    for number, binding in enumerate(map(_binding, value["bindings"])):
+    for number, binding in enumerate(bindings):
         place = f"/bindings/{number}"
         if binding.role not in roles:
             yield _fault(f"{place}/role", "unknown-role", f"There is no role {binding.role} in roles: add it.")

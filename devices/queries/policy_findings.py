@@ -11,6 +11,7 @@ from uuid import UUID
 from acl import queries as roles
 from acl.core.analysis_findings import CODES, Flaw, RoleInUse, find_flaws, keeps_to_itself, spelled_out
 from acl.core.outside import OutsideRules
+from acl.core.own_rules import words_of
 from acl.core.values import Effect, Role, RoleId, Rule
 from devices.core.values import Domain
 from devices.models import Binding, DeviceType
@@ -34,7 +35,7 @@ class PolicyFindings:
             yield Finding(
                 code=flaw.code,
                 severity=flaw.severity,
-                subject=Subject(kind="acl.role", id=str(flaw.role.id), label=flaw.role.name),
+                subject=Subject(kind="acl.role", id=str(flaw.role.id), label=words_of(flaw.role.name)),
                 domain=flaw.role.domain,
                 detail=flaw.detail,
                 remedy=flaw.remedy,

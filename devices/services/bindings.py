@@ -9,9 +9,11 @@ from typing import Self, TypeVar
 from django.db import IntegrityError, transaction
 
 from acl import queries as roles
+from acl.core.own_rules import holder_of
 from acl.core.values import RoleId
+from acl.services import OwnRules
 from devices.core.policy_changes import PolicyChangeId
-from devices.core.values import BindingId, DeviceId, PrincipalKind
+from devices.core.values import BindingId, DeviceId, DeviceState, PrincipalKind
 from devices.models import Binding, Device, DeviceType, Domain, Group
 from devices.queries.bindings import target_of
 from devices.services.policy_gate import enter_policy
@@ -65,7 +67,7 @@ def bind_role(
     actor: Actor,
     now: datetime,
 ) -> BindingId:
-    """The new binding. Raises UnknownTarget, RoleNotFound, AlreadyBound, Invalid.
+    """The new binding. Raises UnknownTarget, RoleNotFound, AlreadyBound, OwnRules, Invalid.
 
     `change` is the approved change of the domain's policy that this is a part of; raises ApprovalRequired without one
     where the domain wants its policy approved.
@@ -75,6 +77,7 @@ def bind_role(
         found = roles.get_role(id=role, domains=[domain])
         row = Binding(id=new_id(), domain_id=domain, role_id=found.id)
         via, label = _aim(row, target, domain=domain)
+        _check_own(found.name, row.device)
         try:
             with transaction.atomic():
                 row.save(force_insert=True)
@@ -85,8 +88,18 @@ def bind_role(
     return BindingId(row.id)
 
 
-def unbind_role(*, binding: BindingId, change: PolicyChangeId | None = None, actor: Actor, now: datetime) -> None:
-    """Takes the role away, as a part of `change` or alone. Raises UnknownBinding, ApprovalRequired."""
+def unbind_role(
+    *,
+    binding: BindingId,
+    own: bool = False,
+    change: PolicyChangeId | None = None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Takes the role away, as a part of `change` or alone. Raises UnknownBinding, ApprovalRequired.
+
+    `own`: the caller takes a device's own rules away as well; raises OwnRules without it.
+    """
     with transaction.atomic():
         domain = Binding.objects.filter(id=binding).values_list("domain_id", flat=True).first()
         if domain is not None:
@@ -96,10 +109,23 @@ def unbind_role(*, binding: BindingId, change: PolicyChangeId | None = None, act
             raise UnknownBinding("There is no such binding: it may have been removed already.")
         via, target, _ = target_of(row)
         role = row.role.name
+        if holder_of(role) is not None and not own:
+            raise OwnRules(f"{role} stands for the rules that {target} alone has: change them there.")
         row.delete()
         row.id = binding
         told = _Told(role=role, via=via, target=target, change=change)
         _record("devices.binding.removed", row, told, actor=actor, now=now)
+
+
+def _check_own(role: str, device: Device | None) -> None:
+    """A device's own rules are for it, and not while it is new and may be refused: then nothing of it stays."""
+    holder = holder_of(role)
+    if holder is None:
+        return
+    if device is None or device.name != holder or device.kind != PrincipalKind.DEVICE:
+        raise OwnRules(f"{role} holds the rules that the device {holder} has alone: make a role for others.")
+    if device.state == DeviceState.ENROLLING:
+        raise OwnRules(f"{holder} is being enrolled: give it rules of its own once that is decided.")
 
 
 # Targets are locked before the journal is: whoever changes one holds it while waiting for the journal, and the foreign

@@ -8,7 +8,10 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from acl.core.own_rules import holder_of
 from acl.core.values import RoleId
+from acl.queries import get_role
+from acl.services import OwnRules
 from devices.core.attributes import parse_schema
 from devices.core.names import check_name, check_slug
 from devices.core.policy_changes import PolicyChangeId
@@ -61,10 +64,12 @@ def set_quarantine_role(
 ) -> None:
     """Quarantined devices of the domain have this role alone from now on, or none.
 
-    `change` is the approved change that this is a part of. Raises ApprovalRequired.
+    `change` is the approved change that this is a part of. Raises ApprovalRequired, OwnRules.
     """
     with transaction.atomic():
         enter_policy(domain, change=change)
+        if role is not None and holder_of(get_role(id=role).name) is not None:
+            raise OwnRules("A device's own rules can not be those of quarantined devices: choose a role for many.")
         _set(domain, "quarantine_role_id", role, actor=actor, now=now)
 
 

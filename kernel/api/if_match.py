@@ -7,6 +7,7 @@ import re
 from rest_framework.request import Request
 
 _TAG = re.compile(r'"(\d{1,9})"')
+_DIGEST = re.compile(r'"([0-9a-f]{64})"')
 
 
 def expected_version(request: Request) -> int | None:
@@ -18,6 +19,15 @@ def expected_version(request: Request) -> int | None:
     return int(tag[1]) if tag else 0
 
 
-def tag_of(version: int) -> dict[str, str]:
-    """The header that tells the version."""
+def expected_digest(request: Request) -> str | None:
+    """The digest that If-Match asks for: None for any, empty, which nothing has, for a tag that is not ours."""
+    wanted = request.headers.get("If-Match", "*").strip()
+    if wanted == "*":
+        return None
+    tag = _DIGEST.fullmatch(wanted)
+    return tag[1] if tag else ""
+
+
+def tag_of(version: int | str) -> dict[str, str]:
+    """The header that tells the version, or the digest."""
     return {"ETag": f'"{version}"'}

@@ -124,7 +124,10 @@ def _told(difference: PolicyDifference, change: PolicyChange) -> dict[str, objec
 
 
 class _Writer:
-    """Writes a difference. The caller holds the domain's policy, which is the change's base."""
+    """Writes a difference. The caller holds the domain's policy, which is the change's base.
+
+    The change's document was checked: a device's own rules come and go with what gives them to it.
+    """
 
     def __init__(self, change: PolicyChange, *, actor: Actor, now: datetime) -> None:
         self._change, self._actor, self._now = change, actor, now
@@ -135,7 +138,11 @@ class _Writer:
         """Nothing; the policy is changed. Raises TargetGone."""
         for binding in difference.bindings_removed:
             unbind_role(
-                binding=self._before.bindings[binding], change=self._change.id, actor=self._actor, now=self._now
+                binding=self._before.bindings[binding],
+                own=True,
+                change=self._change.id,
+                actor=self._actor,
+                now=self._now,
             )
         self._write_roles(difference)
         known = {group.name for group in self._before.document.groups}
@@ -148,7 +155,8 @@ class _Writer:
             wanted = difference.quarantine_role[1]
             self._quarantine(self._ids[wanted] if wanted else None)
         for gone in difference.roles_removed:
-            roles.delete_role(role=self._ids[gone.name], change=self._change.id, actor=self._actor, now=self._now)
+            role = self._ids[gone.name]
+            roles.delete_role(role=role, own=True, change=self._change.id, actor=self._actor, now=self._now)
 
     def _write_roles(self, difference: PolicyDifference) -> None:
         for role in difference.roles_added:
@@ -157,6 +165,7 @@ class _Writer:
                 name=role.name,
                 description=role.description,
                 rules=role.rules,
+                own=True,
                 change=self._change.id,
                 actor=self._actor,
                 now=self._now,
@@ -167,6 +176,7 @@ class _Writer:
                 role=self._ids[changed.name],
                 description=changed.after.description,
                 rules=changed.after.rules,
+                own=True,
                 change=self._change.id,
                 actor=self._actor,
                 now=self._now,
