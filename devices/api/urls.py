@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from devices.api import (
     applications,
+    device_rules,
     devices,
     enrolment,
     fleet,
