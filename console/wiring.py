@@ -250,6 +250,7 @@ adapters: Mapping[str, str] = {
 
 
 def _brokers(entry: Entry) -> Sequence[Broker]:
+    "hivemq-ese-sql": "brokers.adapters.hivemq_ese.HivemqEseAdapter",
     return brokers.list_brokers(domains=[entry.domain]) if entry.domain else ()
 
 

@@ -134,6 +134,12 @@ def _row(**columns: str | None) -> str:
     return json.dumps(columns, ensure_ascii=False)
 
 
+def columns_of(permission: Permission) -> dict[str, Any]:
+    """The columns of the permission's row, but for its id and times."""
+    columns: dict[str, Any] = json.loads(f"{{{_columns(permission, ascii=True)}}}")
+    return columns
+
+
 def _columns(permission: Permission, *, ascii: bool) -> str:
     """The columns of a permission as JSON, without its braces."""
     conditions = permission.activity, permission.qos, permission.retain, permission.shared, permission.group
@@ -166,7 +172,7 @@ def _lines(rows: Iterable[str]) -> str:
 
 
 def _realm(document: Mapping[str, Any]) -> Realm:
-    permissions = {str(row["key"]): _permission(row) for row in document["permissions"]}
+    permissions = {str(row["key"]): permission_of(row) for row in document["permissions"]}
     held, of_roles, roles_of = (defaultdict[str, set[Any]](set) for _ in range(3))
     for row in document["role_permissions"]:
         of_roles[row["role"]].add(permissions[row["permission"]])
@@ -187,7 +193,8 @@ def _realm(document: Mapping[str, Any]) -> Realm:
     )
 
 
-def _permission(row: Mapping[str, Any]) -> Permission:
+def permission_of(row: Mapping[str, Any]) -> Permission:
+    """The permission that a row of the table tells."""
     activity = {(True, True): Activity.ALL, (True, False): Activity.PUBLISH, (False, True): Activity.SUBSCRIBE}
     subscribes = bool(row["subscribe_allowed"])
     return Permission(

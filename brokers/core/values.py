@@ -26,6 +26,7 @@ class AdapterKind(StrEnum):
     NATS = "nats"
     MOSQUITTO_DYNSEC = "mosquitto-dynsec"
     RABBITMQ = "rabbitmq"
+    HIVEMQ_ESE_SQL = "hivemq-ese-sql"
 
 
 class Transport(StrEnum):

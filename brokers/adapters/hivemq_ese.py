@@ -1,0 +1,167 @@
+"""HiveMQ Enterprise through the SQL realm of its security extension, in PostgreSQL.
+
+HiveMQ reads permissions when somebody connects and judges no delivery again, so whoever loses something has to connect
+anew: with the broker's REST API the session is ended, without it that is left to the device.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from threading import Event
+from typing import ClassVar
+
+from acl.core.values import Principal, Request
+from brokers.adapters.hivemq_realm import tables
+from brokers.adapters.json_api import JsonApi
+from brokers.core import hivemq_ese_sql
+from brokers.core.api_path import path
+from brokers.core.hivemq import NOTHING_ROLE
+from brokers.core.hivemq_changes import RealmChange, changes, effect, ending
+from brokers.core.hivemq_connection import HivemqConnection, RestConnection, connection_errors
+from brokers.core.hivemq_emulator import emulate_ese
+from brokers.core.hivemq_ese_sql import parse, to_artifact
+from brokers.core.hivemq_permissions import Realm
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.values import BrokerEvent, BrokerLink
+from kernel.core.errors import Conflict, FieldError
+
+_RIGHTS = "Its role needs HIVEMQ_MQTT_CLIENTS_CLIENTID_GET and HIVEMQ_MQTT_CLIENTS_CLIENTID_DELETE."
+_BATCH = 20
+
+
+class AccountTaken(Conflict):
+    """The realm has an account of a device's name that is not ours."""
+
+    code = "hivemq-account-taken"
+
+
+class HivemqEseAdapter:
+    """Speaks to one cluster whose security extension reads one database."""
+
+    capabilities: ClassVar[Capabilities] = hivemq_ese_sql.CAPABILITIES
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._connection = HivemqConnection.of(link.connection)
+        self._compiled: tuple[DesiredState, Realm, Rendering] | None = None
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return connection_errors(connection)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """The rows of the realm."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """Our accounts and roles there. The database does not say which version reads it."""
+        with tables(self._connection) as realm:
+            found, foreign = realm.realm(only=only)
+        return AppliedState(artifact=to_artifact(found), only=only, foreign=foreign)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """Accounts and roles that differ. Raises AccountTaken."""
+        wanted = self._compile(desired)[0]
+        taken = sorted(applied.foreign & wanted.users.keys())
+        if taken:
+            raise AccountTaken(
+                f"The realm has the account {taken[0]!r}, which Gatehouse did not make: a device of that name is that "
+                f"account there. Rename or delete it, or give it the role {NOTHING_ROLE}, which hands it over to us."
+            )
+        clients = {subject.principal.auth_id: subject.principal.client_id for subject in desired.subjects}
+        found = changes(wanted, _parsed(applied), whole=desired.only is None)
+        return tuple(_step(change, client_id=clients.get(change.name, "")) for change in found)
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses which filters."""
+        return effect(_parsed(applied), self._compile(desired)[0])
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Each in a transaction of its own; the session of who loses something ends behind it."""
+        with tables(self._connection) as realm:
+            for number, step in enumerate(steps):
+                if number % _BATCH == 0:
+                    between()
+                change, client_id = _change(step)
+                if change.account is not None and change.ends and self._connection.rest is not None:
+                    realm.make(replace(change, account=ending(change.account)))
+                    self._end_session(self._connection.rest, client_id)
+                realm.make(change)
+
+    def disconnect(self, principal: Principal) -> int | None:
+        """Ends the session of the client id, without its will; None without a REST API."""
+        if self._connection.rest is None:
+            return None
+        return self._end_session(self._connection.rest, principal.client_id)
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether HiveMQ would let it pass."""
+        return emulate_ese(parse(rendering.artifact), principal, request)
+
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: HiveMQ is told where to fetch CRLs in its own configuration."""
+        del pem, trust
+        return ""
+
+    def present(self) -> None:
+        """None: a page of its list may miss who comes meanwhile."""
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Nothing: HiveMQ tells of connections in a log file on each of its nodes."""
+        stop.wait()
+        yield from ()
+
+    def _compile(self, desired: DesiredState) -> tuple[Realm, Rendering]:
+        if self._compiled is None or self._compiled[0] is not desired:
+            rendering = hivemq_ese_sql.render(desired.subjects)
+            self._compiled = (desired, parse(rendering.artifact), rendering)
+        return self._compiled[1:]
+
+    def _end_session(self, rest: RestConnection, client_id: str) -> int:
+        where = path("mqtt", "clients", client_id)
+        with _api(rest) as broker:
+            found = broker.ask("GET", where)
+            broker.ask("DELETE", f"{where}?preventWillMessage=true")
+        return int(bool(found and found["client"]["connected"]))
+
+
+def _api(rest: RestConnection) -> JsonApi:
+    return JsonApi(
+        of="HiveMQ's REST API",
+        host=rest.host,
+        port=rest.port,
+        root="/api/v1",
+        rights=_RIGHTS,
+        ca_pem=rest.ca_pem,
+        username=rest.username,
+        password=rest.password,
+    )
+
+
+def _parsed(applied: AppliedState) -> Realm:
+    return parse(applied.artifact) if applied.artifact else Realm()
+
+
+def _step(change: RealmChange, *, client_id: str) -> Step:
+    users = {} if change.account is None else {change.name: change.account}
+    roles = {change.name: change.role} if change.role is not None else {}
+    document = to_artifact(Realm(users=users, roles=roles))
+    payload = json.dumps({"realm": document, "ends": change.ends, "client_id": client_id})
+    return Step(kind=change.kind, target=change.name, summary=change.summary, payload=payload)
+
+
+def _change(step: Step) -> tuple[RealmChange, str]:
+    """The change, and the client id whose session ends with it."""
+    kept = json.loads(step.payload)
+    realm = parse(kept["realm"])
+    change = RealmChange(
+        kind=step.kind,
+        name=step.target,
+        summary=step.summary,
+        account=realm.users.get(step.target),
+        role=realm.roles.get(step.target),
+        ends=kept["ends"],
+    )
+    return change, kept["client_id"]

@@ -1,0 +1,294 @@
+"""The adapter on the tables of ESE's SQL realm in a real PostgreSQL; HiveMQ's REST API is a stand-in of its answers.
+
+The schema is that of HiveMQ's scripts for 4.x; HiveMQ itself can not be installed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from brokers.adapters.hivemq_ese import AccountTaken, HivemqEseAdapter
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
+from tests.brokers.subjects import ALL, DOWN, UP, subject
+from tests.cast import NORTH, NOW
+
+pytestmark = pytest.mark.e2e
+
+TIMES = "created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now()"
+SCHEMA = f"""
+CREATE TABLE users (id serial PRIMARY KEY, username text UNIQUE NOT NULL, password text,
+  password_iterations integer NOT NULL, password_salt text NOT NULL, algorithm varchar(32) NOT NULL, {TIMES});
+CREATE TABLE roles (id serial PRIMARY KEY, name text UNIQUE NOT NULL, description text, {TIMES});
+CREATE TABLE user_roles (user_id integer NOT NULL REFERENCES users, role_id integer NOT NULL REFERENCES roles, {TIMES},
+  PRIMARY KEY (user_id, role_id));
+CREATE TABLE permissions (id serial PRIMARY KEY, topic text NOT NULL,
+  publish_allowed boolean NOT NULL DEFAULT false, subscribe_allowed boolean NOT NULL DEFAULT false,
+  qos_0_allowed boolean NOT NULL DEFAULT false, qos_1_allowed boolean NOT NULL DEFAULT false,
+  qos_2_allowed boolean NOT NULL DEFAULT false, retained_msgs_allowed boolean NOT NULL DEFAULT false,
+  shared_sub_allowed boolean NOT NULL DEFAULT false, shared_group text, {TIMES});
+CREATE INDEX ON permissions (topic);
+CREATE TABLE role_permissions (role integer NOT NULL REFERENCES roles,
+  permission integer NOT NULL REFERENCES permissions, {TIMES}, PRIMARY KEY (role, permission));
+CREATE TABLE user_permissions (user_id integer NOT NULL REFERENCES users,
+  permission integer NOT NULL REFERENCES permissions, {TIMES}, PRIMARY KEY (user_id, permission));
+"""
+HELD = """SELECT p.topic, p.publish_allowed FROM users u JOIN user_permissions l ON l.user_id = u.id
+  JOIN permissions p ON p.id = l.permission WHERE u.username = %s
+  UNION SELECT p.topic, p.publish_allowed FROM users u JOIN user_roles m ON m.user_id = u.id
+  JOIN role_permissions l ON l.role = m.role_id JOIN permissions p ON p.id = l.permission WHERE u.username = %s
+  ORDER BY 1, 2"""
+ACCOUNT = "username, password_iterations, password_salt, algorithm"
+NOTHING = ("$gatehouse/nothing", False)
+
+
+@dataclass
+class RestApi:
+    """HiveMQ's REST API as far as it ends sessions: who is connected, and what was asked for."""
+
+    connected: set[str] = field(default_factory=set)
+    ended: list[str] = field(default_factory=list)
+    broken: bool = False
+    port: int = 0
+
+
+@pytest.fixture
+def rest() -> Iterator[RestApi]:
+    state = RestApi()
+
+    class Answers(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+        def do_GET(self) -> None:
+            client = self.path.rpartition("/")[2]
+            document = {"client": {"id": client, "connected": client in state.connected}}
+            self._answer(200 if client in state.connected else 404, document)
+
+        def do_DELETE(self) -> None:
+            client, _, query = self.path.rpartition("/")[2].partition("?")
+            assert query == "preventWillMessage=true"
+            if not state.broken:
+                state.ended.append(client)
+                state.connected.discard(client)
+            self._answer(503 if state.broken else 204, None)
+
+        def _answer(self, status: int, document: object) -> None:
+            octets = b"" if document is None else json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(octets)))
+            self.end_headers()
+            self.wfile.write(octets)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    state.port = server.server_address[1]
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@dataclass(frozen=True)
+class Database:
+    """ESE's database, and what stands in it."""
+
+    url: str
+
+    def ask(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as session:
+            found = session.execute(query.encode(), values)
+            return found.fetchall() if found.description else []
+
+    def give(self, user: str, role: str) -> None:
+        """Gives a role by hand."""
+        found = "SELECT u.id, r.id FROM users u, roles r WHERE u.username = %s AND r.name = %s"
+        self.ask(f"INSERT INTO user_roles (user_id, role_id) {found}", user, role)
+
+    def held(self, name: str) -> list[tuple[object, ...]]:
+        """Topic, and whether it is for publishing, of every permission of an account."""
+        return self.ask(HELD, name, name)
+
+    def adapter(self, rest: RestApi | None = None, **changed: object) -> HivemqEseAdapter:
+        told = conninfo_to_dict(self.url)
+        members: dict[str, object] = {
+            "host": told["host"],
+            "port": int(str(told["port"])),
+            "database": told["dbname"],
+            "username": told["user"],
+            "password": "trusted",
+        }
+        if rest is not None:
+            members["rest"] = {"host": "127.0.0.1", "port": rest.port}
+        value = Broker(
+            id=BrokerId(uuid4()),
+            domain=NORTH,
+            domain_slug="north",
+            name="hall-8",
+            kind=AdapterKind.HIVEMQ_ESE_SQL,
+            listeners=(),
+            sync=SyncState.UNKNOWN,
+            detail="",
+            version="",
+            checked_at=None,
+            last_seen_at=None,
+            managed_since=None,
+            converged_seq=0,
+            created_at=NOW,
+        )
+        assert not HivemqEseAdapter.connection_errors(members | changed)
+        return HivemqEseAdapter(link=BrokerLink(broker=value, connection=Connection(members | changed)))
+
+
+@pytest.fixture
+def database(postgresql_url: str) -> Database:
+    made = Database(postgresql_url)
+    made.ask(SCHEMA)
+    return made
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: HivemqEseAdapter, desired: DesiredState) -> list[tuple[str, str]]:
+    """The steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [(step.kind, step.target) for step in steps]
+
+
+def test_adapter_has_all_that_the_port_asks_for(database: Database) -> None:
+    adapter: BrokerAdapter = database.adapter()  # the type checker compares
+    assert not adapter.read().foreign
+
+
+def test_accounts_hold_what_policy_gives_and_log_in_without_a_password(database: Database) -> None:
+    bring_to(database.adapter(), all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL)))
+    assert database.held("alpha") == [NOTHING, ("north/alpha/down/#", False), ("north/alpha/up/#", True)]
+    assert database.held("beta") == [NOTHING, ("north/all/#", False), ("north/beta/up/#", True)]
+    assert database.ask("SELECT count(*) FROM users WHERE password IS NOT NULL") == [(0,)]
+
+
+def test_change_of_one_leaves_others_and_no_permission_that_nobody_has(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL)))
+    before = database.held("beta")
+    assert bring_to(adapter, only(subject("alpha", UP))) == [("set-user", "alpha")]
+    assert database.held("alpha") == [NOTHING, ("north/alpha/up/#", True)]
+    assert database.held("beta") == before
+    held = "SELECT permission FROM role_permissions UNION SELECT permission FROM user_permissions"
+    assert database.ask(f"SELECT topic FROM permissions WHERE id NOT IN ({held})") == []
+
+
+def test_barred_account_stays_with_nothing_and_no_password(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    database.ask("UPDATE users SET password = 'by hand' WHERE username = 'alpha'")
+    assert adapter.plan(all_of(subject("alpha", UP)), adapter.read()) == ()  # passwords are not ours to judge
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert database.held("alpha") == [NOTHING]
+    assert database.ask("SELECT password FROM users WHERE username = 'alpha'") == [(None,)]
+
+
+def test_account_of_nobody_goes_and_the_roles_that_nobody_has_with_it(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", ALL)))
+    kinds = bring_to(adapter, all_of(subject("alpha", UP)))
+    assert ("delete-user", "beta") in kinds
+    assert database.ask("SELECT username FROM users") == [("alpha",)]
+    assert database.ask("SELECT name FROM roles") == [("gh.nothing",)]
+
+
+def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> None:
+    adapter, desired = database.adapter(), all_of(subject("alpha", UP), subject("beta", ALL))
+    bring_to(adapter, desired)
+    database.ask("INSERT INTO permissions (topic, subscribe_allowed, qos_0_allowed) VALUES ('#', true, true)")
+    database.ask(
+        "INSERT INTO user_permissions (user_id, permission) SELECT u.id, p.id FROM users u, permissions p"
+        " WHERE u.username = 'alpha' AND p.topic = '#'"
+    )
+    database.ask("INSERT INTO roles (name) VALUES ('boss')")
+    database.ask(
+        "INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id FROM users u, roles r WHERE r.name = 'boss'"
+    )
+    assert bring_to(adapter, desired) == [("set-user", "alpha"), ("set-user", "beta")]
+    assert database.held("alpha") == [NOTHING, ("north/alpha/up/#", True)]
+    assert database.ask("SELECT count(*) FROM roles WHERE name = 'boss'") == [(1,)]  # it is not ours
+
+
+def test_account_that_is_not_ours_is_never_touched_and_said(database: Database) -> None:
+    database.ask(
+        "INSERT INTO users (username, password_iterations, password_salt, algorithm) VALUES ('chief', 0, '', 'X')"
+    )
+    adapter = database.adapter()
+    desired = all_of(subject("chief", UP))
+    assert adapter.read().foreign == {"chief"}
+    with pytest.raises(AccountTaken, match="'chief'"):
+        adapter.plan(desired, adapter.read())
+    assert bring_to(adapter, all_of(subject("alpha", UP)))
+    assert database.held("chief") == []
+    database.give("chief", "gh.nothing")
+    bring_to(adapter, only(subject("chief", UP)))
+    assert database.held("chief") == [NOTHING, ("north/chief/up/#", True)]
+
+
+def test_session_of_who_loses_something_ends_and_of_who_gains_does_not(database: Database, rest: RestApi) -> None:
+    adapter = database.adapter(rest)
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP)))
+    rest.connected |= {"alpha", "beta"}
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP, DOWN)))
+    assert rest.ended == ["alpha"]
+
+
+def test_session_that_could_not_be_ended_is_ended_the_next_time(database: Database, rest: RestApi) -> None:
+    adapter = database.adapter(rest)
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
+    rest.broken, desired = True, all_of(subject("alpha", UP))
+    with pytest.raises(Exception, match="refused DELETE"):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    assert database.held("alpha") == [NOTHING, ("north/alpha/up/#", True)]
+    rest.broken = False
+    assert bring_to(adapter, desired) == [("set-user", "alpha")]
+    assert rest.ended == ["alpha"]
+
+
+def test_disconnecting_tells_whether_somebody_was_there_and_whether_it_is_possible(
+    database: Database, rest: RestApi
+) -> None:
+    alpha = subject("alpha", UP).principal
+    rest.connected.add("alpha")
+    adapter = database.adapter(rest)
+    assert [adapter.disconnect(alpha), adapter.disconnect(alpha)] == [1, 0]
+    assert database.adapter().disconnect(alpha) is None
+
+
+def test_plan_tells_who_gains_and_who_loses_what(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    found = adapter.effect(all_of(subject("alpha", DOWN)), adapter.read())
+    assert found.gain == (EffectLine(auth_id="alpha", action="subscribe", filter="north/alpha/down/#"),)
+    assert found.lose == (EffectLine(auth_id="alpha", action="publish", filter="north/alpha/up/#"),)
+
+
+def test_database_without_the_tables_and_one_that_is_not_there_are_said(postgresql_url: str) -> None:
+    empty = Database(postgresql_url)
+    with pytest.raises(BrokerUnreachable, match="has not the tables"):
+        empty.adapter().read()
+    with pytest.raises(BrokerUnreachable, match="does not answer as it should"):
+        empty.adapter(database="nowhere").read()
