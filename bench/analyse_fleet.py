@@ -115,7 +115,9 @@ def ask() -> dict[str, Any]:
     wider = [*specs, RuleSpec(effect=Effect.ALLOW, actions=frozenset(Action), topic="${domain}/+/state/#")]
 
     def count(action: Action, topic: str) -> Callable[[], int]:
-        return lambda: who_can_do(domains=[domain], question=question_of(action=action, topic=topic)).count
+        return lambda: (
+            who_can_do(domains=[domain], question=question_of(action=action, topic=topic), now=_WHO["now"]).count
+        )
 
     questions: dict[str, Callable[[], int]] = {
         "publish_one": count(Action.PUBLISH, "bench/pump-77/up/t"),
@@ -124,9 +126,9 @@ def ask() -> dict[str, Any]:
         "publish_within": count(Action.PUBLISH, "bench/+/up/#"),
         "subscribe_site": count(Action.SUBSCRIBE, "bench/site-7/#"),
         "subscribe_ring": count(Action.SUBSCRIBE, "bench/x/ring-3/t"),
-        "receive": lambda: who_can_do(domains=[domain], question=Receive(topic="bench/all/t")).count,
-        "edit_wider": lambda: role_effect(role=everyone.id, rules=wider).touched,
-        "edit_narrower": lambda: role_effect(role=everyone.id, rules=specs[:2]).touched,
+        "receive": lambda: who_can_do(domains=[domain], question=Receive(topic="bench/all/t"), now=_WHO["now"]).count,
+        "edit_wider": lambda: role_effect(role=everyone.id, rules=wider, now=_WHO["now"]).touched,
+        "edit_narrower": lambda: role_effect(role=everyone.id, rules=specs[:2], now=_WHO["now"]).touched,
     }
     with connection.cursor() as session:  # one process of PostgreSQL, so that its CPU time is seen
         session.execute("SET max_parallel_workers_per_gather = 0")

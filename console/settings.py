@@ -181,6 +181,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "kernel.sweep", "schedule": 1.0, "options": {"queue": Queue.REVOCATION.value, "expires": 5}},
     "pki": {"task": "pki.refresh", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
     "ocsp": {"task": "pki.prepare_ocsp", "schedule": 60.0, "options": {"queue": Queue.BULK.value, "expires": 60}},
+    "windows": {
+        "task": "devices.tell_windows",
+        "schedule": 2.0,
+        "options": {"queue": Queue.REVOCATION.value, "expires": 5},
+    },
     "drift": {"task": "brokers.check_drift", "schedule": 15.0, "options": {"queue": Queue.POLICY.value, "expires": 15}},
     "weak-keys": {
         "task": "pki.hunt_weak_keys",

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from devices.core import policy_changes
 from devices.core.policy_changes import Approval, ApprovalRule, ChangeState, Person, PolicyChangeId
@@ -26,6 +26,7 @@ from devices.core.values import (
 )
 from devices.core.values import Device as DeviceValue
 from devices.core.values import Domain as DomainValue
+from devices.core.windows import Window, WindowState
 from kernel.core.actor import ActorKind
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
@@ -34,7 +35,9 @@ from pki.core.values import CertificateId
 
 
 def _choices(
-    values: type[DeviceState | PrincipalKind | CredentialState | RequestState | ApprovalRule | ChangeState],
+    values: type[
+        DeviceState | PrincipalKind | CredentialState | RequestState | ApprovalRule | ChangeState | WindowState
+    ],
 ) -> list[tuple[str, str]]:
     return [(each.value, each.value) for each in values]
 
@@ -191,8 +194,26 @@ class Credential(models.Model):
         )
 
 
+class BindingQuerySet(models.QuerySet["Binding"]):
+    def in_force(self, *, now: datetime) -> Self:
+        """Those that count at that moment: all others give nobody anything."""
+        return self.not_ended(now=now).filter(Q(not_before=None) | Q(not_before__lte=now))
+
+    def not_ended(self, *, now: datetime) -> Self:
+        """Those, and those that are still to begin."""
+        return self.filter(Q(not_after=None) | Q(not_after__gt=now))
+
+    def untold(self, *, now: datetime) -> Self:
+        """Those whose window began or ended, and nobody was told."""
+        began = Q(window_told=WindowState.SCHEDULED, not_before__lte=now)
+        return self.filter(began | Q(not_after__lte=now) & ~Q(window_told=WindowState.ENDED))
+
+
 class Binding(models.Model):
-    """A role given to exactly one of: a device, a group, a device type, a whole domain."""
+    """A role given to exactly one of: a device, a group, a device type, a whole domain.
+
+    It holds from `not_before` until `not_after`. `window_told` is the state of that window of which brokers were told.
+    """
 
     id = models.UUIDField(primary_key=True)
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="+")
@@ -201,6 +222,12 @@ class Binding(models.Model):
     group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True)
     device_type = models.ForeignKey(DeviceType, on_delete=models.CASCADE, null=True)
     whole_domain = models.BooleanField(default=False)
+    not_before = models.DateTimeField(null=True)
+    not_after = models.DateTimeField(null=True)
+    version = models.PositiveIntegerField(default=1)
+    window_told = models.CharField(max_length=16, choices=_choices(WindowState), default=WindowState.IN_FORCE)
+
+    objects = BindingQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -225,7 +252,21 @@ class Binding(models.Model):
             models.UniqueConstraint(
                 fields=["role", "domain"], name="devices_bind_domain", condition=Q(whole_domain=True)
             ),
+            models.CheckConstraint(
+                name="devices_binding_window",
+                condition=Q(not_before=None) | Q(not_after=None) | Q(not_before__lt=F("not_after")),
+            ),
+            models.CheckConstraint(name="devices_binding_told", condition=Q(window_told__in=[*WindowState])),
         ]
+        indexes = [
+            models.Index(fields=["not_before"], name="devices_binding_begins", condition=Q(not_before__isnull=False)),
+            models.Index(fields=["not_after"], name="devices_binding_ends", condition=Q(not_after__isnull=False)),
+        ]
+
+    @property
+    def window(self) -> Window:
+        """When it holds."""
+        return Window(not_before=self.not_before, not_after=self.not_after)
 
 
 class PolicyChange(models.Model):

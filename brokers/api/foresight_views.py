@@ -19,6 +19,7 @@ from brokers.core.plans import effect_rows
 from devices.core.policy_changes import PolicyChangeId
 from devices.queries.policy_changes import get_change
 from kernel.api.documents import caller_of
+from kernel.core.clock import utc_now
 
 
 class ForeseenFilterDocument(serializers.Serializer[Any]):
@@ -73,7 +74,7 @@ class ForesightView(APIView):
     def get(self, request: Request, policy_change: UUID) -> Response:
         """Who gains and who loses which filters, and what each broker makes of it; nobody is contacted."""
         change = get_change(change=PolicyChangeId(policy_change), domains=caller_of(request).domain_ids)
-        found = services.foresee_change(domain=change.domain, before=change.base, after=change.document)
+        found = services.foresee_change(domain=change.domain, before=change.base, after=change.document, now=utc_now())
         return Response(foresight_document(found))
 
 

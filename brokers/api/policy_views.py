@@ -21,6 +21,7 @@ from brokers.api.serializers import (
 from devices import queries as devices
 from devices.core.values import DeviceId
 from kernel.api.documents import caller_of
+from kernel.core.clock import utc_now
 
 
 class ExplainView(APIView):
@@ -40,7 +41,7 @@ class ExplainView(APIView):
             if "device" in asked
             else devices.get_application(application=DeviceId(asked["application"]), domains=domains)
         )
-        found = services.explain_request(device=device.id, request=request_of(body.validated_data))
+        found = services.explain_request(device=device.id, request=request_of(body.validated_data), now=utc_now())
         return Response(explanation_document(found))
 
 
@@ -62,5 +63,6 @@ class WhoCanView(APIView):
             topic=body.validated_data["topic"],
             qos=body.validated_data["qos"],
             retain=body.validated_data["retain"],
+            now=utc_now(),
         )
         return Response(who_can_document(found))

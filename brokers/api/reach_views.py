@@ -18,6 +18,7 @@ from devices import queries as devices
 from devices.queries import DeviceSet
 from kernel.api.documents import StrictDocument, caller_of
 from kernel.core.caller import Caller
+from kernel.core.clock import utc_now
 
 _KINDS = ("device", "application", "group", "device_type")
 
@@ -97,7 +98,7 @@ class ReachView(APIView):
         body.is_valid(raise_exception=True)
         publishers = _device_set(caller, body.validated_data["publishers"])
         wanted = body.validated_data.get("subscribers") or {"domain": publishers.domain.slug}
-        found = services.reach(publishers=publishers, subscribers=_device_set(caller, wanted))
+        found = services.reach(publishers=publishers, subscribers=_device_set(caller, wanted), now=utc_now())
         return Response(reach_document(found))
 
 

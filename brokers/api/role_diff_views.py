@@ -23,6 +23,7 @@ from devices.core.policy_json import policy_from_json, policy_json
 from devices.queries.role_effect import RoleEffect, role_effect
 from kernel.api.documents import StrictDocument, caller_of
 from kernel.core.caller import Caller
+from kernel.core.clock import utc_now
 
 
 class RoleEditDocument(StrictDocument):
@@ -82,7 +83,7 @@ class RoleDiffView(APIView):
         body.is_valid(raise_exception=True)
         role = _role(caller, body.validated_data.get("domain"), body.validated_data["role"])
         rules = _rules(role, caller.slug_of(role.domain), body.validated_data["rules"])
-        return Response(role_diff_document(role_effect(role=role.id, rules=rules)))
+        return Response(role_diff_document(role_effect(role=role.id, rules=rules, now=utc_now())))
 
 
 def role_diff_document(effect: RoleEffect) -> dict[str, Any]:

@@ -155,7 +155,7 @@ class RenderingView(APIView):
     def get(self, request: Request, name: str) -> Response:
         """The artifact as text, and how it deviates from the policy."""
         broker = seen(request, name)
-        rendering = services.render_broker(broker=broker.id)
+        rendering = services.render_broker(broker=broker.id, now=utc_now())
         shown = [deviation_document(planned_deviation(deviation)) for deviation in rendering.deviations]
         limits = [{"kind": kind.value, "why": why} for kind, why in adapter_class(broker.kind).capabilities.limits]
         return Response(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from acl import queries as roles
 from acl.core.analysis_conditions import Condition, Held, every, size_of, some
@@ -19,22 +20,22 @@ _COUNTED, _COUNTED_OF_MANY = 24, 8
 _MOST_CONDITIONS = 1_000  # that the database is asked about in all
 
 
-def reach(*, publishers: DeviceSet, subscribers: DeviceSet) -> Reach:
-    """Every flow of topics from active devices of the one set to active devices of the other.
+def reach(*, publishers: DeviceSet, subscribers: DeviceSet, now: datetime) -> Reach:
+    """Every flow of topics now from active devices of the one set to active devices of the other.
 
     At most 200 flows; of the first 24 (8 in a domain of 10,000 devices) it is counted who is behind them, and those
     that denies of other roles take away from everybody are left out. What a device can only say to itself is marked.
     Quarantined devices are not in it.
     """
     found, are_all = find_flows(
-        devices.roles_among(publishers),
-        devices.roles_among(subscribers),
+        devices.roles_among(publishers, now=now),
+        devices.roles_among(subscribers, now=now),
         publisher_domain=publishers.domain.slug,
         subscriber_domain=subscribers.domain.slug,
         most=_MOST_PAIRS,
     )
     flows = sorted(found, key=_order)[:_MOST_FLOWS]
-    counts = _Counts(publishers, subscribers)
+    counts = _Counts(publishers, subscribers, now)
     most = _COUNTED_OF_MANY if _are_many(publishers) or _are_many(subscribers) else _COUNTED
     counted = [counts.line(flow) for flow in flows[:most]]
     lines = [line for line in counted if 0 not in (line.publishers, line.subscribers)]
@@ -54,8 +55,8 @@ def _order(flow: Flow) -> tuple[object, ...]:
 class _Counts:
     """Who is behind flows; the same is not counted twice."""
 
-    def __init__(self, publishers: DeviceSet, subscribers: DeviceSet) -> None:
-        self._publishers, self._subscribers = publishers, subscribers
+    def __init__(self, publishers: DeviceSet, subscribers: DeviceSet, now: datetime) -> None:
+        self._publishers, self._subscribers, self._now = publishers, subscribers, now
         self._known = {each.domain.id: roles.list_roles(domains=[each.domain.id]) for each in (publishers, subscribers)}
         self._counted: dict[Reached, int] = {}
         self._work, self._asking = Work(), Work(_MOST_CONDITIONS)
@@ -81,7 +82,7 @@ class _Counts:
                 return None
             ways += [grant.condition for grant in answer.grants if (grant.role, grant.rule.id) == (role.id, rule.id)]
             ways.append(every(Held(frozenset({role.id})), answer.unsure))
-        reached = Reached(domain=those.domain.id, condition=some(*ways), among=those.among)
+        reached = Reached(domain=those.domain.id, condition=some(*ways), now=self._now, among=those.among)
         if reached not in self._counted:
             if not self._asking.spend(size_of(reached.condition)):
                 return None

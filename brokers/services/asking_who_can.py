@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from acl import queries as roles
 from acl.core.analysis_conditions import size_of
@@ -47,14 +48,18 @@ class _Found:
     asked: int = 0
 
 
-def who_can(*, domains: Sequence[DomainId], action: Action, topic: str, qos: int = 0, retain: bool = False) -> WhoCan:
-    """Who may publish to the topic (with wildcards: to some name of it), or subscribe to the filter.
+def who_can(
+    *, domains: Sequence[DomainId], action: Action, topic: str, qos: int = 0, retain: bool = False, now: datetime
+) -> WhoCan:
+    """Who may now publish to the topic (with wildcards: to some name of it), or subscribe to the filter.
 
     `topic` may be `$share/<group>/<filter>` for a subscription. The count is exact, but for devices that have to be
     judged one by one: of those 5,000 of each domain are, or fewer with many rules, the others are said to be undecided.
     By which bindings they may is looked up for 20 rules, or fewer with many conditions. Raises InvalidTopic.
     """
-    return who_can_do(domains=domains, question=question_of(action=action, topic=topic, qos=qos, retain=retain))
+    return who_can_do(
+        domains=domains, question=question_of(action=action, topic=topic, qos=qos, retain=retain), now=now
+    )
 
 
 def question_of(*, action: Action, topic: str, qos: int = 0, retain: bool = False) -> Question:
@@ -65,13 +70,13 @@ def question_of(*, action: Action, topic: str, qos: int = 0, retain: bool = Fals
     return (PublishWithin if within else Publish)(topic=topic, qos=qos, retain=retain)
 
 
-def who_can_do(*, domains: Sequence[DomainId], question: Question) -> WhoCan:
+def who_can_do(*, domains: Sequence[DomainId], question: Question, now: datetime) -> WhoCan:
     """The same for a question in full; a `Receive` asks who may hear what is published to a topic name."""
     found = _Found()
     for id in domains:
         domain = devices.get_domain(id=id)
         known = {role.id: role for role in roles.list_roles(domains=[id])}
-        for reached, answer in _answers(domain, known.values(), question, found.work):
+        for reached, answer in _answers(domain, known.values(), question, found.work, now):
             _add_sure(found, reached, answer, known)
             _add_examined(found, reached, answer, question)
     sample = found.sample[:_SAMPLE]
@@ -86,15 +91,17 @@ def who_can_do(*, domains: Sequence[DomainId], question: Question) -> WhoCan:
     )
 
 
-def _answers(domain: Domain, known: Iterable[Role], question: Question, work: Work) -> Iterator[tuple[Reached, Answer]]:
+def _answers(
+    domain: Domain, known: Iterable[Role], question: Question, work: Work, now: datetime
+) -> Iterator[tuple[Reached, Answer]]:
     """What holds for active devices, and for those in quarantine, who have the quarantine role alone."""
     every_role = list(known)
     answer = who_could(every_role, question, domain=domain.slug, work=work)
-    yield Reached(domain=domain.id, condition=answer.condition), answer
+    yield Reached(domain=domain.id, condition=answer.condition, now=now), answer
     if domain.quarantine_role:
         alone = RoleId(domain.quarantine_role)
         answer = who_could([role for role in every_role if role.id == alone], question, domain=domain.slug, work=work)
-        yield Reached(domain=domain.id, condition=answer.condition, quarantine_role=alone), answer
+        yield Reached(domain=domain.id, condition=answer.condition, now=now, quarantine_role=alone), answer
 
 
 def _add_sure(found: _Found, reached: Reached, answer: Answer, known: dict[RoleId, Role]) -> None:
@@ -118,7 +125,7 @@ def _add_sure(found: _Found, reached: Reached, answer: Answer, known: dict[RoleI
 
 def _bound(reached: Reached, grant: Grant, role: Role, *, most: int) -> Iterator[BoundRule]:
     """The rule with each binding by which it lets somebody; with none if it is the quarantine role's."""
-    theirs = Reached(domain=reached.domain, condition=grant.condition, quarantine_role=reached.quarantine_role)
+    theirs = replace(reached, condition=grant.condition)
     if reached.quarantine_role:
         if devices.any_reached(theirs):
             yield BoundRule(rule=grant.rule, role_name=role.name)
@@ -130,7 +137,7 @@ def _bound(reached: Reached, grant: Grant, role: Role, *, most: int) -> Iterator
 
 def _add_examined(found: _Found, reached: Reached, answer: Answer, question: Question) -> None:
     """Judges one by one those for whom the condition does not say it."""
-    unsure = Reached(domain=reached.domain, condition=answer.unsure, quarantine_role=reached.quarantine_role)
+    unsure = replace(reached, condition=answer.unsure)
     examined = 0
     for subject in devices.reached_subjects(unsure, limit=_EXAMINED):
         if not found.examining.spend(steps_to_judge(subject.policy, question)):

@@ -41,7 +41,7 @@ def compile_policy(
     known = TARGETS.get(target)
     if known is None:
         raise UnknownTarget(f"There is no target {target[:64]}: use one of {', '.join(TARGETS)}.")
-    rendering = known.render(desired_state(domain=domain).subjects)
+    rendering = known.render(desired_state(domain=domain, now=now).subjects)
     wider = [each for each in rendering.deviations if each.kind is DeviationKind.WIDER]
     if refused := [each for each in wider if each.id not in accept]:
         raise _wider(target, refused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from uuid import UUID
 
 from brokers.core.ports import DesiredState, RenderSubject
@@ -18,22 +19,22 @@ _PAGE = 1_000
 _TAKEN_AWAY = frozenset({CertificateState.HELD, CertificateState.REVOKED})
 
 
-def desired_state(*, domain: DomainId, pause: Callable[[], None] | None = None) -> DesiredState:
-    """Everything that should hold. `pause` is called after each 500 devices; what it raises ends the work."""
-    return DesiredState(subjects=tuple(_subjects(domain, pause)))
+def desired_state(*, domain: DomainId, now: datetime, pause: Callable[[], None] | None = None) -> DesiredState:
+    """Everything that should hold now. `pause` is called after each 500 devices; what it raises ends the work."""
+    return DesiredState(subjects=tuple(_subjects(domain, now, pause)))
 
 
-def desired_state_of(*, device: DeviceId) -> DesiredState:
-    """What should hold of one device."""
-    known = devices.subject_of(device=device)
+def desired_state_of(*, device: DeviceId, now: datetime) -> DesiredState:
+    """What should hold of one device now."""
+    known = devices.subject_of(device=device, now=now)
     revoked = pki.revoked_issuers(domain=known.device.domain)
     subject = render_subject(known, proved=_is_proved(known.device.holder, revoked=revoked))
     return DesiredState(subjects=(subject,), only=frozenset({subject.principal.auth_id}))
 
 
-def _subjects(domain: DomainId, pause: Callable[[], None] | None) -> Iterator[RenderSubject]:
+def _subjects(domain: DomainId, now: datetime, pause: Callable[[], None] | None) -> Iterator[RenderSubject]:
     disproved = _disproved_holders(domain)
-    for number, subject in enumerate(devices.iterate_subjects(domain=domain, chunk=_CHUNK), start=1):
+    for number, subject in enumerate(devices.iterate_subjects(domain=domain, now=now, chunk=_CHUNK), start=1):
         yield render_subject(subject, proved=subject.device.holder not in disproved)
         if pause is not None and number % _CHUNK == 0:
             pause()

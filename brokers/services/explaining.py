@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from acl.core.explanation import Explanation, explain
 from acl.core.values import Allow, Principal, Request
@@ -16,9 +17,9 @@ from devices import queries as devices
 from devices.core.values import DeviceId, DeviceState, DeviceSubject
 
 
-def explain_request(*, device: DeviceId, request: Request) -> DeviceExplanation:
-    """The verdict on the device's request, every rule that was considered, and each broker's judgement."""
-    subject = devices.subject_of(device=device)
+def explain_request(*, device: DeviceId, request: Request, now: datetime) -> DeviceExplanation:
+    """The verdict on the device's request now, every rule that was considered, and each broker's judgement."""
+    subject = devices.subject_of(device=device, now=now)
     explanation = explain(subject.policy, subject.principal, request)
     brokers = queries.list_brokers(domains=[subject.device.domain])
     return DeviceExplanation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import islice
 
 from acl.core.analysis_diff import filters_gained_and_lost
@@ -40,17 +41,17 @@ class _Cohort:
     devices: list[str] = field(default_factory=list)
 
 
-def foresee_change(*, domain: DomainId, before: PolicyDocument, after: PolicyDocument) -> Foresight:
+def foresee_change(*, domain: DomainId, before: PolicyDocument, after: PolicyDocument, now: datetime) -> Foresight:
     """What would come of `after` where `before` holds: who gains and loses which filters, and what brokers make of it.
 
     In a domain of more than 2,000 devices those alone are examined that the change could touch, at most 2,000, by auth
     id. No broker is contacted.
     """
-    now = policy_now(domain=domain)
-    ids = {(role.name, RuleSpec.of(rule)): rule.id for role in now.roles.values() for rule in role.rules}
-    old = PolicyInForce(before, rule_ids=ids, binding_ids=now.bindings)
-    new = PolicyInForce(after, rule_ids=ids, binding_ids=now.bindings)
-    subjects, concerned, whole = _examined(domain, before, after)
+    known = policy_now(domain=domain)
+    ids = {(role.name, RuleSpec.of(rule)): rule.id for role in known.roles.values() for rule in role.rules}
+    old = PolicyInForce(before, rule_ids=ids, binding_ids=known.bindings, now=now)
+    new = PolicyInForce(after, rule_ids=ids, binding_ids=known.bindings, now=now)
+    subjects, concerned, whole = _examined(domain, before, after, now)
     cohorts = sorted(_cohorts(subjects, old, new), key=lambda cohort: (-cohort.count, cohort.roles_after))
     return Foresight(
         concerned=concerned,
@@ -65,14 +66,16 @@ def foresee_change(*, domain: DomainId, before: PolicyDocument, after: PolicyDoc
     )
 
 
-def _examined(domain: DomainId, before: PolicyDocument, after: PolicyDocument) -> tuple[list[DeviceSubject], int, bool]:
+def _examined(
+    domain: DomainId, before: PolicyDocument, after: PolicyDocument, now: datetime
+) -> tuple[list[DeviceSubject], int, bool]:
     """Who is examined, how many are concerned, and whether those examined are all devices of the domain."""
-    subjects = list(islice(devices.iterate_subjects(domain=domain), MOST_EXAMINED + 1))
+    subjects = list(islice(devices.iterate_subjects(domain=domain, now=now), MOST_EXAMINED + 1))
     if len(subjects) <= MOST_EXAMINED:
         return subjects, len(subjects), True
     ids, concerned = concerned_devices(domain=domain, before=before, after=after, limit=MOST_EXAMINED)
     chunks = (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
-    return [each for chunk in chunks for each in devices.subjects_among(devices=chunk)], concerned, False
+    return [each for chunk in chunks for each in devices.subjects_among(devices=chunk, now=now)], concerned, False
 
 
 def _cohorts(subjects: Iterable[DeviceSubject], old: PolicyInForce, new: PolicyInForce) -> Iterator[ForeseenCohort]:

@@ -47,7 +47,7 @@ def plan_broker(*, broker: BrokerId, actor: Actor, now: datetime) -> Plan:
     except BrokerUnreachable as error:
         records.note_unreachable(broker=broker, now=now, detail=error.detail)
         raise
-    desired = desired_state(domain=link.broker.domain)
+    desired = desired_state(domain=link.broker.domain, now=now)
     steps = adapter.plan(desired, applied)
     if link.broker.sync is SyncState.UNREACHABLE:
         records.note_contact(broker=broker, now=now, version=applied.version, sync=SyncState.PENDING, detail="")
@@ -96,7 +96,7 @@ def apply_plan(
     Raises PlanNotFound, PlanStale, DeviationNotAccepted.
     """
     shown = queries.get_plan(plan=plan, broker=broker)
-    if rendering_digest(render_broker(broker=broker)) != shown.desired_digest:
+    if rendering_digest(render_broker(broker=broker, now=now)) != shown.desired_digest:
         raise PlanStale("The policy has changed since this plan was made: make a new plan and look at it again.")
     require_acceptance(shown.deviations, accept_deviations)
     accepted = [name for name in unaccepted(shown.deviations, ()) if name in accept_deviations]
@@ -119,7 +119,7 @@ def apply_plan(
     return entry.id
 
 
-def render_broker(*, broker: BrokerId) -> Rendering:
+def render_broker(*, broker: BrokerId, now: datetime) -> Rendering:
     """What the broker should hold now, and how that deviates from the policy; nobody is contacted."""
     link = queries.link_to(broker=broker)
-    return adapter_for(link).render(desired_state(domain=link.broker.domain))
+    return adapter_for(link).render(desired_state(domain=link.broker.domain, now=now))

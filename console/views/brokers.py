@@ -69,7 +69,7 @@ def _seen(visit: Visit, name: str) -> Broker:
 def show_deviations(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
     """What the broker can not enforce exactly: a part of its page, fetched apart since the whole policy is rendered."""
     broker = _seen(visit, name)
-    rendering = services.render_broker(broker=broker.id)
+    rendering = services.render_broker(broker=broker.id, now=visit.now)
     found: list[PlannedDeviation] = [planned_deviation(deviation) for deviation in rendering.deviations]
     capabilities = queries.capabilities_of(broker=broker.id)
     context = {

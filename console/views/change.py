@@ -60,7 +60,7 @@ def show_change(request: HttpRequest, visit: Visit, change: UUID) -> HttpRespons
 def show_effect(request: HttpRequest, visit: Visit, change: UUID) -> HttpResponseBase:
     """What the change does to the fleet and on each broker: a part of its page, fetched apart since it is work."""
     found = seen_change(visit, change)
-    foresight = foresee_change(domain=found.domain, before=found.base, after=found.document)
+    foresight = foresee_change(domain=found.domain, before=found.base, after=found.document, now=visit.now)
     brokers = [
         {
             "told": broker,

@@ -95,7 +95,7 @@ class Acts:
 def show_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResponseBase:
     """The device."""
     found = seen_device(visit, device)
-    subject = queries.subject_of(device=found.id)
+    subject = queries.subject_of(device=found.id, now=visit.now)
     events = broker_queries.events_of(device=found.id, limit=_TIMELINE)
     context = {
         "device": found,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
@@ -39,16 +40,16 @@ def explain_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResp
     found = seen_device(visit, device)
     part = bool(request.headers.get("HX-Request"))
     asked = {"action": request.GET.get("action") or Action.PUBLISH, "topic": request.GET.get("topic", "")}
-    context = {"device": found, "asked": asked, **explanation_context(found, request.GET)}
+    context = {"device": found, "asked": asked, **explanation_context(found, request.GET, visit.now)}
     return show(request, "parts/explanation.html" if part else "explanation.html", context)
 
 
-def explanation_context(device: Device, asked: Mapping[str, str]) -> dict[str, object]:
+def explanation_context(device: Device, asked: Mapping[str, str], now: datetime) -> dict[str, object]:
     """What parts/explanation.html shows of the question `asked`: the verdict, or what is wrong with the question."""
     action, topic = asked.get("action") or Action.PUBLISH, asked.get("topic", "")
     try:
         request = _request(action, topic, qos=asked.get("qos", "0"), retain=bool(asked.get("retain")))
-        answer = explain_request(device=device.id, request=request)
+        answer = explain_request(device=device.id, request=request, now=now)
     except Invalid as error:
         return {"fault": error.detail}
     explanation = answer.explanation

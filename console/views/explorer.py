@@ -57,7 +57,7 @@ def explore(request: HttpRequest, visit: Visit) -> HttpResponseBase:
             name, slug = asked["device"][:64], visit.domain.slug
             context["fault"] = f"There is no device {name} in {slug}, nor an application: look for its name."
         else:
-            context |= {"device": device, **explanation_context(device, request.GET)}
+            context |= {"device": device, **explanation_context(device, request.GET, visit.now)}
     return show(request, "explorer.html", context)
 
 
@@ -69,7 +69,7 @@ def explore_who(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     context: dict[str, object] = {"tab": "who", "asked": asked}
     if asked["topic"]:
         try:
-            found = who_can_do(domains=[visit.domain.id], question=_question(asked))
+            found = who_can_do(domains=[visit.domain.id], question=_question(asked), now=visit.now)
         except Invalid as error:
             context["fault"] = error.detail
         else:
@@ -94,7 +94,7 @@ def explore_reach(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         try:
             source = _device_set(visit, asked["from"], asked["from_name"])
             target = _device_set(visit, asked["to"] or "domain", asked["to_name"])
-            found: Reach = reach(publishers=source, subscribers=target)
+            found: Reach = reach(publishers=source, subscribers=target, now=visit.now)
         except (Invalid, NotFound) as error:
             context["fault"] = error.detail
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
@@ -40,7 +41,7 @@ def check_filter(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         else:
             effect = Effect.DENY if request.GET.get(name.removesuffix("topic") + "effect") == "deny" else Effect.ALLOW
             tried_on = device.id if device else _first_device(domain)
-            fault, example = _undeclared(typed, attributes), _example(typed, effect, tried_on)
+            fault, example = _undeclared(typed, attributes), _example(typed, effect, tried_on, visit.now)
     known = (rule.topic for role in list_roles(domains=[domain]) for rule in role.rules)
     context = {"list": f"{name}-list", "fault": fault, "example": example}
     return show(request, "parts/filter_check.html", context | {"ways": complete(typed, known, attributes)})
@@ -81,11 +82,11 @@ def _first_device(domain: DomainId) -> DeviceId | None:
     return found[0].id if found else None
 
 
-def _example(typed: str, effect: Effect, device: DeviceId | None) -> str:
+def _example(typed: str, effect: Effect, device: DeviceId | None, now: datetime) -> str:
     """What it is for the device."""
     if device is None:
         return ""
-    subject = subject_of(device=device)
+    subject = subject_of(device=device, now=now)
     found = substitute(parse(typed), subject.principal, effect)
     if found.filter is None:
         return f"for {subject.device.name} void, since {found.why}"

@@ -12,7 +12,7 @@ from devices.core.values import Device
 from devices.queries import credentials_of, subject_of
 from devices.services import Enrolment
 from kernel.api.documents import StrictDocument
-from kernel.core.clock import to_rfc3339
+from kernel.core.clock import to_rfc3339, utc_now
 from pki import queries as pki
 
 RENEW_AFTER = 2 / 3
@@ -107,7 +107,7 @@ def credential_documents(device: Device) -> list[dict[str, Any]]:
 
 def permission_documents(device: Device) -> list[dict[str, Any]]:
     """The rules in force for the device, substituted; void ones are left out."""
-    subject = subject_of(device=device.id)
+    subject = subject_of(device=device.id, now=utc_now())
     return [
         {
             "effect": each.bound.rule.effect.value,

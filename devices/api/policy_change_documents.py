@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from devices.core.policy_changes import ApprovalRule, ChangeState, Person, PolicyChange, approvals_missing
 from devices.core.policy_document import BindingSpec, RoleSpec, differences
-from devices.core.policy_json import policy_json, role_json
+from devices.core.policy_json import binding_json, policy_json, role_json
 from devices.core.policy_merge import Merge, RoleConflict, Side
 from devices.core.policy_plan import difference_json
 from devices.queries.policy_changes import ChangeRow, Standing
@@ -160,8 +160,8 @@ def _role(role: RoleSpec | None) -> dict[str, Any] | None:
     return role_json(role) if role else None
 
 
-def _bindings(bindings: Iterable[BindingSpec]) -> list[dict[str, str]]:
-    return [{"role": binding.role, binding.via.value: binding.target} for binding in bindings]
+def _bindings(bindings: Iterable[BindingSpec]) -> list[dict[str, Any]]:
+    return list(map(binding_json, bindings))
 
 
 def _person(person: Person) -> dict[str, str]:

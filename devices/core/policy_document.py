@@ -12,8 +12,10 @@ from enum import StrEnum
 from typing import Self, TypeVar
 
 from acl.core.rules import RuleSpec
+from devices.core.windows import ALWAYS, Window
 
 _Item = TypeVar("_Item")
+Place = tuple[str, "BindingVia", str]
 
 
 class BindingVia(StrEnum):
@@ -35,13 +37,19 @@ class RoleSpec:
     rules: tuple[RuleSpec, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BindingSpec:
-    """The role called `role`, given to what is called `target`, or to the domain of that slug."""
+    """The role called `role`, given to what is called `target`, or to the domain of that slug, for the window."""
 
     role: str
     via: BindingVia
     target: str
+    window: Window = ALWAYS
+
+    @property
+    def place(self) -> Place:
+        """What there is one binding for: the role, and what it is given to. Documents are in this order."""
+        return self.role, self.via, self.target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -79,7 +87,7 @@ class PolicyDocument:
             domain=domain,
             quarantine_role=quarantine_role,
             roles=tuple(sorted(roles, key=lambda role: role.name)),
-            bindings=tuple(sorted(bindings)),
+            bindings=tuple(sorted(bindings, key=lambda binding: binding.place)),
             groups=tuple(sorted(groups)),
         )
 
@@ -108,6 +116,14 @@ class RoleChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BindingChange:
+    """A binding that both documents have, each for another window."""
+
+    before: BindingSpec
+    after: BindingSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDifference:
     """What has to be done to come from one document to another, each in the order of documents.
 
@@ -118,6 +134,7 @@ class PolicyDifference:
     roles_changed: tuple[RoleChange, ...] = ()
     roles_removed: tuple[RoleSpec, ...] = ()
     bindings_added: tuple[BindingSpec, ...] = ()
+    bindings_changed: tuple[BindingChange, ...] = ()
     bindings_removed: tuple[BindingSpec, ...] = ()
     groups_added: tuple[GroupSpec, ...] = ()
     quarantine_role: tuple[str | None, str | None] | None = None
@@ -132,6 +149,8 @@ def differences(before: PolicyDocument, after: PolicyDocument) -> PolicyDifferen
     """What has to be done to come from `before` to `after`; `quarantine_role` is (before, after) if it changes."""
     old = {role.name: role for role in before.roles}
     new = {role.name: role for role in after.roles}
+    given = {binding.place: binding for binding in before.bindings}
+    kept = {binding.place for binding in after.bindings}
     changed = before.quarantine_role != after.quarantine_role
     return PolicyDifference(
         roles_added=tuple(role for role in after.roles if role.name not in old),
@@ -141,8 +160,13 @@ def differences(before: PolicyDocument, after: PolicyDocument) -> PolicyDifferen
             if role.name in old and old[role.name] != role
         ),
         roles_removed=tuple(role for role in before.roles if role.name not in new),
-        bindings_added=_without(after.bindings, before.bindings),
-        bindings_removed=_without(before.bindings, after.bindings),
+        bindings_added=tuple(binding for binding in after.bindings if binding.place not in given),
+        bindings_changed=tuple(
+            BindingChange(before=given[binding.place], after=binding)
+            for binding in after.bindings
+            if given.get(binding.place, binding) != binding
+        ),
+        bindings_removed=tuple(binding for binding in before.bindings if binding.place not in kept),
         groups_added=_without(after.groups, before.groups),
         quarantine_role=(before.quarantine_role, after.quarantine_role) if changed else None,
     )

@@ -50,15 +50,17 @@ def without_role(document: PolicyDocument, name: str) -> PolicyDocument:
 
 
 def with_binding(document: PolicyDocument, binding: BindingSpec) -> PolicyDocument:
-    """The document with the binding, once. Raises NoSuchRole."""
+    """The document with the binding, in place of one that gives the role to the same. Raises NoSuchRole."""
     role_of(document, binding.role)
-    bindings = {*document.bindings, binding}
-    return _ordered(document, quarantine=document.quarantine_role, roles=list(document.roles), bindings=list(bindings))
+    others = without_binding(document, binding)
+    return _ordered(
+        others, quarantine=others.quarantine_role, roles=list(others.roles), bindings=[*others.bindings, binding]
+    )
 
 
 def without_binding(document: PolicyDocument, binding: BindingSpec) -> PolicyDocument:
-    """The document without the binding, if it has it."""
-    kept = [each for each in document.bindings if each != binding]
+    """The document without the binding, whatever its window is, if it has it."""
+    kept = [each for each in document.bindings if each.place != binding.place]
     return _ordered(document, quarantine=document.quarantine_role, roles=list(document.roles), bindings=kept)
 
 

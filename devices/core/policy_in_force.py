@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from acl.core.rules import RuleSpec
 from acl.core.values import BindingRef, BoundRule, RuleId
 from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
 from devices.core.values import Device, DeviceState
+from devices.core.windows import WindowState
 
 _MADE = UUID("6f2c1f0e-6c0b-4b7b-9d0e-6f5b1f9f7f11")
 """The namespace of ids for rules and bindings that have none yet."""
 
 
 class PolicyInForce:
-    """A document, ready to be asked about one device after another.
+    """A document at a moment, ready to be asked about one device after another.
 
     `rule_ids` and `binding_ids` are those that the policy in force has; what is new gets one that depends on what it
     says alone.
@@ -29,13 +31,16 @@ class PolicyInForce:
         *,
         rule_ids: Mapping[tuple[str, RuleSpec], RuleId],
         binding_ids: Mapping[BindingSpec, UUID],
+        now: datetime,
     ) -> None:
         self._roles = {role.name: role for role in document.roles}
         self._quarantine = document.quarantine_role
-        self._rule_ids, self._binding_ids = rule_ids, binding_ids
+        self._rule_ids = rule_ids
+        self._binding_ids = {binding.place: id for binding, id in binding_ids.items()}
         self._by_target: dict[tuple[BindingVia, str], list[BindingSpec]] = defaultdict(list)
         for binding in document.bindings:
-            self._by_target[binding.via, binding.target].append(binding)
+            if binding.window.state(now) is WindowState.IN_FORCE:
+                self._by_target[binding.via, binding.target].append(binding)
         self._rules: dict[BindingSpec | str, tuple[BoundRule, ...]] = {}
 
     def role_names(self, device: Device) -> tuple[str, ...]:
@@ -88,5 +93,5 @@ class PolicyInForce:
 
     def _ref(self, binding: BindingSpec) -> BindingRef:
         said = json.dumps([binding.role, binding.via, binding.target])
-        known = self._binding_ids.get(binding) or uuid5(_MADE, said)
+        known = self._binding_ids.get(binding.place) or uuid5(_MADE, said)
         return BindingRef(id=known, via=binding.via.value, target=binding.target)

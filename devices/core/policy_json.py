@@ -20,15 +20,16 @@ from jsonschema.validators import extend
 from acl.core.rules import InvalidRole, RuleSpec, check_role
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Shared
 from devices.core.names import name_fault
-from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
+from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, Place, PolicyDocument, RoleSpec
 from devices.core.policy_own_rules import own_rules_faults
+from devices.core.windows import BadMoment, EmptyWindow, Window, check_window, window_from_texts
 from devices.core.yaml_tree import below
 from kernel.core.errors import FieldError, Invalid
 
 VERSION = 1
 MOST_FAULTS = 100
 _SCHEMA = Path(__file__).with_name("policy.schema.json")
-_PROPERTY_COUNTS = {"minProperties", "maxProperties"}
+_PROPERTY_COUNTS = {"minProperties", "maxProperties", "oneOf"}
 
 
 class InvalidPolicy(Invalid):
@@ -51,8 +52,13 @@ def policy_json(document: PolicyDocument) -> dict[str, Any]:
         "quarantine_role": document.quarantine_role,
         "groups": [{"name": group.name} for group in document.groups],
         "roles": [role_json(role) for role in document.roles],
-        "bindings": [{"role": each.role, each.via.value: each.target} for each in document.bindings],
+        "bindings": [binding_json(each) for each in document.bindings],
     }
+
+
+def binding_json(binding: BindingSpec) -> dict[str, Any]:
+    """The binding as JSON; `binding_from_json` reads it. Bounds that its window has not are left out."""
+    return {"role": binding.role, binding.via.value: binding.target, **binding.window.as_texts()}
 
 
 def role_json(role: RoleSpec) -> dict[str, Any]:
@@ -82,12 +88,13 @@ def rule_json(rule: RuleSpec) -> dict[str, Any]:
 def policy_from_json(value: Any) -> PolicyDocument:
     """The document that a JSON value is. Raises InvalidPolicy with a FieldError for each fault, up to 100."""
     _refuse(_faults_of_shape(value))
+    _refuse(_faults_of_windows(value["bindings"]))
     document = PolicyDocument.of(
         domain=value["domain"],
         quarantine_role=value["quarantine_role"],
         groups=[GroupSpec(name=each["name"]) for each in value["groups"]],
         roles=[_role(each) for each in value["roles"]],
-        bindings=[_binding(each) for each in value["bindings"]],
+        bindings=[binding_from_json(each) for each in value["bindings"]],
     )
     _refuse(_faults_of_meaning(value))
     return document
@@ -111,9 +118,14 @@ def _rule(value: Mapping[str, Any]) -> RuleSpec:
     )
 
 
-def _binding(value: Mapping[str, Any]) -> BindingSpec:
-    [via] = set(value) - {"role"}
-    return BindingSpec(role=value["role"], via=BindingVia(via), target=value[via])
+def binding_from_json(value: Mapping[str, Any]) -> BindingSpec:
+    """The binding that `binding_json` spelled. Raises BadMoment."""
+    [via] = set(value) - {"role", "not_before", "not_after"}
+    return BindingSpec(role=value["role"], via=BindingVia(via), target=value[via], window=_window(value))
+
+
+def _window(value: Mapping[str, Any]) -> Window:
+    return window_from_texts(not_before=value.get("not_before"), not_after=value.get("not_after"))
 
 
 def _refuse(faults: Iterator[FieldError]) -> None:
@@ -171,6 +183,14 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 70 else f"{text[:66]}..."
 
 
+def _faults_of_windows(bindings: Iterable[Mapping[str, Any]]) -> Iterator[FieldError]:
+    for number, binding in enumerate(bindings):
+        try:
+            check_window(_window(binding))
+        except (BadMoment, EmptyWindow) as error:
+            yield _fault(f"/bindings/{number}", error.code, error.detail)
+
+
 def _faults_of_meaning(value: Mapping[str, Any]) -> Iterator[FieldError]:
     roles = {each["name"] for each in value["roles"]}
     groups = {each["name"] for each in value["groups"]}
@@ -178,12 +198,12 @@ def _faults_of_meaning(value: Mapping[str, Any]) -> Iterator[FieldError]:
     if quarantine is not None and quarantine not in roles:
         yield _fault("/quarantine_role", "unknown-role", f"There is no role {quarantine} below: add it, or write null.")
     yield from _faults_of_groups(value["groups"])
-    bindings = [*map(_binding, value["bindings"])]
+    bindings = [*map(binding_from_json, value["bindings"])]
     yield from own_rules_faults([each["name"] for each in value["roles"]], bindings, quarantine)
     yield from _twice(value["roles"], "/roles", lambda role: role["name"], "There is a role of this name above")
     for number, role in enumerate(value["roles"]):
         yield from _faults_of_role(role, f"/roles/{number}")
-    yield from _twice(value["bindings"], "/bindings", _binding, "This binding stands above already")
+    yield from _twice(value["bindings"], "/bindings", _place, "This binding stands above already")
     for number, binding in enumerate(bindings):
         place = f"/bindings/{number}"
         if binding.role not in roles:
@@ -223,6 +243,10 @@ def _twice(
         if key in seen:
             yield _fault(f"{place}/{number}", "duplicate", f"{what}: take one of them out.")
         seen.add(key)
+
+
+def _place(binding: Mapping[str, Any]) -> Place:
+    return binding_from_json(binding).place
 
 
 def _is_utf8(text: str) -> bool:

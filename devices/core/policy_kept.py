@@ -11,6 +11,7 @@ from typing import Any
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect, Retain, Shared
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
+from devices.core.windows import window_from_texts
 
 
 def to_kept(document: PolicyDocument) -> dict[str, Any]:
@@ -20,7 +21,8 @@ def to_kept(document: PolicyDocument) -> dict[str, Any]:
         "quarantine_role": document.quarantine_role,
         "roles": [_kept_role(role) for role in document.roles],
         "bindings": [
-            {"role": binding.role, "via": binding.via.value, "target": binding.target} for binding in document.bindings
+            {"role": each.role, "via": each.via.value, "target": each.target, **each.window.as_texts()}
+            for each in document.bindings
         ],
         "groups": [{"name": group.name} for group in document.groups],
     }
@@ -58,7 +60,12 @@ def from_kept(kept: Mapping[str, Any]) -> PolicyDocument:
             for role in kept["roles"]
         ],
         bindings=[
-            BindingSpec(role=each["role"], via=BindingVia(each["via"]), target=each["target"])
+            BindingSpec(
+                role=each["role"],
+                via=BindingVia(each["via"]),
+                target=each["target"],
+                window=window_from_texts(not_before=each.get("not_before"), not_after=each.get("not_after")),
+            )
             for each in kept["bindings"]
         ],
         groups=[GroupSpec(name=group["name"]) for group in kept["groups"]],

@@ -5,11 +5,15 @@ A role is merged as a whole: two edits of its rules are for people to weigh, nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TypeVar
 
-from devices.core.policy_document import BindingSpec, PolicyDocument, RoleSpec
+from devices.core.policy_document import BindingSpec, Place, PolicyDocument, RoleSpec
+
+_Part = TypeVar("_Part")
+_Three = tuple[_Part | None, _Part | None, _Part | None]
 
 
 class Side(StrEnum):
@@ -23,7 +27,8 @@ class Side(StrEnum):
 class RoleConflict:
     """A role that both sides changed, each in its own way; None where a side has it not.
 
-    `present_uses` and `draft_uses` are bindings that a side added to a role which the other took away.
+    `present_uses` and `draft_uses` are bindings that a side added to a role which the other took away, and those that
+    both sides changed, to other windows or by taking one away.
     """
 
     name: str
@@ -78,7 +83,7 @@ def merge(
     sides = _Sides(base=base, present=present, draft=draft)
     names = sorted({role.name for document in (base, present, draft) for role in document.roles})
     roles: list[RoleSpec] = []
-    bindings: set[BindingSpec] = set()
+    bindings: list[BindingSpec] = []
     left: list[RoleConflict] = []
     for name in names:
         found = sides.conflict(name)
@@ -88,7 +93,7 @@ def merge(
         role, uses = sides.chosen(name, choice or Side.PRESENT) if found else sides.merged(name)
         if role is not None:
             roles.append(role)
-            bindings |= uses
+            bindings += uses
     quarantine, undecided = _quarantine(sides, decided.quarantine_role, {role.name for role in roles})
     document = PolicyDocument.of(
         domain=present.domain,
@@ -109,11 +114,14 @@ class _Sides:
     def conflict(self, name: str) -> RoleConflict | None:
         """How the sides disagree about the role; None if they do not."""
         base, present, draft = (side.roles.get(name) for side in (self.base, self.present, self.draft))
-        both = base not in (present, draft) and present != draft
+        both = _differ(base, present, draft)
         gone = base is not None and (present is None) != (draft is None)
         present_uses = self._new_uses(self.present, name) if gone and draft is None else ()
         draft_uses = self._new_uses(self.draft, name) if gone and present is None else ()
         relied_on = gone and (self.present if draft is None else self.draft).newly_quarantines(name, self.base)
+        clashing = self._clashing(name)
+        present_uses += self.present.at(name, clashing)
+        draft_uses += self.draft.at(name, clashing)
         if not (both or present_uses or draft_uses or relied_on):
             return None
         return RoleConflict(
@@ -126,22 +134,29 @@ class _Sides:
         )
 
     def _new_uses(self, side: _Named, name: str) -> tuple[BindingSpec, ...]:
-        return tuple(sorted(side.uses(name) - self.base.uses(name)))
+        return side.at(name, sorted(side.uses(name).keys() - self.base.uses(name).keys()))
 
-    def merged(self, name: str) -> tuple[RoleSpec | None, frozenset[BindingSpec]]:
-        """The role where at most one side changed it, and its bindings: each side's additions and removals."""
-        base, present, draft = (side.roles.get(name) for side in (self.base, self.present, self.draft))
-        return (draft if present == base else present), self._merged_uses(name)
+    def _clashing(self, name: str) -> list[Place]:
+        """Where a binding of the role became another on each side."""
+        return [place for place, three in self._places(name) if _differ(*three)]
 
-    def chosen(self, name: str, side: Side) -> tuple[RoleSpec | None, frozenset[BindingSpec]]:
-        """That side's role. Its bindings are merged, unless a side does not have the role: then they are its own."""
+    def merged(self, name: str, side: Side = Side.PRESENT) -> tuple[RoleSpec | None, Iterable[BindingSpec]]:
+        """The role and its bindings, each from the side that changed it, from `side` if both did."""
+        base, present, draft = (each.roles.get(name) for each in (self.base, self.present, self.draft))
+        found = [_one_of(*three, side) for _, three in self._places(name)]
+        return _one_of(base, present, draft, side), [binding for binding in found if binding is not None]
+
+    def chosen(self, name: str, side: Side) -> tuple[RoleSpec | None, Iterable[BindingSpec]]:
+        """The same for a conflict; unless a side does not have the role: then its bindings are that side's as well."""
+        if name in self.present.roles and name in self.draft.roles:
+            return self.merged(name, side)
         taken = self.present if side is Side.PRESENT else self.draft
-        both = name in self.present.roles and name in self.draft.roles
-        return taken.roles.get(name), self._merged_uses(name) if both else taken.uses(name)
+        return taken.roles.get(name), taken.uses(name).values()
 
-    def _merged_uses(self, name: str) -> frozenset[BindingSpec]:
+    def _places(self, name: str) -> Iterator[tuple[Place, _Three[BindingSpec]]]:
         base, present, draft = (side.uses(name) for side in (self.base, self.present, self.draft))
-        return (present & draft) | (present - base) | (draft - base)
+        for place in sorted({*base, *present, *draft}):
+            yield place, (base.get(place), present.get(place), draft.get(place))
 
 
 class _Named:
@@ -150,25 +165,41 @@ class _Named:
     def __init__(self, document: PolicyDocument) -> None:
         self.roles = {role.name: role for role in document.roles}
         self.quarantine = document.quarantine_role
-        self._uses: dict[str, set[BindingSpec]] = {}
+        self._uses: dict[str, dict[Place, BindingSpec]] = {}
         for binding in document.bindings:
-            self._uses.setdefault(binding.role, set()).add(binding)
+            self._uses.setdefault(binding.role, {})[binding.place] = binding
 
-    def uses(self, name: str) -> frozenset[BindingSpec]:
+    def uses(self, name: str) -> Mapping[Place, BindingSpec]:
         """Its bindings."""
-        return frozenset(self._uses.get(name, ()))
+        return self._uses.get(name, {})
+
+    def at(self, name: str, places: Iterable[Place]) -> tuple[BindingSpec, ...]:
+        """Those of its bindings that are there."""
+        uses = self.uses(name)
+        return tuple(uses[place] for place in places if place in uses)
 
     def newly_quarantines(self, name: str, base: _Named) -> bool:
         """Whether it is the quarantine role here and was not in `base`."""
         return self.quarantine == name and base.quarantine != name
 
 
+def _differ(base: _Part | None, present: _Part | None, draft: _Part | None) -> bool:
+    """Whether both sides changed it, each in its own way."""
+    return base not in (present, draft) and present != draft
+
+
+def _one_of(base: _Part | None, present: _Part | None, draft: _Part | None, side: Side) -> _Part | None:
+    """What the side that changed it made of it; what `side` made of it if both did."""
+    if base in (present, draft):
+        return draft if present == base else present
+    return present if side is Side.PRESENT else draft
+
+
 def _quarantine(sides: _Sides, decided: Side | None, names: set[str]) -> tuple[str | None, QuarantineConflict | None]:
     """The quarantine role, None rather than one that is gone; and the conflict that is left."""
     base, present, draft = (side.quarantine for side in (sides.base, sides.present, sides.draft))
-    clash = base not in (present, draft) and present != draft
-    takes_draft = decided is Side.DRAFT if clash else present == base
-    chosen = draft if takes_draft else present
+    clash = _differ(base, present, draft)
+    chosen = _one_of(base, present, draft, decided or Side.PRESENT)
     left = QuarantineConflict(base=base, present=present, draft=draft) if clash and decided is None else None
     if chosen in names:
         return chosen, left

@@ -8,8 +8,9 @@ from typing import Any
 
 from acl.core.rules import RuleSpec
 from devices.core.policy_document import BindingSpec, PolicyDifference, RoleChange, RoleSpec
-from devices.core.policy_json import role_json, rule_json
+from devices.core.policy_json import binding_json, role_json, rule_json
 from devices.core.policy_yaml import in_line
+from devices.core.windows import ALWAYS
 
 
 def plan_lines(difference: PolicyDifference) -> Iterator[str]:
@@ -29,9 +30,11 @@ def plan_lines(difference: PolicyDifference) -> Iterator[str]:
         yield f"- role {role.name}"
         yield from _rules("-", role.rules)
     for binding in difference.bindings_added:
-        yield f"+ binding {in_line(_binding(binding))}"
+        yield f"+ binding {in_line(binding_json(binding))}"
+    for moved in difference.bindings_changed:
+        yield f"~ binding {in_line(binding_json(moved.before))} -> {_window(moved.after)}"
     for binding in difference.bindings_removed:
-        yield f"- binding {in_line(_binding(binding))}"
+        yield f"- binding {in_line(binding_json(binding))}"
 
 
 def summary(difference: PolicyDifference) -> str:
@@ -39,11 +42,11 @@ def summary(difference: PolicyDifference) -> str:
     if difference.is_empty:
         return "Nothing differs."
     roles = (len(difference.roles_added), len(difference.roles_changed), len(difference.roles_removed))
-    bindings = (len(difference.bindings_added), len(difference.bindings_removed))
+    bindings = (len(difference.bindings_added), len(difference.bindings_changed), len(difference.bindings_removed))
     others = len(difference.groups_added), "changes" if difference.quarantine_role else "stays"
     return (
         f"Roles: {roles[0]} added, {roles[1]} changed, {roles[2]} removed. "
-        f"Bindings: {bindings[0]} added, {bindings[1]} removed. "
+        f"Bindings: {bindings[0]} added, {bindings[1]} changed, {bindings[2]} removed. "
         f"Groups: {others[0]} added. The quarantine role {others[1]}."
     )
 
@@ -61,8 +64,12 @@ def difference_json(difference: PolicyDifference) -> dict[str, Any]:
             "removed": [role_json(role) for role in difference.roles_removed],
         },
         "bindings": {
-            "added": [_binding(binding) for binding in difference.bindings_added],
-            "removed": [_binding(binding) for binding in difference.bindings_removed],
+            "added": [binding_json(binding) for binding in difference.bindings_added],
+            "changed": [
+                {"before": binding_json(change.before), "after": binding_json(change.after)}
+                for change in difference.bindings_changed
+            ],
+            "removed": [binding_json(binding) for binding in difference.bindings_removed],
         },
     }
 
@@ -104,5 +111,5 @@ def _changed_json(change: RoleChange) -> dict[str, Any]:
     }
 
 
-def _binding(binding: BindingSpec) -> dict[str, str]:
-    return {"role": binding.role, binding.via.value: binding.target}
+def _window(binding: BindingSpec) -> str:
+    return in_line(binding.window.as_texts()) if binding.window != ALWAYS else "always"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from devices.core.policy_document import BindingSpec, PolicyDocument
-from devices.core.policy_json import InvalidPolicy, policy_from_json, policy_json
+from devices.core.policy_json import InvalidPolicy, binding_from_json, policy_from_json, policy_json
 from devices.core.yaml_tree import line_of, needs_quotes, read_tree
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -54,8 +54,7 @@ def from_yaml(text: str | bytes) -> PolicyFile:
         raise InvalidPolicy(error.detail, errors=errors) from error
     lines = {}
     for number, each in enumerate(tree["bindings"]):
-        [via] = set(each) - {"role"}
-        lines[BindingSpec(role=each["role"], via=via, target=each[via])] = line_of(tree, f"/bindings/{number}")
+        lines[binding_from_json(each)] = line_of(tree, f"/bindings/{number}")
     return PolicyFile(document=document, lines=lines)
 
 

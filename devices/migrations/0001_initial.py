@@ -179,6 +179,10 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(primary_key=True, serialize=False)),
                 ('whole_domain', models.BooleanField(default=False)),
+                ('not_before', models.DateTimeField(null=True)),
+                ('not_after', models.DateTimeField(null=True)),
+                ('version', models.PositiveIntegerField(default=1)),
+                ('window_told', models.CharField(choices=[('scheduled', 'scheduled'), ('in-force', 'in-force'), ('ended', 'ended')], default='in-force', max_length=16)),
                 ('role', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='acl.role')),
                 ('device', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='devices.device')),
                 ('device_type', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='devices.devicetype')),
@@ -249,5 +253,21 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='binding',
             constraint=models.UniqueConstraint(condition=models.Q(('whole_domain', True)), fields=('role', 'domain'), name='devices_bind_domain'),
+        ),
+        migrations.AddConstraint(
+            model_name='binding',
+            constraint=models.CheckConstraint(condition=models.Q(('not_before', None), ('not_after', None), ('not_before__lt', models.F('not_after')), _connector='OR'), name='devices_binding_window'),
+        ),
+        migrations.AddConstraint(
+            model_name='binding',
+            constraint=models.CheckConstraint(condition=models.Q(('window_told__in', ['scheduled', 'in-force', 'ended'])), name='devices_binding_told'),
+        ),
+        migrations.AddIndex(
+            model_name='binding',
+            index=models.Index(condition=models.Q(('not_before__isnull', False)), fields=['not_before'], name='devices_binding_begins'),
+        ),
+        migrations.AddIndex(
+            model_name='binding',
+            index=models.Index(condition=models.Q(('not_after__isnull', False)), fields=['not_after'], name='devices_binding_ends'),
         ),
     ]

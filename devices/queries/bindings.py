@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 from acl.core.values import RoleId
 from devices.core.values import BindingId
+from devices.core.windows import Window
 from devices.models import Binding
 from kernel.core.ids import DomainId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingRow:
-    """A role given to something: `via` is device, application, group, device_type or domain; `target` is its name."""
+    """A role given to something: `via` is device, application, group, device_type or domain; `target` is its name.
+
+    It counts only in its window.
+    """
 
     id: BindingId
     domain: DomainId
@@ -21,10 +25,11 @@ class BindingRow:
     via: str
     target: str
     target_id: str
+    window: Window
 
 
 def list_bindings(*, domains: Collection[DomainId], role: RoleId | None = None) -> list[BindingRow]:
-    """Every binding of the domains, of one role if it is given."""
+    """Every binding of the domains, of one role if it is given; those too that are not in force."""
     rows = Binding.objects.select_related("device", "group", "device_type", "domain").filter(domain_id__in=domains)
     return [binding_row(row) for row in (rows.filter(role_id=role) if role else rows).order_by("id")]
 
@@ -44,6 +49,7 @@ def binding_row(row: Binding) -> BindingRow:
         via=via,
         target=target,
         target_id=target_id,
+        window=row.window,
     )
 
 

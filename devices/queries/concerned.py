@@ -28,6 +28,7 @@ def _concerned(domain: DomainId, before: PolicyDocument, after: PolicyDocument) 
     roles = {role.name for role in (*difference.roles_added, *difference.roles_removed)}
     roles |= {changed.name for changed in difference.roles_changed}
     moved = {*difference.bindings_added, *difference.bindings_removed}
+    moved |= {change.after for change in difference.bindings_changed}
     at_work = {each for each in (*before.bindings, *after.bindings) if each.role in roles} | moved
     targets: dict[BindingVia, set[str]] = {via: set() for via in BindingVia}
     for binding in at_work:

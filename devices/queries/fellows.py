@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,12 +52,12 @@ def find_device_set(*, domain: Domain, via: str = "domain", name: str = "") -> D
     return DeviceSet(domain=domain, among=Fellows(via=via, id=row.pk), label=f"{kind} {row.name}")
 
 
-def roles_among(devices: DeviceSet) -> list[Role]:
-    """The roles that at least one active device of the set has, by name; of a whole domain, those that are bound."""
+def roles_among(devices: DeviceSet, *, now: datetime) -> list[Role]:
+    """The roles that at least one active device of the set has now, by name; of a domain, those that are bound."""
     domain = DomainId(devices.domain.id)
-    bindings = Binding.objects.filter(domain_id=domain).order_by()
+    bindings = Binding.objects.filter(domain_id=domain).in_force(now=now).order_by()
     if devices.among is not None:
-        rows = reached_rows(Reached(domain=domain, condition=ALWAYS, among=devices.among))
+        rows = reached_rows(Reached(domain=domain, condition=ALWAYS, now=now, among=devices.among))
         if not rows.exists():
             return []
         members = Device.groups.through.objects.filter(device_id__in=rows.values("id"))

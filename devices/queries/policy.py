@@ -37,7 +37,7 @@ def policy_now(*, domain: DomainId) -> PolicyNow:
     found = get_domain(id=domain)
     known = {role.id: role for role in roles.list_roles(domains=[domain])}
     bindings = {
-        BindingSpec(role=known[row.role].name, via=BindingVia(row.via), target=row.target): row.id
+        BindingSpec(role=known[row.role].name, via=BindingVia(row.via), target=row.target, window=row.window): row.id
         for row in list_bindings(domains=[domain])
     }
     quarantine = known[RoleId(found.quarantine_role)].name if found.quarantine_role else None

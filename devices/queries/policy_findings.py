@@ -29,9 +29,9 @@ class PolicyFindings:
         """Every code with its severity."""
         return CODES.items()
 
-    def find(self, *, domains: Collection[DomainId] | None, now: datetime) -> Iterator[Finding]:  # noqa: ARG002
+    def find(self, *, domains: Collection[DomainId] | None, now: datetime) -> Iterator[Finding]:
         """What is the matter now."""
-        for flaw in find_policy_flaws(domains=domains):
+        for flaw in find_policy_flaws(domains=domains, now=now):
             yield Finding(
                 code=flaw.code,
                 severity=flaw.severity,
@@ -42,7 +42,7 @@ class PolicyFindings:
             )
 
 
-def find_policy_flaws(*, domains: Collection[DomainId] | None) -> Iterator[Flaw]:
+def find_policy_flaws(*, domains: Collection[DomainId] | None, now: datetime) -> Iterator[Flaw]:
     """What is wrong with the roles of these domains, of all if None; each is compared with the rules of the others."""
     every_domain = list_domains()
     known = roles.list_roles(domains=[domain.id for domain in every_domain])
@@ -57,7 +57,7 @@ def find_policy_flaws(*, domains: Collection[DomainId] | None) -> Iterator[Flaw]
         if domains is not None and domain.id not in domains:
             continue
         slugs = frozenset(other.slug for other in every_domain if other.id != domain.id)
-        for use in _in_use(domain, by_domain[domain.id]):
+        for use in _in_use(domain, by_domain[domain.id], now):
             yield from find_flaws(use, other_domains=slugs, outside=outside)
 
 
@@ -69,8 +69,10 @@ def _outward(domain: Domain, known: Iterable[Role]) -> Iterator[Rule]:
                 yield replace(rule, topic=spelled_out(rule, domain.slug))
 
 
-def _in_use(domain: Domain, known: Collection[Role]) -> Iterator[RoleInUse]:
-    bindings = Binding.objects.filter(domain_id=domain.id).order_by()
+def _in_use(domain: Domain, known: Collection[Role], now: datetime) -> Iterator[RoleInUse]:
+    to_come = Binding.objects.filter(domain_id=domain.id).not_ended(now=now).order_by()
+    bindings = to_come.in_force(now=now)
+    given = set(to_come.values_list("role_id", flat=True).distinct()) | {domain.quarantine_role}
     wide: dict[RoleId, list[tuple[bool, UUID | None]]] = defaultdict(list)
     for id, whole, kind in bindings.filter(device=None).values_list("role_id", "whole_domain", "device_type_id"):
         wide[RoleId(id)].append((whole, kind))
@@ -81,7 +83,7 @@ def _in_use(domain: Domain, known: Collection[Role]) -> Iterator[RoleInUse]:
         yield RoleInUse(
             role=role,
             domain=domain.slug,
-            bound=bool(wide[role.id]) or role.id in single or role.id == domain.quarantine_role,
+            bound=role.id in given,
             to_many=bool(wide[role.id]),
             attributes=_attributes(wide[role.id], schemas, every_type=role.id in single or not wide[role.id]),
             denied=tuple(rule for other in everywhere if other.id != role.id for rule in other.rules),

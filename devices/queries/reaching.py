@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, reduce
 from operator import and_, or_
 from uuid import UUID
@@ -35,7 +36,7 @@ class Fellows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """Devices of a domain to whom the condition applies: those that are active, or in that state.
+    """Devices of a domain to whom the condition applies at that moment: those that are active, or in that state.
 
     A quarantined device has the quarantine role alone, so what a condition says of roles is said of just that one.
     `among` narrows it to those who belong together.
@@ -43,6 +44,7 @@ class Reached:
 
     domain: DomainId
     condition: Condition
+    now: datetime
     quarantine_role: RoleId | None = None
     among: Fellows | None = None
 
@@ -78,7 +80,7 @@ def sample_reached(reached: Reached, *, limit: int) -> list[DeviceId]:
 
 def reached_subjects(reached: Reached, *, limit: int) -> Iterator[DeviceSubject]:
     """Those of `sample_reached` with their policies, by auth id, at most `limit`."""
-    yield from subjects_among(devices=sample_reached(reached, limit=limit))
+    yield from subjects_among(devices=sample_reached(reached, limit=limit), now=reached.now)
 
 
 def bindings_at_work(reached: Reached, *, role: RoleId, limit: int) -> list[BindingRow]:
@@ -89,7 +91,7 @@ def bindings_at_work(reached: Reached, *, role: RoleId, limit: int) -> list[Bind
     if reached.condition == NEVER or reached.quarantine_role:
         return []
     theirs = reached_rows(reached)
-    rows = Binding.objects.filter(role_id=role, domain_id=reached.domain).order_by("id")
+    rows = Binding.objects.filter(role_id=role, domain_id=reached.domain).in_force(now=reached.now).order_by("id")
     rows = rows.select_related("device", "group", "device_type", "domain")
     in_group = Device.groups.through.objects.filter(device_id=OuterRef("pk"), group_id=OuterRef(OuterRef("group_id")))
     found = rows.filter(
@@ -112,7 +114,7 @@ def reached_rows(reached: Reached) -> DeviceQuerySet:
         rows = rows.filter(state=DeviceState.ACTIVE)
     if reached.among is not None:
         rows = rows.filter(_belongs(reached.among))
-    return rows.filter(_Translation(reached.domain).of(condition))
+    return rows.filter(_Translation(reached).of(condition))
 
 
 def _belongs(fellows: Fellows) -> Q:
@@ -130,8 +132,8 @@ def _belongs(fellows: Fellows) -> Q:
 class _Translation:
     """Conditions as conditions of a query. Who has which roles is looked up once; bindings to devices may be many."""
 
-    def __init__(self, domain: DomainId) -> None:
-        self._bindings = Binding.objects.filter(domain_id=domain).order_by()
+    def __init__(self, reached: Reached) -> None:
+        self._bindings = Binding.objects.filter(domain_id=reached.domain).in_force(now=reached.now).order_by()
 
     @cached_property
     def _wide(self) -> list[tuple[UUID, bool, UUID | None, UUID | None]]:

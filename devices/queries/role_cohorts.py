@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -50,9 +51,11 @@ class _Wide:
         return self.everyone.union(by_type, *(self.by_group[group] for group in groups))
 
 
-def count_by_roles(*, domain: DomainId, condition: Condition, among: Collection[RoleId], most: int) -> RoleCounts:
+def count_by_roles(
+    *, domain: DomainId, condition: Condition, among: Collection[RoleId], most: int, now: datetime
+) -> RoleCounts:
     """The active devices to whom the condition applies, by which roles of `among` they have; the `most` largest."""
-    bindings = Binding.objects.filter(domain_id=domain, role_id__in=among)
+    bindings = Binding.objects.filter(domain_id=domain, role_id__in=among).in_force(now=now)
     wide = _wide(bindings.filter(device=None))
     single = bindings.filter(device__isnull=False).order_by("device_id").values_list("device_id", "role_id")
     own: dict[UUID, set[RoleId]] = defaultdict(set)
@@ -63,7 +66,7 @@ def count_by_roles(*, domain: DomainId, condition: Condition, among: Collection[
         own.pop(read[-1][0])  # there may be more bindings of it
     counted: Counter[Roles] = Counter()
     with roomy():
-        rows = reached_rows(Reached(domain=domain, condition=condition))
+        rows = reached_rows(Reached(domain=domain, condition=condition, now=now))
         with_own = rows.filter(pk__in=single.values("device_id")) if own else rows.none()
         for device, roles in _one_by_one(rows, wide, list(own)):
             counted[roles | own[device]] += 1

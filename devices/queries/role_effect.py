@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from acl import queries as roles
 from acl.core.analysis_conditions import ALWAYS, Held
@@ -48,8 +49,8 @@ class RoleEffect:
     bounded: bool = False
 
 
-def role_effect(*, role: RoleId, rules: Sequence[RuleSpec]) -> RoleEffect:
-    """What devices gain and lose when the role has `rules` instead of its own, the largest cohorts first.
+def role_effect(*, role: RoleId, rules: Sequence[RuleSpec], now: datetime) -> RoleEffect:
+    """What devices gain and lose now when the role has `rules` instead of its own, the largest cohorts first.
 
     Raises RoleNotFound.
     """
@@ -61,9 +62,9 @@ def role_effect(*, role: RoleId, rules: Sequence[RuleSpec]) -> RoleEffect:
     counted = RoleCounts(by_roles={}, uncounted=0)
     if changed:
         counted = count_by_roles(
-            domain=changing.domain, condition=Held(frozenset({role})), among=list(voices), most=_MOST_COHORTS
+            domain=changing.domain, condition=Held(frozenset({role})), among=list(voices), most=_MOST_COHORTS, now=now
         )
-    cohorts = list(_in_quarantine(changing, rules, work))
+    cohorts = list(_in_quarantine(changing, rules, work, now))
     for held, count in counted.by_roles.items():
         also = [rule for id in sorted(held) for rule in voices[id]]
         found = filters_gained_and_lost([*changing.rules, *also], [*rules, *also], work)
@@ -78,11 +79,11 @@ def role_effect(*, role: RoleId, rules: Sequence[RuleSpec]) -> RoleEffect:
     )
 
 
-def _in_quarantine(changing: Role, rules: Sequence[RuleSpec], work: Work) -> Iterator[RoleCohort]:
+def _in_quarantine(changing: Role, rules: Sequence[RuleSpec], work: Work, now: datetime) -> Iterator[RoleCohort]:
     """The devices that have the role for being in quarantine."""
     if get_domain(id=changing.domain).quarantine_role != changing.id:
         return
-    count = count_reached(Reached(domain=changing.domain, condition=ALWAYS, quarantine_role=changing.id))
+    count = count_reached(Reached(domain=changing.domain, condition=ALWAYS, now=now, quarantine_role=changing.id))
     found = filters_gained_and_lost(changing.rules, rules, work)
     if count and (found.gained or found.lost):
         yield RoleCohort(others=(), count=count, gained=found.gained, lost=found.lost, quarantined=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
@@ -10,7 +11,7 @@ from django.db.models import Q
 from acl import queries as roles
 from acl.core.values import BindingRef, BoundRule, CertificateFields, Principal, RoleId
 from devices.core.values import CredentialState, Device, DeviceId, DeviceState, DeviceSubject
-from devices.models import Binding
+from devices.models import Binding, BindingQuerySet
 from devices.models import Credential as CredentialRow
 from devices.models import Device as DeviceRow
 from devices.queries.bindings import target_of
@@ -20,36 +21,36 @@ from kernel.core.ids import DomainId
 from pki.core.values import CertificateState
 
 
-def subject_of(*, device: DeviceId) -> DeviceSubject:
-    """The device with its principal and the policy in force for it. Raises UnknownDevice."""
+def subject_of(*, device: DeviceId, now: datetime) -> DeviceSubject:
+    """The device with its principal and the policy in force for it at that moment. Raises UnknownDevice."""
     row = DeviceRow.objects.whole().filter(id=device).first()
     if row is None:
         raise UnknownDevice("There is no such device.")
-    [subject] = _subjects([row])
+    [subject] = _subjects([row], now)
     return subject
 
 
-def subjects_among(*, devices: Collection[DeviceId]) -> Iterator[DeviceSubject]:
+def subjects_among(*, devices: Collection[DeviceId], now: datetime) -> Iterator[DeviceSubject]:
     """Those of these devices of one domain that exist, by auth id; a fixed number of queries."""
     rows = list(DeviceRow.objects.whole().filter(id__in=devices).order_by("auth_id"))
     if rows:
-        yield from _subjects(rows)
+        yield from _subjects(rows, now)
 
 
-def iterate_subjects(*, domain: DomainId, after: str = "", chunk: int = 500) -> Iterator[DeviceSubject]:
+def iterate_subjects(*, domain: DomainId, now: datetime, after: str = "", chunk: int = 500) -> Iterator[DeviceSubject]:
     """Every device of the domain by auth id, beyond `after`; a fixed number of queries for each `chunk`."""
     while True:
         rows = list(DeviceRow.objects.whole().filter(domain_id=domain, auth_id__gt=after).order_by("auth_id")[:chunk])
         if not rows:
             return
-        yield from _subjects(rows)
+        yield from _subjects(rows, now)
         after = rows[-1].auth_id
 
 
-def _subjects(rows: list[DeviceRow]) -> Iterator[DeviceSubject]:
+def _subjects(rows: list[DeviceRow], now: datetime) -> Iterator[DeviceSubject]:
     """Subjects of devices of one domain."""
     domain = rows[0].domain
-    bindings = _bindings_for(rows)
+    bindings = list(bindings_reaching(rows).in_force(now=now))
     wanted = {RoleId(binding.role_id) for binding in bindings}
     if domain.quarantine_role_id:
         wanted.add(RoleId(domain.quarantine_role_id))
@@ -66,8 +67,8 @@ def _subjects(rows: list[DeviceRow]) -> Iterator[DeviceSubject]:
         yield DeviceSubject(device=device, principal=_principal(device, fields.get(device.id)), policy=tuple(policy))
 
 
-def _bindings_for(rows: Iterable[DeviceRow]) -> list[Binding]:
-    rows = list(rows)
+def bindings_reaching(rows: Collection[DeviceRow]) -> BindingQuerySet:
+    """Every binding to one of these devices of one domain, in whatever way and at whatever time, with its target."""
     groups = {group.id for row in rows for group in row.groups.all()}
     reach = (
         Q(whole_domain=True)
@@ -75,8 +76,8 @@ def _bindings_for(rows: Iterable[DeviceRow]) -> list[Binding]:
         | Q(group_id__in=groups)
         | Q(device_type_id__in={row.device_type_id for row in rows})
     )
-    found = Binding.objects.filter(reach, domain_id=rows[0].domain_id).order_by("id")
-    return list(found.select_related("device", "group", "device_type", "domain"))
+    found = Binding.objects.filter(reach, domain_id__in={row.domain_id for row in rows}).order_by("id")
+    return found.select_related("device", "group", "device_type", "domain")
 
 
 def _reaches(binding: Binding, row: DeviceRow) -> bool:

@@ -1,6 +1,7 @@
 """The writes of the fleet, one function a use case."""
 
-from devices.services.bindings import bind_role, unbind_role
+from devices.services.binding_windows import tell_windows
+from devices.services.bindings import bind_role, change_binding, unbind_role
 from devices.services.certify_application import certify_application
 from devices.services.change_state import (
     decommission_device,
@@ -38,6 +39,7 @@ __all__ = [
     "approve_request",
     "bind_role",
     "certify_application",
+    "change_binding",
     "create_device_type",
     "create_domain",
     "create_enrolment_profile",
@@ -58,5 +60,6 @@ __all__ = [
     "set_issuer",
     "set_quarantine_role",
     "suspend_device",
+    "tell_windows",
     "unbind_role",
 ]

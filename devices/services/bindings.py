@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self, TypeVar
@@ -14,11 +15,12 @@ from acl.core.values import RoleId
 from acl.services import OwnRules
 from devices.core.policy_changes import PolicyChangeId
 from devices.core.values import BindingId, DeviceId, DeviceState, PrincipalKind
+from devices.core.windows import ALWAYS, Window, check_window
 from devices.models import Binding, Device, DeviceType, Domain, Group
 from devices.queries.bindings import target_of
 from devices.services.policy_gate import enter_policy
 from kernel.core.actor import Actor
-from kernel.core.errors import Conflict, Invalid, NotFound
+from kernel.core.errors import Conflict, Invalid, NotFound, Superseded
 from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Subject
 from kernel.services import record
@@ -34,6 +36,12 @@ class UnknownBinding(NotFound):
     """There is no such binding."""
 
     code = "binding-unknown"
+
+
+class BindingMoved(Superseded):
+    """The binding was changed since it was read."""
+
+    code = "binding-moved"
 
 
 class AlreadyBound(Conflict):
@@ -63,19 +71,24 @@ def bind_role(
     domain: DomainId,
     role: RoleId,
     target: BindingTarget,
+    window: Window = ALWAYS,
     change: PolicyChangeId | None = None,
     actor: Actor,
     now: datetime,
 ) -> BindingId:
     """The new binding. Raises UnknownTarget, RoleNotFound, AlreadyBound, OwnRules, Invalid.
 
-    `change` is the approved change of the domain's policy that this is a part of; raises ApprovalRequired without one
-    where the domain wants its policy approved.
+    The role counts in the window alone; raises BadMoment, EmptyWindow, and EndedWindow unless it is a part of a change:
+    that may have been written in time. `change` is the approved change of the domain's policy that this is a part of;
+    raises ApprovalRequired without one where the domain wants its policy approved.
     """
+    check_window(window, now=None if change else now)
+    check_window(window, now=None if change else now)
     with transaction.atomic():
         enter_policy(domain, change=change)
         found = roles.get_role(id=role, domains=[domain])
         row = Binding(id=new_id(), domain_id=domain, role_id=found.id)
+        _set_window(row, window, now=now)
         via, label = _aim(row, target, domain=domain)
         _check_own(found.name, row.device)
         try:
@@ -83,9 +96,46 @@ def bind_role(
                 row.save(force_insert=True)
         except IntegrityError as error:
             raise AlreadyBound(f"The role {found.name} is given to the {via} {label} already.") from error
-        told = _Told(role=found.name, via=via, target=label, change=change)
-        _record("devices.binding.created", row, told, actor=actor, now=now)
+        record_binding(
+            "devices.binding.created", row, before={}, after=facts_of(row), change=change, actor=actor, now=now
+        )
     return BindingId(row.id)
+
+
+def change_binding(
+    *,
+    binding: BindingId,
+    window: Window,
+    expected_version: int | None = None,
+    change: PolicyChangeId | None = None,
+    actor: Actor,
+    now: datetime,
+) -> int:
+    """The binding's version, once its role counts in that window and no other. The same window changes nothing.
+
+    Raises UnknownBinding, ApprovalRequired, BadMoment, EmptyWindow, EndedWindow unless it is a part of a change, and
+    BindingMoved if the binding is not at `expected_version` any more.
+    """
+    check_window(window, now=None if change else now)
+    with transaction.atomic():
+        row = _locked(binding, change)
+        if expected_version is not None and row.version != expected_version:
+            raise BindingMoved(f"The binding is at version {row.version} by now: read it again, then repeat.")
+        if row.window != window:
+            before = facts_of(row)
+            _set_window(row, window, now=now)
+            row.version += 1
+            row.save(update_fields=["not_before", "not_after", "window_told", "version"])
+            record_binding(
+                "devices.binding.changed",
+                row,
+                before=before,
+                after=facts_of(row),
+                change=change,
+                actor=actor,
+                now=now,
+            )
+    return row.version
 
 
 def unbind_role(
@@ -101,20 +151,30 @@ def unbind_role(
     `own`: the caller takes a device's own rules away as well; raises OwnRules without it.
     """
     with transaction.atomic():
-        domain = Binding.objects.filter(id=binding).values_list("domain_id", flat=True).first()
-        if domain is not None:
-            enter_policy(DomainId(domain), change=change)
-        row = Binding.objects.select_for_update(of=("self",)).select_related("role").filter(id=binding).first()
-        if row is None:
-            raise UnknownBinding("There is no such binding: it may have been removed already.")
-        via, target, _ = target_of(row)
-        role = row.role.name
-        if holder_of(role) is not None and not own:
+        row = _locked(binding, change)
+        before = facts_of(row)
+        role, target = before["role"], before["target"]
+        if holder_of(row.role.name) is not None and not own:
             raise OwnRules(f"{role} stands for the rules that {target} alone has: change them there.")
         row.delete()
         row.id = binding
-        told = _Told(role=role, via=via, target=target, change=change)
-        _record("devices.binding.removed", row, told, actor=actor, now=now)
+        record_binding("devices.binding.removed", row, before=before, after={}, change=change, actor=actor, now=now)
+
+
+def _locked(binding: BindingId, change: PolicyChangeId | None) -> Binding:
+    domain = Binding.objects.filter(id=binding).values_list("domain_id", flat=True).first()
+    if domain is not None:
+        enter_policy(DomainId(domain), change=change)
+    row = Binding.objects.select_for_update(of=("self",)).select_related("role").filter(id=binding).first()
+    if row is None:
+        raise UnknownBinding("There is no such binding: it may have been removed already.")
+    return row
+
+
+def _set_window(row: Binding, window: Window, *, now: datetime) -> None:
+    """What is so now needs no telling: brokers follow the entry that says it."""
+    row.not_before, row.not_after = window.not_before, window.not_after
+    row.window_told = window.state(now)
 
 
 def _check_own(role: str, device: Device | None) -> None:
@@ -166,24 +226,32 @@ def _found(row: _Row | None, what: str, name: str) -> _Row:
     return row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    role: str
-    via: str
-    target: str
-    change: PolicyChangeId | None
-
-
-def _record(action: str, row: Binding, told: _Told, *, actor: Actor, now: datetime) -> None:
+def facts_of(row: Binding) -> dict[str, object]:
+    """What the journal says of a binding: role, target and window by their names."""
+    via, target, _ = target_of(row)
     device = str(row.device_id) if row.device_id else None
-    binding = {"role": told.role, "via": told.via, "target": told.target, "device": device}
-    made = action.endswith("created")
+    return {"role": row.role.name, "via": via, "target": target, "device": device, **row.window.as_texts()}
+
+
+def record_binding(
+    action: str,
+    row: Binding,
+    *,
+    before: Mapping[str, object],
+    after: Mapping[str, object],
+    change: PolicyChangeId | None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Writes the entry about the binding, as a part of `change` if it is one; one of both sides may be empty."""
+    told = after or before
+    label = f"{told['role']} → {told['via']} {told['target']}"
     record(
         action=action,
-        subject=Subject(kind="devices.binding", id=str(row.id), label=f"{told.role} → {told.via} {told.target}"),
+        subject=Subject(kind="devices.binding", id=str(row.id), label=label),
         actor=actor,
         now=now,
         domain=DomainId(row.domain_id),
-        before={} if made else binding,
-        after=(binding if made else {}) | ({"change": str(told.change)} if told.change else {}),
+        before=before,
+        after={**after, "change": str(change)} if change else after,
     )

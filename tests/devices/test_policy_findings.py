@@ -9,6 +9,7 @@ from acl.core.values import Action, Effect
 from devices import services
 from devices.queries.policy_findings import PolicyFindings
 from devices.services.bindings import BindingTarget
+from kernel.core.clock import utc_now
 from kernel.core.ids import DomainId
 from tests.cast import ADA
 from tests.devices.factory import Factory
@@ -24,7 +25,7 @@ def bind(factory: Factory, *rules: RuleSpec, name: str = "pumps", **target: Any)
 
 
 def found(*domains: DomainId) -> list[tuple[str, str]]:
-    flaws = PolicyFindings().find(domains=domains or None, now=None)  # type: ignore[arg-type]
+    flaws = PolicyFindings().find(domains=domains or None, now=utc_now())
     return sorted((finding.subject.label, finding.code) for finding in flaws)
 
 

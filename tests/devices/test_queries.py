@@ -16,6 +16,7 @@ from devices.core.values import DeviceId, DeviceState
 from devices.models import Device
 from devices.queries import DeviceFilter, UnknownDevice
 from devices.services.bindings import BindingTarget
+from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 from tests.cast import ADA
 from tests.devices.factory import DOWN, Factory
@@ -36,7 +37,7 @@ def names(factory: Factory, **changes: Any) -> list[str]:
 
 
 def filters_of(device: DeviceId) -> list[str | None]:
-    subject = queries.subject_of(device=device)
+    subject = queries.subject_of(device=device, now=utc_now())
     return [each.filter for each in effective(subject.policy, subject.principal)]
 
 
@@ -138,7 +139,7 @@ def test_policy_is_the_union_of_what_reaches_the_device(north: Factory) -> None:
     for via, target in targets.items():
         bind(north, north.role(f"by-{via}", DOWN), **target)
     bind(north, north.role("anothers", DOWN), device=other)
-    policy = queries.subject_of(device=device).policy
+    policy = queries.subject_of(device=device, now=utc_now()).policy
     told = {bound.role_name: (bound.binding.via, bound.binding.target) for bound in policy if bound.binding}
     assert told == {
         "by-device": ("device", "pump-1"),
@@ -151,13 +152,13 @@ def test_policy_is_the_union_of_what_reaches_the_device(north: Factory) -> None:
 def test_binding_in_one_domain_reaches_none_of_another(north: Factory, south: Factory) -> None:
     device = south.device()
     bind(north, north.role(), domain="north")
-    assert queries.subject_of(device=device).policy == ()
+    assert queries.subject_of(device=device, now=utc_now()).policy == ()
 
 
 def test_principal_has_what_templates_take(north: Factory) -> None:
     made = north.enroll("pump-1", attributes={"site": "hall"})
     services.create_group(domain=north.domain, name="g", members=[made.device.id], actor=ADA, now=north.now)
-    principal = queries.subject_of(device=made.device.id).principal
+    principal = queries.subject_of(device=made.device.id, now=utc_now()).principal
     assert (principal.auth_id, principal.client_id, principal.username) == ("pump-1",) * 3
     assert (principal.domain, principal.device_type, principal.groups) == ("north", "pump", ("g",))
     assert principal.attributes == {"site": "hall"}
@@ -179,9 +180,9 @@ def test_unsafe_attribute_makes_its_rule_void(north: Factory) -> None:
 def test_device_that_is_not_active_has_no_policy(north: Factory, state: DeviceState) -> None:
     device = north.device()
     bind(north, north.role(), domain="north")
-    assert queries.subject_of(device=device).policy
+    assert queries.subject_of(device=device, now=utc_now()).policy
     Device.objects.update(state=state)
-    assert queries.subject_of(device=device).policy == ()
+    assert queries.subject_of(device=device, now=utc_now()).policy == ()
 
 
 def test_quarantined_device_has_the_quarantine_role_alone(north: Factory) -> None:
@@ -190,7 +191,7 @@ def test_quarantined_device_has_the_quarantine_role_alone(north: Factory) -> Non
     only = north.role("quarantine", DOWN)
     services.set_quarantine_role(domain=north.domain, role=only.id, actor=ADA, now=north.now)
     services.quarantine_device(device=device, actor=ADA, now=north.now)
-    policy = queries.subject_of(device=device).policy
+    policy = queries.subject_of(device=device, now=utc_now()).policy
     assert [(bound.role_name, bound.binding) for bound in policy] == [("quarantine", None)]
 
 
@@ -200,10 +201,12 @@ def test_subjects_come_by_auth_id_and_agree_with_each_alone(north: Factory, sout
         north.device(name)
     north.register("d")
     bind(north, north.role(), domain="north")
-    found = list(queries.iterate_subjects(domain=north.domain, chunk=2))
+    found = list(queries.iterate_subjects(domain=north.domain, chunk=2, now=utc_now()))
     assert [subject.device.auth_id for subject in found] == ["Z", "b", "c", "d"]
-    assert found == [queries.subject_of(device=subject.device.id) for subject in found]
-    assert [subject.device.auth_id for subject in queries.iterate_subjects(domain=north.domain, after="b")] == [
+    assert found == [queries.subject_of(device=subject.device.id, now=utc_now()) for subject in found]
+    assert [
+        subject.device.auth_id for subject in queries.iterate_subjects(domain=north.domain, after="b", now=utc_now())
+    ] == [
         "c",
         "d",
     ]
@@ -218,7 +221,7 @@ def test_queries_for_a_chunk_of_subjects_do_not_grow_with_it(
         bind(north, north.role(f"role-{number}"), device=row.id)
     Device.objects.update(state=DeviceState.ACTIVE)
     with django_assert_max_num_queries(8):
-        assert len(list(queries.iterate_subjects(domain=north.domain, chunk=100))) == 12
+        assert len(list(queries.iterate_subjects(domain=north.domain, chunk=100, now=utc_now()))) == 12
 
 
 def test_queries_for_a_page_do_not_grow_with_it(north: Factory, django_assert_max_num_queries: AssertQueries) -> None:
@@ -230,4 +233,4 @@ def test_queries_for_a_page_do_not_grow_with_it(north: Factory, django_assert_ma
 
 def test_subject_of_nobody_is_not_found(db: None) -> None:
     with pytest.raises(UnknownDevice):
-        queries.subject_of(device=DeviceId(new_id()))
+        queries.subject_of(device=DeviceId(new_id()), now=utc_now())

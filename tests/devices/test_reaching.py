@@ -31,6 +31,7 @@ from devices.queries import (
 )
 from devices.queries.role_cohorts import count_by_roles
 from devices.queries.role_effect import role_effect
+from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 from tests.cast import ADA
 from tests.devices.factory import Factory
@@ -135,7 +136,7 @@ def test_the_database_counts_those_whom_the_engine_lets(fleet: Factory) -> None:
     dice, some_may = random.Random(20261121), 0
     for _ in range(4):
         roles = policy(fleet, dice)
-        subjects = list(iterate_subjects(domain=fleet.domain))
+        subjects = list(iterate_subjects(domain=fleet.domain, now=utc_now()))
         quarantine = Domain.objects.get(id=fleet.domain).quarantine_role_id
         assert quarantine is not None
         for asked in (question(dice) for _ in range(20)):
@@ -153,7 +154,7 @@ def test_a_count_and_whether_there_is_one_agree_with_the_sample(fleet: Factory) 
     group = Group.objects.get(name="g1")
     members = set(group.members.filter(state=DeviceState.ACTIVE).values_list("id", flat=True))
     for condition in (Safe("attr.site"), negated(Safe("attr.site")), NEVER, Held(frozenset({role.id}))):
-        everyone = Reached(domain=fleet.domain, condition=condition)
+        everyone = Reached(domain=fleet.domain, condition=condition, now=utc_now())
         some = replace(everyone, among=Fellows(via="group", id=group.id))
         assert set(sample_reached(some, limit=100)) == members & set(sample_reached(everyone, limit=100))
         for reached in (everyone, some):
@@ -169,7 +170,7 @@ def test_bindings_at_work_are_those_that_reach_somebody(fleet: Factory) -> None:
     kind = one.device_type if one else None
     for target in ({"group": empty}, {"device": one}, {"device_type": kind}, {"whole_domain": True}):
         Binding.objects.create(id=new_id(), domain_id=fleet.domain, role_id=role.id, **target)
-    reached = Reached(domain=fleet.domain, condition=Held(frozenset({role.id})))
+    reached = Reached(domain=fleet.domain, condition=Held(frozenset({role.id})), now=utc_now())
     assert [row.via for row in bindings_at_work(reached, role=role.id, limit=9)] == ["device_type", "domain", "device"]
     assert len(bindings_at_work(reached, role=role.id, limit=2)) == 2
 
@@ -180,13 +181,13 @@ def test_devices_are_counted_by_the_roles_that_they_have(fleet: Factory) -> None
         roles = policy(fleet, dice)
         wanted = Counter(
             frozenset(bound.role_name for bound in subject.policy)
-            for subject in iterate_subjects(domain=fleet.domain)
+            for subject in iterate_subjects(domain=fleet.domain, now=utc_now())
             if subject.device.state is DeviceState.ACTIVE
         )
         names = {role.id: role.name for role in roles}
-        found = count_by_roles(domain=fleet.domain, condition=ALWAYS, among=list(names), most=100)
+        found = count_by_roles(domain=fleet.domain, condition=ALWAYS, among=list(names), most=100, now=utc_now())
         assert {frozenset(names[id] for id in held): n for held, n in found.by_roles.items()} == wanted
-        few = count_by_roles(domain=fleet.domain, condition=ALWAYS, among=list(names), most=1)
+        few = count_by_roles(domain=fleet.domain, condition=ALWAYS, among=list(names), most=1, now=utc_now())
         assert sum(few.by_roles.values()) + few.uncounted == sum(wanted.values())
 
 
@@ -198,14 +199,14 @@ def test_an_edit_of_a_role_is_foreseen_for_each_kind_of_device(fleet: Factory) -
     Binding.objects.create(id=new_id(), domain_id=fleet.domain, role_id=shut.id, group=group)
     members = group.members.filter(state=DeviceState.ACTIVE).count()
     everyone = Device.objects.filter(state=DeviceState.ACTIVE).count()
-    effect = role_effect(role=base.id, rules=[allow("a/#"), allow("+/x")])
+    effect = role_effect(role=base.id, rules=[allow("a/#"), allow("+/x")], now=utc_now())
     said = {
         cohort.others: (cohort.count, cohort.gained[0].filter, cohort.gained[0].without) for cohort in effect.cohorts
     }
     assert said == {(): (everyone - members, "+/x", ("a/x",)), ("shut",): (members, "+/x", ("a/x",))}
     assert (effect.touched, effect.unjudged) == (everyone, 0)
-    assert role_effect(role=base.id, rules=[allow("a/#")]).cohorts == ()
-    narrower = role_effect(role=base.id, rules=[allow("a/y")])
+    assert role_effect(role=base.id, rules=[allow("a/#")], now=utc_now()).cohorts == ()
+    narrower = role_effect(role=base.id, rules=[allow("a/y")], now=utc_now())
     lost = {cohort.others: cohort.lost[0].without for cohort in narrower.cohorts}
     assert lost == {(): ("a/y",), ("shut",): ("a/x", "a/y")}
 
@@ -214,7 +215,7 @@ def test_an_edit_of_the_quarantine_role_is_foreseen_for_those_in_quarantine(flee
     Binding.objects.all().delete()
     renew = fleet.role("renew", allow("renew"))
     Domain.objects.update(quarantine_role=renew.id)
-    [cohort] = role_effect(role=renew.id, rules=[allow("renew"), allow("update")]).cohorts
+    [cohort] = role_effect(role=renew.id, rules=[allow("renew"), allow("update")], now=utc_now()).cohorts
     barred = Device.objects.filter(state=DeviceState.QUARANTINED).count()
     assert (cohort.count, cohort.quarantined, [line.filter for line in cohort.gained]) == (barred, True, ["update"])
 
@@ -229,24 +230,24 @@ def answered(fleet: Factory, roles: list[Role], quarantine: RoleId, asked: Quest
     barred = who_could([role for role in roles if role.id == quarantine], asked, domain="north")
     found: set[DeviceId] = set()
     for answer, role in ((normal, None), (barred, quarantine)):
-        sure = Reached(domain=fleet.domain, condition=answer.condition, quarantine_role=role)
+        sure = Reached(domain=fleet.domain, condition=answer.condition, quarantine_role=role, now=utc_now())
         ids = sample_reached(sure, limit=100)
-        unsure = Reached(domain=fleet.domain, condition=answer.unsure, quarantine_role=role)
+        unsure = Reached(domain=fleet.domain, condition=answer.unsure, quarantine_role=role, now=utc_now())
         judged = [s for s in reached_subjects(unsure, limit=100) if rule_that_lets(s.policy, s.principal, asked)]
         found |= {*ids, *(subject.device.id for subject in judged)}
     return found
 
 
 def test_the_database_reads_values_as_templates_do(fleet: Factory) -> None:
-    everyone = list(iterate_subjects(domain=fleet.domain))
+    everyone = list(iterate_subjects(domain=fleet.domain, now=utc_now()))
     active = [subject for subject in everyone if subject.device.state is DeviceState.ACTIVE]
     certificate = ("cert.cn", "cert.serial", "cert.san_uri", "cert.o", "cert.ou", "cert.san_dns")
     for name in ("client_id", "username", "domain", "device_type", "attr.site", "attr.none", *certificate):
         values = {subject.device.id: value_of(name, subject.principal) for subject in active}
         for leads in (False, True):
-            safe = Reached(domain=fleet.domain, condition=Safe(name, leads))
+            safe = Reached(domain=fleet.domain, condition=Safe(name, leads), now=utc_now())
             wanted = {id for id, value in values.items() if not fault_of(value, leads=leads)}
             assert set(sample_reached(safe, limit=100)) == wanted, name
         for text in set(values.values()):
-            same = Reached(domain=fleet.domain, condition=Same(((name,), "!"), (text + "!",)))
+            same = Reached(domain=fleet.domain, condition=Same(((name,), "!"), (text + "!",)), now=utc_now())
             assert set(sample_reached(same, limit=100)) == {id for id, value in values.items() if value == text}, text

@@ -69,7 +69,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no device or application {device} in the domain {domain}.")
         publishes = action == Action.PUBLISH
         request = Publish(topic=topic, qos=qos, retain=retain) if publishes else Subscribe.parse(topic, qos=qos)
-        told = explanation_document(services.explain_request(device=found.id, request=request))
+        told = explanation_document(services.explain_request(device=found.id, request=request, now=utc_now()))
         if options["json"]:
             self.stdout.write(json.dumps(told))
             return
@@ -116,7 +116,8 @@ class Command(BaseCommand):
         self.stdout.write(rendering.artifact, ending="")
 
     def _who_can(self, *, action: str, topic: str, domain: str, **options: Any) -> None:
-        found = services.who_can(domains=[devices.get_domain(slug=domain).id], action=Action(action), topic=topic)
+        here = [devices.get_domain(slug=domain).id]
+        found = services.who_can(domains=here, action=Action(action), topic=topic, now=utc_now())
         told = who_can_document(found)
         if options["json"]:
             self.stdout.write(json.dumps(told))

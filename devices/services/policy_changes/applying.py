@@ -23,7 +23,7 @@ from devices.core.values import DeviceId, PrincipalKind
 from devices.models import Device, Group
 from devices.models import PolicyChange as PolicyChangeRow
 from devices.queries.policy import PolicyNow, policy_now
-from devices.services.bindings import BindingTarget, UnknownTarget, bind_role, unbind_role
+from devices.services.bindings import BindingTarget, UnknownTarget, bind_role, change_binding, unbind_role
 from devices.services.domains import create_group, set_quarantine_role
 from devices.services.policy_changes.approving import check_base
 from devices.services.policy_changes.rows import end_change, locked_change, record_change, save_change
@@ -117,6 +117,7 @@ def _told(difference: PolicyDifference, change: PolicyChange) -> dict[str, objec
         "roles_changed": [role.name for role in difference.roles_changed],
         "roles_removed": [role.name for role in difference.roles_removed],
         "bindings_added": len(difference.bindings_added),
+        "bindings_changed": len(difference.bindings_changed),
         "bindings_removed": len(difference.bindings_removed),
         "authors": [author.label for author in change.authors],
         "approved_by": [approval.by.label for approval in change.approvals],
@@ -149,6 +150,14 @@ class _Writer:
         for group in difference.groups_added:
             if group.name not in known:
                 create_group(domain=self._change.domain, name=group.name, actor=self._actor, now=self._now)
+        for changed in difference.bindings_changed:
+            change_binding(
+                binding=self._before.bindings[changed.before],
+                window=changed.after.window,
+                change=self._change.id,
+                actor=self._actor,
+                now=self._now,
+            )
         for binding in difference.bindings_added:
             self._bind(binding)
         if difference.quarantine_role is not None:
@@ -188,6 +197,7 @@ class _Writer:
                 domain=self._change.domain,
                 role=self._ids[binding.role],
                 target=self._target(binding),
+                window=binding.window,
                 change=self._change.id,
                 actor=self._actor,
                 now=self._now,

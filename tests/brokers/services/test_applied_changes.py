@@ -29,7 +29,7 @@ def test_broker_follows_a_change_as_foreseen_and_its_rollback(hall: Hall) -> Non
         roles=[RoleSpec(name="other", rules=rules)],
         bindings=[BindingSpec(role="other", via=BindingVia.DEVICE_TYPE, target="pump")],
     )
-    told = foresee_change(domain=domain, before=before, after=after).brokers[0].effect
+    told = foresee_change(domain=domain, before=before, after=after, now=utc_now()).brokers[0].effect
     assert [line.filter for line in told.gain] == ["north/new/p-1"]
     assert {line.filter for line in told.lose} == {"north/p-1/up/#", "north/p-1/down/#", "north/all/#"}
 

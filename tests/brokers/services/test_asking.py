@@ -40,12 +40,14 @@ def test_a_quarantined_device_may_what_the_quarantine_role_says_alone(fleet: Fle
     add_role(fleet, "renew", allow(Action.PUBLISH, "${domain}/${client_id}/renew"))
     devices.quarantine_device(device=one.id, actor=ADA, now=utc_now())
     here = [fleet.domain.id]
-    renewing = services.who_can(domains=here, action=Action.PUBLISH, topic="north/+/renew")
+    renewing = services.who_can(domains=here, action=Action.PUBLISH, topic="north/+/renew", now=utc_now())
     assert renewing.sample == (one.id,)
     assert [(grant.role_name, grant.binding) for grant in renewing.grants] == [("renew", None)]
-    assert services.who_can(domains=here, action=Action.PUBLISH, topic="north/+/up/t").sample == (two.id,)
+    assert services.who_can(domains=here, action=Action.PUBLISH, topic="north/+/up/t", now=utc_now()).sample == (
+        two.id,
+    )
     devices.suspend_device(device=two.id, actor=ADA, now=utc_now())
-    assert services.who_can(domains=here, action=Action.PUBLISH, topic="north/+/up/t").count == 0
+    assert services.who_can(domains=here, action=Action.PUBLISH, topic="north/+/up/t", now=utc_now()).count == 0
 
 
 def test_grants_name_each_binding_that_lets_somebody(fleet: Fleet) -> None:
@@ -59,7 +61,7 @@ def test_grants_name_each_binding_that_lets_somebody(fleet: Fleet) -> None:
     )
     for target in (BindingTarget(group="dry"), BindingTarget(device=one.id)):
         devices.bind_role(domain=fleet.domain.id, role=role.id, target=target, actor=ADA, now=utc_now())
-    found = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="water")
+    found = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="water", now=utc_now())
     assert (found.count, found.sample) == (1, (one.id,))
     said = {(grant.role_name, grant.binding.via, grant.binding.target) for grant in found.grants if grant.binding}
     assert said == {("wet", "group", "wet"), ("dry", "device", "p-1")}
@@ -69,29 +71,29 @@ def test_denies_that_take_all_only_together_are_judged_device_by_device(fleet: F
     fleet.enroll("p-1")
     here, topic = [fleet.domain.id], "a/#"
     fleet.change_role(allow(Action.PUBLISH, topic), deny(Action.PUBLISH, "a"), deny(Action.PUBLISH, "a/+/#"))
-    closed = services.who_can(domains=here, action=Action.PUBLISH, topic=topic)
+    closed = services.who_can(domains=here, action=Action.PUBLISH, topic=topic, now=utc_now())
     assert (closed.count, closed.examined, closed.undecided) == (0, 1, 0)
     fleet.change_role(allow(Action.PUBLISH, topic), deny(Action.PUBLISH, "a"), deny(Action.PUBLISH, "a/+"))
-    open_still = services.who_can(domains=here, action=Action.PUBLISH, topic=topic)
+    open_still = services.who_can(domains=here, action=Action.PUBLISH, topic=topic, now=utc_now())
     assert (open_still.count, open_still.examined, len(open_still.grants)) == (1, 0, 1)
 
 
 def test_who_hears_is_asked_of_every_way_to_subscribe(fleet: Fleet) -> None:
     one = fleet.enroll("p-1")
-    found = who_can_do(domains=[fleet.domain.id], question=Receive(topic="north/p-1/down/x"))
+    found = who_can_do(domains=[fleet.domain.id], question=Receive(topic="north/p-1/down/x"), now=utc_now())
     assert found.sample == (one.id,)
-    assert who_can_do(domains=[fleet.domain.id], question=Receive(topic="north/p-9/down/x")).count == 0
+    assert who_can_do(domains=[fleet.domain.id], question=Receive(topic="north/p-9/down/x"), now=utc_now()).count == 0
 
 
 def test_domains_reach_each_other_only_where_a_rule_says_so(fleet: Fleet, tmp_path: Path) -> None:
     south = Fleet(tmp_path, slug="south")
     fleet.enroll("p-1")
     south.enroll("s-1")
-    assert services.reach(publishers=whole(fleet), subscribers=whole(south)).lines == ()
+    assert services.reach(publishers=whole(fleet), subscribers=whole(south), now=utc_now()).lines == ()
     south.change_role(*PUMP_RULES, allow(Action.SUBSCRIBE, "+/p-1/up/alarm"))
-    [line] = services.reach(publishers=whole(fleet), subscribers=whole(south)).lines
+    [line] = services.reach(publishers=whole(fleet), subscribers=whole(south), now=utc_now()).lines
     assert (line.flow.filter, line.publishers, line.subscribers) == ("north/p-1/up/alarm", 1, 1)
-    assert services.reach(publishers=whole(south), subscribers=whole(fleet)).lines == ()
+    assert services.reach(publishers=whole(south), subscribers=whole(fleet), now=utc_now()).lines == ()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_a_flow_in_some_qos_or_with_retain_only_is_a_flow(fleet: Fleet, speaking
     fleet.enroll("p-1")
     fleet.enroll("p-2")
     fleet.change_role(*speaking, allow(Action.SUBSCRIBE, "plant/x"))
-    found = services.reach(publishers=whole(fleet), subscribers=whole(fleet))
+    found = services.reach(publishers=whole(fleet), subscribers=whole(fleet), now=utc_now())
     assert [(line.flow.filter, line.publishers, line.subscribers) for line in found.lines] == [("plant/x", 2, 2)]
 
 
@@ -114,9 +116,9 @@ def test_a_flow_that_another_role_denies_in_every_way_is_none(fleet: Fleet) -> N
     fleet.enroll("p-1")
     fleet.change_role(allow(Action.PUBLISH, "plant/x"), allow(Action.SUBSCRIBE, "plant/x"))
     add_role(fleet, "mute", replace(deny(Action.PUBLISH, "plant/#"), retain=Retain.ONLY), domain="north")
-    assert len(services.reach(publishers=whole(fleet), subscribers=whole(fleet)).lines) == 1
+    assert len(services.reach(publishers=whole(fleet), subscribers=whole(fleet), now=utc_now()).lines) == 1
     add_role(fleet, "muter", replace(deny(Action.PUBLISH, "plant/#"), retain=Retain.NEVER), domain="north")
-    assert services.reach(publishers=whole(fleet), subscribers=whole(fleet)).lines == ()
+    assert services.reach(publishers=whole(fleet), subscribers=whole(fleet), now=utc_now()).lines == ()
 
 
 def test_many_rules_cost_seconds_neither_to_ask_who_may_nor_who_is_reached(fleet: Fleet) -> None:
@@ -126,8 +128,8 @@ def test_many_rules_cost_seconds_neither_to_ask_who_may_nor_who_is_reached(fleet
     hearing = [allow(Action.SUBSCRIBE, f"x/+/${{attr.c{n}}}") for n in range(60)]
     fleet.change_role(allow(Action.PUBLISH, "x/#"), *allows, *denies, *hearing)
     started = process_time()
-    found = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/k/y")
-    services.reach(publishers=whole(fleet), subscribers=whole(fleet))
+    found = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/k/y", now=utc_now())
+    services.reach(publishers=whole(fleet), subscribers=whole(fleet), now=utc_now())
     assert process_time() - started < 5
     assert found.more_grants
 
@@ -135,11 +137,11 @@ def test_many_rules_cost_seconds_neither_to_ask_who_may_nor_who_is_reached(fleet
 def test_the_rules_looked_up_are_bounded_and_said_to_be(fleet: Fleet) -> None:
     fleet.enroll("p-1")
     fleet.change_role(*(allow(Action.PUBLISH, topic) for topic in ("x/y", *(f"x/y/{n}" for n in range(5)))))
-    few = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/y")
+    few = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/y", now=utc_now())
     assert (few.count, len(few.grants), few.more_grants) == (1, 1, False)
     rules = [
         allow(Action.PUBLISH, "x/" + "/".join("+" if n >> bit & 1 else "y" for bit in range(5))) for n in range(25)
     ]
     fleet.change_role(*rules)
-    many = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/y/y/y/y/y")
+    many = services.who_can(domains=[fleet.domain.id], action=Action.PUBLISH, topic="x/y/y/y/y/y", now=utc_now())
     assert (many.count, len(many.grants), many.more_grants) == (1, 20, True)

@@ -80,8 +80,8 @@ def test_what_is_computed_from_the_document_is_the_policy_in_force(policy: Polic
     services.set_quarantine_role(domain=NORTH, role=role.id, actor=ADA, now=NOW)
     now = policy_now(domain=NORTH)
     ids = {(role.name, RuleSpec.of(rule)): rule.id for role in now.roles.values() for rule in role.rules}
-    computed = PolicyInForce(now.document, rule_ids=ids, binding_ids=now.bindings)
-    subjects = list(queries.iterate_subjects(domain=NORTH))
+    computed = PolicyInForce(now.document, rule_ids=ids, binding_ids=now.bindings, now=NOW)
+    subjects = list(queries.iterate_subjects(domain=NORTH, now=NOW))
     assert [len(subject.policy) for subject in subjects] == [2, 1]
     for subject in subjects:
         assert set(computed.policy_of(subject.device)) == set(subject.policy)
@@ -89,13 +89,13 @@ def test_what_is_computed_from_the_document_is_the_policy_in_force(policy: Polic
 
 
 def test_change_that_changes_nothing_touches_nobody(policy: PolicyDocument) -> None:
-    found = foresee_change(domain=NORTH, before=policy, after=policy)
+    found = foresee_change(domain=NORTH, before=policy, after=policy, now=NOW)
     assert (found.concerned, found.examined, found.touched, found.cohorts) == (2, 2, 0, ())
     assert found.brokers[0].effect.gain == found.brokers[0].effect.lose == ()
 
 
 def test_devices_with_the_same_roles_are_told_together(policy: PolicyDocument) -> None:
-    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps", UP, NO_STOP))
+    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps", UP, NO_STOP), now=NOW)
     assert found.touched == 2
     assert [(cohort.roles_after, cohort.devices) for cohort in found.cohorts] == [
         (("listeners", "pumps"), ("p-1",)),
@@ -107,7 +107,7 @@ def test_devices_with_the_same_roles_are_told_together(policy: PolicyDocument) -
 
 
 def test_broker_says_filter_by_filter_who_loses(policy: PolicyDocument) -> None:
-    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps", UP, NO_STOP))
+    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps", UP, NO_STOP), now=NOW)
     [broker] = found.brokers
     assert (broker.name, broker.managed, broker.tells, broker.effect.gain) == ("hall-7", True, True, ())
     assert broker.effect.lose == (
@@ -118,7 +118,9 @@ def test_broker_says_filter_by_filter_who_loses(policy: PolicyDocument) -> None:
 
 def test_binding_gives_to_those_whom_it_reaches_alone(policy: PolicyDocument) -> None:
     more = BindingSpec(role="listeners", via=BindingVia.DEVICE, target="p-2")
-    found = foresee_change(domain=NORTH, before=policy, after=replace(policy, bindings=(*policy.bindings, more)))
+    found = foresee_change(
+        domain=NORTH, before=policy, after=replace(policy, bindings=(*policy.bindings, more)), now=NOW
+    )
     [cohort] = found.cohorts
     assert (cohort.devices, cohort.roles_before, cohort.roles_after) == (("p-2",), ("pumps",), ("listeners", "pumps"))
     assert [(line.action, line.filter, line.conditions) for line in cohort.gained] == [
@@ -131,13 +133,13 @@ def test_binding_gives_to_those_whom_it_reaches_alone(policy: PolicyDocument) ->
 def test_rule_that_another_makes_superfluous_goes_without_a_word(policy: PolicyDocument) -> None:
     narrow = allow(Action.PUBLISH, "${domain}/${client_id}/up/now")
     before = with_rules(policy, "pumps", UP, narrow)
-    assert foresee_change(domain=NORTH, before=before, after=policy).touched == 0
+    assert foresee_change(domain=NORTH, before=before, after=policy, now=NOW).touched == 0
 
 
 @pytest.mark.parametrize("state", [DeviceState.SUSPENDED, DeviceState.QUARANTINED, DeviceState.REVOKED])
 def test_device_without_policy_gains_and_loses_nothing(policy: PolicyDocument, state: DeviceState) -> None:
     Device.objects.filter(name="p-2").update(state=state)
-    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps"))
+    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps"), now=NOW)
     assert [cohort.devices for cohort in found.cohorts] == [("p-1",)]
     assert {line.auth_id for line in found.brokers[0].effect.lose} == {"p-1"}
 
@@ -146,7 +148,7 @@ def test_deviation_that_the_change_brings_is_told_as_fresh(policy: PolicyDocumen
     retained = RuleSpec(
         effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/kept", retain=Retain.ONLY
     )
-    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps", UP, retained))
+    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps", UP, retained), now=NOW)
     [broker] = found.brokers
     [deviation] = [each for each in broker.deviations if each.id in broker.fresh]
     assert (deviation.kind, deviation.topic, deviation.principal_count) == ("narrower", "${domain}/kept", 2)
@@ -157,7 +159,7 @@ def test_more_devices_than_are_examined_are_told_as_a_sample(
     policy: PolicyDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(foreseeing, "MOST_EXAMINED", 1)
-    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps"))
+    found = foresee_change(domain=NORTH, before=policy, after=with_rules(policy, "pumps"), now=NOW)
     assert (found.concerned, found.examined, found.touched, found.is_sample) == (2, 1, 1, True)
     assert {line.auth_id for line in found.brokers[0].effect.lose} == {"p-1"}
 
@@ -167,7 +169,9 @@ def test_of_many_devices_those_are_examined_that_the_change_could_touch(
 ) -> None:
     monkeypatch.setattr(foreseeing, "MOST_EXAMINED", 1)
     more = BindingSpec(role="listeners", via=BindingVia.DEVICE, target="p-2")
-    found = foresee_change(domain=NORTH, before=policy, after=replace(policy, bindings=(*policy.bindings, more)))
+    found = foresee_change(
+        domain=NORTH, before=policy, after=replace(policy, bindings=(*policy.bindings, more)), now=NOW
+    )
     assert (found.concerned, found.examined, found.is_sample) == (1, 1, False)
     assert [cohort.devices for cohort in found.cohorts] == [("p-2",)]
     assert {line.auth_id for line in found.brokers[0].effect.gain} == {"p-2"}
@@ -197,7 +201,7 @@ def test_no_device_gains_or_loses_that_is_not_concerned(policy: PolicyDocument, 
         )
 
     before, after = some_policy(), some_policy()
-    found = foresee_change(domain=NORTH, before=before, after=after)
+    found = foresee_change(domain=NORTH, before=before, after=after, now=NOW)
     ids, count = concerned_devices(domain=NORTH, before=before, after=after, limit=9)
     concerned = {device.auth_id for device in Device.objects.filter(id__in=ids)}
     assert {name for cohort in found.cohorts for name in cohort.devices} <= concerned

@@ -68,7 +68,7 @@ def test_plan_has_a_line_for_each_thing() -> None:
         "- binding {role: old, domain: north}",
     ]
     assert summary(FOUND) == (
-        "Roles: 1 added, 1 changed, 1 removed. Bindings: 1 added, 1 removed. "
+        "Roles: 1 added, 1 changed, 1 removed. Bindings: 1 added, 0 changed, 1 removed. "
         "Groups: 1 added. The quarantine role changes."
     )
 
@@ -97,6 +97,7 @@ def test_programs_get_the_same() -> None:
     ]
     assert found["bindings"] == {
         "added": [{"role": "new", "group": "hall"}],
+        "changed": [],
         "removed": [{"role": "old", "domain": "north"}],
     }
     assert found["groups"] == {"added": [{"name": "hall"}]}

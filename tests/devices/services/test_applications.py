@@ -24,6 +24,7 @@ from devices.services.bindings import BindingTarget, UnknownTarget
 from devices.services.domains import NameTaken
 from devices.services.import_devices import RowOutcome
 from devices.services.issue_credential import DeviceRefused
+from kernel.core.clock import utc_now
 from kernel.queries import list_entries
 from pki import queries as pki
 from pki import services as pki_services
@@ -281,6 +282,6 @@ def test_roles_by_domain_and_group_reach_it_and_by_type_do_not(north: Factory) -
     ):
         role = north.role("by-" + next(name for name in ("domain", "group", "device_type") if getattr(target, name)))
         services.bind_role(domain=north.domain, role=role.id, target=target, actor=ADA, now=north.now)
-    subject = queries.subject_of(device=made.id)
+    subject = queries.subject_of(device=made.id, now=utc_now())
     assert {bound.role_name for bound in subject.policy} == {"by-domain", "by-group"}
     assert subject.principal.device_type == ""

@@ -10,6 +10,7 @@ from acl.core.analysis_conditions import Same
 from acl.core.values import CertificateFields
 from devices.queries import Reached, sample_reached, subject_of
 from devices.services import Enrolment, renew_credential
+from kernel.core.clock import utc_now
 from pki import services as pki
 from pki.core.profile_documents import profile_document
 from pki.core.profiles import PROFILES
@@ -34,12 +35,12 @@ def give_names(factory: Factory, subject: Sequence[Pair], alternative: Sequence[
 
 def fields(factory: Factory, made: Enrolment) -> CertificateFields:
     """Those of the device, on which the engine and the database agree."""
-    found = subject_of(device=made.device.id).principal.certificate
+    found = subject_of(device=made.device.id, now=utc_now()).principal.certificate
     assert found is not None
     for name in NAMES:
         for value in {getattr(found, name), "something else"}:
             same = Same(((f"cert.{name}",), "!"), (f"{value}!",))
-            reached = sample_reached(Reached(domain=factory.domain, condition=same), limit=9)
+            reached = sample_reached(Reached(domain=factory.domain, condition=same, now=utc_now()), limit=9)
             assert (made.device.id in reached) is (value == getattr(found, name)), name
     return found
 

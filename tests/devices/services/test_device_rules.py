@@ -28,6 +28,7 @@ from devices.services.device_rules import DeviceEnded, DeviceRulesChanged, set_d
 from devices.services.import_policy import import_policy
 from devices.services.policy_changes.drafting import UnknownBindingTarget
 from devices.services.policy_gate import ApprovalRequired
+from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 from kernel.core.journal import Break
 from kernel.queries import list_entries, verify_journal
@@ -45,7 +46,7 @@ def given(factory: Factory, device: DeviceId, *rules: RuleSpec, **more: Any) -> 
 
 def rules_of(factory: Factory, device: DeviceId) -> list[tuple[str, str, str]]:
     """What holds for the device: each rule with its role and what it was given to."""
-    subject = queries.subject_of(device=device)
+    subject = queries.subject_of(device=device, now=utc_now())
     found = [(bound.rule.topic, bound.role_name, bound.binding) for bound in subject.policy]
     return [(topic, role, f"{ref.via} {ref.target}" if ref else "") for topic, role, ref in found]
 
