@@ -109,6 +109,7 @@ def adopt_domain(_entry: Entry) -> list[Step]:
 ROUTES: Mapping[str, Route] = {
     "devices.domain.created": adopt_domain,
     "devices.domain.changed": push,
+    "devices.device.changed": push,
     "devices.device.enrolled": push,
     "devices.device.renewed": push,
     "devices.device.resumed": push,
@@ -128,7 +129,7 @@ ROUTES: Mapping[str, Route] = {
     "devices.binding.changed": push_once,
     "devices.binding.began": push,
     "devices.binding.ended": push,
-    "devices.group.changed": push,
+    "devices.group.changed": push_once,
     "devices.policy_change.applied": push,
     "acl.role.changed": push_once,
     "acl.role.deleted": push_once,

@@ -81,11 +81,12 @@ class DeviceType(models.Model):
 
 
 class Group(models.Model):
-    """A static set of devices."""
+    """A set of devices: those that people put in, or those that `query` is true of. It stays what it was made as."""
 
     id = models.UUIDField(primary_key=True)
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT)
     name = models.CharField(max_length=64)
+    query = models.TextField(blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["domain", "name"], name="devices_group_name")]

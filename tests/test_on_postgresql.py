@@ -11,7 +11,7 @@ from tests.programs import call
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROW_LOCKS = ["tests/devices/services", "tests/devices/api", "tests/devices/test_queries.py"]
-ITS_OWN_SQL = ["tests/devices/test_reaching.py"]
+ITS_OWN_SQL = ["tests/devices/test_reaching.py", "tests/devices/queries/test_group_sql.py"]
 
 
 def run(url: str, home: Path, *words: str) -> str:

@@ -78,7 +78,7 @@ def _choices(domain: DomainId, schemas: Mapping[str, Mapping[str, Any]]) -> Choi
     return Choices(
         states=tuple(state.value for state in DeviceState),
         types=tuple(schemas),
-        groups=tuple(name for _, _, name, _ in queries.list_groups(domains=[domain])),
+        groups=tuple(group.name for group in queries.list_groups(domains=[domain])),
         attributes=tuple(sorted({name for schema in schemas.values() for name in schema})),
     )
 

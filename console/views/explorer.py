@@ -87,7 +87,7 @@ def explore_reach(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     context: dict[str, object] = {
         "tab": "reach",
         "asked": {name.replace("from", "source"): value for name, value in asked.items()},
-        "groups": [name for _, _, name, _ in list_groups(domains=[visit.domain.id])],
+        "groups": [group.name for group in list_groups(domains=[visit.domain.id])],
         "types": [name for _, _, name, _ in list_device_types(domains=[visit.domain.id])],
     }
     if asked["from"]:

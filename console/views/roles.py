@@ -84,7 +84,7 @@ def _seen(visit: Visit, role: UUID) -> Role:
 
 def _targets(domain: DomainId) -> dict[str, list[str]]:
     return {
-        "groups": [name for _, _, name, _ in list_groups(domains=[domain])],
+        "groups": [group.name for group in list_groups(domains=[domain])],
         "device_types": [name for _, _, name, _ in list_device_types(domains=[domain])],
     }
 

@@ -23,9 +23,11 @@ from devices.api.documents import (
     permission_documents,
 )
 from devices.core.names import BadName, check_name
+from devices.core.tags import device_tag
 from devices.core.values import Device, DeviceId, DeviceState
 from devices.queries import DeviceFilter, Place
 from kernel.api.documents import StrictDocument, body_of, caller_of
+from kernel.api.if_match import expected_digest, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
 from kernel.core.cursor import WrongCursor
@@ -43,6 +45,12 @@ class NewDeviceDocument(StrictDocument):
     device_type = serializers.CharField(default="default")
     hardware_serial = serializers.CharField(allow_blank=True, default="", max_length=512)
     attributes = serializers.DictField(default=dict)
+
+
+class ChangedDeviceDocument(StrictDocument):
+    """What becomes of a device's attributes: those that are named."""
+
+    attributes = serializers.DictField()
 
 
 class DeviceListDocument(serializers.Serializer[Any]):
@@ -126,12 +134,33 @@ class DeviceListView(APIView):
 class DeviceView(APIView):
     """One device."""
 
-    scopes = {"GET": "devices:read"}
+    scopes = {"GET": "devices:read", "PATCH": "devices:write"}
 
     @extend_schema(operation_id="getDevice", responses=DeviceDocument)
     def get(self, request: Request, device: UUID) -> Response:
-        """The device."""
-        return Response(device_document(_seen(request, device)))
+        """The device; its ETag changes with anything of it."""
+        return _answer(_seen(request, device))
+
+    @extend_schema(
+        operation_id="changeDevice",
+        parameters=[
+            OpenApiParameter(name="If-Match", location="header", description="The ETag of the device as it was read.")
+        ],
+        request=ChangedDeviceDocument,
+        responses=DeviceDocument,
+    )
+    def patch(self, request: Request, device: UUID) -> Response:
+        """The device as it is now; attributes that are not named stay, null takes one away (RFC 7396)."""
+        seen = _seen(request, device)
+        body = body_of(ChangedDeviceDocument, request)
+        changed = services.change_attributes(
+            device=seen.id,
+            attributes=body["attributes"],
+            expected_tag=expected_digest(request),
+            actor=caller_of(request).actor,
+            now=utc_now(),
+        )
+        return _answer(changed)
 
 
 class DevicePermissionsView(APIView):
@@ -218,6 +247,10 @@ class RevokeView(APIView):
             now=utc_now(),
         )
         return Response({"operation": str(operation)}, status=202)
+
+
+def _answer(device: Device) -> Response:
+    return Response(device_document(device), headers=tag_of(device_tag(device)))
 
 
 def _seen(request: Request, device: UUID) -> Device:

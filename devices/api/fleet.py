@@ -1,4 +1,4 @@
-"""/api/v1/domains/, device-types/, groups/ and bindings/: how the fleet is ordered, and who has which role."""
+"""/api/v1/domains/, device-types/ and bindings/: how the fleet is ordered, and who has which role."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from acl.core.values import RoleId
 from devices import queries, services
 from devices.api.policy_change_documents import ApprovalRuleDocument
 from devices.core.policy_changes import ApprovalRule
-from devices.core.values import BindingId, DeviceId, GroupId, PrincipalKind
+from devices.core.values import BindingId, PrincipalKind
 from devices.queries import BindingRow
 from devices.queries.policy_changes import approval_rule_of
 from devices.services.bindings import BindingTarget, UnknownBinding
-from devices.services.domains import UnknownGroup
 from devices.services.policy_changes import set_policy_approval
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
-from kernel.core.errors import Invalid, NotFound
+from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
 from kernel.core.pages import page
 
@@ -45,24 +44,6 @@ class DeviceTypeDocument(StrictDocument):
     domain = serializers.CharField(required=False)
     name = serializers.CharField(max_length=64)
     schema = serializers.DictField(default=dict)
-
-
-class GroupDocument(StrictDocument):
-    """A static set of devices."""
-
-    id = serializers.UUIDField(read_only=True)
-    domain = serializers.CharField(required=False)
-    name = serializers.CharField(max_length=64)
-    members = serializers.ListField(child=serializers.UUIDField(), default=list, write_only=True, max_length=10_000)
-    query = serializers.CharField(required=False, write_only=True)
-    size = serializers.IntegerField(read_only=True)
-
-
-class MembersDocument(StrictDocument):
-    """Who joins and who leaves a group."""
-
-    add = serializers.ListField(child=serializers.UUIDField(), default=list, max_length=10_000)
-    remove = serializers.ListField(child=serializers.UUIDField(), default=list, max_length=10_000)
 
 
 class TargetDocument(StrictDocument):
@@ -153,53 +134,6 @@ class DeviceTypeListView(APIView):
         )
         document = {"id": str(made), "domain": caller.slug_of(domain), "name": body["name"], "schema": body["schema"]}
         return Response(document, status=201)
-
-
-class GroupListView(APIView):
-    """The groups that the caller may see."""
-
-    scopes = {"GET": "groups:read", "POST": "groups:write"}
-
-    @extend_schema(operation_id="listGroups", responses=GroupDocument(many=True))
-    def get(self, request: Request) -> Response:
-        """Every one of them."""
-        found = queries.list_groups(domains=caller_of(request).domain_ids)
-        results = [{"id": id, "domain": domain, "name": name, "size": size} for id, domain, name, size in found]
-        return Response(page(results, next_cursor=None, approximate_count=len(results)))
-
-    @extend_schema(operation_id="createGroup", request=GroupDocument, responses={201: GroupDocument})
-    def post(self, request: Request) -> Response:
-        """The new group."""
-        caller = caller_of(request)
-        body = body_of(GroupDocument, request)
-        if "query" in body:
-            raise Invalid("Groups by query are not there yet: give the members.", code="group-query-unsupported")
-        domain = caller.domain(body.get("domain"))
-        members = [DeviceId(member) for member in body["members"]]
-        made = services.create_group(
-            domain=domain, name=body["name"], members=members, actor=caller.actor, now=utc_now()
-        )
-        document = {"id": str(made), "domain": caller.slug_of(domain), "name": body["name"], "size": len(set(members))}
-        return Response(document, status=201)
-
-
-class GroupMembersView(APIView):
-    """Who is in a group."""
-
-    scopes = {"POST": "groups:write"}
-
-    @extend_schema(operation_id="changeGroupMembers", request=MembersDocument, responses={204: None})
-    def post(self, request: Request, group: UUID) -> Response:
-        """Nothing; the group is changed."""
-        caller = caller_of(request)
-        if not queries.group_exists(group=GroupId(group), domains=caller.domain_ids):
-            raise UnknownGroup("There is no such group.")
-        body = body_of(MembersDocument, request)
-        for change, members in ((services.add_to_group, body["add"]), (services.remove_from_group, body["remove"])):
-            if members:
-                wanted = [DeviceId(member) for member in members]
-                change(group=GroupId(group), devices=wanted, actor=caller.actor, now=utc_now())
-        return Response(status=204)
 
 
 class BindingListView(APIView):

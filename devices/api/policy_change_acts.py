@@ -42,6 +42,7 @@ class RebaseView(APIView):
         decisions = Decisions(
             roles={name: Side(side) for name, side in body["roles"].items()},
             quarantine_role=Side(quarantine) if quarantine else None,
+            groups={name: Side(side) for name, side in body["groups"].items()},
         )
         rebased = services.rebase_change(
             change=seen.id,

@@ -40,10 +40,11 @@ class EndDocument(StrictDocument):
 
 
 class DecisionsDocument(StrictDocument):
-    """Which side holds where the draft and the policy in force differ: `present` or `draft`, role by role."""
+    """Which side holds where the draft and the policy in force differ: `present` or `draft`, by names."""
 
     roles = serializers.DictField(child=serializers.ChoiceField(choices=[*Side]), default=dict)
     quarantine_role = serializers.ChoiceField(choices=[*Side], required=False)
+    groups = serializers.DictField(child=serializers.ChoiceField(choices=[*Side]), default=dict)
 
 
 class PersonDocument(serializers.Serializer[Any]):
@@ -141,6 +142,10 @@ def conflict_documents(merged: Merge) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [_conflict(conflict) for conflict in merged.roles]
     if clash := merged.quarantine_role:
         found.append({"kind": "quarantine_role", "base": clash.base, "present": clash.present, "draft": clash.draft})
+    found += [
+        {"kind": "group", "name": each.name, "base": each.base, "present": each.present, "draft": each.draft}
+        for each in merged.groups
+    ]
     return found
 
 

@@ -54,9 +54,13 @@ class BindingSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class GroupSpec:
-    """A group of devices. Its members belong to the register of devices and not to policy."""
+    """A group of devices, those that `query` is true of.
+
+    Without one its members are chosen; they belong to the register of devices and not to policy.
+    """
 
     name: str
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +128,28 @@ class BindingChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupChange:
+    """A group that both documents have, with another query."""
+
+    before: GroupSpec
+    after: GroupSpec
+
+    @property
+    def name(self) -> str:
+        """The name of the group."""
+        return self.after.name
+
+    @property
+    def turns(self) -> bool:
+        """Whether it would become a group of the other kind, which none does."""
+        return not (self.before.query and self.after.query)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDifference:
     """What has to be done to come from one document to another, each in the order of documents.
 
-    Groups are only ever added: one that the later document does not name keeps its members and stays.
+    No group is taken away: one that the later document does not name stays as it is.
     """
 
     roles_added: tuple[RoleSpec, ...] = ()
@@ -137,6 +159,7 @@ class PolicyDifference:
     bindings_changed: tuple[BindingChange, ...] = ()
     bindings_removed: tuple[BindingSpec, ...] = ()
     groups_added: tuple[GroupSpec, ...] = ()
+    groups_changed: tuple[GroupChange, ...] = ()
     quarantine_role: tuple[str | None, str | None] | None = None
 
     @property
@@ -151,6 +174,7 @@ def differences(before: PolicyDocument, after: PolicyDocument) -> PolicyDifferen
     new = {role.name: role for role in after.roles}
     given = {binding.place: binding for binding in before.bindings}
     kept = {binding.place for binding in after.bindings}
+    groups = {group.name: group for group in before.groups}
     changed = before.quarantine_role != after.quarantine_role
     return PolicyDifference(
         roles_added=tuple(role for role in after.roles if role.name not in old),
@@ -167,7 +191,12 @@ def differences(before: PolicyDocument, after: PolicyDocument) -> PolicyDifferen
             if given.get(binding.place, binding) != binding
         ),
         bindings_removed=tuple(binding for binding in before.bindings if binding.place not in kept),
-        groups_added=_without(after.groups, before.groups),
+        groups_added=tuple(group for group in after.groups if group.name not in groups),
+        groups_changed=tuple(
+            GroupChange(before=groups[group.name], after=group)
+            for group in after.groups
+            if group.name in groups and groups[group.name] != group
+        ),
         quarantine_role=(before.quarantine_role, after.quarantine_role) if changed else None,
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from devices.core.policy_document import BindingSpec, PolicyDocument, RoleSpec
+from devices.core.group_query import canonical
+from devices.core.policy_document import BindingSpec, GroupSpec, PolicyDocument, RoleSpec
 from kernel.core.errors import Conflict, NotFound
 
 
@@ -62,6 +63,13 @@ def without_binding(document: PolicyDocument, binding: BindingSpec) -> PolicyDoc
     """The document without the binding, whatever its window is, if it has it."""
     kept = [each for each in document.bindings if each.place != binding.place]
     return _ordered(document, quarantine=document.quarantine_role, roles=list(document.roles), bindings=kept)
+
+
+def with_group_query(document: PolicyDocument, name: str, query: str) -> PolicyDocument:
+    """The document with the group, of those devices that the query is true of. Raises BadQuery."""
+    group = GroupSpec(name=name, query=canonical(query))
+    groups = sorted([*(each for each in document.groups if each.name != name), group])
+    return replace(document, groups=tuple(groups))
 
 
 def with_quarantine_role(document: PolicyDocument, name: str | None) -> PolicyDocument:

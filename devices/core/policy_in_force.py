@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from acl.core.rules import RuleSpec
 from acl.core.values import BindingRef, BoundRule, RuleId
+from devices.core.group_query import asked_of, belongs, parse
 from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
 from devices.core.values import Device, DeviceState
 from devices.core.windows import WindowState
@@ -42,6 +43,10 @@ class PolicyInForce:
             if binding.window.state(now) is WindowState.IN_FORCE:
                 self._by_target[binding.via, binding.target].append(binding)
         self._rules: dict[BindingSpec | str, tuple[BoundRule, ...]] = {}
+        bound = {target for via, target in self._by_target if via is BindingVia.GROUP}
+        self._queries = {
+            group.name: parse(group.query) for group in document.groups if group.query and group.name in bound
+        }
 
     def role_names(self, device: Device) -> tuple[str, ...]:
         """The names of the roles whose rules hold for the device, sorted; of its state too, as policy.md has it."""
@@ -70,9 +75,15 @@ class PolicyInForce:
             (BindingVia.DOMAIN, device.domain_slug),
             (BindingVia.DEVICE_TYPE, device.device_type),
             (BindingVia(device.kind), device.name),
-            *((BindingVia.GROUP, group) for group in device.groups),
+            *((BindingVia.GROUP, group) for group in self._groups(device)),
         ]
         return [binding for place in places for binding in self._by_target.get(place, ())]
+
+    def _groups(self, device: Device) -> list[str]:
+        """Those it was put into, and those whose query in this document is true of it."""
+        asked = asked_of(device) if self._queries else None
+        found = (name for name, query in self._queries.items() if asked and belongs(asked, query))
+        return [*(name for name in device.groups if name not in self._queries), *found]
 
     def _bound(self, role: RoleSpec, binding: BindingSpec | None) -> tuple[BoundRule, ...]:
         key = binding or role.name

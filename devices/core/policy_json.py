@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from jsonschema.validators import extend
 
 from acl.core.rules import InvalidRole, RuleSpec, check_role
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Shared
+from devices.core.group_query import BadQuery, canonical, query_fault
 from devices.core.names import name_fault
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, Place, PolicyDocument, RoleSpec
 from devices.core.policy_own_rules import own_rules_faults
@@ -50,7 +52,7 @@ def policy_json(document: PolicyDocument) -> dict[str, Any]:
         "gatehouse_policy": VERSION,
         "domain": document.domain,
         "quarantine_role": document.quarantine_role,
-        "groups": [{"name": group.name} for group in document.groups],
+        "groups": [group_json(group) for group in document.groups],
         "roles": [role_json(role) for role in document.roles],
         "bindings": [binding_json(each) for each in document.bindings],
     }
@@ -59,6 +61,11 @@ def policy_json(document: PolicyDocument) -> dict[str, Any]:
 def binding_json(binding: BindingSpec) -> dict[str, Any]:
     """The binding as JSON; `binding_from_json` reads it. Bounds that its window has not are left out."""
     return {"role": binding.role, binding.via.value: binding.target, **binding.window.as_texts()}
+
+
+def group_json(group: GroupSpec) -> dict[str, str]:
+    """The group as JSON; without a query if it has none."""
+    return {"name": group.name, "query": group.query} if group.query else {"name": group.name}
 
 
 def role_json(role: RoleSpec) -> dict[str, Any]:
@@ -92,12 +99,19 @@ def policy_from_json(value: Any) -> PolicyDocument:
     document = PolicyDocument.of(
         domain=value["domain"],
         quarantine_role=value["quarantine_role"],
-        groups=[GroupSpec(name=each["name"]) for each in value["groups"]],
+        groups=[_group(each) for each in value["groups"]],
         roles=[_role(each) for each in value["roles"]],
         bindings=[binding_from_json(each) for each in value["bindings"]],
     )
     _refuse(_faults_of_meaning(value))
     return document
+
+
+def _group(value: Mapping[str, Any]) -> GroupSpec:
+    query = value.get("query", "")
+    with suppress(BadQuery):  # which is told as a fault of meaning
+        query = canonical(query) if query else ""
+    return GroupSpec(name=value["name"], query=query)
 
 
 def _role(value: Mapping[str, Any]) -> RoleSpec:
@@ -231,6 +245,8 @@ def _faults_of_groups(groups: Iterable[Mapping[str, Any]]) -> Iterator[FieldErro
     for number, group in enumerate(groups):
         if fault := name_fault(group["name"]):
             yield _fault(f"/groups/{number}/name", "bad-name", f"The name {fault}.")
+        if fault := query_fault(group["query"]) if "query" in group else None:
+            yield _fault(f"/groups/{number}/query", BadQuery.code, fault)
     yield from _twice(groups, "/groups", lambda group: group["name"], "There is a group of this name above")
 
 

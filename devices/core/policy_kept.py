@@ -24,7 +24,7 @@ def to_kept(document: PolicyDocument) -> dict[str, Any]:
             {"role": each.role, "via": each.via.value, "target": each.target, **each.window.as_texts()}
             for each in document.bindings
         ],
-        "groups": [{"name": group.name} for group in document.groups],
+        "groups": [{"name": group.name, "query": group.query} for group in document.groups],
     }
 
 
@@ -68,7 +68,7 @@ def from_kept(kept: Mapping[str, Any]) -> PolicyDocument:
             )
             for each in kept["bindings"]
         ],
-        groups=[GroupSpec(name=group["name"]) for group in kept["groups"]],
+        groups=[GroupSpec(name=group["name"], query=group["query"]) for group in kept["groups"]],
     )
 
 

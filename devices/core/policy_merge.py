@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from devices.core.policy_document import BindingSpec, Place, PolicyDocument, RoleSpec
+from devices.core.policy_document import BindingSpec, GroupSpec, Place, PolicyDocument, RoleSpec
 
 _Part = TypeVar("_Part")
 _Three = tuple[_Part | None, _Part | None, _Part | None]
@@ -49,11 +49,25 @@ class QuarantineConflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupConflict:
+    """A group to which both sides gave another query, and not the same; None where a side has no such group.
+
+    An empty query is that of a group whose members are chosen.
+    """
+
+    name: str
+    base: str | None
+    present: str | None
+    draft: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
     """Which side is taken where both differ; what is not named is undecided."""
 
     roles: Mapping[str, Side] = field(default_factory=dict)
     quarantine_role: Side | None = None
+    groups: Mapping[str, Side] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +77,21 @@ class Merge:
     document: PolicyDocument
     roles: tuple[RoleConflict, ...] = ()
     quarantine_role: QuarantineConflict | None = None
+    groups: tuple[GroupConflict, ...] = ()
 
     @property
     def is_clean(self) -> bool:
         """Whether no conflict is left."""
-        return not self.roles and self.quarantine_role is None
+        return not self.roles and not self.groups and self.quarantine_role is None
 
 
 def same_policy(one: PolicyDocument, other: PolicyDocument) -> bool:
-    """Whether both say the same; which groups there are is not policy as long as nothing is bound to them."""
-    return replace(one, groups=()) == replace(other, groups=())
+    """Whether both say the same; groups with chosen members are not policy as long as nothing is bound to them."""
+    return _by_query(one) == _by_query(other)
+
+
+def _by_query(document: PolicyDocument) -> PolicyDocument:
+    return replace(document, groups=tuple(group for group in document.groups if group.query))
 
 
 def merge(
@@ -94,15 +113,16 @@ def merge(
         if role is not None:
             roles.append(role)
             bindings += uses
+    groups, clashes = _groups(sides, decided.groups)
     quarantine, undecided = _quarantine(sides, decided.quarantine_role, {role.name for role in roles})
     document = PolicyDocument.of(
         domain=present.domain,
         quarantine_role=quarantine,
         roles=roles,
         bindings=bindings,
-        groups={*present.groups, *draft.groups},
+        groups=groups,
     )
-    return Merge(document=document, roles=tuple(left), quarantine_role=undecided)
+    return Merge(document=document, roles=tuple(left), quarantine_role=undecided, groups=tuple(clashes))
 
 
 class _Sides:
@@ -165,6 +185,7 @@ class _Named:
     def __init__(self, document: PolicyDocument) -> None:
         self.roles = {role.name: role for role in document.roles}
         self.quarantine = document.quarantine_role
+        self.groups = {group.name: group.query for group in document.groups}
         self._uses: dict[str, dict[Place, BindingSpec]] = {}
         for binding in document.bindings:
             self._uses.setdefault(binding.role, {})[binding.place] = binding
@@ -193,6 +214,20 @@ def _one_of(base: _Part | None, present: _Part | None, draft: _Part | None, side
     if base in (present, draft):
         return draft if present == base else present
     return present if side is Side.PRESENT else draft
+
+
+def _groups(sides: _Sides, decided: Mapping[str, Side]) -> tuple[list[GroupSpec], list[GroupConflict]]:
+    """Every group of either side, and the conflicts that are left: none is taken away."""
+    groups, left = [], []
+    for name in sorted({*sides.present.groups, *sides.draft.groups}):
+        base, present, draft = (side.groups.get(name) for side in (sides.base, sides.present, sides.draft))
+        clash = None not in (present, draft) and base not in (present, draft) and present != draft
+        takes_draft = decided.get(name) is Side.DRAFT if clash else present in (None, base)
+        chosen = draft if takes_draft and draft is not None else present
+        groups.append(GroupSpec(name=name, query=chosen or ""))
+        if clash and name not in decided:
+            left.append(GroupConflict(name=name, base=base, present=present, draft=draft))
+    return groups, left
 
 
 def _quarantine(sides: _Sides, decided: Side | None, names: set[str]) -> tuple[str | None, QuarantineConflict | None]:

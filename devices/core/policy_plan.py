@@ -8,7 +8,7 @@ from typing import Any
 
 from acl.core.rules import RuleSpec
 from devices.core.policy_document import BindingSpec, PolicyDifference, RoleChange, RoleSpec
-from devices.core.policy_json import binding_json, role_json, rule_json
+from devices.core.policy_json import binding_json, group_json, role_json, rule_json
 from devices.core.policy_yaml import in_line
 from devices.core.windows import ALWAYS
 
@@ -18,8 +18,7 @@ def plan_lines(difference: PolicyDifference) -> Iterator[str]:
     if difference.quarantine_role:
         before, after = difference.quarantine_role
         yield f"~ quarantine role: {in_line(before)} -> {in_line(after)}"
-    for group in difference.groups_added:
-        yield f"+ group {in_line(group.name)}"
+    yield from _groups(difference)
     for role in difference.roles_added:
         yield f"+ role {role.name}"
         yield from _described("+", role)
@@ -43,11 +42,12 @@ def summary(difference: PolicyDifference) -> str:
         return "Nothing differs."
     roles = (len(difference.roles_added), len(difference.roles_changed), len(difference.roles_removed))
     bindings = (len(difference.bindings_added), len(difference.bindings_changed), len(difference.bindings_removed))
-    others = len(difference.groups_added), "changes" if difference.quarantine_role else "stays"
+    groups = (len(difference.groups_added), len(difference.groups_changed))
+    quarantine = "changes" if difference.quarantine_role else "stays"
     return (
         f"Roles: {roles[0]} added, {roles[1]} changed, {roles[2]} removed. "
         f"Bindings: {bindings[0]} added, {bindings[1]} changed, {bindings[2]} removed. "
-        f"Groups: {others[0]} added. The quarantine role {others[1]}."
+        f"Groups: {groups[0]} added, {groups[1]} changed. The quarantine role {quarantine}."
     )
 
 
@@ -57,7 +57,13 @@ def difference_json(difference: PolicyDifference) -> dict[str, Any]:
     return {
         "is_empty": difference.is_empty,
         "quarantine_role": {"before": quarantine[0], "after": quarantine[1]} if quarantine else None,
-        "groups": {"added": [{"name": group.name} for group in difference.groups_added]},
+        "groups": {
+            "added": [group_json(group) for group in difference.groups_added],
+            "changed": [
+                {"name": each.name, "query": {"before": each.before.query, "after": each.after.query}}
+                for each in difference.groups_changed
+            ],
+        },
         "roles": {
             "added": [role_json(role) for role in difference.roles_added],
             "changed": [_changed_json(change) for change in difference.roles_changed],
@@ -72,6 +78,17 @@ def difference_json(difference: PolicyDifference) -> dict[str, Any]:
             "removed": [binding_json(binding) for binding in difference.bindings_removed],
         },
     }
+
+
+def _groups(difference: PolicyDifference) -> Iterator[str]:
+    for group in difference.groups_added:
+        yield f"+ group {in_line(group.name)}"
+        if group.query:
+            yield f"  + query: {in_line(group.query)}"
+    for change in difference.groups_changed:
+        yield f"~ group {in_line(change.name)}"
+        yield f"  - query: {in_line(change.before.query)}"
+        yield f"  + query: {in_line(change.after.query)}"
 
 
 def _changed(change: RoleChange) -> Iterator[str]:

@@ -166,6 +166,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=64)),
+                ('query', models.TextField(blank=True)),
                 ('domain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='devices.domain')),
             ],
         ),

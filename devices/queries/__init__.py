@@ -24,11 +24,9 @@ from devices.queries.devices import (
 from devices.queries.domains import (
     UnknownDomain,
     get_domain,
-    group_exists,
     issuer_of,
     list_device_types,
     list_domains,
-    list_groups,
 )
 from devices.queries.enrolment import (
     ProfileRow,
@@ -42,6 +40,14 @@ from devices.queries.enrolment import (
     older_token_ends,
 )
 from devices.queries.fellows import DeviceSet, UnknownFellows, find_device_set, roles_among
+from devices.queries.groups import (
+    GroupRow,
+    QueryPreview,
+    UnknownGroup,
+    get_group,
+    list_groups,
+    preview_query,
+)
 from devices.queries.reaching import (
     Fellows,
     Reached,
@@ -60,8 +66,10 @@ __all__ = [
     "DevicePage",
     "DeviceSet",
     "Fellows",
+    "GroupRow",
     "Place",
     "ProfileRow",
+    "QueryPreview",
     "Reached",
     "RequestRow",
     "TokenRow",
@@ -69,6 +77,7 @@ __all__ = [
     "UnknownDevice",
     "UnknownDomain",
     "UnknownFellows",
+    "UnknownGroup",
     "any_reached",
     "applications_among",
     "binding_exists",
@@ -87,8 +96,8 @@ __all__ = [
     "get_application",
     "get_device",
     "get_domain",
+    "get_group",
     "get_principal",
-    "group_exists",
     "issuer_of",
     "iterate_subjects",
     "list_bindings",
@@ -100,6 +109,7 @@ __all__ = [
     "list_enrolment_tokens",
     "list_groups",
     "older_token_ends",
+    "preview_query",
     "principal_ids",
     "reached_subjects",
     "roles_among",

@@ -1,14 +1,12 @@
-"""Domains, and what they are ordered by: types and groups."""
+"""Domains and device types."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from django.db.models import Count
-
-from devices.core.values import Domain, GroupId
-from devices.models import DeviceType, Group
+from devices.core.values import Domain
+from devices.models import DeviceType
 from devices.models import Domain as DomainRow
 from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
@@ -38,17 +36,6 @@ def issuer_of(*, domain: DomainId) -> IssuerId | None:
     """The CA that the domain's certificates come from, or None while none is set."""
     found = DomainRow.objects.values_list("issuer_id", flat=True).get(id=domain)
     return IssuerId(found) if found else None
-
-
-def list_groups(*, domains: Collection[DomainId]) -> list[tuple[str, str, str, int]]:
-    """(id, domain's slug, name, number of members) of each group, by name."""
-    rows = Group.objects.filter(domain_id__in=domains).annotate(size=Count("members")).order_by("name", "id")
-    return [(str(row.id), row.domain.slug, row.name, row.size) for row in rows.select_related("domain")]
-
-
-def group_exists(*, group: GroupId, domains: Collection[DomainId]) -> bool:
-    """Whether there is such a group in one of the domains."""
-    return Group.objects.filter(id=group, domain_id__in=domains).exists()
 
 
 def list_device_types(*, domains: Collection[DomainId]) -> list[tuple[str, str, str, Mapping[str, Any]]]:

@@ -46,7 +46,7 @@ def policy_now(*, domain: DomainId) -> PolicyNow:
         quarantine_role=quarantine,
         roles=map(role_spec, known.values()),
         bindings=bindings,
-        groups=[GroupSpec(name=name) for name in Group.objects.filter(domain_id=domain).values_list("name", flat=True)],
+        groups=[GroupSpec(name=group.name, query=group.query) for group in Group.objects.filter(domain_id=domain)],
     )
     return PolicyNow(document=document, roles={role.name: role for role in known.values()}, bindings=bindings)
 

@@ -3,6 +3,7 @@
 from devices.services.binding_windows import tell_windows
 from devices.services.bindings import bind_role, change_binding, unbind_role
 from devices.services.certify_application import certify_application
+from devices.services.change_attributes import change_attributes
 from devices.services.change_state import (
     decommission_device,
     quarantine_device,
@@ -12,11 +13,8 @@ from devices.services.change_state import (
 )
 from devices.services.decide_request import approve_request, deny_request
 from devices.services.domains import (
-    add_to_group,
     create_device_type,
     create_domain,
-    create_group,
-    remove_from_group,
     set_issuer,
     set_quarantine_role,
 )
@@ -27,6 +25,7 @@ from devices.services.enrolment_tokens import (
     mint_enrolment_token,
     revoke_enrolment_token,
 )
+from devices.services.groups import add_to_group, change_group_query, create_group, remove_from_group
 from devices.services.import_devices import import_devices
 from devices.services.register_device import register_application, register_device
 from devices.services.renew_credential import renew_credential
@@ -39,6 +38,8 @@ __all__ = [
     "approve_request",
     "bind_role",
     "certify_application",
+    "change_attributes",
+    "change_group_query",
     "change_binding",
     "create_device_type",
     "create_domain",

@@ -98,7 +98,7 @@ def _move(row: Device, state: DeviceState) -> None:
 
 
 def _lock(device: DeviceId) -> Device:
-    row = Device.objects.select_for_update().filter(id=device).first()
+    row = Device.objects.select_for_update(no_key=True).filter(id=device).first()
     if row is None:
         raise UnknownDevice("There is no such device.")
     return row

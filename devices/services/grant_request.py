@@ -8,6 +8,7 @@ from django.db import transaction
 
 from devices.core.values import DeviceId, DeviceState, RequestState
 from devices.models import Device, EnrolmentRequest
+from devices.services.group_membership import place_device
 from devices.services.issue_credential import (
     DeviceRefused,
     Enrolment,
@@ -109,7 +110,7 @@ def _settle(request: EnrolmentRequest, certificate: IssuedCertificate, *, now: d
 
     Whoever comes first stores the certificate; the device is locked before its request, as everywhere.
     """
-    device = Device.objects.select_for_update().filter(id__in=[request.device_id]).first()
+    device = Device.objects.select_for_update(no_key=True).filter(id__in=[request.device_id]).first()
     rows = EnrolmentRequest.objects.select_for_update(of=("self",)).select_related("profile")
     row = rows.filter(id=request.id).first()
     if row is None or device is None or row.state == RequestState.ISSUED:
@@ -121,6 +122,7 @@ def _settle(request: EnrolmentRequest, certificate: IssuedCertificate, *, now: d
     device.attributes = {**row.attributes, **device.attributes}
     device.hardware_serial = device.hardware_serial or row.hardware_serial
     device.save(update_fields=["state", "enrolled_at", "attributes", "hardware_serial"])
+    place_device(device)
     row.device, row.state, row.certificate_id = device, RequestState.ISSUED, certificate.id
     row.save(update_fields=["state", "certificate"])
     record(

@@ -15,6 +15,7 @@ from devices.core.values import Device as DeviceValue
 from devices.core.values import DeviceState, PrincipalKind
 from devices.models import Device, DeviceType
 from devices.services.domains import NameTaken
+from devices.services.group_membership import place_device
 from kernel.core.actor import Actor
 from kernel.core.errors import FieldError, Invalid, NotFound
 from kernel.core.ids import DomainId, new_id
@@ -46,6 +47,7 @@ def register_device(
             state=DeviceState.PRE_REGISTERED,
             now=now,
         )
+        place_device(row)
         record(
             action="devices.device.registered",
             subject=row.as_subject(),

@@ -100,7 +100,7 @@ def _settle(
 ) -> IssuedCertificate | None:
     """What the device has now: what was signed, or what the same call got at the same time; None if it is out."""
     with transaction.atomic():
-        locked = Device.objects.select_for_update().get(id=device.id)
+        locked = Device.objects.select_for_update(no_key=True).get(id=device.id)
         if locked.state not in _MAY_RENEW or not _is_good_still(presented):
             revoke_stray(certificate, now=now)
             return None

@@ -14,6 +14,7 @@ from devices.core.values import DeviceState, PrincipalKind, RequestState
 from devices.models import Device, EnrolmentProfile, EnrolmentRequest, EnrolmentToken
 from devices.services.domains import NameTaken
 from devices.services.enrolment_tokens import give_back_use, spend_use
+from devices.services.group_membership import hold_queries, place_device
 from devices.services.register_device import check_serial, new_device
 from kernel.core.actor import Actor, ActorKind
 from kernel.core.errors import Conflict
@@ -56,7 +57,8 @@ def write_request(token: EnrolmentToken, wish: Wish, *, now: datetime) -> Enrolm
     check_serial(wish.hardware_serial)
     with transaction.atomic():
         spend_use(token, now=now)
-        known = Device.objects.select_for_update().filter(domain_id=profile.domain_id, name=wish.name).first()
+        rows = Device.objects.select_for_update(no_key=True)
+        known = rows.filter(domain_id=profile.domain_id, name=wish.name).first()
         device = _match(known, wish, profile) if known else _begin(wish, profile, now=now)
         request = EnrolmentRequest.objects.create(
             id=new_id(),
@@ -88,6 +90,7 @@ def let_go(request: EnrolmentRequest) -> None:
         return
     begun = Device.objects.filter(id=request.device_id, state=DeviceState.ENROLLING)
     if request.device_is_new:
+        hold_queries(DomainId(request.profile.domain_id))  # none puts it into a group meanwhile
         begun.delete()
     else:
         begun.update(state=DeviceState.PRE_REGISTERED)
@@ -99,7 +102,7 @@ def device_actor(request: EnrolmentRequest) -> Actor:
 
 
 def _begin(wish: Wish, profile: EnrolmentProfile, *, now: datetime) -> Device:
-    return new_device(
+    row = new_device(
         profile.device_type,
         name=wish.name,
         hardware_serial=wish.hardware_serial,
@@ -107,6 +110,8 @@ def _begin(wish: Wish, profile: EnrolmentProfile, *, now: datetime) -> Device:
         state=DeviceState.ENROLLING,
         now=now,
     )
+    place_device(row)
+    return row
 
 
 def _match(known: Device, wish: Wish, profile: EnrolmentProfile) -> Device:

@@ -24,7 +24,8 @@ from devices.models import Device, Group
 from devices.models import PolicyChange as PolicyChangeRow
 from devices.queries.policy import PolicyNow, policy_now
 from devices.services.bindings import BindingTarget, UnknownTarget, bind_role, change_binding, unbind_role
-from devices.services.domains import create_group, set_quarantine_role
+from devices.services.domains import set_quarantine_role
+from devices.services.groups import write_groups
 from devices.services.policy_changes.approving import check_base
 from devices.services.policy_changes.rows import end_change, locked_change, record_change, save_change
 from kernel.core.actor import Actor
@@ -119,6 +120,7 @@ def _told(difference: PolicyDifference, change: PolicyChange) -> dict[str, objec
         "bindings_added": len(difference.bindings_added),
         "bindings_changed": len(difference.bindings_changed),
         "bindings_removed": len(difference.bindings_removed),
+        "groups_changed": [group.name for group in difference.groups_changed],
         "authors": [author.label for author in change.authors],
         "approved_by": [approval.by.label for approval in change.approvals],
     }
@@ -136,7 +138,11 @@ class _Writer:
         self._ids = {name: role.id for name, role in self._before.roles.items()}
 
     def write(self, difference: PolicyDifference) -> None:
-        """Nothing; the policy is changed. Raises TargetGone."""
+        """Nothing; the policy is changed. Raises TargetGone, GroupKind."""
+        groups = [*difference.groups_added, *(changed.after for changed in difference.groups_changed)]
+        write_groups(
+            domain=self._change.domain, groups=groups, change=self._change.id, actor=self._actor, now=self._now
+        )
         for binding in difference.bindings_removed:
             unbind_role(
                 binding=self._before.bindings[binding],
@@ -146,10 +152,6 @@ class _Writer:
                 now=self._now,
             )
         self._write_roles(difference)
-        known = {group.name for group in self._before.document.groups}
-        for group in difference.groups_added:
-            if group.name not in known:
-                create_group(domain=self._change.domain, name=group.name, actor=self._actor, now=self._now)
         for changed in difference.bindings_changed:
             change_binding(
                 binding=self._before.bindings[changed.before],

@@ -16,6 +16,7 @@ from devices.models import Device, DeviceType, Domain
 from devices.models import PolicyChange as PolicyChangeRow
 from devices.queries.domains import UnknownDomain
 from devices.queries.policy import policy_document
+from devices.services.groups import group_kind
 from devices.services.policy_changes.rows import locked_change, record_change, save_change, write_document
 from devices.services.policy_gate import lock_policy
 from kernel.core.actor import Actor
@@ -113,8 +114,14 @@ def _checked_title(title: str) -> str:
 
 
 def check_targets(domain: DomainId, *, before: PolicyDocument, after: PolicyDocument) -> None:
-    """Nothing, if each new binding has a target; groups that are not there are made. Raises UnknownBindingTarget."""
-    added = differences(before, after).bindings_added
+    """Nothing, if each new binding has a target; groups that are not there are made.
+
+    Raises UnknownBindingTarget; GroupKind where a group that is there would become one of the other kind.
+    """
+    difference = differences(before, after)
+    if turned := next((group for group in difference.groups_changed if group.turns), None):
+        raise group_kind(turned.before)
+    added = difference.bindings_added
     there = {
         **{via: _there(domain, added, via) for via in (BindingVia.DEVICE, BindingVia.APPLICATION)},
         BindingVia.DEVICE_TYPE: set(DeviceType.objects.filter(domain_id=domain).values_list("name", flat=True)),

@@ -33,8 +33,8 @@ def rebase_change(
 ) -> PolicyChange:
     """The change as one made from the policy in force: what others did since stays, and so does what it does.
 
-    Where both touched the same, `decisions` says which holds; raises RebaseConflict, naming each role, where they do
-    not. A change whose base did not move stays as it is. Raises PolicyChangeNotFound, ChangeMoved, WrongChangeState,
+    Where both touched the same, `decisions` says which holds; raises RebaseConflict, naming each of them, where they
+    do not. A change whose base did not move stays as it is. Raises PolicyChangeNotFound, ChangeMoved, WrongChangeState,
     UnknownBindingTarget.
     """
     with transaction.atomic():
@@ -68,6 +68,14 @@ def rebase_conflict(merged: Merge) -> RebaseConflict:
     if merged.quarantine_role is not None:
         detail = "The quarantine role was changed in the draft and, otherwise, in the policy since."
         faults.append(FieldError(pointer="/quarantine_role", code=RebaseConflict.code, detail=detail))
+    faults += [
+        FieldError(
+            pointer=f"/groups/{clash.name}",
+            code=RebaseConflict.code,
+            detail=f"The group {clash.name} was given a query in the draft and another in the policy since.",
+        )
+        for clash in merged.groups
+    ]
     return RebaseConflict(
         f"{len(faults)} conflict(s) with what was changed since the draft was made: say for each which side holds, "
         "present or draft.",
@@ -80,4 +88,9 @@ def _told(conflicts: Merge, decisions: Decisions) -> dict[str, str]:
     told = {each.name: decisions.roles[each.name].value for each in conflicts.roles if each.name in decisions.roles}
     if conflicts.quarantine_role is not None and decisions.quarantine_role is not None:
         told["(quarantine role)"] = decisions.quarantine_role.value
+    told |= {
+        f"(group) {each.name}": decisions.groups[each.name].value
+        for each in conflicts.groups
+        if each.name in decisions.groups
+    }
     return told

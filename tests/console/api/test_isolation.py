@@ -25,6 +25,7 @@ OPEN = {"/api/v1/schema/", "/api/v1/enroll/", "/api/v1/renew/"}
 QUESTIONS = (
     "/api/v1/policy/",
     "/api/v1/brokers/<slug:name>/plan/",
+    "/api/v1/groups/preview/",
     "/api/v1/profiles/<slug:certificate_profile>/preview/",
 )
 """What is asked by POST and changes nothing: a plan does nothing before it is applied, and a preview not at all."""

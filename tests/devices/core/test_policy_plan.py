@@ -69,7 +69,7 @@ def test_plan_has_a_line_for_each_thing() -> None:
     ]
     assert summary(FOUND) == (
         "Roles: 1 added, 1 changed, 1 removed. Bindings: 1 added, 0 changed, 1 removed. "
-        "Groups: 1 added. The quarantine role changes."
+        "Groups: 1 added, 0 changed. The quarantine role changes."
     )
 
 
@@ -100,4 +100,4 @@ def test_programs_get_the_same() -> None:
         "changed": [],
         "removed": [{"role": "old", "domain": "north"}],
     }
-    assert found["groups"] == {"added": [{"name": "hall"}]}
+    assert found["groups"] == {"added": [{"name": "hall"}], "changed": []}

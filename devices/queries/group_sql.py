@@ -1,0 +1,122 @@
+"""What a group's query asks, as the database is asked it: the same answer as `belongs` of core/group_query gives.
+
+Every comparison is true or false and never NULL, so that `not` means what it means there. Texts compare by octets,
+whatever the database's collation is; a number is judged as the double that JSON's text of it is.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+from django.db.models import F, Func, Q, Value
+from django.db.models.fields import BooleanField
+
+from devices.core.group_query import AllOf, AnyOf, Comparison, Kind, Not, OneOf, Operator, Query, kind_of, parse
+from devices.core.values import AttributeValue
+from devices.models import Device, DeviceQuerySet
+from kernel.core.ids import DomainId
+
+Statement = tuple[str, tuple[Any, ...]]
+_SIGNS = {each: "=" if each is Operator.EQUAL else each.value for each in Operator}
+_SQLITE_KINDS = {Kind.TEXT: "'text'", Kind.NUMBER: "'integer', 'real'", Kind.TRUTH: "'true', 'false'"}
+_POSTGRESQL_KINDS = {Kind.TEXT: "string", Kind.NUMBER: "number", Kind.TRUTH: "boolean"}
+
+
+def matching(*, domain: DomainId, query: str) -> DeviceQuerySet:
+    """The devices of the domain that the query is true of; applications are none. Raises BadQuery."""
+    return Device.objects.filter(condition(parse(query)), domain_id=domain, device_type__isnull=False)
+
+
+def condition(query: Query) -> Q:
+    """The query, of rows that are devices."""
+    match query:
+        case Comparison():
+            return Q(_comparison(query.field, query.operator, query.value))
+        case OneOf():
+            equal = (Q(_comparison(query.field, Operator.EQUAL, value)) for value in query.values)
+            return reduce(or_, equal)
+        case Not():
+            return ~condition(query.term)
+        case AllOf():
+            return reduce(and_, map(condition, query.terms))
+        case AnyOf():
+            return reduce(or_, map(condition, query.terms))
+
+
+def _comparison(field: str, operator: Operator, value: AttributeValue) -> Any:
+    kind, _, name = field.partition(".")
+    if name:
+        return _AttributeIs(name, operator, value)
+    if kind_of(value) is not Kind.TEXT:
+        return Value(False, output_field=BooleanField())  # noqa: FBT003 - a literal
+    return _TextIs(F("device_type__name" if kind == "device_type" else kind), operator, str(value))
+
+
+class _TextIs(Func):
+    """Whether a column compares so with a text."""
+
+    output_field = BooleanField()
+    conditional = True
+
+    def __init__(self, column: F, operator: Operator, value: str) -> None:
+        super().__init__(column)
+        self.operator, self.value = operator, value
+
+    def as_sqlite(self, compiler: Any, *_: Any, **__: Any) -> Statement:
+        """Columns have the collation BINARY, which is by octets."""
+        column, params = compiler.compile(self.source_expressions[0])
+        compared, given = _compared(column, self.operator, self.value)
+        return f"COALESCE({compared}, 0)", (*params, *given)
+
+    def as_postgresql(self, compiler: Any, *_: Any, **__: Any) -> Statement:
+        """The collation C is by octets."""
+        column, params = compiler.compile(self.source_expressions[0])
+        compared, given = _compared(f'{column} COLLATE "C"', self.operator, self.value)
+        return f"COALESCE({compared}, false)", (*params, *given)
+
+
+class _AttributeIs(Func):
+    """Whether an attribute is there, of the value's kind, and compares so with it."""
+
+    output_field = BooleanField()
+    conditional = True
+
+    def __init__(self, name: str, operator: Operator, value: AttributeValue) -> None:
+        super().__init__(F("attributes"))
+        self.name, self.operator, self.value = name, operator, value
+        self.kind = kind_of(value)
+
+    def as_sqlite(self, compiler: Any, *_: Any, **__: Any) -> Statement:
+        """The value goes through the database's own reading of JSON, as the attribute does."""
+        column, params = compiler.compile(self.source_expressions[0])
+        path, kinds = f'$."{self.name}"', _SQLITE_KINDS[self.kind or Kind.TEXT]
+        found = f"json_extract({column}, %s)"
+        if isinstance(self.value, str):
+            compared, given = _compared(found, self.operator, self.value)
+        else:
+            compared = f"{found} {_SIGNS[self.operator]} json_extract(%s, '$')"
+            given = (json.dumps(self.value),)
+        statement = f"COALESCE(CASE WHEN json_type({column}, %s) IN ({kinds}) THEN {compared} END, 0)"
+        return statement, (*params, path, *params, path, *given)
+
+    def as_postgresql(self, compiler: Any, *_: Any, **__: Any) -> Statement:
+        """jsonb keeps numbers as decimals; both sides are cast to what Python reads them as."""
+        column, params = compiler.compile(self.source_expressions[0])
+        kind, found, given = _POSTGRESQL_KINDS[self.kind or Kind.TEXT], f"({column} ->> %s::text)", (self.value,)
+        if isinstance(self.value, str):
+            compared, given = _compared(f'{found} COLLATE "C"', self.operator, self.value)
+        else:
+            cast = "boolean" if self.kind is Kind.TRUTH else "float8"
+            compared = f"{found}::{cast} {_SIGNS[self.operator]} %s::{cast}"
+        statement = f"COALESCE(CASE WHEN jsonb_typeof({column} -> %s::text) = '{kind}' THEN {compared} END, false)"
+        return statement, (*params, self.name, *params, self.name, *given)
+
+
+def _compared(text: str, operator: Operator, value: str) -> tuple[str, tuple[Any, ...]]:
+    """The comparison of two texts; a beginning is as many characters as `value` has."""
+    if operator is Operator.STARTS_WITH:
+        return f"substr({text}, 1, {len(value)}) = %s", (value,)
+    return f"{text} {_SIGNS[operator]} %s", (value,)

@@ -1,0 +1,82 @@
+"""Groups: lists, one of them, and what a query would find."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db.models import Count
+
+from devices.core.values import GroupId
+from devices.models import Group
+from devices.queries.devices import APPROXIMATE_FROM
+from devices.queries.group_sql import matching
+from kernel.core.errors import NotFound
+from kernel.core.ids import DomainId
+
+_SAMPLE = 10
+
+
+class UnknownGroup(NotFound):
+    """There is no such group."""
+
+    code = "group-unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRow:
+    """A group; `query` is empty if its members were chosen."""
+
+    id: GroupId
+    domain: DomainId
+    domain_slug: str
+    name: str
+    query: str
+    member_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryPreview:
+    """What a query finds: how many devices, counted up to 10,000, and the names of the first by name."""
+
+    approximate_count: int
+    sample: tuple[str, ...]
+
+
+def unknown_group() -> UnknownGroup:
+    """The error that there is no such group."""
+    return UnknownGroup("There is no such group: list the groups to see those there are.")
+
+
+def list_groups(*, domains: Collection[DomainId]) -> list[GroupRow]:
+    """Each group of the domains, by name."""
+    rows = Group.objects.filter(domain_id__in=domains).annotate(size=Count("members")).order_by("name", "id")
+    return [_group_row(row, row.size) for row in rows.select_related("domain")]
+
+
+def get_group(*, group: GroupId, domains: Collection[DomainId]) -> GroupRow:
+    """The group, in one of the domains. Raises UnknownGroup."""
+    row = Group.objects.select_related("domain").filter(id=group, domain_id__in=domains).first()
+    if row is None:
+        raise unknown_group()
+    return _group_row(row, row.members.count())
+
+
+def preview_query(*, domain: DomainId, query: str) -> QueryPreview:
+    """What the query finds in the domain now. Raises BadQuery."""
+    found = matching(domain=domain, query=query)
+    return QueryPreview(
+        approximate_count=int(found.order_by()[:APPROXIMATE_FROM].count()),
+        sample=tuple(found.order_by("name").values_list("name", flat=True)[:_SAMPLE]),
+    )
+
+
+def _group_row(row: Group, size: int) -> GroupRow:
+    return GroupRow(
+        id=GroupId(row.id),
+        domain=DomainId(row.domain_id),
+        domain_slug=row.domain.slug,
+        name=row.name,
+        query=row.query,
+        member_count=size,
+    )
