@@ -8,7 +8,7 @@ import pytest
 
 from tests.programs import call
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 ROW_LOCKS = ["tests/devices/services", "tests/devices/api", "tests/devices/test_queries.py"]
 ITS_OWN_SQL = ["tests/devices/test_reaching.py", "tests/devices/queries/test_group_sql.py"]

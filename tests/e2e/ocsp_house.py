@@ -168,13 +168,13 @@ class OcspHouse:
         """Ends them."""
         if self.web and self.web.poll() is None:
             os.killpg(self.web.pid, signal.SIGTERM)
-            self.web.wait(30)
+            self.web.wait(90)
 
     def ask(self, serial: int) -> ocsp.OCSPResponse:
         """Over a connection of its own, which any of the web processes may take."""
         octets = build_request(issuer=self.issuer, serial=serial)
         wanted = urllib.request.Request(f"{self.house.url}/pki/{self.slug}/ocsp", data=octets, method="POST")
-        with urllib.request.urlopen(wanted, timeout=30) as answer:
+        with urllib.request.urlopen(wanted, timeout=60) as answer:
             return ocsp.load_der_ocsp_response(answer.read())
 
     def root_pem(self) -> str:
@@ -229,7 +229,7 @@ def end_postgresql() -> None:
     for server in _started:
         if server.poll() is None:
             server.send_signal(signal.SIGINT)
-            server.wait(30)
+            server.wait(90)
     _started.clear()
 
 

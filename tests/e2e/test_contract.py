@@ -176,7 +176,7 @@ def test_broker_that_does_not_answer_is_a_problem_in_time(fleet: Fleet) -> None:
     assert "do-not-show" not in json.dumps(made)
     began = time.monotonic()
     answer = fleet.application.call("POST", "brokers/silent/plan/", {})
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 45  # it gives up after 9
     assert (answer.status, answer.content_type) == (503, "application/problem+json")
     assert fleet.application.call("DELETE", "brokers/silent/").status == 204
 
@@ -189,7 +189,7 @@ def test_hold_and_release_of_a_certificate(fleet: Fleet) -> None:
     assert found["serial_number"] == found["serial_number"].lower()
     for verb in ("hold", "release"):
         ordered = fleet.post(f"certificates/{found['id']}/{verb}/", {"note": "test"}, status=202)
-        assert fleet.wait_operation(ordered["operation"], seconds=30)["state"] == "done"
+        assert fleet.wait_operation(ordered["operation"])["state"] == "done"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from kernel.core.secrets import MasterKey
 from tests.programs import ROOT, call
 from tests.servers import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 OLD, NEW = MasterKey.generate(), MasterKey.generate()
 SLUG = "default-ca"

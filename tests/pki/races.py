@@ -37,7 +37,7 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
 
     def run(place: int, work: Callable[[], Any]) -> None:
         try:
-            barrier.wait(20)
+            barrier.wait(90)
             results[place] = work()
         except Exception as error:  # noqa: BLE001 - handed to the test
             results[place] = error
@@ -48,7 +48,7 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive()
     for result in results:
         assert not isinstance(result, Exception) or isinstance(result, DomainError), repr(result)

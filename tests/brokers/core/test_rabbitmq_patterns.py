@@ -124,9 +124,9 @@ LONG = ["a" * 60_000, "a/" * 30_000, "/" * 60_000, "a/" * 49 + "c", "*" * 60_000
 
 def test_no_topic_takes_long() -> None:
     """Each level is looked at once, so all of this takes milliseconds; with backtracking it would not end."""
-    started = time.monotonic()
+    started = time.process_time()
     for denied in ([], HOSTILE[:-3], [f"{filter}/{number}" for number in range(20) for filter in ("a/+/b", "+/a/+")]):
         for pattern in (publish_pattern(HOSTILE, denied), subscribe_pattern(HOSTILE, denied)):
             for topic in LONG:
                 holds(pattern, topic)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20

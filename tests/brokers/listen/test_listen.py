@@ -17,7 +17,7 @@ from tests.e2e.house import Enrolled, Fleet
 from tests.e2e.mqtt import MqttDevice
 from tests.servers import is_open, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.e2e
 
 
 def admit(running: Fleet, device: Enrolled, **options: Any) -> MqttDevice:

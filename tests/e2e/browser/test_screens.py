@@ -32,7 +32,7 @@ from pki import services as pki
 from pki.core.values import ReasonCode
 from tests.console.views.scene import Scene, build_scene
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 AXE = Path(__file__).resolve().parents[2] / "data" / "axe.min.js"
 

@@ -9,7 +9,7 @@ from pytest_django.live_server_helper import LiveServer
 from tests.console.views.scene import Scene
 from tests.e2e.browser.test_screens import LOOKS, Look, faults_of, keep, open_context, watch
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("look", [LOOKS[0], LOOKS[-1]], ids=lambda look: look.name)

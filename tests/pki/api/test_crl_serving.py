@@ -144,14 +144,14 @@ def test_without_its_database_a_process_serves_the_bundle_and_its_parts(
 def test_while_one_thread_reads_a_new_crl_the_others_serve_the_old_one(
     published: Issuer, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept, right, reading = Shelf(), shelf._read, threading.Event()
+    kept, right, reading, go_on = Shelf(), shelf._read, threading.Event(), threading.Event()
     old = kept.find("north-ca", "crl", now=now)
 
     def slow(*args: Any, **more: Any) -> Any:
         if reading.is_set():
             raise AssertionError("two read at once")
         reading.set()
-        time.sleep(0.5)
+        go_on.wait(90)
         return _shelved
 
     _shelved = right("north-ca", "crl", None, now=now)
@@ -159,9 +159,10 @@ def test_while_one_thread_reads_a_new_crl_the_others_serve_the_old_one(
     later = now + timedelta(seconds=0.5)
     reader = threading.Thread(target=lambda: kept.find("north-ca", "crl", now=later))
     reader.start()
-    assert reading.wait(10)
+    assert reading.wait(90)
     assert kept.find("north-ca", "crl", now=later) is old
-    reader.join(30)
+    go_on.set()
+    reader.join(90)
 
 
 def test_who_asks_for_what_is_not_there_keeps_nobody_from_a_new_crl(
@@ -173,7 +174,7 @@ def test_who_asks_for_what_is_not_there_keeps_nobody_from_a_new_crl(
     def never(slug: str, leaf: str, shelved: Any, *, now: datetime) -> Any:
         if slug == "nobody":
             asked.set()
-            done.wait(30)
+            done.wait(90)
             raise NotFound("There is no such issuer.")
         return replace(right(slug, leaf, None, now=now), read_at=now)
 
@@ -185,10 +186,10 @@ def test_who_asks_for_what_is_not_there_keeps_nobody_from_a_new_crl(
 
     asking = threading.Thread(target=ask)
     asking.start()
-    assert asked.wait(10)
+    assert asked.wait(90)
     assert kept.find("north-ca", "crl", now=now + timedelta(seconds=0.4)) is not old
     done.set()
-    asking.join(30)
+    asking.join(90)
 
 
 def test_a_copy_that_is_not_young_waits_for_the_thread_that_reads(
@@ -206,11 +207,12 @@ def test_a_copy_that_is_not_young_waits_for_the_thread_that_reads(
         return fresh
 
     monkeypatch.setattr(shelf, "_read", slow)
+    monkeypatch.setattr(shelf, "LONGEST_WAIT_SECONDS", 90)
     reader = threading.Thread(target=lambda: kept.find("north-ca", "crl", now=later))
     reader.start()
-    assert reading.wait(10)
+    assert reading.wait(90)
     assert kept.find("north-ca", "crl", now=later) is fresh.document is not old
-    reader.join(30)
+    reader.join(90)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -65,7 +65,7 @@ def test_begin_marks_without_end_are_read_in_one_pass() -> None:
     start = time.process_time()
     with pytest.raises(UnreadableCertificate):
         read_certificates(octets)
-    assert time.process_time() - start < 0.3
+    assert time.process_time() - start < 1
 
 
 def test_bundle_is_read_up_to_the_most_certificates(folder: Path) -> None:
