@@ -250,11 +250,11 @@ adapters: Mapping[str, str] = {
     "nats": "brokers.adapters.nats.NatsAdapter",
     "mosquitto-dynsec": "brokers.adapters.mosquitto_dynsec.MosquittoDynsecAdapter",
     "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
+    "hivemq-ese-sql": "brokers.adapters.hivemq_ese.HivemqEseAdapter",
 }
 
 
 def _brokers(entry: Entry) -> Sequence[Broker]:
-    "hivemq-ese-sql": "brokers.adapters.hivemq_ese.HivemqEseAdapter",
     return brokers.list_brokers(domains=[entry.domain]) if entry.domain else ()
 
 
