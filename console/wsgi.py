@@ -15,16 +15,21 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 _django = get_wsgi_application()
 
-from pki.api.wsgi import application as _pki  # noqa: E402 - its models need Django set up
+from brokers.api import decide_wsgi  # noqa: E402 - its models need Django set up
+from pki.api.wsgi import application as _pki  # noqa: E402
 from pki.api.wsgi import keep_up  # noqa: E402
 
 keep_up()
+decide_wsgi.keep_up()
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """What is below /pki/ goes to the responder, which knows no session, cookie or middleware; all else to Django."""
-    if environ.get("PATH_INFO", "").startswith("/pki/"):
+    """What is below /pki/ or /decide/ is answered without sessions, cookies and middleware; all else by Django."""
+    path = environ.get("PATH_INFO", "")
+    if path.startswith("/pki/"):
         return _pki(environ, start_response)
+    if path.startswith("/decide/"):
+        return decide_wsgi.application(environ, start_response)
     return _django(environ, start_response)
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from brokers import queries, services
+from brokers.conf import decisions_url
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import PlannedDeviation, planned_deviation
 from brokers.core.ports import DeviationKind
@@ -56,6 +57,9 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
         "sessions": queries.sessions_on(broker=broker.id, limit=_SESSIONS_SHOWN),
         "session_count": queries.count_sessions(broker=broker.id),
         "may_apply": visit.may("policy:apply", broker.domain),
+        "secrets": queries.decision_secrets_of(broker=broker.id),
+        "decisions_url": decisions_url(broker.id),
+        "may_write": visit.may("brokers:write", broker.domain),
     }
     return show(request, "broker.html", context)
 

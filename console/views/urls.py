@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from console.views import (
+    broker_decisions,
     brokers,
     certificate,
     certificate_acts,
@@ -180,6 +181,12 @@ urlpatterns = [
     ),
     path("brokers/", brokers.list_brokers, name="brokers"),
     path("brokers/<slug:name>/", brokers.show_broker, name="broker"),
+    path("brokers/<slug:name>/decision-secrets/new/", broker_decisions.mint_secret, name="new-decision-secret"),
+    path(
+        "brokers/<slug:name>/decision-secrets/<uuid:secret>/revoke/",
+        broker_decisions.revoke_secret,
+        name="revoke-decision-secret",
+    ),
     path("brokers/<slug:name>/deviations/", brokers.show_deviations, name="broker-deviations"),
     path("brokers/<slug:name>/check/", brokers.check, name="broker-check"),
     path("brokers/<slug:name>/plan/", brokers.make_plan, name="broker-make-plan"),

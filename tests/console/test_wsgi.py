@@ -15,6 +15,7 @@ from console.processes import web_words
 def pki_alone(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The callable, without the thread that its module starts."""
     monkeypatch.setattr("pki.api.wsgi.keep_up", lambda: None)
+    monkeypatch.setattr("brokers.api.decide_wsgi.keep_up", lambda: None)
     monkeypatch.setattr("pki.api.wsgi.close_old_connections", lambda: None)
     return importlib.import_module("console.wsgi").pki_alone
 
@@ -37,7 +38,16 @@ def status_of(pki_alone: Any, path: str) -> str:
 def test_pki_alone_has_no_console_and_no_api(pki_alone: Any) -> None:
     assert status_of(pki_alone, "/pki/nobody/nothing").startswith("404")
     assert status_of(pki_alone, "/healthz").startswith("200")
-    for path in ("/", "/sign-in/", "/api/v1/devices/", "/oauth/token/", "/metrics", "/pki", "/static/app.css"):
+    for path in (
+        "/",
+        "/sign-in/",
+        "/api/v1/devices/",
+        "/oauth/token/",
+        "/metrics",
+        "/pki",
+        "/decide/",
+        "/static/app.css",
+    ):
         assert status_of(pki_alone, path).startswith("404")
 
 

@@ -1,0 +1,103 @@
+"""/decide/<broker-id>/[<secret>/]<dialect>/…: a plain WSGI callable, ahead of Django's handler.
+
+Whatever goes wrong is answered as a refusal in the broker's own dialect, and never with a 5xx: some brokers take that
+for a reason to ask somebody else. A wrong secret is answered as a broker that there is not.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from threading import Thread
+from typing import Any
+from uuid import UUID
+
+from django.db import Error as DatabaseFault
+
+from brokers.core.decide import NO, Answer, Asked, Call, Question, Unreadable
+from brokers.core.decide_dialects import call_of
+from brokers.services.deciding import Decider
+from kernel.core.clock import utc_now
+from kernel.core.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+MAX_BODY_OCTETS = 262_144
+_KEPT_UP_EACH_SECONDS = 5.0
+_STATUS = {200: "200 OK", 403: "403 Forbidden"}
+_NOWHERE = Answer(status=403, body=b"There is no such question: see docs/howto/http-decisions.md.\n")
+decider = Decider()
+
+
+def keep_up() -> None:
+    """Lets a thread of this process learn every few seconds what happened, so that it outlives the database."""
+    Thread(target=_keep_up, name="decide", daemon=True).start()
+
+
+def _keep_up() -> None:
+    while True:
+        try:
+            decider.keep_up()
+        except (DatabaseFault, Unavailable) as error:
+            log.debug("decisions could not catch up: %s", type(error).__name__)
+        except Exception:
+            log.exception("decisions could not catch up")
+        time.sleep(_KEPT_UP_EACH_SECONDS)
+
+
+def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Answers a request whose path begins with /decide/."""
+    broker, secret, path = _split(environ)
+    hook = environ.get("HTTP_VERNEMQ_HOOK", "")
+    call = call_of(path, hook)
+    answer = _NOWHERE if call is None else _answer(call, broker, secret, hook, environ)
+    headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
+    start_response(_STATUS[answer.status], headers)
+    return [answer.body]
+
+
+def _answer(call: Call, broker: str, secret: str, hook: str, environ: Environ) -> Answer:
+    question: Question | None = None
+    try:
+        admitted = decider.admit(UUID(broker), secret) if environ["REQUEST_METHOD"] == "POST" else None
+        if admitted is None:
+            return call.say(None, NO)
+        content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        question = call.read(Asked(body=_read_body(environ), content_type=content_type, hook=hook))
+        return call.say(question, decider.answer(*admitted, question, now=utc_now()))
+    except (Unreadable, ValueError) as error:
+        log.debug("a question of broker %s can not be read: %s", broker[:40], error)
+    except (DatabaseFault, Unavailable) as error:
+        log.warning("a question of broker %s is refused: %s", broker[:40], type(error).__name__)
+    except Exception:
+        log.exception("a question of broker %s failed", broker[:40])
+    return call.say(question, NO)
+
+
+def _split(environ: Environ) -> tuple[str, str, str]:
+    """The broker's id, the secret (in a header, else in the path), and the path of the call."""
+    broker, _, path = environ["PATH_INFO"].removeprefix("/decide/").partition("/")
+    head, _, rest = path.partition("/")
+    if call_of(path, "") is None and call_of(rest, "") is not None:
+        return broker, head, rest
+    bearer = environ.get("HTTP_AUTHORIZATION", "")
+    return broker, environ.get("HTTP_X_GATEHOUSE_SECRET") or bearer.removeprefix("Bearer "), path
+
+
+def _read_body(environ: Environ) -> bytes:
+    """The body. Raises Unreadable if it is larger than any question."""
+    limit = MAX_BODY_OCTETS + 1
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    if length <= 0 and environ.get("wsgi.input_terminated"):  # chunked
+        length = limit
+    body: bytes = environ["wsgi.input"].read(min(length, limit)) if length > 0 else b""
+    if len(body) == limit:
+        raise Unreadable("The body is larger than any question.")
+    return body

@@ -1,0 +1,74 @@
+"""Answering what brokers ask over HTTP, from memory. Whatever goes wrong refuses."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from django.db import Error as DatabaseFault
+
+from brokers.core.decide import Acts, Identity, Judgement, Question
+from brokers.core.decide_judging import judge
+from brokers.services import policy_use
+from brokers.services.decision_doors import Door, identity_behind, move_to_present_key
+from brokers.services.decision_memory import DecisionMemory
+from kernel.conf import master_key
+
+log = logging.getLogger(__name__)
+
+
+class Decider:
+    """One process's answers; thread-safe."""
+
+    def __init__(self, memory: DecisionMemory | None = None) -> None:
+        self._memory = memory or DecisionMemory()
+
+    def keep_up(self) -> None:
+        """Learns what has happened, so that it is known if the database goes away before anybody asks.
+
+        Raises DecisionsAlone and a database error.
+        """
+        self._memory.follow()
+        self._memory.door(UUID(int=0))
+
+    def admit(self, broker: UUID, secret: str) -> tuple[Door, Identity] | None:
+        """The broker that asks with this secret, and what the secret says of identity; None if there is none such.
+
+        Raises DecisionsAlone and a database error.
+        """
+        self._memory.follow()
+        door = self._memory.door(broker)
+        found = identity_behind(door, broker, secret)
+        if door is None or found is None:
+            return None
+        kept, identity = found
+        if not master_key().current.made(kept):
+            _move(broker, secret)
+        return door, identity
+
+    def answer(self, door: Door, identity: Identity, question: Question, *, now: datetime) -> Judgement:
+        """The judgement on a question of that broker. May raise a database error, about somebody not yet known."""
+        memory = self._memory
+        known = memory.find(door.domain, question.username, now=now)
+        if known is None:
+            return Judgement(why="The domain has no such device.")
+        judgement = judge(
+            question,
+            known.judged,
+            identity,
+            prove=lambda der: memory.proved_until(known, der, now=now),
+            now=now,
+        )
+        if isinstance(question, Acts):
+            principal = known.judged.subject.principal
+            for request, verdict in judgement.decided:
+                policy_use.note(broker=door.broker, principal=principal, request=request, verdict=verdict, now=now)
+        return judgement
+
+
+def _move(broker: UUID, secret: str) -> None:
+    try:
+        move_to_present_key(broker, secret)
+    except DatabaseFault as error:  # the next question tries again
+        log.debug("a decision secret stays under its older key: %s", type(error).__name__)

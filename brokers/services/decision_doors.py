@@ -1,0 +1,63 @@
+"""Which brokers may ask over HTTP, and by which secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from brokers import models
+from brokers.core.decide import Identity
+from brokers.core.values import BrokerId
+from brokers.services.decision_secrets import PURPOSE
+from kernel.conf import master_key
+from kernel.core.ids import DomainId
+from kernel.core.secrets import same
+
+_NOBODYS = bytes(32)
+_LONGEST_SECRET = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One broker that asks. `secrets` are what is kept of each, with what it says of identity."""
+
+    broker: BrokerId
+    domain: DomainId
+    secrets: tuple[tuple[bytes, Identity], ...]
+
+
+def read_doors() -> Mapping[UUID, Door]:
+    """Every broker that has a decision secret, by its id."""
+    rows = models.DecisionSecret.objects.order_by("broker_id", "id").select_related("broker")
+    doors: dict[UUID, Door] = {}
+    for row in rows:
+        broker = row.broker
+        before = doors[broker.id].secrets if broker.id in doors else ()
+        doors[broker.id] = Door(
+            broker=BrokerId(broker.id),
+            domain=DomainId(broker.domain_id),
+            secrets=(*before, (bytes(row.secret_hash), Identity(row.identity))),
+        )
+    return doors
+
+
+def identity_behind(door: Door | None, broker: UUID, secret: str) -> tuple[bytes, Identity] | None:
+    """What is kept of the secret, and what it says of identity; None if it is none of this broker's.
+
+    It takes as long for a broker that there is not.
+    """
+    if len(secret) > _LONGEST_SECRET:
+        return None
+    offered = master_key().keyed_hashes(f"{broker}.{secret}", purpose=PURPOSE)
+    found = None
+    for kept, identity in door.secrets if door else ((_NOBODYS, Identity.SHOWN),):
+        if any(same(kept, each) for each in offered):
+            found = (kept, identity)
+    return found
+
+
+def move_to_present_key(broker: UUID, secret: str) -> None:
+    """Hashes the secret, which is good, anew if its hash hangs on an older master key, which may be taken away then."""
+    fresh, *older = master_key().keyed_hashes(f"{broker}.{secret}", purpose=PURPOSE)
+    models.DecisionSecret.objects.filter(broker_id=broker, secret_hash__in=older).update(secret_hash=fresh)

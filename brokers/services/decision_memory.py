@@ -1,0 +1,156 @@
+"""What one process knows of brokers' secrets and of principals, kept true by following the journal.
+
+The journal's end is read again when that was longer ago than a third of a second, so that a change shows within a
+second in every process. While the database is away, what is known goes on holding, for a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from uuid import UUID
+
+from cryptography import x509
+from django.db import Error as DatabaseFault
+
+from brokers.core.decide_epoch import Epoch
+from brokers.core.decide_judging import Judged
+from brokers.services.decision_doors import Door, read_doors
+from brokers.services.desired import desired_state_of
+from devices import queries as devices
+from devices.core.names import name_fault
+from devices.core.values import DeviceId
+from kernel import queries as journal
+from kernel.core.errors import DomainError, Unavailable
+from kernel.core.ids import DomainId
+from kernel.services.reconnect import reconnecting
+from pki import queries as pki
+from pki.core.bounded_cache import BoundedCache
+
+FRESH_SECONDS = 0.3
+YOUNG_SECONDS = 0.6  # what is older is believed only if it can not be read again
+WAIT_SECONDS = 0.25
+ALONE_SECONDS = 60.0
+MOST_ENTRIES = 1_000
+MOST_KNOWN = 20_000
+MOST_STRANGERS = 10_000
+MOST_PROOFS = 8
+
+
+class DecisionsAlone(Unavailable):
+    """The database has been away for so long that nothing is known any more."""
+
+    code = "decisions-alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A principal as it was from epoch `since` on.
+
+    `proofs`: until when each certificate proves it (None: never), by SHA-256.
+    """
+
+    device: DeviceId
+    judged: Judged
+    since: int
+    proofs: dict[bytes, datetime | None]
+
+
+class DecisionMemory:
+    """One process's memory; thread-safe. `clock` counts seconds and never goes back."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._epoch = Epoch()
+        self._end = -1
+        self._read_at = self._again_at = float("-inf")
+        self._reading = Lock()
+        self._doors: tuple[int, Mapping[UUID, Door]] = (-1, {})
+        self._known: BoundedCache[tuple[DomainId, str], Known] = BoundedCache(MOST_KNOWN)
+        self._strangers: BoundedCache[tuple[DomainId, str], int] = BoundedCache(MOST_STRANGERS)
+
+    def follow(self) -> None:
+        """Learns what has happened, unless that was done a moment ago. Raises DecisionsAlone."""
+        age = self._clock() - self._read_at
+        if age < FRESH_SECONDS:
+            return
+        if self._again_at <= self._clock() and self._reading.acquire(
+            timeout=0 if age < YOUNG_SECONDS else WAIT_SECONDS
+        ):
+            try:
+                self._read_journal()
+            finally:
+                self._reading.release()
+        if self._clock() - self._read_at > ALONE_SECONDS:
+            raise DecisionsAlone("The database is away: nobody is let in until it is back.")
+
+    def door(self, broker: UUID) -> Door | None:
+        """The broker and its secrets; None if it has none. Raises a database error."""
+        read_at, doors = self._doors
+        if not self._epoch.has_doors(since=read_at):
+            now = self._epoch.number
+            doors = reconnecting(read_doors)
+            self._doors = (now, doors)
+        return doors.get(broker)
+
+    def find(self, domain: DomainId, auth_id: str, *, now: datetime) -> Known | None:
+        """The principal of that auth id, or None. Raises a database error if it is not known already."""
+        key = (domain, auth_id)
+        known = self._known.get(key)
+        if known and self._epoch.has_device(known.device, domain, since=known.since):
+            return known
+        since = self._strangers.get(key)
+        if since is not None and self._epoch.has_stranger(domain, since=since):
+            return None
+        return None if name_fault(auth_id) else self._learn(key, now=now)
+
+    def proved_until(self, known: Known, der: bytes, *, now: datetime) -> datetime | None:
+        """Until when the certificate proves the principal; None if it does not. May raise a database error."""
+        digest = hashlib.sha256(der).digest()
+        if digest in known.proofs:
+            until = known.proofs[digest]
+        else:
+            until = reconnecting(lambda: _proved_until(known.device, der, now=now))
+            if len(known.proofs) < MOST_PROOFS:
+                known.proofs[digest] = until
+        return until if until and now < until else None
+
+    def _read_journal(self) -> None:
+        if self._clock() - self._read_at < FRESH_SECONDS:
+            return  # another thread did while this one waited
+        asked_at = self._clock()
+        try:
+            end = reconnecting(journal.journal_end)
+            if 0 <= self._end < end <= self._end + MOST_ENTRIES:
+                self._epoch.take(journal.entries_between(after=self._end, until=end))
+            elif end != self._end:
+                self._epoch.forget_all()
+        except DatabaseFault:
+            self._again_at = self._clock() + FRESH_SECONDS
+            return
+        self._end, self._read_at = end, asked_at
+
+    def _learn(self, key: tuple[DomainId, str], *, now: datetime) -> Known | None:
+        domain, auth_id = key
+        since = self._epoch.number
+        device = reconnecting(lambda: devices.find_principal_by_auth_id(domain=domain, auth_id=auth_id))
+        if device is None:
+            self._strangers.put(key, since)
+            return None
+        [subject] = desired_state_of(device=device.id, now=now).subjects
+        known = Known(device.id, Judged.of(subject), since, {})
+        self._known.put(key, known)
+        return known
+
+
+def _proved_until(device: DeviceId, der: bytes, *, now: datetime) -> datetime | None:
+    try:
+        certificate = pki.verify_presented(chain=[x509.load_der_x509_certificate(der)], now=now)
+    except (DomainError, ValueError):
+        return None
+    owner = devices.device_of_certificate(certificate=certificate.id)
+    return certificate.not_after if owner == device else None
