@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 from acl.core.analysis_diff import AnyRule
 from acl.core.analysis_filters import common_part, widened
@@ -26,11 +27,10 @@ def have_a_say(rules: Iterable[Rule], changed: Iterable[AnyRule], work: Work | N
 
 
 def _meet(rule: Rule, other: AnyRule, work: Work) -> bool:
-    if not work.spend(2 + rule.topic.count("/") // 8):
+    pairs = list(product(_reaches(rule), _reaches(other)))
+    if not work.spend(len(pairs) * (2 + rule.topic.count("/") // 8)):
         return True
-    if rule.actions.isdisjoint(other.actions):
-        return False
-    return any(common_part(ours, theirs) for ours in _reaches(rule) for theirs in _reaches(other))
+    return not rule.actions.isdisjoint(other.actions) and any(common_part(*pair) for pair in pairs)
 
 
 def _reaches(rule: AnyRule) -> Sequence[str]:

@@ -36,7 +36,7 @@ class Allowance:
 
     def qos(self, other: str | None) -> frozenset[int]:
         """The QoS that go with retained or unretained, or with a shared group."""
-        return _qos(self.ways, other)
+        return qos_of(self.ways, other)
 
 
 def allowances(rules: Sequence[EffectiveRule], action: Action, left_out: Note) -> list[Allowance]:
@@ -82,7 +82,8 @@ def _ways(rule: Rule, action: Action, groups: tuple[str, ...]) -> frozenset[Way]
 
 # What many rules of many principals have alike, and so as one value.
 @lru_cache(maxsize=4096)
-def _qos(ways: frozenset[Way], other: str | None) -> frozenset[int]:
+def qos_of(ways: frozenset[Way], other: str | None) -> frozenset[int]:
+    """The QoS that go with retained or unretained, or with a shared group, in these ways."""
     return frozenset(qos for qos, each in ways if each == other)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.topics import intersects
@@ -190,19 +190,16 @@ def _allowing(topic: str, qos: frozenset[int], *, literal: bool = False) -> Emqx
 
 def _merged(rules: Iterable[EmqxRule]) -> tuple[EmqxRule, ...]:
     """The rules of one list, each once: those that differ in QoS or in their action alone become one."""
-    by_topic: dict[tuple[str, bool, bool, bool | None], dict[EmqxAction, frozenset[int]]] = defaultdict(dict)
+    by_topic: dict[tuple[str, bool, bool, bool | None], dict[EmqxAction, EmqxRule]] = defaultdict(dict)
     for rule in rules:
         actions = by_topic[rule.topic, rule.literal, rule.allow, rule.retain]
-        actions[rule.action] = actions.get(rule.action, frozenset()) | rule.qos
-    found = [
-        EmqxRule(allow=allow, action=action, topic=topic, literal=literal, retain=retain, qos=qos)
-        for (topic, literal, allow, retain), actions in by_topic.items()
-        for action, qos in _as_one(actions).items()
-    ]
+        known = actions.get(rule.action)
+        actions[rule.action] = replace(known, qos=known.qos | rule.qos) if known else rule
+    found = [rule for actions in by_topic.values() for rule in _as_one(list(actions.values()))]
     return tuple(sorted(found, key=lambda rule: rule.place))
 
 
-def _as_one(actions: dict[EmqxAction, frozenset[int]]) -> dict[EmqxAction, frozenset[int]]:
-    """One action for both, if they have the same QoS."""
-    alike = len(actions) == 2 and len(set(actions.values())) == 1
-    return {EmqxAction.ALL: actions[EmqxAction.PUBLISH]} if alike else actions
+def _as_one(rules: list[EmqxRule]) -> list[EmqxRule]:
+    """One rule for both actions, if they have the same QoS."""
+    alike = len(rules) == 2 and rules[0].qos == rules[1].qos
+    return [replace(rules[0], action=EmqxAction.ALL)] if alike else rules

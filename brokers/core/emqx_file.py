@@ -7,7 +7,7 @@ else. The same file serves 5.8 and 6: 5.9's `zone` and `listener` and 6.3's `sec
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from brokers.core.emqx_compiler import LIMITS, ROOTS, compile_policy
 from brokers.core.emqx_file_reading import NotAclConf, read_rules
@@ -41,8 +41,7 @@ _CLOSING = FileRule(allow=False, who=EVERYBODY)
 _DENY, _GUARD, _ALLOW, _WILD = range(4)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Kind:
+class _Kind(NamedTuple):
     """What rules of one line have alike. `retain` is 0, 1, or 2 for either."""
 
     section: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from acl.core.values import EVERY_QOS
 from brokers.core.emqx_rule import EmqxAction
@@ -40,8 +41,7 @@ class Who:
 EVERYBODY = Who(kind=WhoKind.ALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class FileTopic:
+class FileTopic(NamedTuple):
     """A topic of a rule; a literal one is compared as it stands."""
 
     topic: str

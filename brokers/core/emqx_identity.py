@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from acl.core.values import Effect, Principal
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
@@ -32,8 +32,7 @@ class Scope(StrEnum):
     CLIENTID = "clientid"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Identity:
+class Identity(NamedTuple):
     """A name in its scope; usernames are sorted behind client ids, as EMQX asks them."""
 
     scope: Scope

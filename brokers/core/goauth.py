@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from acl.core.evaluation import effective
 from acl.core.topics import intersects
 from acl.core.values import EVERY_QOS, Action, BoundRule
-from brokers.core.allowances import OTHERS, Allowance, allowances, named_groups, open_end
+from brokers.core.allowances import OTHERS, Allowance, Way, allowances, named_groups, open_end, qos_of
 from brokers.core.mosquitto_topics import OWN_TOPICS, unusable
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from brokers.core.rendering import Deviations, begins_with_wildcard
@@ -73,6 +74,13 @@ def name_fault(subject: RenderSubject) -> str:
     return ""
 
 
+@lru_cache(maxsize=4096)
+def _groups_of(ways: frozenset[Way], groups: tuple[str | None, ...]) -> tuple[frozenset[str | None], bool]:
+    """Those of the groups in which every QoS is allowed, and whether there are others in which some is."""
+    whole = frozenset(group for group in groups if qos_of(ways, group) == EVERY_QOS)
+    return whole, any(qos_of(ways, group) and group not in whole for group in groups)
+
+
 class _Compiler:
     """Turns the rules of one principal into filters, and notes what is lost on the way."""
 
@@ -110,12 +118,11 @@ class _Compiler:
         """What may be subscribed to, and each way that its filter may be spelled."""
         allowed = allowances(self._rules, Action.SUBSCRIBE, self._narrower)
         groups = (None, OTHERS, *named_groups(self._rules))
-        whole = {id(each): frozenset(group for group in groups if each.qos(group) == EVERY_QOS) for each in allowed}
         for each in allowed:
-            mine = whole[id(each)]
-            if any(each.qos(group) and group not in mine for group in groups):
+            mine, in_part = _groups_of(each.ways, groups)
+            if in_part:
                 self._narrower(each.bound, "It is about some QoS alone: left out.")
-            elsewhere = (open_end(other.filter) for other in allowed if not whole[id(other)] <= mine)
+            elsewhere = (open_end(other.filter) for other in allowed if not _groups_of(other.ways, groups)[0] <= mine)
             if mine and any(end and intersects(end, each.filter) for end in elsewhere):
                 why = "Subscriptions that are shared in other ways would bring it, by filters that end in +: left out."
                 self._narrower(each.bound, why)
