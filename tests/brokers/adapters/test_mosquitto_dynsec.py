@@ -161,6 +161,24 @@ def test_device_is_held_to_its_topics(adapter: MosquittoDynsecAdapter, device: E
     assert pump.hears("north/p-1/down/t")
 
 
+def test_own_rules_are_one_devices_and_go_when_they_are_taken_away(
+    adapter: MosquittoDynsecAdapter, device: Enter
+) -> None:
+    own = [rule("allow", PUBLISH, topic, role="@pump 17") for topic in ("alarm/#", "hush")]
+    effects = (("allow", "alarm/#"), ("deny", "hush"))
+    others = [rule(effect, PUBLISH, topic, role="@pump 17.deny") for effect, topic in effects]
+    bring_to(adapter, all_of(subject("pump 17", UP, *own), subject("pump 17.deny", UP, *others)))
+    pump, other = device("pump 17"), device("pump 17.deny")
+    assert pump.connect()
+    assert other.connect()
+    assert (pump.publish("alarm/17"), pump.publish("hush")) == (True, True)
+    assert (other.publish("alarm/17"), other.publish("hush")) == (True, False)
+    bring_to(adapter, all_of(subject("pump 17", UP), subject("pump 17.deny", UP, *others)))
+    again = device("pump 17")  # Mosquitto closes the session of whom a role is taken from
+    assert again.connect()
+    assert (again.publish("alarm/17"), again.publish("north/pump 17/up/t")) == (False, True)
+
+
 def test_client_id_is_the_certificates(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     bring_to(adapter, all_of(subject("p-1", UP), subject("p-2", UP)))
     victim, thief = device("p-1"), device("p-2", client_id="p-1")
