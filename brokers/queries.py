@@ -20,7 +20,13 @@ from kernel.core.ids import DomainId
 from kernel.queries import unknown_master_keys
 
 CONNECTION_PURPOSE = "brokers.connection"
-PROTOCOL_VERSIONS = {"nats": ("3.1.1",), "mosquitto-dynsec": ("3.1.1", "5"), "rabbitmq": ("3.1.1",), "hivemq-ese-sql": ("3.1.1", "5")}
+PROTOCOL_VERSIONS = {
+    "nats": ("3.1.1",),
+    "mosquitto-dynsec": ("3.1.1", "5"),
+    "rabbitmq": ("3.1.1",),
+    "hivemq-ese-sql": ("3.1.1", "5"),
+    "emqx": ("3.1.1", "5"),
+}
 
 
 class BrokerNotFound(NotFound):

@@ -251,6 +251,7 @@ adapters: Mapping[str, str] = {
     "mosquitto-dynsec": "brokers.adapters.mosquitto_dynsec.MosquittoDynsecAdapter",
     "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
     "hivemq-ese-sql": "brokers.adapters.hivemq_ese.HivemqEseAdapter",
+    "emqx": "brokers.adapters.emqx.EmqxAdapter",
 }
 
 

@@ -27,6 +27,7 @@ class AdapterKind(StrEnum):
     MOSQUITTO_DYNSEC = "mosquitto-dynsec"
     RABBITMQ = "rabbitmq"
     HIVEMQ_ESE_SQL = "hivemq-ese-sql"
+    EMQX = "emqx"
 
 
 class Transport(StrEnum):

@@ -1,0 +1,217 @@
+"""EMQX 5.8 and 6 through its management API: rules of the built-in database, by username.
+
+EMQX judges no delivery again, so whoever loses something has to connect anew, and finds a cache of its own verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from threading import Event
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from acl.core.values import Principal, Request
+from brokers.adapters.json_api import JsonApi
+from brokers.core import emqx_rules, emqx_rules_emulator
+from brokers.core.api_path import path
+from brokers.core.emqx_changes import (
+    ENDING,
+    OURS,
+    EmqxChange,
+    EmqxHeld,
+    changes,
+    effect,
+    read_held,
+    rule_documents,
+    write_held,
+)
+from brokers.core.emqx_connection import EmqxConnection, connection_errors
+from brokers.core.emqx_rule import rules_of
+from brokers.core.emqx_rules import EmqxRules, parse
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.values import AccessKind, BrokerEvent, BrokerLink
+from kernel.core.errors import FieldError
+
+_RIGHTS = "Give its API key the scopes access_control, connections and monitoring, or the role administrator."
+_DATABASE = "authorization/sources/built_in_database/rules"
+_PAGE = 1_000
+_BATCH = 20
+_PAUSE_SECONDS = 5.0
+
+
+class EmqxAdapter:
+    """Speaks to one cluster."""
+
+    capabilities: ClassVar[Capabilities] = emqx_rules.CAPABILITIES
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._connection = EmqxConnection.of(link.connection)
+        self._compiled: tuple[DesiredState, EmqxRules, Rendering] | None = None
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return connection_errors(connection)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """The rules of the database."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """The rules there, and whom we have banned."""
+        with self._api() as broker:
+            version = str(broker.get("nodes")[0]["version"])
+            users = _every(broker, f"{_DATABASE}/users") if only is None else _these(broker, only)
+            state = EmqxRules(
+                no_match=broker.get("authorization", "settings")["no_match"],
+                everyone=rules_of((broker.ask("GET", f"{_DATABASE}/all") or {"rules": []})["rules"]),
+                users={row["username"]: rules_of(row["rules"]) for row in users},
+            )
+            bans = [row for row in _every(broker, "banned") if row["as"] == "username"]
+        held = EmqxHeld(
+            rules=state,
+            banned=frozenset(row["who"] for row in bans),
+            banned_by_us=frozenset(row["who"] for row in bans if row["by"] == OURS),
+        )
+        return AppliedState(artifact=write_held(held), version=version, only=only)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """The rules and bans that differ."""
+        wanted = self._compile(desired)[0]
+        return tuple(map(_step, changes(wanted, read_held(applied.artifact), desired.subjects)))
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses which filters."""
+        return effect(read_held(applied.artifact).rules, self._compile(desired)[0])
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Makes one change after another; the sessions of who loses something end with it."""
+        with self._api() as broker:
+            for number, step in enumerate(steps):
+                if number % _BATCH == 0:
+                    between()
+                _make(broker, step)
+
+    def disconnect(self, principal: Principal) -> int:
+        """Closes every session of the username, and of the client id."""
+        with self._api() as broker:
+            return _end(broker, username=principal.username, client_id=principal.client_id)
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether EMQX would let it pass."""
+        return emqx_rules_emulator.emulate(parse(rendering.artifact), principal, request)
+
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: EMQX fetches CRLs from where certificates say."""
+        del pem, trust
+        return ""
+
+    def present(self) -> Sequence[BrokerEvent]:
+        """Every connection there is now."""
+        with self._api() as broker:
+            return [_connected(row) for row in _every(broker, "clients", conn_state="connected")]
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Nothing but the time to ask who is present: EMQX tells of events by webhook."""
+        while not stop.is_set():
+            yield None
+            stop.wait(_PAUSE_SECONDS)
+
+    def _compile(self, desired: DesiredState) -> tuple[EmqxRules, Rendering]:
+        if self._compiled is None or self._compiled[0] is not desired:
+            rendering = emqx_rules.render(desired.subjects)
+            self._compiled = (desired, parse(rendering.artifact), rendering)
+        return self._compiled[1:]
+
+    def _api(self) -> JsonApi:
+        return JsonApi(
+            of="EMQX",
+            host=self._connection.host,
+            port=self._connection.port,
+            root="/api/v5",
+            rights=_RIGHTS,
+            ca_pem=self._connection.ca_pem,
+            username=self._connection.api_key,
+            password=self._connection.api_secret,
+        )
+
+
+def _every(broker: JsonApi, where: str, **narrowed: str) -> Iterator[Any]:
+    """All rows of a list."""
+    page = 1
+    while True:
+        found = broker.ask("GET", f"{where}?{urlencode({'page': page, 'limit': _PAGE, **narrowed})}")
+        yield from found["data"]
+        if len(found["data"]) < _PAGE:
+            return
+        page += 1
+
+
+def _these(broker: JsonApi, names: frozenset[str]) -> list[Any]:
+    found = (broker.ask("GET", f"{_DATABASE}/users/{path(name)}") for name in sorted(names))
+    return [row for row in found if row is not None]
+
+
+def _make(broker: JsonApi, step: Step) -> None:
+    name, payload = step.target, json.loads(step.payload)
+    match step.kind:
+        case "set-no-match":
+            settings = broker.get("authorization", "settings")
+            broker.ask("PUT", "authorization/settings", {**settings, "no_match": name})
+        case "set-all":
+            broker.ask("POST", f"{_DATABASE}/all", {"rules": payload["rules"]})
+        case "ban":
+            reason = "It is barred by Gatehouse."
+            broker.ask("POST", "banned", {"as": "username", "who": name, "by": OURS, "reason": reason})
+            _end(broker, username=name)
+        case "unban":
+            broker.ask("DELETE", f"banned/username/{path(name)}")
+        case _:
+            _set_rules(broker, name, payload["rules"], ends=payload["ends"])
+
+
+def _set_rules(broker: JsonApi, name: str, rules: list[Any], *, ends: bool) -> None:
+    """Sets the rules; what was decided by the old ones is forgotten, or ended."""
+    where = f"{_DATABASE}/users/{path(name)}"
+    if ends:
+        broker.ask("PUT", where, {"username": name, "rules": [*rule_documents([ENDING]), *rules]})
+        _end(broker, username=name)
+    broker.ask("PUT", where, {"username": name, "rules": rules})
+    if not ends:
+        for client in _clients(broker, username=name):
+            broker.ask("DELETE", f"clients/{path(client)}/authorization/cache")
+
+
+def _end(broker: JsonApi, *, username: str, client_id: str = "") -> int:
+    """How many sessions there were; none is left, nor what EMQX remembers of their rights."""
+    clients = _clients(broker, username=username)
+    if client_id and client_id not in clients:
+        clients += [client_id] if broker.get("clients", client_id) is not None else []
+    for what in ("authorization", "authentication"):
+        broker.ask("POST", f"{what}/node_cache/reset")  # 5.9 and newer
+    for client in clients:
+        broker.ask("DELETE", f"clients/{path(client)}/authorization/cache")
+        broker.ask("DELETE", f"clients/{path(client)}")
+    return len(clients)
+
+
+def _clients(broker: JsonApi, *, username: str) -> list[str]:
+    return [str(row["clientid"]) for row in _every(broker, "clients", username=username)]
+
+
+def _connected(row: Mapping[str, Any]) -> BrokerEvent:
+    return BrokerEvent(
+        at=datetime.fromisoformat(row["connected_at"]),
+        kind=AccessKind.CONNECTED,
+        auth_id=str(row.get("username") or ""),
+        client_id=str(row["clientid"]),
+        address=f"{row['ip_address']}:{row['port']}",
+        connection_id=f"{row['connected_at']} {row['node']}",
+    )
+
+
+def _step(change: EmqxChange) -> Step:
+    payload = json.dumps({"rules": rule_documents(change.rules), "ends": change.ends})
+    return Step(kind=change.kind, target=change.name, summary=change.summary, payload=payload)

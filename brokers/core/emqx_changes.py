@@ -1,0 +1,120 @@
+"""From what EMQX holds to what it should hold: rules of a username, rules for all, what holds without one, and bans.
+
+A ban keeps a barred device from logging in, where the listener asks for nothing but a certificate. Rules of names that
+no device has are somebody else's and stay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from acl.core.values import Action
+from brokers.core import effects
+from brokers.core.effects import Flow
+from brokers.core.emqx_rule import EmqxAction, EmqxRule, document_of
+from brokers.core.emqx_rules import EmqxRules, parse, write
+from brokers.core.ports import Effect, RenderSubject, Standing
+
+OURS = "gatehouse"
+"""Who EMQX is told a ban is by."""
+ENDING = EmqxRule(allow=False, action=EmqxAction.PUBLISH, topic="$gatehouse/ending")
+"""Whoever has it lost something, and its session is still to be ended: a mark that survives whatever happens to us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmqxHeld:
+    """What EMQX holds: its rules, and the usernames that are banned, by whomever and by us."""
+
+    rules: EmqxRules
+    banned: frozenset[str] = frozenset()
+    banned_by_us: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmqxChange:
+    """One change. `rules` are those of the username, or for all, as a whole; `ends`: its sessions have to end."""
+
+    kind: str
+    name: str
+    summary: str
+    rules: tuple[EmqxRule, ...] = ()
+    ends: bool = False
+
+
+def write_held(held: EmqxHeld) -> str:
+    """What EMQX holds as text; `read_held` takes it."""
+    bans = {"banned": sorted(held.banned), "banned_by_us": sorted(held.banned_by_us)}
+    return json.dumps({"rules": write(held.rules), **bans})
+
+
+def read_held(artifact: str) -> EmqxHeld:
+    """What `write_held` wrote; of nothing, what an EMQX holds that was never written to."""
+    if not artifact:
+        return EmqxHeld(rules=EmqxRules(no_match="allow"))
+    found: Mapping[str, Any] = json.loads(artifact)
+    return EmqxHeld(
+        rules=parse(found["rules"]),
+        banned=frozenset(found["banned"]),
+        banned_by_us=frozenset(found["banned_by_us"]),
+    )
+
+
+def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSubject]) -> list[EmqxChange]:
+    """What to change. `present` is about the names that `subjects` have, and what is for all."""
+    found: list[EmqxChange] = []
+    if present.rules.no_match != wanted.no_match:
+        found.append(EmqxChange(kind="set-no-match", name=wanted.no_match, summary="Deny what no rule is about."))
+    if present.rules.everyone != wanted.everyone:
+        summary = "Deny what no rule of a device allows."
+        found.append(EmqxChange(kind="set-all", name="all", summary=summary, rules=wanted.everyone))
+    for name, rules in sorted(wanted.users.items()):
+        held = present.rules.users.get(name, ())
+        if rules != held:
+            ends = _loses(held, rules)
+            found.append(
+                EmqxChange(kind="set-rules", name=name, summary=f"The rules of {name}.", rules=rules, ends=ends)
+            )
+    barred = {each.principal.username for each in subjects if each.state is Standing.BARRED}
+    others = {each.principal.username for each in subjects} - barred
+    found += [
+        EmqxChange(kind="ban", name=name, summary=f"Let {name} not log in.", ends=True)
+        for name in sorted(barred - present.banned)
+    ]
+    found += [
+        EmqxChange(kind="unban", name=name, summary=f"Let {name} log in again.")
+        for name in sorted(others & present.banned_by_us)
+    ]
+    return found
+
+
+def effect(before: EmqxRules, after: EmqxRules) -> Effect:
+    """What changes for those whom `after` is about."""
+    return effects.effect(after.users, partial(_flow, before), partial(_flow, after))
+
+
+def rule_documents(rules: Iterable[EmqxRule]) -> list[dict[str, Any]]:
+    """The rules as EMQX takes them."""
+    return [document_of(rule) for rule in rules]
+
+
+def _loses(old: Iterable[EmqxRule], new: Iterable[EmqxRule]) -> bool:
+    """Whether something may be lost: an allow is gone, or a deny is new."""
+    before, after = set(old), set(new)
+    if not before:
+        return False
+    return (
+        ENDING in before or any(rule.allow for rule in before - after) or any(not rule.allow for rule in after - before)
+    )
+
+
+def _flow(rules: EmqxRules, name: str, action: Action) -> Flow:
+    about = (EmqxAction.ALL, EmqxAction(action.value))
+    found = [rule for rule in rules.users.get(name, ()) if rule.action in about and not rule.literal]
+    return Flow(
+        allows=frozenset(rule.topic for rule in found if rule.allow),
+        denies=frozenset(rule.topic for rule in found if not rule.allow),
+    )

@@ -1,0 +1,320 @@
+"""The adapter against a stand-in of EMQX's management API, made from the source of 5.8.9, since EMQX is not in Debian.
+
+It answers in EMQX's shapes: paged lists, rules with `qos` and `retain` filled in, and its error codes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
+
+import pytest
+
+from acl.core.values import Publish
+from brokers.adapters.emqx import EmqxAdapter
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
+from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
+from tests.cast import NORTH, NOW
+
+KEY = base64.b64encode(b"key:secret").decode()
+DATABASE = "authorization/sources/built_in_database/rules"
+
+
+@dataclass
+class Emqx:
+    """What the stand-in holds, and what it was asked to close."""
+
+    settings: dict[str, Any] = field(default_factory=lambda: {"no_match": "allow", "deny_action": "ignore"})
+    everyone: list[Any] = field(default_factory=list)
+    users: dict[str, list[Any]] = field(default_factory=dict)
+    bans: list[dict[str, str]] = field(default_factory=list)
+    clients: dict[str, str] = field(default_factory=dict)
+    closed: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    broken: bool = False
+    port: int = 0
+
+    def answer(self, method: str, where: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        match method, where.split("/"):
+            case "GET", ["nodes"]:
+                return 200, [{"node": "emqx@127.0.0.1", "version": "5.8.9"}]
+            case _, ["authorization", "settings"]:
+                self.settings = body or self.settings
+                return 200, self.settings
+            case _, ["authorization", "sources", "built_in_database", "rules", *rest]:
+                return self._rules(method, rest, query, body)
+            case _, ["banned", *rest]:
+                return self._banned(method, rest, query, body)
+            case _, ["clients", *rest]:
+                return self._clients(method, rest, query)
+        return 404, {"code": "NOT_FOUND"}
+
+    def _rules(self, method: str, rest: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        match method, rest:
+            case "GET", ["all"]:
+                return 200, {"rules": self.everyone}
+            case "POST", ["all"]:
+                self.everyone = filled(body["rules"])
+                return 204, None
+            case "GET", ["users"]:
+                return 200, page([{"username": name, "rules": rules} for name, rules in self.users.items()], query)
+            case "GET", ["users", name]:
+                known = name in self.users
+                return (200, {"username": name, "rules": self.users[name]}) if known else (404, {"code": "NOT_FOUND"})
+            case "PUT", ["users", name]:
+                assert body["username"] == name
+                self.users[name] = filled(body["rules"])
+                return 204, None
+        return 404, {"code": "NOT_FOUND"}
+
+    def _banned(self, method: str, rest: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        if method == "GET":
+            return 200, page(self.bans, query)
+        if method == "POST":
+            if any((ban["as"], ban["who"]) == (body["as"], body["who"]) for ban in self.bans):
+                return 400, {"code": "ALREADY_EXISTS", "message": "it is banned"}
+            self.bans.append(body)
+            return 200, body
+        self.bans = [ban for ban in self.bans if [ban["as"], ban["who"]] != rest]
+        return 204, None
+
+    def _clients(self, method: str, rest: list[str], query: dict[str, list[str]]) -> tuple[int, Any]:
+        if method == "GET" and not rest:
+            names = query.get("username")
+            rows = [self._client(id) for id, name in self.clients.items() if names is None or name in names]
+            return 200, page(rows, query)
+        if rest[0] not in self.clients:
+            return 404, {"code": "CLIENTID_NOT_FOUND"}
+        if method == "GET":
+            return 200, self._client(rest[0])
+        if rest[1:] == ["authorization", "cache"]:
+            self.forgotten.append(rest[0])
+        elif self.broken:
+            return 500, {"code": "INTERNAL_ERROR"}
+        else:
+            del self.clients[rest[0]]
+            self.closed.append(rest[0])
+        return 204, None
+
+    def _client(self, id: str) -> dict[str, Any]:
+        at = {"connected_at": "2026-11-21T10:00:00.123+00:00", "node": "emqx@127.0.0.1"}
+        return {"clientid": id, "username": self.clients[id], "ip_address": "192.0.2.7", "port": 40_000, **at}
+
+
+def filled(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As EMQX gives rules back."""
+    return [
+        {"qos": [0, 1, 2], "retain": "all", **rule} if rule["action"] != "subscribe" else {"qos": [0, 1, 2], **rule}
+        for rule in rules
+    ]
+
+
+def page(rows: list[Any], query: dict[str, list[str]]) -> dict[str, Any]:
+    number, limit = int(query["page"][0]), int(query["limit"][0])
+    data = rows[(number - 1) * limit : number * limit]
+    return {"data": data, "meta": {"page": number, "limit": limit, "count": len(rows)}}
+
+
+@pytest.fixture
+def emqx() -> Iterator[Emqx]:
+    state = Emqx()
+
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            split = urlsplit(self.path)
+            where = "/".join(map(unquote, split.path.removeprefix("/api/v5/").split("/")))
+            status, found = 401, {"code": "BAD_API_KEY_OR_SECRET"}
+            if self.headers["Authorization"] == f"Basic {KEY}":
+                given = json.loads(body) if body else None
+                status, found = state.answer(self.command, where, parse_qs(split.query), given)
+            octets = b"" if found is None else json.dumps(found).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(octets)))
+            self.end_headers()
+            self.wfile.write(octets)
+
+        do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the library's names
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.daemon_threads = True
+    state.port = server.server_address[1]
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def adapter_of(emqx: Emqx, **changed: object) -> EmqxAdapter:
+    members = {"host": "127.0.0.1", "port": emqx.port, "api_key": "key", "api_secret": "secret", **changed}
+    assert not EmqxAdapter.connection_errors(members)
+    value = Broker(
+        id=BrokerId(uuid4()),
+        domain=NORTH,
+        domain_slug="north",
+        name="hall-6",
+        kind=AdapterKind.EMQX,
+        listeners=(),
+        sync=SyncState.UNKNOWN,
+        detail="",
+        version="",
+        checked_at=None,
+        last_seen_at=None,
+        managed_since=None,
+        converged_seq=0,
+        created_at=NOW,
+    )
+    return EmqxAdapter(link=BrokerLink(broker=value, connection=Connection(members)))
+
+
+@pytest.fixture
+def adapter(emqx: Emqx) -> EmqxAdapter:
+    return adapter_of(emqx)
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: EmqxAdapter, desired: DesiredState) -> list[tuple[str, str]]:
+    """The steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [(step.kind, step.target) for step in steps]
+
+
+def test_adapter_has_all_that_the_port_asks_for(emqx: Emqx) -> None:
+    adapter: BrokerAdapter = adapter_of(emqx)  # the type checker compares
+    assert adapter.read().version == "5.8.9"
+
+
+def test_fresh_emqx_is_closed_and_devices_get_their_rules(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    emqx.settings["deny_action"] = "disconnect"
+    desired = all_of(subject("alpha", UP, DOWN))
+    assert bring_to(adapter, desired) == [("set-no-match", "deny"), ("set-all", "all"), ("set-rules", "alpha")]
+    assert emqx.settings == {"no_match": "deny", "deny_action": "disconnect"}
+    assert {"permission": "deny", "action": "all", "topic": "#"}.items() <= emqx.everyone[-1].items()
+    assert [(rule["permission"], rule["action"], rule["topic"]) for rule in emqx.users["alpha"]] == [
+        ("allow", "subscribe", "north/alpha/down/#"),
+        ("allow", "publish", "north/alpha/up/#"),
+    ]
+    alpha = desired.subjects[0].principal
+    assert adapter.enforces(adapter.render(desired), alpha, Publish(topic="north/alpha/up/t"))
+
+
+def test_more_devices_than_a_page_are_read_back(adapter: EmqxAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokers.adapters.emqx._PAGE", 7)
+    bring_to(adapter, all_of(*(subject(f"p-{number}", UP) for number in range(21))))
+
+
+def test_who_loses_something_is_disconnected_and_who_gains_forgets_old_verdicts(
+    adapter: EmqxAdapter, emqx: Emqx
+) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP)))
+    emqx.clients |= {"alpha": "alpha", "beta": "beta"}
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP, ALL)))
+    assert (emqx.closed, emqx.clients) == (["alpha"], {"beta": "beta"})
+    assert emqx.forgotten == ["alpha", "beta"]
+
+
+def test_new_deny_ends_sessions_too(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    emqx.clients["alpha"] = "alpha"
+    bring_to(adapter, all_of(subject("alpha", UP, rule("deny", PUBLISH, "north/alpha/up/secret"))))
+    assert emqx.closed == ["alpha"]
+
+
+def test_session_that_could_not_be_ended_is_ended_the_next_time(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
+    emqx.clients["alpha"], emqx.broken = "alpha", True
+    desired = all_of(subject("alpha", UP))
+    with pytest.raises(Exception, match="refused DELETE"):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    emqx.broken = False
+    assert bring_to(adapter, desired) == [("set-rules", "alpha")]
+    assert emqx.closed == ["alpha"]
+
+
+def test_barred_device_has_no_rights_no_session_and_can_not_log_in_until_it_is_admitted(
+    adapter: EmqxAdapter, emqx: Emqx
+) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    emqx.clients["its own id"] = "alpha"
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert [(ban["as"], ban["who"]) for ban in emqx.bans] == [("username", "alpha")]
+    assert emqx.closed == ["its own id"]
+    assert {rule["permission"] for rule in emqx.users["alpha"]} == {"deny"}
+    bring_to(adapter, only(subject("alpha", UP)))
+    assert emqx.bans == []
+
+
+def test_ban_of_somebody_else_is_enough_and_stays(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    emqx.bans.append({"as": "username", "who": "alpha", "by": "mo", "reason": "x"})
+    bring_to(adapter, all_of(subject("alpha", standing=Standing.BARRED)))
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    assert [ban["by"] for ban in emqx.bans] == ["mo"]
+
+
+def test_rules_of_names_that_no_device_has_stay(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    emqx.users["bridge"] = filled([{"permission": "allow", "action": "all", "topic": "#"}])
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    assert "bridge" in emqx.users
+
+
+def test_what_was_changed_by_hand_is_seen_and_put_right(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    desired = all_of(subject("alpha", UP))
+    bring_to(adapter, desired)
+    emqx.settings["no_match"] = "allow"
+    emqx.users["alpha"].append({"permission": "allow", "action": "all", "topic": "#"})
+    found = adapter.effect(desired, adapter.read())
+    assert found.lose == (
+        EffectLine(auth_id="alpha", action="publish", filter="#"),
+        EffectLine(auth_id="alpha", action="subscribe", filter="#"),
+    )
+    assert bring_to(adapter, desired) == [("set-no-match", "deny"), ("set-rules", "alpha")]
+
+
+def test_disconnecting_closes_all_of_the_username_and_who_has_the_client_id(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    emqx.clients |= {"one": "alpha", "two": "alpha", "alpha": "thief", "beta": "beta"}
+    assert adapter.disconnect(subject("alpha").principal) == 3
+    assert set(emqx.clients) == {"beta"}
+    assert adapter.disconnect(subject("alpha").principal) == 0
+
+
+def test_present_are_those_who_are_connected(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    emqx.clients["alpha"] = "alpha"
+    [event] = adapter.present()
+    assert (event.kind, event.auth_id, event.client_id) == (AccessKind.CONNECTED, "alpha", "alpha")
+    assert event.address == "192.0.2.7:40000"
+    stop = Event()
+    heard = adapter.watch(stop)
+    assert next(heard) is None
+    stop.set()
+    assert list(heard) == []
+
+
+def test_wrong_key_is_said_without_the_secret(emqx: Emqx) -> None:
+    with pytest.raises(BrokerUnreachable, match="refuses our account") as refusal:
+        adapter_of(emqx, api_secret="guess-it").read()
+    assert "guess-it" not in refusal.value.detail
