@@ -26,6 +26,7 @@ PROTOCOL_VERSIONS = {
     "rabbitmq": ("3.1.1",),
     "hivemq-ese-sql": ("3.1.1", "5"),
     "emqx": ("3.1.1", "5"),
+    "http-decisions": ("3.1.1", "5"),
 }
 
 

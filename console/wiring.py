@@ -247,6 +247,7 @@ broker_directory = Endpoints()
 policy_gate = Gate()
 policy_approvers = Approvers()
 adapters: Mapping[str, str] = {
+    "http-decisions": "brokers.adapters.http_decisions.HttpDecisionsAdapter",
     "nats": "brokers.adapters.nats.NatsAdapter",
     "mosquitto-dynsec": "brokers.adapters.mosquitto_dynsec.MosquittoDynsecAdapter",
     "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",

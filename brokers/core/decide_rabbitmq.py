@@ -24,7 +24,7 @@ from brokers.core.decide_reading import read_form, text
 EXCHANGE = "amq.topic"
 QUEUE = "mqtt-subscription-"
 _KINDS = {"write": WishKind.PUBLISH, "read": WishKind.SUBSCRIBE}
-_AS_MQTT = str.maketrans(".*", "/+")
+AS_MQTT = str.maketrans(".*", "/+")
 
 
 def _read_user(asked: Asked) -> Login:
@@ -60,7 +60,7 @@ def _read_topic(asked: Asked) -> Acts:
     return Acts(
         username=text(fields, "username"),
         client_id=text(fields, "variable_map.client_id"),
-        wishes=(Wish(kind=kind, topic=topic.translate(_AS_MQTT)),),
+        wishes=(Wish(kind=kind, topic=topic.translate(AS_MQTT)),),
         by_name_alone=True,
     )
 

@@ -28,6 +28,7 @@ class AdapterKind(StrEnum):
     RABBITMQ = "rabbitmq"
     HIVEMQ_ESE_SQL = "hivemq-ese-sql"
     EMQX = "emqx"
+    HTTP_DECISIONS = "http-decisions"
 
 
 class Transport(StrEnum):
