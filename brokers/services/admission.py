@@ -45,6 +45,7 @@ def judge_connect(
     """The verdict over a CONNECT: certificate, device, client id and username have to agree.
 
     The client id is compared before anything is answered: whoever got in with another's would take its session over.
+    An admission ends when a binding that reaches the device begins or ends, whether or not anybody tells the broker.
     """
     if not chain:
         return Refusal(why="No client certificate was shown.", reason=AccessReason.BAD_CERTIFICATE)
@@ -64,7 +65,8 @@ def judge_connect(
         why = "The certificate belongs to no device of this broker's domain."
         return Refusal(why=why, reason=AccessReason.UNKNOWN)
     subject = render_subject(devices.subject_of(device=device, now=now))
-    return _judge_subject(subject, device, client_id, username, min(now + GRANT_LIFE, certificate.not_after))
+    ends = [now + GRANT_LIFE, certificate.not_after, devices.next_boundary(device=device, now=now)]
+    return _judge_subject(subject, device, client_id, username, min(end for end in ends if end is not None))
 
 
 def _judge_subject(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +18,13 @@ from devices import queries, services
 from devices.api.policy_change_documents import ApprovalRuleDocument
 from devices.core.policy_changes import ApprovalRule
 from devices.core.values import BindingId, PrincipalKind
+from devices.core.windows import Window, WindowState, window_from_texts
 from devices.queries import BindingRow
 from devices.queries.policy_changes import approval_rule_of
 from devices.services.bindings import BindingTarget, UnknownBinding
 from devices.services.policy_changes import set_policy_approval
 from kernel.api.documents import StrictDocument, body_of, caller_of
+from kernel.api.if_match import expected_version, tag_of
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import NotFound
@@ -46,6 +49,12 @@ class DeviceTypeDocument(StrictDocument):
     schema = serializers.DictField(default=dict)
 
 
+def _moment() -> serializers.CharField:
+    return serializers.CharField(
+        required=False, allow_null=True, max_length=40, help_text="RFC 3339, such as 2027-03-01T12:00:00Z"
+    )
+
+
 class TargetDocument(StrictDocument):
     """Exactly one of these: a device or application by id, a group or type by name, the domain by slug."""
 
@@ -57,12 +66,27 @@ class TargetDocument(StrictDocument):
 
 
 class BindingDocument(StrictDocument):
-    """A role given to something. `role` is its name or id."""
+    """A role given to something. `role` is its name or id.
+
+    From `not_before` on and until `not_after` the role counts, `state` says whether it does now. If-Match of a change
+    is about `version`.
+    """
 
     id = serializers.UUIDField(read_only=True)
     domain = serializers.CharField(required=False)
     role = serializers.CharField(max_length=64)
     target = TargetDocument()
+    not_before = _moment()
+    not_after = _moment()
+    state = serializers.ChoiceField(choices=[*WindowState], read_only=True)
+    version = serializers.IntegerField(read_only=True)
+
+
+class WindowDocument(StrictDocument):
+    """When a role is to count."""
+
+    not_before = _moment()
+    not_after = _moment()
 
 
 class DomainListView(APIView):
@@ -158,24 +182,44 @@ class BindingListView(APIView):
         target = BindingTarget(**body["target"])
         domain = _domain_of(target, body.get("domain"), caller)
         role, name = _role(body["role"], domain)
-        made = services.bind_role(domain=domain, role=role, target=target, actor=caller.actor, now=utc_now())
-        given = {key: str(value) for key, value in body["target"].items()}
-        document = {"id": str(made), "domain": caller.slug_of(domain), "role": name, "target": given}
-        return Response(document, status=201)
+        window = _window(body)
+        made = services.bind_role(
+            domain=domain, role=role, target=target, window=window, actor=caller.actor, now=utc_now()
+        )
+        return _answer(_seen(made, caller), caller, role=name, status=201)
 
 
 class BindingView(APIView):
     """One binding."""
 
-    scopes = {"DELETE": "bindings:write"}
+    scopes = {"GET": "bindings:read", "PATCH": "bindings:write", "DELETE": "bindings:write"}
+
+    @extend_schema(operation_id="getBinding", responses=BindingDocument)
+    def get(self, request: Request, binding: UUID) -> Response:
+        """The binding; its ETag is for If-Match."""
+        caller = caller_of(request)
+        return _answer(_seen(BindingId(binding), caller), caller)
+
+    @extend_schema(operation_id="changeBinding", request=WindowDocument, responses=BindingDocument)
+    def patch(self, request: Request, binding: UUID) -> Response:
+        """The binding with another window: a bound that is left out stays, null takes it away."""
+        caller = caller_of(request)
+        seen, version = _seen(BindingId(binding), caller), expected_version(request)
+        services.change_binding(
+            binding=seen.id,
+            window=_window({**seen.window.as_texts(), **body_of(WindowDocument, request)}),
+            expected_version=seen.version if version is None else version,
+            actor=caller.actor,
+            now=utc_now(),
+        )
+        return _answer(_seen(seen.id, caller), caller)
 
     @extend_schema(operation_id="deleteBinding", responses={204: None})
     def delete(self, request: Request, binding: UUID) -> Response:
         """Nothing; the role is taken away."""
         caller = caller_of(request)
-        if not queries.binding_exists(binding=BindingId(binding), domains=caller.domain_ids):
-            raise UnknownBinding("There is no such binding: it may have been removed already.")
-        services.unbind_role(binding=BindingId(binding), actor=caller.actor, now=utc_now())
+        seen = _seen(BindingId(binding), caller)
+        services.unbind_role(binding=seen.id, actor=caller.actor, now=utc_now())
         return Response(status=204)
 
 
@@ -197,6 +241,32 @@ def _role(text: str, domain: DomainId) -> tuple[RoleId, str]:
     return found.id, found.name
 
 
+def _seen(binding: BindingId, caller: Caller) -> BindingRow:
+    found = queries.find_binding(binding=binding, domains=caller.domain_ids)
+    if found is None:
+        raise UnknownBinding("There is no such binding: it may have been removed already.")
+    return found
+
+
+def _window(body: Mapping[str, Any]) -> Window:
+    return window_from_texts(not_before=body.get("not_before"), not_after=body.get("not_after"))
+
+
+def _answer(row: BindingRow, caller: Caller, *, role: str | None = None, status: int = 200) -> Response:
+    name = role or roles.get_role(id=row.role).name
+    return Response(_document(row, caller, role=name), status=status, headers=tag_of(row.version))
+
+
 def _document(row: BindingRow, caller: Caller, *, role: str) -> dict[str, Any]:
     target = row.target_id if row.via in set(PrincipalKind) else row.target
-    return {"id": str(row.id), "domain": caller.slug_of(row.domain), "role": role, "target": {row.via: target}}
+    return {
+        "id": str(row.id),
+        "domain": caller.slug_of(row.domain),
+        "role": role,
+        "target": {row.via: target},
+        "not_before": None,
+        "not_after": None,
+        **row.window.as_texts(),
+        "state": row.window.state(utc_now()).value,
+        "version": row.version,
+    }

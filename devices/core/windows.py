@@ -95,8 +95,8 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            raise BadMoment(f"{text[:40]!r} does not say its zone: write it in UTC, as 2027-03-01T12:00:00Z.")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise BadMoment(f"{text[:40]!r} is no moment that there is: write it as 2027-03-01T12:00:00Z.") from error
-    if moment.tzinfo is None:
-        raise BadMoment(f"{text[:40]!r} does not say its zone: write it in UTC, as 2027-03-01T12:00:00Z.")
-    return moment.astimezone(UTC)

@@ -1,6 +1,6 @@
 """Reading the fleet."""
 
-from devices.queries.bindings import BindingRow, binding_exists, list_bindings
+from devices.queries.bindings import BindingRow, find_binding, list_bindings
 from devices.queries.credentials import credentials_of, device_of_certificate
 from devices.queries.devices import (
     APPROXIMATE_FROM,
@@ -57,7 +57,7 @@ from devices.queries.reaching import (
     reached_subjects,
     sample_reached,
 )
-from devices.queries.subjects import iterate_subjects, subject_of, subjects_among
+from devices.queries.subjects import closed_bindings, iterate_subjects, next_boundary, subject_of, subjects_among
 
 __all__ = [
     "APPROXIMATE_FROM",
@@ -80,8 +80,8 @@ __all__ = [
     "UnknownGroup",
     "any_reached",
     "applications_among",
-    "binding_exists",
     "bindings_at_work",
+    "closed_bindings",
     "count_by_state",
     "count_devices",
     "count_reached",
@@ -90,6 +90,7 @@ __all__ = [
     "device_of_certificate",
     "enrolment_request_exists",
     "enrolment_token_exists",
+    "find_binding",
     "find_device_set",
     "find_principal_by_auth_id",
     "find_principal_by_name",
@@ -108,6 +109,7 @@ __all__ = [
     "list_enrolment_requests",
     "list_enrolment_tokens",
     "list_groups",
+    "next_boundary",
     "older_token_ends",
     "preview_query",
     "principal_ids",

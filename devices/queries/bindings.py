@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from acl.core.values import RoleId
 from devices.core.values import BindingId
-from devices.core.windows import Window
+from devices.core.windows import ALWAYS, Window
 from devices.models import Binding
 from kernel.core.ids import DomainId
 
@@ -25,7 +25,8 @@ class BindingRow:
     via: str
     target: str
     target_id: str
-    window: Window
+    window: Window = ALWAYS
+    version: int = 1
 
 
 def list_bindings(*, domains: Collection[DomainId], role: RoleId | None = None) -> list[BindingRow]:
@@ -34,9 +35,11 @@ def list_bindings(*, domains: Collection[DomainId], role: RoleId | None = None) 
     return [binding_row(row) for row in (rows.filter(role_id=role) if role else rows).order_by("id")]
 
 
-def binding_exists(*, binding: BindingId, domains: Collection[DomainId]) -> bool:
-    """Whether there is such a binding in one of the domains."""
-    return Binding.objects.filter(id=binding, domain_id__in=domains).exists()
+def find_binding(*, binding: BindingId, domains: Collection[DomainId]) -> BindingRow | None:
+    """The binding, if there is such a one in one of the domains."""
+    rows = Binding.objects.select_related("device", "group", "device_type", "domain")
+    row = rows.filter(id=binding, domain_id__in=domains).first()
+    return binding_row(row) if row else None
 
 
 def binding_row(row: Binding) -> BindingRow:
@@ -50,6 +53,7 @@ def binding_row(row: Binding) -> BindingRow:
         target=target,
         target_id=target_id,
         window=row.window,
+        version=row.version,
     )
 
 

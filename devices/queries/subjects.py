@@ -11,10 +11,11 @@ from django.db.models import Q
 from acl import queries as roles
 from acl.core.values import BindingRef, BoundRule, CertificateFields, Principal, RoleId
 from devices.core.values import CredentialState, Device, DeviceId, DeviceState, DeviceSubject
+from devices.core.windows import WindowState
 from devices.models import Binding, BindingQuerySet
 from devices.models import Credential as CredentialRow
 from devices.models import Device as DeviceRow
-from devices.queries.bindings import target_of
+from devices.queries.bindings import BindingRow, binding_row, target_of
 from devices.queries.devices import UnknownDevice
 from devices.queries.placeholder_sql import CERTIFICATE_NAMES
 from kernel.core.ids import DomainId
@@ -28,6 +29,18 @@ def subject_of(*, device: DeviceId, now: datetime) -> DeviceSubject:
         raise UnknownDevice("There is no such device.")
     [subject] = _subjects([row], now)
     return subject
+
+
+def next_boundary(*, device: DeviceId, now: datetime) -> datetime | None:
+    """When the next binding that reaches the device begins or ends; None if none does. Until then its policy holds."""
+    rows = bindings_reaching(DeviceRow.objects.whole().filter(id=device))
+    return min((moment for row in rows for moment in row.window.boundaries_after(now)), default=None)
+
+
+def closed_bindings(*, device: DeviceId, now: datetime) -> list[BindingRow]:
+    """The bindings that reach the device and are not in force: they are still to begin, or have ended."""
+    rows = map(binding_row, bindings_reaching(DeviceRow.objects.whole().filter(id=device)))
+    return [row for row in rows if row.window.state(now) is not WindowState.IN_FORCE]
 
 
 def subjects_among(*, devices: Collection[DeviceId], now: datetime) -> Iterator[DeviceSubject]:
@@ -67,8 +80,9 @@ def _subjects(rows: list[DeviceRow], now: datetime) -> Iterator[DeviceSubject]:
         yield DeviceSubject(device=device, principal=_principal(device, fields.get(device.id)), policy=tuple(policy))
 
 
-def bindings_reaching(rows: Collection[DeviceRow]) -> BindingQuerySet:
+def bindings_reaching(rows: Iterable[DeviceRow]) -> BindingQuerySet:
     """Every binding to one of these devices of one domain, in whatever way and at whatever time, with its target."""
+    rows = list(rows)
     groups = {group.id for row in rows for group in row.groups.all()}
     reach = (
         Q(whole_domain=True)

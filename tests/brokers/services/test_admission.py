@@ -19,6 +19,7 @@ from brokers.core.nkeys import AccountKey
 from brokers.core.values import AdapterKind, Broker, Listener
 from brokers.services.admission import Admission, Refusal, judge_connect
 from devices import services as devices
+from devices.core.windows import Window
 from devices.services.bindings import BindingTarget
 from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
@@ -99,6 +100,21 @@ def test_grant_never_outlives_the_certificate(fleet: Fleet, broker: Broker) -> N
     verdict = judge(broker, one, now=ends - timedelta(minutes=5))
     assert isinstance(verdict, Admission)
     assert verdict.expires_at == ends
+
+
+def test_grant_never_outlives_a_window_of_a_binding(fleet: Fleet, broker: Broker) -> None:
+    one, now = fleet.enroll("p-1"), utc_now()
+    rules = [allow(Action.PUBLISH, "shift/open")]
+    role = acl.create_role(domain=fleet.domain.id, name="shift", rules=rules, actor=ADA, now=now)
+    begins, ends = now + timedelta(minutes=10), now + timedelta(minutes=20)
+    window = Window(not_before=begins, not_after=ends)
+    target = BindingTarget(domain=fleet.domain.slug)
+    devices.bind_role(domain=fleet.domain.id, role=role.id, target=target, window=window, actor=ADA, now=now)
+    for asked, expires, holds in ((now, begins, False), (begins, ends, True), (ends, ends + timedelta(hours=1), False)):
+        verdict = judge(broker, one, now=asked)
+        assert isinstance(verdict, Admission)
+        assert verdict.expires_at == expires
+        assert ("shift.open" in permissions(verdict.subject).publish_allow) is holds
 
 
 @pytest.mark.parametrize("client_id", ["p-2", "", "P-1", "p-1 ", "p-1\0", "p-1/x"])

@@ -35,6 +35,11 @@ class Program:
             f"/api/v1/{path}", given, content_type="application/json", headers={**self.headers, **headers}
         )
 
+    def patch(self, path: str, body: Any, **headers: str) -> Any:
+        return self.client.patch(
+            f"/api/v1/{path}", json.dumps(body), content_type="application/json", headers={**self.headers, **headers}
+        )
+
     def delete(self, path: str) -> Any:
         return self.client.delete(f"/api/v1/{path}", headers=self.headers)
 

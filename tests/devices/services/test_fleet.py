@@ -198,9 +198,9 @@ def test_binding_never_crosses_domains(north: Factory, south: Factory, who: dict
 
 def test_binding_of_another_domain_does_not_exist(north: Factory, south: Factory, who: dict[str, Any]) -> None:
     made = services.bind_role(domain=north.domain, role=north.role().id, target=BindingTarget(domain="north"), **who)
-    assert queries.binding_exists(binding=made, domains=[north.domain])
-    assert not queries.binding_exists(binding=made, domains=[south.domain])
-    assert not queries.binding_exists(binding=BindingId(new_id()), domains=[north.domain])
+    assert queries.find_binding(binding=made, domains=[north.domain])
+    assert not queries.find_binding(binding=made, domains=[south.domain])
+    assert not queries.find_binding(binding=BindingId(new_id()), domains=[north.domain])
 
 
 @pytest.mark.parametrize(
