@@ -64,18 +64,13 @@ def explore(request: HttpRequest, visit: Visit) -> HttpResponseBase:
 @require_safe
 @screen("policy:read")
 def explore_who(request: HttpRequest, visit: Visit) -> HttpResponseBase:
-    """Who may do that? A number, some of them, and the rules that let them."""
+    """Who may do that? The page at once; with `answer` a number, some of them, and the rules that let them."""
     asked = {name: request.GET.get(name, "").strip() for name in ("action", "topic", "qos", "retain")}
     context: dict[str, object] = {"tab": "who", "asked": asked}
-    if asked["topic"]:
-        try:
-            found = who_can_do(domains=[visit.domain.id], question=_question(asked), now=visit.now)
-        except Invalid as error:
-            context["fault"] = error.detail
-        else:
-            names = device_names(devices=found.sample, domains=[visit.domain.id])
-            sample = [(device, names[device]) for device in found.sample if device in names]
-            context |= {"found": found, "sample": sample, "grants": _grant_rows(visit, found.grants)}
+    if asked["topic"] and "answer" in request.GET:
+        context |= _who_may(visit, asked)
+    elif asked["topic"]:  # to count a large fleet takes a while
+        context["later"] = f"?{request.GET.urlencode()}&answer=1"
     return show(request, "explorer_who.html", context)
 
 
@@ -100,6 +95,16 @@ def explore_reach(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         else:
             context |= {"found": found, "source": source, "target": target, "drawing": draw(found.lines)}
     return show(request, "explorer_reach.html", context)
+
+
+def _who_may(visit: Visit, asked: Mapping[str, str]) -> dict[str, object]:
+    try:
+        found = who_can_do(domains=[visit.domain.id], question=_question(asked), now=visit.now)
+    except Invalid as error:
+        return {"fault": error.detail}
+    names = device_names(devices=found.sample, domains=[visit.domain.id])
+    sample = [(device, names[device]) for device in found.sample if device in names]
+    return {"found": found, "sample": sample, "grants": _grant_rows(visit, found.grants)}
 
 
 def _question(asked: Mapping[str, str]) -> Question:

@@ -19,6 +19,10 @@ def text(browser: Client, path: str, **asked: str) -> str:
     return " ".join(answer.content.decode().split())
 
 
+def who(browser: Client, **asked: str) -> str:
+    return text(browser, "/explorer/who/", **asked, answer="1")
+
+
 def test_may_names_the_deciding_rule(north: Scene, at_ada: Client) -> None:
     asked = {"device": "pump-01", "action": "publish", "topic": "north/pump-01/up/internal/x"}
     page = text(at_ada, "/explorer/", **asked)
@@ -30,24 +34,31 @@ def test_may_names_the_deciding_rule(north: Scene, at_ada: Client) -> None:
 
 
 def test_who_may_counts_and_names_devices_and_rules(north: Scene, at_ada: Client) -> None:
-    page = text(at_ada, "/explorer/who/", action="publish", topic="north/pump-01/up/t")
+    page = who(at_ada, action="publish", topic="north/pump-01/up/t")
     assert "<strong>1 device</strong> of north may" in page
     assert f'<a href="/devices/{north.devices["pump-01"]}/">pump-01</a>' in page
     assert "${client_id}/up/#" in page
-    assert "<strong>0 devices</strong>" in text(at_ada, "/explorer/who/", action="publish", topic="south/x")
+    assert "<strong>0 devices</strong>" in who(at_ada, action="publish", topic="south/x")
+
+
+def test_who_may_is_counted_behind_the_page(north: Scene, at_ada: Client) -> None:
+    page = text(at_ada, "/explorer/who/", action="publish", topic="north/pump-01/up/t")
+    assert 'hx-get="/explorer/who/?action=publish&amp;topic=north%2Fpump-01%2Fup%2Ft&amp;answer=1" hx-trigger="load"' in page
+    assert "devices</strong>" not in page
+    assert "Counting" not in text(at_ada, "/explorer/who/")
 
 
 def test_who_hears_asks_for_deliveries(north: Scene, at_ada: Client) -> None:
-    page = text(at_ada, "/explorer/who/", action="hear", topic="north/pump-01/down/x")
+    page = who(at_ada, action="hear", topic="north/pump-01/down/x")
     assert "<strong>1 device</strong>" in page
-    assert "<strong>0 devices</strong>" in text(at_ada, "/explorer/who/", action="hear", topic="south/#")
+    assert "<strong>0 devices</strong>" in who(at_ada, action="hear", topic="south/#")
 
 
 def test_a_wrong_question_is_told_beside_the_form(north: Scene, at_ada: Client) -> None:
     wrong: list[tuple[str, dict[str, str]]] = [
-        ("/explorer/who/", {"action": "publish", "topic": "a/#/b"}),
-        ("/explorer/who/", {"action": "connect", "topic": "a"}),
-        ("/explorer/who/", {"action": "publish", "topic": "a" * 1025}),
+        ("/explorer/who/", {"action": "publish", "topic": "a/#/b", "answer": "1"}),
+        ("/explorer/who/", {"action": "connect", "topic": "a", "answer": "1"}),
+        ("/explorer/who/", {"action": "publish", "topic": "a" * 1025, "answer": "1"}),
         ("/explorer/reach/", {"from": "group", "from_name": "nothing"}),
         ("/explorer/reach/", {"from": "role", "from_name": "a"}),
         ("/explorer/reach/", {"from": "device"}),
@@ -72,5 +83,5 @@ def test_reach_is_drawn_and_tabled(north: Scene, at_ada: Client) -> None:
 def test_another_domains_devices_are_not_there(north: Scene, at_cy: Client) -> None:
     asked = {"device": "pump-01", "action": "publish", "topic": "north/pump-01/up/t"}
     assert "There is no device pump-01" in text(at_cy, "/explorer/", **asked)
-    assert "<strong>0 devices</strong>" in text(at_cy, "/explorer/who/", action="publish", topic=asked["topic"])
+    assert "<strong>0 devices</strong>" in who(at_cy, action="publish", topic=asked["topic"])
     assert "There is no device" in text(at_cy, "/explorer/reach/", **{"from": "device", "from_name": "pump-01"})
