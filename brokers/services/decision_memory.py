@@ -49,7 +49,7 @@ class DecisionsAlone(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A principal as it was from epoch `since` on.
+    """A principal as it was from epoch `since` on, and `until` a binding of it begins or ends (None: none does).
 
     `proofs`: until when each certificate proves it (None: never), by SHA-256.
     """
@@ -58,6 +58,7 @@ class Known:
     judged: Judged
     since: int
     proofs: dict[bytes, datetime | None]
+    until: datetime | None = None
 
 
 class DecisionMemory:
@@ -101,7 +102,8 @@ class DecisionMemory:
         """The principal of that auth id, or None. Raises a database error if it is not known already."""
         key = (domain, auth_id)
         known = self._known.get(key)
-        if known and self._epoch.has_device(known.device, domain, since=known.since):
+        holds = known and (known.until is None or now < known.until)
+        if known and holds and self._epoch.has_device(known.device, domain, since=known.since):
             return known
         since = self._strangers.get(key)
         if since is not None and self._epoch.has_stranger(domain, since=since):
@@ -142,7 +144,8 @@ class DecisionMemory:
             self._strangers.put(key, since)
             return None
         [subject] = desired_state_of(device=device.id, now=now).subjects
-        known = Known(device.id, Judged.of(subject), since, {})
+        until = devices.next_boundary(device=device.id, now=now)
+        known = Known(device.id, Judged.of(subject), since, {}, until)
         self._known.put(key, known)
         return known
 

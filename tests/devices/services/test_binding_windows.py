@@ -120,7 +120,7 @@ def test_every_broker_of_the_domain_follows_when_a_window_begins_or_ends(
     north: Factory, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Entry] = []
-    monkeypatch.setattr("console.wiring._brokers", lambda entry: asked.append(entry) or ())
+    monkeypatch.setattr("console.wiring._brokers", lambda entry: asked.append(entry) or ()  # type: ignore[func-returns-value])
     give(north, role, not_before=north.now + HOUR, not_after=north.now + 2 * HOUR)
     for after in (HOUR, 2 * HOUR):
         services.tell_windows(now=north.now + after)
