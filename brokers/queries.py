@@ -32,6 +32,7 @@ PROTOCOL_VERSIONS = {
 
 class BrokerNotFound(NotFound):
     """There is no such broker, or none that may be seen."""
+    "mosquitto-files": ("3.1.1", "5"),
 
     code = "broker-not-found"
 

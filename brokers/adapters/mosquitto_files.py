@@ -1,4 +1,4 @@
-"""The folder that Gatehouse shares with a Mosquitto on the same machine: its CRL file, and the signal to read it.
+"""The folder that Gatehouse shares with a Mosquitto on the same machine: files, and the signal to read them.
 
 Only a plain folder directly below GATEHOUSE_HOME/brokers/ is ever written to, and only a process that is a Mosquitto
 is ever signalled.
@@ -52,9 +52,18 @@ class MosquittoFolder:
         self._signal()
         return "The CRL file is written, and Mosquitto has read it." + more
 
-    def _holds(self, name: str, pem: str) -> bool:
+    def text(self, name: str) -> str:
+        """What stands in a file; empty if there is none."""
         target = self._path / name
-        return target.is_file() and not target.is_symlink() and target.read_text() == pem
+        return target.read_text() if target.is_file() and not target.is_symlink() else ""
+
+    def put(self, name: str, text: str) -> None:
+        """Writes a file in place of the old one, and has the broker read its files."""
+        self._replace(name, text)
+        self._signal()
+
+    def _holds(self, name: str, pem: str) -> bool:
+        return self.text(name) == pem
 
     def _replace(self, name: str, pem: str) -> None:
         """By rename, so that no reader ever sees a part; world-readable, since the broker is another user."""
@@ -73,10 +82,10 @@ class MosquittoFolder:
         try:
             os.kill(pid, signal.SIGHUP)
         except ProcessLookupError as error:
-            raise BrokerUnreachable("Mosquitto is not running; it reads the new CRL file when it starts.") from error
+            raise BrokerUnreachable("Mosquitto is not running; it reads its files when it starts.") from error
         except PermissionError as error:
             raise BrokerUnreachable(
-                "Gatehouse may not signal Mosquitto: run both as one user, or send it SIGHUP when the CRL file changes."
+                "Gatehouse may not signal Mosquitto: run both as one user, or send it SIGHUP when its files change."
             ) from error
 
     def _pid(self) -> int:
@@ -87,5 +96,5 @@ class MosquittoFolder:
         except OSError:
             comm = ""
         if comm != "mosquitto":
-            raise BrokerUnreachable("Mosquitto is not running; it reads the new CRL file when it starts.")
+            raise BrokerUnreachable("Mosquitto is not running; it reads its files when it starts.")
         return int(text)

@@ -52,7 +52,7 @@ def connection_errors(connection: object) -> list[FieldError]:
     errors += port_errors(connection.get("port"), pointer="/connection/port")
     errors += text_errors(connection, ("username", "password"))
     errors += tls_errors(connection)
-    return errors + _files_errors(connection.get("files"))
+    return errors + files_errors(connection.get("files"))
 
 
 def folder_of(connection: Mapping[str, Any]) -> str | None:
@@ -61,7 +61,8 @@ def folder_of(connection: Mapping[str, Any]) -> str | None:
     return found
 
 
-def _files_errors(files: object) -> list[FieldError]:
+def files_errors(files: object) -> list[FieldError]:
+    """What is wrong with the folder that is shared with the broker; nothing if there is none."""
     if files is None:
         return []
     directory = files.get("directory") if isinstance(files, Mapping) else None

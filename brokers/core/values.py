@@ -25,6 +25,7 @@ class AdapterKind(StrEnum):
 
     NATS = "nats"
     MOSQUITTO_DYNSEC = "mosquitto-dynsec"
+    MOSQUITTO_FILES = "mosquitto-files"
     RABBITMQ = "rabbitmq"
     HIVEMQ_ESE_SQL = "hivemq-ese-sql"
     EMQX = "emqx"
