@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from acl.core.explanation import effective
-from acl.core.own_rules import holder_of, words_of
+from acl.core.own_rules import words_of
 from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
 from acl.queries import list_roles
@@ -164,7 +164,7 @@ def permissions_of(subject: DeviceSubject) -> list[Permission]:
                 conditions=conditions_of(rule),
                 reason=found.void_reason,
                 role=words_of(found.bound.role_name),
-                role_address="" if holder_of(found.bound.role_name) else addresses.get(found.bound.role_name, ""),
+                role_address=addresses.get(found.bound.role_name, ""),
                 via=binding.via.replace("_", " ") if binding else "quarantine",
                 target=binding.target if binding else "",
             )
@@ -173,8 +173,8 @@ def permissions_of(subject: DeviceSubject) -> list[Permission]:
 
 
 def role_addresses(domain: DomainId) -> dict[str, str]:
-    """Where each role of the domain has its page, by name."""
-    return {role.name: reverse("role", args=[role.id]) for role in list_roles(domains=[domain])}
+    """Where each role of the domain has its page, by name; without the own rules of devices."""
+    return {role.name: reverse("role", args=[role.id]) for role in list_roles(domains=[domain], with_own=False)}
 
 
 def actions_of(rule: Rule | RuleSpec) -> str:

@@ -42,7 +42,7 @@ def check_filter(request: HttpRequest, visit: Visit) -> HttpResponseBase:
             effect = Effect.DENY if request.GET.get(name.removesuffix("topic") + "effect") == "deny" else Effect.ALLOW
             tried_on = device.id if device else _first_device(domain)
             fault, example = _undeclared(typed, attributes), _example(typed, effect, tried_on, visit.now)
-    known = (rule.topic for role in list_roles(domains=[domain]) for rule in role.rules)
+    known = (rule.topic for role in list_roles(domains=[domain], with_own=False) for rule in role.rules)
     context = {"list": f"{name}-list", "fault": fault, "example": example}
     return show(request, "parts/filter_check.html", context | {"ways": complete(typed, known, attributes)})
 

@@ -22,13 +22,13 @@ from devices.models import Device
 from devices.queries import UnknownDevice, list_bindings
 from devices.queries.device_rules import DeviceRules, device_rules
 from devices.queries.policy import policy_document
+from devices.queries.policy_findings import PolicyFindings
 from devices.services import policy_changes
 from devices.services.bindings import BindingTarget
 from devices.services.device_rules import DeviceEnded, DeviceRulesChanged, set_device_rules
 from devices.services.import_policy import import_policy
 from devices.services.policy_changes.drafting import UnknownBindingTarget
 from devices.services.policy_gate import ApprovalRequired
-from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 from kernel.core.journal import Break
 from kernel.queries import list_entries, verify_journal
@@ -46,7 +46,7 @@ def given(factory: Factory, device: DeviceId, *rules: RuleSpec, **more: Any) -> 
 
 def rules_of(factory: Factory, device: DeviceId) -> list[tuple[str, str, str]]:
     """What holds for the device: each rule with its role and what it was given to."""
-    subject = queries.subject_of(device=device, now=utc_now())
+    subject = queries.subject_of(device=device, now=factory.now)
     found = [(bound.rule.topic, bound.role_name, bound.binding) for bound in subject.policy]
     return [(topic, role, f"{ref.via} {ref.target}" if ref else "") for topic, role, ref in found]
 
@@ -264,3 +264,13 @@ def test_own_rules_of_a_device_that_there_is_not_are_refused(north: Factory) -> 
     document = with_own_rules(policy_document(domain=north.domain), "pump-99", [ALARM])
     with pytest.raises(UnknownBindingTarget):
         import_policy(domain=north.domain, document=document, title="x", actor=ADA, now=north.now)
+
+
+def test_a_topic_of_one_device_is_no_finding_and_one_that_reaches_all_is_the_devices(north: Factory) -> None:
+    device = north.device()
+    given(north, device, replace(ALARM, topic="north/hall/alarm"))
+    findings = PolicyFindings()
+    assert list(findings.find(domains=None, now=north.now)) == []
+    given(north, device, replace(ALARM, topic="#"))
+    [found] = findings.find(domains=None, now=north.now)
+    assert (found.code, found.subject.label) == ("rule-allows-everything", "own rules of pump-17")

@@ -25,6 +25,7 @@ from console.services.operators import grant_role, make_setup_link
 from devices import services as devices
 from devices.queries import credentials_of
 from devices.services.bindings import BindingTarget
+from devices.services.device_rules import set_device_rules
 from kernel.core.actor import SYSTEM
 from kernel.core.errors import Unavailable
 from kernel.core.ids import EntryId
@@ -73,12 +74,15 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     )
     certificate = credentials_of(device=device)[0].certificate
     listen_to_all(scene)
+    alarm = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/alarm/${client_id}")
+    set_device_rules(device=device, rules=[alarm], actor=SYSTEM, now=scene.now)
     pki.request_issuer(domain=scene.domain, slug="company", common_name="By the company", actor=SYSTEM, now=scene.now)
     return {
         "overview": "/",
         "devices": "/devices/",
         "devices-none-fits": "/devices/?state=decommissioned",
         "device": f"/devices/{device}/",
+        "device-rules": f"/devices/{device}/rules/",
         "device-revoked": f"/devices/{scene.devices['pump-05']}/?operation={operation}",
         "device-revoke": f"/devices/{device}/revoke/",
         "device-explain": f"/devices/{device}/explain/?action=publish&topic=north/pump-01/up/internal/x",
