@@ -46,6 +46,7 @@ from pki.core.values import Custody, KeyAlgorithm, KeyId
 from pki.models import Key
 from pki.services.kept_keys import KeptKeys
 from tests.cast import ADA, NORTH
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -386,9 +387,9 @@ def test_keys_change_to_and_fro_while_connections_are_changed(broker: Broker, se
         settings.GATEHOUSE_MASTER_KEY_PREVIOUS = (former,)
         found = rewrap_connections()
         assert found.left == ()
+    wait_until(lambda: len(written) > 1, what="connections are changed")
     stop.set()
-    writer.join(60)
+    writer.join(90)
     assert rewrap_connections().left == ()  # what the writer had in hand at the last flip
     settings.GATEHOUSE_MASTER_KEY, settings.GATEHOUSE_MASTER_KEY_PREVIOUS = OLD, ()
-    assert len(written) > 1
     assert brokers.link_to(broker=broker.id).connection["password"] == str(written[-1])

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from console.core.roles import ConsoleRole
 from console.models import Operator
@@ -21,6 +21,7 @@ from kernel.core.clock import utc_now
 from pki.api import wsgi
 from tests.console.views.scene import PASSWORD, Scene, build_scene, furnish, make_operator
 
+PATIENCE = 90_000  # milliseconds: only tells a wait from a hang
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -37,7 +38,16 @@ def chromium() -> Iterator[Browser]:
     """For one module: playwright's loop runs in this thread, and no other test may find it there."""
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS), timeout=PATIENCE)
+        open_context = browser.new_context
+
+        def patient(**options: Any) -> BrowserContext:
+            context = open_context(**options)
+            context.set_default_timeout(PATIENCE)
+            return context
+
+        patch.setattr(browser, "new_context", patient)
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.house import House
 from tests.e2e.mqtt import Identity, MqttDevice
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -46,22 +47,26 @@ def test_device_is_enrolled_by_the_lines_of_the_page_and_thrown_out(page: Page, 
     page.get_by_role("button", name="Make the token").click()
     lines = page.locator("#lines").inner_text().replace("pump-17", "journey-pump")
     done = subprocess.run(
-        ["bash", "-euc", lines], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-euc", lines], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr + (tmp_path / "journey-pump.json").read_text()
 
     page.keyboard.press("/")
-    page.keyboard.type("journey")
+    expect(page.locator("#jump")).to_be_focused()
+    page.keyboard.insert_text("journey")
     page.locator("#jump-found a").first.click()
     expect(page.get_by_role("heading", name="journey-pump")).to_be_visible()
 
     files = [tmp_path / f"journey-pump.{end}" for end in ("pem", "key")]
     identity = Identity("journey-pump", files[0], files[1], tmp_path / "trust.pem")
     device = MqttDevice(identity, port=house.mqtt_port)
-    device.connect()
-    page.wait_for_timeout(1_000)
-    page.reload()
-    expect(page.get_by_text("1 session")).to_be_visible()
+    assert device.connect()
+
+    def shows_the_session() -> bool:
+        page.reload()
+        return page.get_by_text("1 session").is_visible()
+
+    wait_until(shows_the_session, what="the page shows the session")
     keep(page, "journey-connected")
 
     page.get_by_label("to the topic").fill("default/journey-pump/up/t")
@@ -71,19 +76,19 @@ def test_device_is_enrolled_by_the_lines_of_the_page_and_thrown_out(page: Page, 
     keep(page, "journey-explained")
 
     page.get_by_role("button", name="Suspend").click()
-    expect(page.locator("#operation h2")).to_contain_text("done", timeout=10_000)
+    expect(page.locator("#operation h2")).to_contain_text("done")
     expect(page.locator("#heading")).to_contain_text("suspended")
     expect(page.get_by_text("0 sessions")).to_be_visible()
     assert device.wait_closed()
     page.get_by_role("button", name="Resume").click()
-    expect(page.locator("#operation h2")).to_contain_text("done", timeout=10_000)
+    expect(page.locator("#operation h2")).to_contain_text("done")
 
     page.get_by_role("link", name="Revoke").click()
     page.get_by_label("Type the device's name to confirm").fill("journey-pump")
     page.get_by_label("Reason").select_option("keyCompromise")
     page.get_by_role("button", name="Revoke journey-pump").click()
     panel = page.locator("#operation")
-    expect(panel.locator("h2")).to_contain_text("done", timeout=15_000)
+    expect(panel.locator("h2")).to_contain_text("done")
     for name in ("Broker embedded", "OCSP", "CRL of"):
         row = panel.locator("tr", has_text=name)
         expect(row).to_contain_text("done")
@@ -104,13 +109,15 @@ def test_keyboard_reaches_the_jump_box_and_leaves_it(page: Page, house: House) -
     page.goto(f"{house.url}/journal/")
     page.keyboard.press("Control+k")
     expect(page.locator("#jump")).to_be_focused()
-    page.keyboard.type("device-def")
+    page.keyboard.insert_text("device-def")
     expect(page.locator("#jump-found a").first).to_be_visible()
     page.keyboard.press("ArrowDown")
     expect(page.locator("#jump-found a").first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="device-default")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("/")
+    expect(page.locator("#jump")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#jump")).not_to_be_focused()
 

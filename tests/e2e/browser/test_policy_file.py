@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.console.views.scene import Scene
@@ -34,12 +34,13 @@ def test_file_of_a_broker_becomes_a_draft(
     said, faults = watch(page), []
     page.goto(live_server.url + "/roles/")
     page.click("text=Import or export")
+    page.wait_for_url("**/roles/_file/")
     keep(page, "policy-file", look)
     faults += faults_of(page)
     page.select_option("#id_format", "mosquitto-acl")
     page.set_input_files("#id_file", tmp_path / "acl")
     page.click("text=Show what it would change")
-    assert "+ role pump-01" in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("+ role pump-01")
     keep(page, "policy-file-plan", look)
     faults += faults_of(page)
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -48,7 +49,7 @@ def test_file_of_a_broker_becomes_a_draft(
     page.goto(live_server.url + "/roles/_file/")
     page.fill("#id_text", "gatehouse_policy: 1\nbindings: no\n")
     page.click("text=Show what it would change")
-    assert "Line 2" in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("Line 2")
     keep(page, "policy-file-faults", look)
     faults += faults_of(page)
     context.close()

@@ -13,7 +13,6 @@ from tests.e2e.browser.test_journey import keep
 from tests.e2e.house import Fleet, House
 
 pytestmark = pytest.mark.e2e
-SLOW = 60_000
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_many_are_revoked_and_each_page_shows_what_clients_see(page: Page, house
     page.goto(f"{house.url}/certificates/?q=batch-1")
     page.locator("td a code").first.click()
     certificate = page.url
-    expect(page.locator("#status .verdict")).to_contain_text("Record, OCSP and CRL agree: issued", timeout=SLOW)
+    expect(page.locator("#status .verdict")).to_contain_text("Record, OCSP and CRL agree: issued")
     keep(page, "trust-status")
 
     page.get_by_role("link", name="Revocation").click()
@@ -50,13 +49,13 @@ def test_many_are_revoked_and_each_page_shows_what_clients_see(page: Page, house
     page.get_by_label("Type revoke 3 to confirm").fill("revoke 3")
     page.get_by_role("button", name="Revoke 3 certificates").click()
     panel = page.locator("#operation")
-    expect(panel.locator("h2")).to_contain_text("done", timeout=SLOW)
+    expect(panel.locator("h2")).to_contain_text("done")
     keep(page, "trust-revoked-many")
 
     page.goto(certificate)
     verdict = page.locator("#status .verdict")
-    for _ in range(20):  # the CRL is at most seconds behind
-        expect(verdict).to_be_visible(timeout=SLOW)
+    for _ in range(90):  # the CRL is at most seconds behind
+        expect(verdict).to_be_visible()
         if "agree" in verdict.inner_text():
             break
         page.wait_for_timeout(500)
@@ -74,13 +73,13 @@ def test_profile_is_tried_while_it_is_typed_and_then_in_use(page: Page, house: H
         expect(page.locator(f"#id_{name}")).to_be_visible()
     page.set_viewport_size({"width": 1280, "height": 900})
     preview = page.locator("#preview")
-    expect(preview).to_contain_text("CN=sample", timeout=SLOW)
+    expect(preview).to_contain_text("CN=sample")
     page.get_by_label("Subject").fill("O=Acme\nCN=${auth_id}")
-    expect(preview).to_contain_text("O=Acme", timeout=SLOW)
+    expect(preview).to_contain_text("O=Acme")
     page.get_by_label("How many CAs may be below one").fill("1")
-    expect(preview).to_contain_text("is for CAs", timeout=SLOW)
+    expect(preview).to_contain_text("is for CAs")
     page.get_by_label("How many CAs may be below one").fill("")
-    expect(preview).to_contain_text("O=Acme", timeout=SLOW)
+    expect(preview).to_contain_text("O=Acme")
     page.get_by_role("button", name="Save as a new version").click()
     expect(page.get_by_role("heading", name="device")).to_contain_text("version")
     made = fleet.enroll("by-the-new-profile").answer["certificate"]
@@ -97,7 +96,7 @@ def test_ca_is_rolled_over_and_both_are_seen(page: Page, house: House, fleet: Fl
     page.goto(f"{house.url}/issuers/{old}/")
     page.get_by_role("link", name="Roll over").click()
     page.get_by_role("button", name="Roll over now").click()
-    expect(page.get_by_text("signs new certificates from now on")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("signs new certificates from now on")).to_be_visible()
     page.get_by_role("link", name="Issuers").first.click()
     tree = page.get_by_role("region", name="Issuers")
     expect(tree).to_contain_text("superseded")

@@ -23,9 +23,9 @@ def test_filter_is_judged_and_completed_as_it_is_typed(
     field, hint = page.locator("#id_rule-0-topic"), page.locator(".filter-check").first
     field.press_sequentially("${domain}/${cli")
     way = page.locator("#rule-0-topic-list option").first
-    expect(way).to_have_attribute("value", "${domain}/${client_id}", timeout=30_000)
+    expect(way).to_have_attribute("value", "${domain}/${client_id}")
     field.fill("${domain}/${client_id}/up/#")
-    expect(hint).to_contain_text("for pump-01: north/pump-01/up/#", timeout=30_000)
+    expect(hint).to_contain_text("for pump-01: north/pump-01/up/#")
     keep(page, "filter-example", look)
     faults = faults_of(page)
     field.fill("${domain}/#/up")
