@@ -162,7 +162,8 @@ class Compiler:
 
     def _placed(self, rules: Sequence[EffectiveRule]) -> list[tuple[str, EffectiveRule]]:
         """Each rule as it is written, and in front of it the role that it goes to."""
-        names = [self._own_name() if _is_own(rule.bound) else shared_name(rule.bound) for rule in rules]
+        own = self._own_name()
+        names = [own if _is_own(rule.bound.rule.topic) else shared_name(rule.bound) for rule in rules]
         return [(name, self._spelled(rule, (), rules)) for name, rule in zip(names, rules, strict=True)]
 
     def _spelled(self, rule: EffectiveRule, marked: Collection[int], rules: Sequence[EffectiveRule]) -> EffectiveRule:
@@ -272,6 +273,7 @@ def _subscribing(sharing: Shared, group: str | None, topic: str) -> tuple[_Entry
     return tuple(entries)
 
 
-def _is_own(bound: BoundRule) -> bool:
+@lru_cache(maxsize=4_096)
+def _is_own(topic: str) -> bool:
     """Whether the rule is another one for each principal; `${domain}` is the same for all of a broker's."""
-    return any(name != "domain" for name in placeholders(bound.rule.topic))
+    return any(name != "domain" for name in placeholders(topic))

@@ -8,9 +8,10 @@ client id, and where a certificate proves identity the plugin does not compare i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from acl.core.evaluation import EffectiveRule
-from acl.core.templates import Template, parse
+from acl.core.templates import parse
 from acl.core.values import Principal
 from brokers.core.dynsec_state import to_artifact
 from brokers.core.mosquitto_dynsec import LIMITS, Compiler, desired_state, limited, shared_name
@@ -46,28 +47,30 @@ class Compiler21(Compiler):
         expanded = {rule.bound.role_name for rule in rules if not _is_the_same(rule, principal)}
         placed = []
         for rule in rules:
-            template = parse(rule.bound.rule.topic)
-            shared = rule.bound.role_name not in expanded and not _is_own(template)
-            written = self._spelled(rule, _marked(template) if shared else (), rules)
+            topic = rule.bound.rule.topic
+            shared = rule.bound.role_name not in expanded and not _is_own(topic)
+            written = self._spelled(rule, _marked(topic) if shared else (), rules)
             placed.append((shared_name(rule.bound) if shared else self._own_name(), written))
         return placed
 
 
-def _marked(template: Template) -> frozenset[int]:
+@lru_cache(maxsize=4_096)
+def _marked(topic: str) -> frozenset[int]:
     """Which levels are a placeholder for the identity and nothing else."""
     return frozenset(
         position
-        for position, level in enumerate(template.levels)
+        for position, level in enumerate(parse(topic).levels)
         if not isinstance(level, str) and len(level) == 1 and level[0][0] in _IDENTITIES
     )
 
 
-def _is_own(template: Template) -> bool:
+@lru_cache(maxsize=4_096)
+def _is_own(topic: str) -> bool:
     """Whether the rule is another one for each principal even if %u is filled in."""
-    marked = _marked(template)
+    marked = _marked(topic)
     named = {
         part[0]
-        for position, level in enumerate(template.levels)
+        for position, level in enumerate(parse(topic).levels)
         if position not in marked and not isinstance(level, str)
         for part in level
         if isinstance(part, tuple)

@@ -13,6 +13,8 @@ _FILLED_IN = frozenset({USERNAME, "%c"})
 
 def spelled(filter: str, marked: Collection[int] = ()) -> tuple[str, bool]:
     """The filter with %u for the levels `marked`, and whether others would be filled in; these have a + instead."""
+    if not marked and "%" not in filter:
+        return filter, False
     levels = filter.split("/")
     unmeant = [position for position, level in enumerate(levels) if level in _FILLED_IN and position not in marked]
     for position in unmeant:
