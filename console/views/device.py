@@ -1,13 +1,14 @@
-"""One device: who it is, what proves it, what it may do and why, where it is connected, what happened to it."""
+"""One device or application: who it is, what proves it, what it may do and why, where it is connected, its past."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -21,16 +22,18 @@ from brokers.core.values import AccessEvent, AccessKind
 from console.views.enrolment_lines import mosquitto_lines, paho_lines
 from console.views.frame import Visit, screen, show
 from console.views.journal import entry_row
+from console.views.links import principal_address
 from console.views.operations import find_panel
 from devices import queries
 from devices.core.lifecycle import WrongState, check_transition
-from devices.core.values import Credential, Device, DeviceId, DeviceState, DeviceSubject
+from devices.core.values import Credential, Device, DeviceId, DeviceState, DeviceSubject, PrincipalKind
 from kernel.core.ids import DomainId
 from kernel.queries import list_entries
 from pki.core.values import IssuedCertificate
 from pki.queries import certificates_by_id
 
 _TIMELINE = 30
+_GOOD_NEWS = {"resumed", "enrolled", "certified", "renewed"}
 _AT_THE_DOOR = {
     AccessKind.CONNECTED: "Connected to",
     AccessKind.DISCONNECTED: "Disconnected from",
@@ -93,24 +96,32 @@ class Acts:
 @require_safe
 @screen("devices:read")
 def show_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResponseBase:
-    """The device."""
-    found = seen_device(visit, device)
+    """The device; whoever asks for an application is sent to its own page."""
+    found = seen_principal(visit, device)
+    if found.kind is PrincipalKind.APPLICATION:
+        return HttpResponseRedirect(principal_address(found))
+    return show(request, "device.html", principal_context(request, visit, found))
+
+
+def principal_context(request: HttpRequest, visit: Visit, found: Device) -> dict[str, Any]:
+    """What the page of a device or an application shows."""
     subject = queries.subject_of(device=found.id, now=visit.now)
     events = broker_queries.events_of(device=found.id, limit=_TIMELINE)
-    context = {
+    is_device = found.kind is PrincipalKind.DEVICE
+    return {
         "device": found,
+        "is_application": not is_device,
         "acts": acts_of(visit, found),
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "credentials": _credentials(found.id),
         "permissions": permissions_of(subject),
-        "may_rules": visit.may("roles:write", found.domain) or visit.may("policy:write", found.domain),
+        "may_rules": is_device and (visit.may("roles:write", found.domain) or visit.may("policy:write", found.domain)),
         "sessions": broker_queries.sessions_of(device=found.id),
         "refusals": [event for event in events if event.kind in {AccessKind.REFUSED, AccessKind.DENIED}][:8],
         "timeline": _timeline(visit, found, events),
-        "snippets": _snippets(subject),
-        "journal": f"{reverse('journal')}?kind=devices.device&subject={found.id}",
+        "snippets": _snippets(subject) if is_device else [],
+        "journal": f"{reverse('journal')}?kind=devices.{found.kind}&subject={found.id}",
     }
-    return show(request, "device.html", context)
 
 
 def seen_device(visit: Visit, device: UUID) -> Device:
@@ -118,14 +129,30 @@ def seen_device(visit: Visit, device: UUID) -> Device:
     return queries.get_device(device=DeviceId(device), domains=visit.caller.domain_ids)
 
 
+def seen_principal(visit: Visit, id: UUID) -> Device:
+    """The device or application, in a domain of the visit. Raises UnknownDevice, NotYours."""
+    found = queries.get_principal(id=DeviceId(id), domains=visit.caller.domain_ids)
+    if found.kind is PrincipalKind.APPLICATION:
+        visit.check_may("broker-applications:read", found.domain)
+    return found
+
+
+def right_to(act: str, kind: PrincipalKind) -> str:
+    """The scope that suspending, resuming or quarantining takes: an application is let in by who may make one."""
+    if kind is PrincipalKind.DEVICE:
+        return "devices:write"
+    return "broker-applications:write" if act == "resume" else "certificates:revoke"
+
+
 def acts_of(visit: Visit, device: Device) -> Acts:
-    """What the operator can do to the device now."""
-    writes = visit.may("devices:write", device.domain)
+    """What the operator can do to the device or application now."""
+    writes = visit.may(right_to("suspend", device.kind), device.domain)
     revokes = visit.may("certificates:revoke", device.domain)
     state = device.state
     return Acts(
         suspend=writes and _follows(state, DeviceState.SUSPENDED),
-        resume=writes and state in {DeviceState.SUSPENDED, DeviceState.QUARANTINED},
+        resume=visit.may(right_to("resume", device.kind), device.domain)
+        and state in {DeviceState.SUSPENDED, DeviceState.QUARANTINED},
         quarantine=writes and _follows(state, DeviceState.QUARANTINED),
         revoke=revokes and _follows(state, DeviceState.REVOKED),
         decommission=writes and revokes and _follows(state, DeviceState.DECOMMISSIONED),
@@ -208,7 +235,7 @@ def _timeline(visit: Visit, device: Device, events: Sequence[AccessEvent]) -> li
     ]
     if visit.may("journal:read", device.domain):
         found = list_entries(
-            domain=device.domain, subject_kind="devices.device", subject_id=str(device.id), limit=_TIMELINE
+            domain=device.domain, subject_kind=f"devices.{device.kind}", subject_id=str(device.id), limit=_TIMELINE
         )
         for row in map(entry_row, found):
             note = f"“{row.note}”" if row.note else ""
@@ -216,7 +243,7 @@ def _timeline(visit: Visit, device: Device, events: Sequence[AccessEvent]) -> li
             lines.append(
                 Happening(
                     at=row.at,
-                    kind={"resumed": "active", "enrolled": "active", "renewed": "active"}.get(state, state),
+                    kind="active" if state in _GOOD_NEWS else state,
                     what=row.what,
                     detail=" · ".join(filter(None, (f"by {row.who}", note))),
                     address=reverse("operation", args=[row.id]),

@@ -8,14 +8,14 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.views.device import acts_of, seen_device
+from console.views.device import acts_of, right_to, seen_principal
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
+from console.views.links import principal_address
 from devices import services
-from devices.core.values import Device, DeviceId
+from devices.core.values import Device, DeviceId, PrincipalKind
 from devices.queries import credentials_of
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict
@@ -47,27 +47,27 @@ _REVERSIBLE: dict[str, _Act] = {
 @screen("devices:read")
 def change_state(request: HttpRequest, visit: Visit, device: UUID, act: str) -> HttpResponseBase:
     """Suspends, resumes or quarantines; the page then shows the operation."""
-    found = seen_device(visit, device)
-    visit.check_may("devices:write", found.domain)
+    found = seen_principal(visit, device)
+    visit.check_may(right_to(act, found.kind), found.domain)
     note = request.POST.get("note", "").strip()[:500]
     try:
         operation = _REVERSIBLE[act](device=found.id, actor=visit.actor, now=visit.now, note=note)
     except Conflict as error:
         messages.error(request, error.detail)
-        return HttpResponseRedirect(reverse("device", args=[found.id]))
+        return HttpResponseRedirect(principal_address(found))
     return to_operation(found, operation)
 
 
 def to_operation(device: Device, operation: EntryId) -> HttpResponse:
     """To the device's page with the operation's panel."""
-    return HttpResponseRedirect(f"{reverse('device', args=[device.id])}?operation={operation}")
+    return HttpResponseRedirect(f"{principal_address(device)}?operation={operation}")
 
 
 class EndForm(ConsoleForm):
     """What has to be typed before a device is thrown out for good."""
 
     name = forms.CharField(
-        label="Type the device's name to confirm",
+        label="Type its name to confirm",
         max_length=64,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
@@ -93,10 +93,10 @@ class EndForm(ConsoleForm):
 @screen("devices:read")
 def end_device(request: HttpRequest, visit: Visit, device: UUID, act: str) -> HttpResponseBase:
     """Revokes or decommissions, once the name is typed."""
-    found = seen_device(visit, device)
+    found = seen_principal(visit, device)
     visit.check_may("certificates:revoke", found.domain)
     revokes = act == "revoke"
-    if not revokes:
+    if not revokes and found.kind is PrincipalKind.DEVICE:
         visit.check_may("devices:write", found.domain)
     form = EndForm(request.POST or None, device=found)
     if not revokes:
@@ -113,6 +113,7 @@ def end_device(request: HttpRequest, visit: Visit, device: UUID, act: str) -> Ht
         "offered": acts_of(visit, found).revoke if revokes else acts_of(visit, found).decommission,
         "credentials": len(credentials_of(device=found.id)),
     }
+    context["address"] = principal_address(found)
     return show(request, "device_end.html", context)
 
 

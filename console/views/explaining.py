@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from acl.core.own_rules import words_of
 from acl.core.values import Action, Allow, Publish, Request, Subscribe
 from brokers.services.explaining import explain_request
-from console.views.device import seen_device
+from console.views.device import seen_principal
 from console.views.frame import Visit, screen, show
 from devices.core.values import Device
 from kernel.core.errors import Invalid
@@ -37,7 +37,7 @@ class Looked:
 @screen("policy:read")
 def explain_device(request: HttpRequest, visit: Visit, device: UUID) -> HttpResponseBase:
     """The verdict, as a part of the device's page or as a page of its own."""
-    found = seen_device(visit, device)
+    found = seen_principal(visit, device)
     part = bool(request.headers.get("HX-Request"))
     asked = {"action": request.GET.get("action") or Action.PUBLISH, "topic": request.GET.get("topic", "")}
     context = {"device": found, "asked": asked, **explanation_context(found, request.GET, visit.now)}

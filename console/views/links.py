@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from devices.core.values import DeviceId
-from devices.queries import get_device
+from devices.core.values import Device, principal_held
+from devices.queries import get_principal
 from kernel.core.errors import NotFound
 from kernel.core.journal import Subject
 
@@ -23,6 +23,7 @@ def subject_address(subject: Subject) -> str:
         return reverse("profile", args=[subject.id])
     names = {
         "devices.device": "device",
+        "devices.application": "application",
         "pki.certificate": "certificate",
         "acl.role": "role",
         "devices.policy_change": "change",
@@ -34,15 +35,20 @@ def subject_address(subject: Subject) -> str:
 def holder_address(holder: str) -> str:
     """The page of a certificate's holder, such as `device:<uuid>`; empty if it has none."""
     kind, _, id = holder.partition(":")
-    return reverse("device", args=[id]) if kind == "device" and _is_uuid(id) else ""
+    return reverse(kind, args=[id]) if principal_held(holder) else ""
+
+
+def principal_address(principal: Device) -> str:
+    """The page of a device or application."""
+    return reverse(principal.kind.value, args=[principal.id])
 
 
 def holder_label(holder: str) -> str:
-    """The holder for people: a device by its name, others as they are."""
-    kind, _, id = holder.partition(":")
-    if kind == "device" and _is_uuid(id):
+    """The holder for people: a device or application by its name, others as they are."""
+    if principal := principal_held(holder):
         with contextlib.suppress(NotFound):
-            return f"device {get_device(device=DeviceId(UUID(id))).name}"
+            found = get_principal(id=principal)
+            return f"{found.kind} {found.name}"
     return holder.replace(":", " ")
 
 

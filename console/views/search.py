@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from acl.queries import list_roles
 from brokers.queries import list_brokers
 from console.views.frame import Visit, screen, show
+from devices.core.values import PrincipalKind
 from devices.queries import DeviceFilter, list_devices
 from pki.queries import find_certificate_by_fingerprint, list_certificates, list_issuers
 
@@ -32,10 +33,10 @@ class Found:
 
 
 def find(visit: Visit, text: str) -> list[Found]:
-    """The devices, certificates, roles, brokers and issuers of the domain that begin so; at most a few of each."""
+    """What of the domain begins so: devices, applications, certificates, roles, brokers, issuers; a few of each."""
     if not text:
         return []
-    return [*_devices(visit, text), *_certificates(visit, text), *_named(visit, text)]
+    return [*_devices(visit, text), *_applications(visit, text), *_certificates(visit, text), *_named(visit, text)]
 
 
 def _devices(visit: Visit, text: str) -> Iterator[Found]:
@@ -43,6 +44,20 @@ def _devices(visit: Visit, text: str) -> Iterator[Found]:
     for device in page.devices:
         address = reverse("device", args=[device.id])
         yield Found(label=device.name, what=f"device, {device.state.value}", icon="device", address=address)
+
+
+def _applications(visit: Visit, text: str) -> Iterator[Found]:
+    if not visit.may("broker-applications:read"):
+        return
+    page = list_devices(
+        domains=[visit.domain.id],
+        kind=PrincipalKind.APPLICATION,
+        narrowed=DeviceFilter(name=text),
+        limit=_EACH,
+    )
+    for each in page.devices:
+        what, address = f"application, {each.state.value}", reverse("application", args=[each.id])
+        yield Found(label=each.name, what=what, icon="application", address=address)
 
 
 def _certificates(visit: Visit, text: str) -> Iterator[Found]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from console.views import (
+    applications,
     broker_decisions,
     brokers,
     certificate,
@@ -106,6 +107,10 @@ urlpatterns = [
     path("devices/<uuid:device>/rules/", device_rules.edit_device_rules, name="device-rules"),
     path("devices/<uuid:device>/<change:act>/", device_acts.change_state, name="device-change"),
     path("devices/<uuid:device>/<end:act>/", device_acts.end_device, name="device-end"),
+    path("applications/", applications.list_applications, name="applications"),
+    path("applications/new/", applications.new_application, name="new-application"),
+    path("applications/<uuid:application>/", applications.show_application, name="application"),
+    path("applications/<uuid:application>/certify/", applications.certify, name="application-certify"),
     path("enrolment/", enrolment.list_tokens, name="enrolment"),
     path("enrolment/new/", enrolment.mint_token, name="new-token"),
     path("enrolment/requests/<uuid:enrolment>/<verdict:verdict>/", enrolment.decide_request, name="decide-request"),
