@@ -32,3 +32,18 @@ def files_root() -> Path:
 def decisions_url(broker: BrokerId) -> str:
     """What the URLs begin with at which the broker asks over HTTP; without a slash at the end."""
     return f"{settings.GATEHOUSE_BASE_URL}/decide/{broker}"
+
+
+def access_log_root() -> Path:
+    """The folder that holds, for each domain, the daily files of the access log."""
+    return Path(settings.GATEHOUSE_HOME) / "access-log"
+
+
+def access_log_days() -> int:
+    """How long lines of the access log are kept in the database."""
+    return int(settings.GATEHOUSE_ACCESS_LOG_DAYS)
+
+
+def access_file_days() -> int:
+    """How long the daily files of the access log are kept."""
+    return int(settings.GATEHOUSE_ACCESS_FILE_DAYS)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
 from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from django.db.models import QuerySet
 
 from brokers import models
-from brokers.conf import adapter_class
+from brokers.conf import access_log_root, adapter_class
+from brokers.core.access_reasons import AccessAction
 from brokers.core.decide import DecisionSecret
 from brokers.core.plans import Plan
 from brokers.core.ports import Capabilities
 from brokers.core.values import AccessEvent, AccessKind, Broker, BrokerId, BrokerLink, Connection, PlanId, Session
+from devices.core.names import check_slug
 from devices.core.ports import BrokerEndpoint
 from devices.core.values import DeviceId
 from kernel.conf import master_key
@@ -32,9 +41,14 @@ PROTOCOL_VERSIONS = {
 
 class BrokerNotFound(NotFound):
     """There is no such broker, or none that may be seen."""
-    "mosquitto-files": ("3.1.1", "5"),
 
     code = "broker-not-found"
+
+
+class AccessFileNotFound(NotFound):
+    """There is no file of the access log of that day."""
+
+    code = "access-file-not-found"
 
 
 class PlanNotFound(NotFound):
@@ -124,12 +138,85 @@ def events_of(*, device: DeviceId, limit: int = 50) -> list[AccessEvent]:
     return [row.as_value() for row in models.AccessEvent.objects.filter(device_id=device).order_by("-id")[:limit]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """Which lines of the access log are meant; what is None does not narrow."""
+
+    device: DeviceId | None = None
+    broker: str | None = None
+    kind: AccessKind | None = None
+    action: AccessAction | None = None
+
+
+def list_events(
+    *, domains: Sequence[DomainId], narrowed: LogFilter | None = None, before: int | None = None, limit: int = 100
+) -> list[AccessEvent]:
+    """The lines of the domains, the newest first, older than the line `before`, at most `limit`."""
+    rows = _lines(domains, narrowed or LogFilter())
+    rows = rows if before is None else rows.filter(id__lt=before)
+    return [row.as_value() for row in rows.order_by("-id")[:limit]]
+
+
+def count_events(*, domains: Sequence[DomainId], narrowed: LogFilter | None = None) -> int:
+    """How many lines there are; 10,000 if there are more."""
+    return _lines(domains, narrowed or LogFilter())[:_COUNTED].count()
+
+
+def _lines(domains: Sequence[DomainId], narrowed: LogFilter) -> QuerySet[models.AccessEvent]:
+    asked = {
+        "device_id": narrowed.device,
+        "broker_name": narrowed.broker,
+        "kind": narrowed.kind,
+        "action": narrowed.action,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return models.AccessEvent.objects.filter(domain_id__in=domains, **given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessFile:
+    """The access log of one whole day (UTC) as a gzipped file of JSON lines."""
+
+    domain: str
+    day: date
+    octets: int
+
+
+def list_access_files(*, domain: str) -> list[AccessFile]:
+    """The files of the domain of that slug, the newest first."""
+    found = []
+    for path in sorted(access_folder(domain=domain).glob("*.ndjson.gz"), reverse=True):
+        with suppress(ValueError, FileNotFoundError):
+            day = date.fromisoformat(path.name.removesuffix(".ndjson.gz"))
+            found.append(AccessFile(domain=domain, day=day, octets=path.stat().st_size))
+    return found
+
+
+def open_access_file(*, domain: str, day: date) -> BinaryIO:
+    """The file, open. Raises AccessFileNotFound."""
+    try:
+        return access_file(domain=domain, day=day).open("rb")
+    except FileNotFoundError as error:
+        raise AccessFileNotFound("There is no file of that day: a file is made when its day has ended.") from error
+
+
+def access_file(*, domain: str, day: date) -> Path:
+    """Where the file of that day is, or would be."""
+    return access_folder(domain=domain) / f"{day.isoformat()}.ndjson.gz"
+
+
+def access_folder(*, domain: str) -> Path:
+    """Where the files of the domain of that slug are; a slug is no path to anywhere else."""
+    return access_log_root() / check_slug(domain)
+
+
 def capabilities_of(*, broker: BrokerId) -> Capabilities:
     """What a broker of this kind can enforce, and what it never does."""
     return adapter_class(link_to(broker=broker).broker.kind).capabilities
 
 
 _LOOKED_AT = 1_000
+_COUNTED = 10_000
 
 
 def refusals_in(*, domains: Sequence[DomainId], limit: int = 8) -> list[AccessEvent]:

@@ -82,3 +82,13 @@ def _device(wake: Wake) -> DeviceId | None:
     if wake.entry.subject.kind in {f"devices.{kind}" for kind in PrincipalKind}:
         return DeviceId(UUID(wake.entry.subject.id))
     return principal_held(str(wake.entry.after.get("holder", "")))
+
+
+@shared_task(name="brokers.roll_access_log", ignore_result=True)
+def roll_access_log() -> None:
+    """Makes the daily files of the access log, and forgets what is old. Beat asks for it each hour."""
+    found = services.roll_access_log(now=utc_now())
+    if found.made or found.removed or found.forgotten:
+        log.info(
+            "access log: %s files made, %s removed, %s lines forgotten", found.made, found.removed, found.forgotten
+        )

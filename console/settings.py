@@ -33,6 +33,8 @@ GATEHOUSE_PKI_URL = env.text(os.environ, "GATEHOUSE_PKI_URL").rstrip("/")
 GATEHOUSE_TRUSTED_PROXIES = env.networks(os.environ, "GATEHOUSE_TRUSTED_PROXIES")
 GATEHOUSE_CLIENT_CERT_HEADER = env.header_name(os.environ, "GATEHOUSE_CLIENT_CERT_HEADER", "Client-Cert")
 GATEHOUSE_OCSP_RETENTION_DAYS = env.integer(os.environ, "GATEHOUSE_OCSP_RETENTION_DAYS", 366, low=0, high=36525)
+GATEHOUSE_ACCESS_LOG_DAYS = env.integer(os.environ, "GATEHOUSE_ACCESS_LOG_DAYS", 30, low=1, high=3650)
+GATEHOUSE_ACCESS_FILE_DAYS = env.integer(os.environ, "GATEHOUSE_ACCESS_FILE_DAYS", 365, low=1, high=3650)
 GATEHOUSE_LOG_FORMAT = env.choice(os.environ, "GATEHOUSE_LOG_FORMAT", "console", among=("console", "json"))
 GATEHOUSE_MASTER_KEY = env.master_key(os.environ, GATEHOUSE_HOME / "master.key")
 GATEHOUSE_MASTER_KEY_PREVIOUS = env.other_master_keys(os.environ)
@@ -193,6 +195,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": Queue.BULK.value, "expires": 43_200},
     },
     "probe": {"task": "pki.probe", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
+    "access-log": {
+        "task": "brokers.roll_access_log",
+        "schedule": 3600.0,
+        "options": {"queue": Queue.BULK.value, "expires": 1800},
+    },
     "clean-up": {
         "task": "console.clean_up",
         "schedule": 3600.0,

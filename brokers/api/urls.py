@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
+from brokers.api.access_log import AccessFileListView, AccessFileView, AccessLogView
 from brokers.api.decision_secret_views import DecisionSecretListView, DecisionSecretView
 from brokers.api.foresight_views import ForesightView
 from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.reach_views import ReachView
 from brokers.api.role_diff_views import RoleDiffView
+from brokers.api.suggestions import SuggestionDraftView, SuggestionListView
 from brokers.api.views import (
     ApplyView,
     BrokerListView,
@@ -21,6 +23,11 @@ from brokers.api.views import (
 )
 
 urlpatterns = [
+    path("access-log/", AccessLogView.as_view(), name="access-log"),
+    path("access-log/files/", AccessFileListView.as_view(), name="access-file-list"),
+    path("access-log/files/<slug:domain>/<str:day>/", AccessFileView.as_view(), name="access-file"),
+    path("policy/suggestions/", SuggestionListView.as_view(), name="suggestion-list"),
+    path("policy/suggestions/draft/", SuggestionDraftView.as_view(), name="suggestion-draft"),
     path("brokers/", BrokerListView.as_view(), name="broker-list"),
     path("brokers/<slug:name>/", BrokerView.as_view(), name="broker-detail"),
     path("brokers/<slug:name>/plan/", PlanView.as_view(), name="broker-plan"),

@@ -1,5 +1,6 @@
 """The use cases of brokers."""
 
+from brokers.services.access_files import roll_access_log
 from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.checking import check_drift, compare_broker
@@ -21,6 +22,7 @@ from brokers.services.presence import (
 from brokers.services.publishing_crl import push_crl
 from brokers.services.registering import register_broker, remove_broker
 from brokers.services.scaffolding import scaffold_mosquitto
+from brokers.services.suggesting import draft_suggestions, suggest_changes
 
 __all__ = [
     "apply_plan",
@@ -28,6 +30,7 @@ __all__ = [
     "compare_broker",
     "compile_policy",
     "converge",
+    "draft_suggestions",
     "evict",
     "explain_request",
     "foresee_change",
@@ -45,7 +48,9 @@ __all__ = [
     "render_broker",
     "replace_sessions",
     "revoke_decision_secret",
+    "roll_access_log",
     "scaffold_mosquitto",
+    "suggest_changes",
     "who_can",
     "who_can_do",
 ]

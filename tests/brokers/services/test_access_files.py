@@ -1,0 +1,135 @@
+"""The daily files of the access log, and how long everything is kept."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from brokers import models, queries, services
+from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerEvent
+from brokers.queries import AccessFileNotFound
+from devices import services as devices
+from devices.core.names import BadName
+from devices.core.values import Domain
+from tests.cast import ADA
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def domain(db: None, tmp_path: Path, settings: Settings) -> Domain:
+    settings.GATEHOUSE_HOME = tmp_path
+    settings.GATEHOUSE_ACCESS_LOG_DAYS = 30
+    settings.GATEHOUSE_ACCESS_FILE_DAYS = 365
+    return devices.create_domain(slug="north", name="North", actor=ADA, now=NOW)
+
+
+@pytest.fixture
+def broker(domain: Domain) -> Broker:
+    return services.register_broker(
+        domain=domain.id,
+        name="hall-7",
+        kind=AdapterKind.MOSQUITTO_DYNSEC,
+        connection={"host": "127.0.0.1", "port": 1883, "username": "gatehouse/control", "password": "pw"},
+        actor=ADA,
+        now=NOW,
+    )
+
+
+def deny(broker: Broker, at: datetime, topic: str = "a/b") -> None:
+    event = BrokerEvent(
+        at=at,
+        kind=AccessKind.DENIED,
+        action=AccessAction.PUBLISH,
+        topic=topic,
+        qos=1,
+        reason=AccessReason.NOT_ALLOWED,
+        auth_id="p-1",
+        client_id="p-1",
+    )
+    services.note_event(broker=broker.id, event=event)
+
+
+def read(day: date) -> list[dict[str, object]]:
+    with queries.open_access_file(domain="north", day=day) as raw, gzip.open(raw) as file:
+        return [json.loads(line) for line in file]
+
+
+def test_day_that_has_ended_is_a_file(broker: Broker) -> None:
+    deny(broker, datetime(2026, 11, 20, 0, 0, 0, tzinfo=UTC))
+    deny(broker, datetime(2026, 11, 20, 23, 59, 59, 999999, tzinfo=UTC), "c\nd\u2028")
+    deny(broker, datetime(2026, 11, 21, tzinfo=UTC))
+    assert services.roll_access_log(now=NOW).made == 1
+    first, second = read(date(2026, 11, 20))
+    assert (first["at"], first["topic"]) == ("2026-11-20T00:00:00Z", "a/b")
+    assert {name: first[name] for name in ("broker", "kind", "action", "qos", "reason", "auth_id", "device")} == {
+        "broker": "hall-7",
+        "kind": "denied",
+        "action": "publish",
+        "qos": 1,
+        "reason": "not-allowed",
+        "auth_id": "p-1",
+        "device": None,
+    }
+    assert second["topic"] == "c\nd\u2028"
+    [listed] = queries.list_access_files(domain="north")
+    assert (listed.day, listed.octets > 0) == (date(2026, 11, 20), True)
+
+
+def test_file_is_made_once_and_not_before_the_day_has_ended(broker: Broker) -> None:
+    deny(broker, datetime(2026, 11, 20, 5, tzinfo=UTC))
+    assert services.roll_access_log(now=datetime(2026, 11, 21, 0, 29, tzinfo=UTC)).made == 0
+    assert services.roll_access_log(now=datetime(2026, 11, 21, 0, 31, tzinfo=UTC)).made == 1
+    assert services.roll_access_log(now=NOW).made == 0
+
+
+def test_lines_leave_the_table_only_after_their_file_is_made(broker: Broker) -> None:
+    deny(broker, NOW - timedelta(days=31))
+    deny(broker, NOW - timedelta(days=29))
+    done = services.roll_access_log(now=NOW)
+    assert (done.made, done.forgotten) == (2, 1)
+    assert models.AccessEvent.objects.count() == 1
+    assert len(read((NOW - timedelta(days=31)).date())) == 1
+
+
+def test_old_files_are_removed(broker: Broker) -> None:
+    deny(broker, NOW - timedelta(days=2))
+    services.roll_access_log(now=NOW)
+    assert services.roll_access_log(now=NOW + timedelta(days=362)).removed == 0
+    assert services.roll_access_log(now=NOW + timedelta(days=364)).removed == 1
+    with pytest.raises(AccessFileNotFound):
+        read((NOW - timedelta(days=2)).date())
+
+
+def test_counts_of_use_are_kept_a_little_more_than_a_year(broker: Broker) -> None:
+    for days in (399, 401):
+        day = (NOW - timedelta(days=days)).date()
+        models.HeardDay.objects.create(broker_id=broker.id, day=day, minutes=1, publishes=0, subscribes=0)
+    services.roll_access_log(now=NOW)
+    assert models.HeardDay.objects.count() == 1
+
+
+def test_file_that_can_not_be_ended_leaves_nothing(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    deny(broker, NOW - timedelta(days=2))
+    with monkeypatch.context() as patch:
+        patch.setattr("brokers.services.access_files.line_document", _fail)
+        with pytest.raises(OSError, match="full"):
+            services.roll_access_log(now=NOW)
+    assert list(queries.access_folder(domain="north").iterdir()) == []
+    assert services.roll_access_log(now=NOW).made == 1
+
+
+def _fail(_event: object) -> dict[str, object]:
+    raise OSError("the disk is full")
+
+
+def test_slug_is_no_path_to_anywhere_else(domain: Domain) -> None:
+    for slug in ("..", "north/..", "../north", "."):
+        with pytest.raises(BadName):
+            queries.access_folder(domain=slug)
