@@ -19,6 +19,12 @@ _HARMLESS = (
     "brokers.policy.",
     "console.",
     "devices.enrolment_",
+    "devices.policy_change.approved",
+    "devices.policy_change.drafted",
+    "devices.policy_change.rebased",
+    "devices.policy_change.rejected",
+    "devices.policy_change.rewritten",
+    "devices.policy_change.withdrawn",
     "pki.crl.",
     "pki.issuance.",
     "pki.key.",
@@ -93,6 +99,9 @@ def _devices_of(entry: Entry) -> list[UUID] | None:
             return [] if kind == "broker" else [UUID(id)] if kind in _HOLDERS else None
         if entry.action == "devices.group.changed":
             return _members(entry.after)
+        if entry.action.startswith("devices.binding."):
+            bound_to = {entry.before.get("device"), entry.after.get("device")} - {None}
+            return [UUID(id) for id in bound_to] or None
     except (KeyError, ValueError, TypeError):
         pass
     return None

@@ -55,13 +55,13 @@ class Decider:
             return Judgement(why="The domain has no such device.")
         judgement = judge(
             question,
-            known.judged,
+            memory.judged(known),
             identity,
             prove=lambda der: memory.proved_until(known, der, now=now),
             now=now,
         )
         if isinstance(question, Acts):
-            principal = known.judged.subject.principal
+            principal = known.subject.principal
             for request, verdict in judgement.decided:
                 policy_use.note(broker=door.broker, principal=principal, request=request, verdict=verdict, now=now)
         return judgement

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 from uuid import UUID
@@ -17,8 +17,10 @@ from uuid import UUID
 from cryptography import x509
 from django.db import Error as DatabaseFault
 
+from acl.core.values import BoundRule
 from brokers.core.decide_epoch import Epoch
 from brokers.core.decide_judging import Judged
+from brokers.core.ports import RenderSubject
 from brokers.services.decision_doors import Door, read_doors
 from brokers.services.desired import desired_state_of
 from devices import queries as devices
@@ -36,7 +38,9 @@ YOUNG_SECONDS = 0.6  # what is older is believed only if it can not be read agai
 WAIT_SECONDS = 0.25
 ALONE_SECONDS = 60.0
 MOST_ENTRIES = 1_000
-MOST_KNOWN = 20_000
+MOST_KNOWN = 100_000  # 1 to 2 kB each
+MOST_READY = 10_000  # 2 kB for each rule
+MOST_POLICIES = 10_000
 MOST_STRANGERS = 10_000
 MOST_PROOFS = 8
 
@@ -55,7 +59,7 @@ class Known:
     """
 
     device: DeviceId
-    judged: Judged
+    subject: RenderSubject
     since: int
     proofs: dict[bytes, datetime | None]
     until: datetime | None = None
@@ -72,6 +76,8 @@ class DecisionMemory:
         self._reading = Lock()
         self._doors: tuple[int, Mapping[UUID, Door]] = (-1, {})
         self._known: BoundedCache[tuple[DomainId, str], Known] = BoundedCache(MOST_KNOWN)
+        self._ready: BoundedCache[DeviceId, Judged] = BoundedCache(MOST_READY)
+        self._policies: BoundedCache[tuple[BoundRule, ...], tuple[BoundRule, ...]] = BoundedCache(MOST_POLICIES)
         self._strangers: BoundedCache[tuple[DomainId, str], int] = BoundedCache(MOST_STRANGERS)
 
     def follow(self) -> None:
@@ -110,6 +116,14 @@ class DecisionMemory:
             return None
         return None if name_fault(auth_id) else self._learn(key, now=now)
 
+    def judged(self, known: Known) -> Judged:
+        """The principal with its policy made ready."""
+        ready = self._ready.get(known.device)
+        if ready is None or ready.subject is not known.subject:
+            ready = Judged.of(known.subject)
+            self._ready.put(known.device, ready)
+        return ready
+
     def proved_until(self, known: Known, der: bytes, *, now: datetime) -> datetime | None:
         """Until when the certificate proves the principal; None if it does not. May raise a database error."""
         digest = hashlib.sha256(der).digest()
@@ -145,9 +159,17 @@ class DecisionMemory:
             return None
         [subject] = desired_state_of(device=device.id, now=now).subjects
         until = devices.next_boundary(device=device.id, now=now)
-        known = Known(device.id, Judged.of(subject), since, {}, until)
+        known = Known(device.id, self._sharing(subject), since, {}, until)
         self._known.put(key, known)
         return known
+
+    def _sharing(self, subject: RenderSubject) -> RenderSubject:
+        """The same, with the very policy of others that have the same one."""
+        policy = self._policies.get(subject.policy)
+        if policy is None:
+            self._policies.put(subject.policy, subject.policy)
+            return subject
+        return replace(subject, policy=policy)
 
 
 def _proved_until(device: DeviceId, der: bytes, *, now: datetime) -> datetime | None:

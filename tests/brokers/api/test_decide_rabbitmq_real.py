@@ -16,7 +16,6 @@ import pytest
 
 from brokers.api import decide_wsgi
 from brokers.core.decide import Identity
-from brokers.core.decide_judging import Judged
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.values import BrokerId
 from brokers.services.deciding import Decider
@@ -53,7 +52,7 @@ class Register(DecisionMemory):
     def find(self, domain: DomainId, auth_id: str, *, now: datetime) -> Known | None:
         del domain, now
         found = self.subjects.get(auth_id)
-        return Known(DeviceId(uuid4()), Judged.of(found), 0, {}) if found else None
+        return Known(DeviceId(uuid4()), found, 0, {}) if found else None
 
 
 class Quiet(WSGIRequestHandler):
