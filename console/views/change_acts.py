@@ -67,7 +67,9 @@ def _withdraw(request: HttpRequest, visit: Visit, change: PolicyChange, version:
 def _rebase(request: HttpRequest, visit: Visit, change: PolicyChange, version: int) -> str:
     chosen = {name: value for name, value in request.POST.items() if value in set(Side)}
     roles = {name.removeprefix("role:"): Side(value) for name, value in chosen.items() if name.startswith("role:")}
-    decisions = Decisions(roles=roles, quarantine_role=Side(chosen["quarantine"]) if "quarantine" in chosen else None)
+    groups = {name.removeprefix("group:"): Side(value) for name, value in chosen.items() if name.startswith("group:")}
+    quarantine = Side(chosen["quarantine"]) if "quarantine" in chosen else None
+    decisions = Decisions(roles=roles, quarantine_role=quarantine, groups=groups)
     services.rebase_change(
         change=change.id, decisions=decisions, expected_version=version, actor=visit.actor, now=visit.now
     )

@@ -114,6 +114,14 @@ def conflict_rows(merged: Merge | None) -> list[ConflictRow]:
             for side, name in (("present", clash.present), ("draft", clash.draft))
         ]
         rows.append(ConflictRow(field="quarantine", title="The quarantine role", sides=sides))
+    for each in merged.groups:
+        sides = [
+            ConflictSide(
+                side=side, label=_LABELS[side], there=True, description=query or "chosen members", rules=(), bindings=()
+            )
+            for side, query in (("present", each.present), ("draft", each.draft))
+        ]
+        rows.append(ConflictRow(field=f"group:{each.name}", title=f"Who is in the group {each.name}", sides=sides))
     return rows
 
 

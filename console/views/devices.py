@@ -43,7 +43,7 @@ def list_devices(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         narrowed = _narrowed(place.filters, schemas)
     except Invalid as error:
         fault = error.detail
-    page = queries.list_devices(domains=[domain], narrowed=narrowed, after=_after(place), limit=place.size)
+    page = queries.list_devices(domains=[domain], narrowed=narrowed, after=after_place(place), limit=place.size)
     last = page.devices[-1] if page.devices else None
     count = queries.count_devices(domains=[domain], narrowed=narrowed)
     pager = place.pager(
@@ -65,7 +65,8 @@ def list_devices(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     return show(request, "devices.html", context)
 
 
-def _after(place: Place) -> tuple[str, DeviceId] | None:
+def after_place(place: Place) -> tuple[str, DeviceId] | None:
+    """The device before the page, by name and id; None on the first page. Raises DamagedPlace."""
     match place.key:
         case None:
             return None

@@ -23,6 +23,7 @@ def subject_address(subject: Subject) -> str:
         return reverse("profile", args=[subject.id])
     names = {
         "devices.device": "device",
+        "devices.group": "group",
         "devices.application": "application",
         "pki.certificate": "certificate",
         "acl.role": "role",

@@ -37,6 +37,7 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         "Fleet",
         (
             ("Devices", "device", "devices", "devices:read"),
+            ("Groups", "filter", "groups", "groups:read"),
             ("Applications", "application", "applications", "broker-applications:read"),
             ("Enrolment", "enrolment", "enrolment", "enrolment-tokens:read"),
         ),

@@ -100,8 +100,8 @@ class GroupPreviewView(APIView):
         return Response(
             {
                 "query": canonical(body["query"]),
-                "approximate_count": found.approximate_count,
-                "sample": list(found.sample),
+                "approximate_count": found.found.approximate_count,
+                "sample": list(found.found.sample),
             }
         )
 

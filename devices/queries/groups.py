@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count
 
 from devices.core.values import GroupId
-from devices.models import Group
+from devices.models import Device, DeviceQuerySet, Group
 from devices.queries.devices import APPROXIMATE_FROM
 from devices.queries.group_sql import matching
 from kernel.core.errors import NotFound
@@ -36,11 +36,20 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueryPreview:
-    """What a query finds: how many devices, counted up to 10,000, and the names of the first by name."""
+class SomeDevices:
+    """How many devices, counted up to 10,000, and the names of the first by name."""
 
     approximate_count: int
     sample: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryPreview:
+    """What a query finds, and who would join and leave the group for it; all join where there is none yet."""
+
+    found: SomeDevices
+    joining: SomeDevices
+    leaving: SomeDevices
 
 
 def unknown_group() -> UnknownGroup:
@@ -62,12 +71,21 @@ def get_group(*, group: GroupId, domains: Collection[DomainId]) -> GroupRow:
     return _group_row(row, row.members.count())
 
 
-def preview_query(*, domain: DomainId, query: str) -> QueryPreview:
-    """What the query finds in the domain now. Raises BadQuery."""
+def preview_query(*, domain: DomainId, query: str, group: GroupId | None = None) -> QueryPreview:
+    """What the query finds in the domain now, and would do to `group`. Raises BadQuery."""
     found = matching(domain=domain, query=query)
+    members = Device.objects.filter(groups=group) if group else Device.objects.none()
     return QueryPreview(
-        approximate_count=int(found.order_by()[:APPROXIMATE_FROM].count()),
-        sample=tuple(found.order_by("name").values_list("name", flat=True)[:_SAMPLE]),
+        found=_some(found),
+        joining=_some(found.exclude(id__in=members.values("id"))) if group else _some(found),
+        leaving=_some(members.exclude(id__in=found.values("id"))),
+    )
+
+
+def _some(rows: DeviceQuerySet) -> SomeDevices:
+    return SomeDevices(
+        approximate_count=int(rows.order_by()[:APPROXIMATE_FROM].count()),
+        sample=tuple(rows.order_by("name").values_list("name", flat=True)[:_SAMPLE]),
     )
 
 

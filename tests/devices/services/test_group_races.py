@@ -62,10 +62,7 @@ def test_devices_beside_queries_end_in_the_right_groups() -> None:
         policy_changes.approve_change(change=change.id, **who)
         found = at_once(
             [
-                *(
-                    partial(services.change_attributes, device=pump, attributes={"site": there}, **who)
-                    for pump in pumps
-                ),
+                *(partial(move, device=pump, attributes={"site": there}) for pump in pumps),
                 partial(register, name=f"more-{turn}", attributes={"site": there}),
                 partial(services.create_group, domain=NORTH, name=f"group-{turn}", query=asked(there), **who),
                 partial(services.change_group_query, group=hall, query=asked(here), **who),
