@@ -14,6 +14,7 @@ from acl.core.own_rules import words_of
 from brokers.core.values import Broker, SyncState
 from console.views import bars
 from console.views.times import exact, relative
+from devices.core.windows import ALWAYS, Window
 from kernel.core.clock import to_rfc3339, utc_now
 
 register = template.Library()
@@ -67,6 +68,9 @@ _STATES = {
     "added": ("ok", "plus"),
     "changed": ("info", "refresh"),
     "removed": ("bad", "remove"),
+    "scheduled": ("info", "pending"),
+    "in-force": ("ok", "done"),
+    "ended": ("idle", "decommissioned"),
 }
 
 
@@ -109,6 +113,17 @@ def broker_state(broker: Broker) -> SafeString:
     if broker.managed_since is None and broker.sync is not SyncState.UNREACHABLE:
         return state("unknown", "no plan applied yet")
     return state(broker.sync.value, spell(broker.sync.value))
+
+
+@register.simple_tag(takes_context=True)
+def window(context: dict[str, Any], of: Window) -> SafeString:
+    """When a binding holds: its state now and its bounds in UTC."""
+    if of == ALWAYS:
+        return format_html('<span class="muted">{}</span>', "always")
+    standing = of.state(context.get("now") or utc_now())
+    bounds = (("from", of.not_before), ("until", of.not_after))
+    told = format_html_join(" ", "{} {}", ((word, exactly(at)) for word, at in bounds if at is not None))
+    return format_html('{}<span class="sub">{}</span>', state(standing.value, spell(standing.value)), told)
 
 
 @register.simple_tag

@@ -24,6 +24,7 @@ from devices.core.policy_editing import (
     without_binding,
     without_role,
 )
+from devices.core.windows import check_window
 from devices.queries import list_device_types
 from devices.services.policy_changes import rewrite_change
 from devices.services.policy_changes.rows import WrongChangeState
@@ -108,7 +109,7 @@ def _edit(request: HttpRequest, visit: Visit, change: PolicyChange, role: RoleSp
         "form": form,
         "rules": rules,
         "bindings": [each for each in change.document.bindings if role and each.role == role.name],
-        "bind_form": BindForm(**_targets(change)),
+        "bind_form": BindForm(zone=visit.operator.time_zone, **_targets(change)),
         "is_own": role is not None and holder_of(role.name) is not None,
         "quarantines": role is not None and change.document.quarantine_role == role.name,
     }
@@ -145,14 +146,20 @@ def remove_draft_role(request: HttpRequest, visit: Visit, change: UUID, role: st
 def bind_in_draft(request: HttpRequest, visit: Visit, change: UUID, role: str) -> HttpResponseBase:
     """Gives the role to something, in the draft."""
     found = _draft(visit, change)
-    form = BindForm(request.POST, **_targets(found))
+    form = BindForm(request.POST, zone=visit.operator.time_zone, **_targets(found))
     if not form.is_valid():
-        messages.error(request, "Type the name of what gets the role.")
+        messages.error(request, "Type the name of what gets the role, and moments such as 2027-03-01 12:00.")
         return HttpResponseRedirect(reverse("change-role", args=[found.id, role]))
     via = BindingVia(form.cleaned_data["via"])
     target = found.domain_slug if via is BindingVia.DOMAIN else form.cleaned_data["target"].strip()
-    document = with_binding(found.document, BindingSpec(role=role, via=via, target=target))
-    return _written(request, visit, found, document, f"{role} is bound in the draft.", role=role)
+    window = form.window()
+    try:
+        check_window(window, now=visit.now)
+    except Invalid as error:
+        messages.error(request, error.detail)
+        return HttpResponseRedirect(reverse("change-role", args=[found.id, role]))
+    document = with_binding(found.document, BindingSpec(role=role, via=via, target=target, window=window))
+    return _written(request, visit, found, document, f"{role} is bound in the draft {window}.", role=role)
 
 
 @require_POST

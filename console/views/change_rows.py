@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from console.views.roles import RuleRow, rule_rows
 from devices.core.policy_document import BindingSpec, PolicyDifference, RoleSpec
 from devices.core.policy_merge import Merge
+from devices.core.windows import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +24,14 @@ class RoleDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingRow:
-    """A binding that comes or goes."""
+    """A binding that comes, is changed or goes; `before` is the window that it had."""
 
     what: str
     role: str
     via: str
     target: str
+    window: Window
+    before: Window | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +85,19 @@ def _whole(role: RoleSpec, what: str) -> RoleDifference:
 
 
 def binding_rows(difference: PolicyDifference) -> list[BindingRow]:
-    """Bindings that come, then those that go."""
-    both = (("added", difference.bindings_added), ("removed", difference.bindings_removed))
+    """Bindings that come, those whose windows change, then those that go."""
+    changed = [_binding("changed", each.after, before=each.before.window) for each in difference.bindings_changed]
     return [
-        BindingRow(what=what, role=each.role, via=each.via.value, target=each.target)
-        for what, bindings in both
-        for each in bindings
+        *(_binding("added", each) for each in difference.bindings_added),
+        *changed,
+        *(_binding("removed", each) for each in difference.bindings_removed),
     ]
+
+
+def _binding(what: str, each: BindingSpec, before: Window | None = None) -> BindingRow:
+    return BindingRow(
+        what=what, role=each.role, via=each.via.value, target=each.target, window=each.window, before=before
+    )
 
 
 def conflict_rows(merged: Merge | None) -> list[ConflictRow]:

@@ -27,6 +27,7 @@ from console.views.operations import find_panel
 from devices import queries
 from devices.core.lifecycle import WrongState, check_transition
 from devices.core.values import Credential, Device, DeviceId, DeviceState, DeviceSubject, PrincipalKind
+from devices.queries import BindingRow
 from kernel.core.ids import DomainId
 from kernel.queries import list_entries
 from pki.core.values import IssuedCertificate
@@ -115,6 +116,7 @@ def principal_context(request: HttpRequest, visit: Visit, found: Device) -> dict
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "credentials": _credentials(found.id),
         "permissions": permissions_of(subject),
+        "timed": _timed(found),
         "may_rules": is_device and (visit.may("roles:write", found.domain) or visit.may("policy:write", found.domain)),
         "sessions": broker_queries.sessions_of(device=found.id),
         "refusals": [event for event in events if event.kind in {AccessKind.REFUSED, AccessKind.DENIED}][:8],
@@ -197,6 +199,12 @@ def permissions_of(subject: DeviceSubject) -> list[Permission]:
             )
         )
     return sorted(rows, key=lambda row: row.effect != Effect.DENY.value)
+
+
+def _timed(device: Device) -> list[tuple[str, BindingRow]]:
+    """What is given to the device for a time, each with its role."""
+    names = {role.id: words_of(role.name) for role in list_roles(domains=[device.domain])}
+    return [(names[row.role], row) for row in queries.timed_bindings(device=device.id)]
 
 
 def role_addresses(domain: DomainId) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.http import QueryDict
@@ -13,6 +15,7 @@ from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
 from console.views.forms import ConsoleForm
 from devices.core.values import DeviceId
+from devices.core.windows import Window
 from kernel.core.errors import DomainError, FieldError
 
 _MOST_ROWS = 500
@@ -23,6 +26,11 @@ _LIVE = {
     "hx-sync": "this:replace",
 }
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
+
+
+def _moment_input() -> forms.DateTimeInput:
+    bounds = {"min": "2000-01-02T00:00", "max": "2999-12-30T00:00"}
+    return forms.DateTimeInput(attrs={"type": "datetime-local", **bounds}, format="%Y-%m-%dT%H:%M")
 
 
 class RoleForm(ConsoleForm):
@@ -157,8 +165,36 @@ def tell_faults(error: DomainError, form: ConsoleForm, rules: RuleForms) -> None
         form.add_fault(type(error)(error.detail, errors=tuple(others)))
 
 
-class BindForm(ConsoleForm):
-    """To whom a role is given."""
+class WindowForm(ConsoleForm):
+    """From when until when a role is given, in the operator's zone."""
+
+    not_before = forms.DateTimeField(label="from", required=False, widget=_moment_input())
+    not_after = forms.DateTimeField(label="until", required=False, widget=_moment_input())
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, zone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.zone = ZoneInfo(zone)
+        for name in ("not_before", "not_after"):
+            self.fields[name].help_text = f"Time in {zone}."
+
+    def window(self) -> Window:
+        """The window that was typed. Where clocks are set back an hour comes twice: the narrower window is taken."""
+        begins, ends = self.cleaned_data.get("not_before"), self.cleaned_data.get("not_after")
+        return Window(
+            not_before=begins and begins.replace(tzinfo=self.zone, fold=1).astimezone(UTC),
+            not_after=ends and ends.replace(tzinfo=self.zone, fold=0).astimezone(UTC),
+        )
+
+
+def in_zone(window: Window, zone: str) -> dict[str, datetime | None]:
+    """The window as a form has it."""
+    bounds = {"not_before": window.not_before, "not_after": window.not_after}
+    return {name: at and at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for name, at in bounds.items()}
+
+
+class BindForm(WindowForm):
+    """To whom a role is given, and for which time."""
 
     via = forms.ChoiceField(
         label="Give it to",
@@ -173,6 +209,8 @@ class BindForm(ConsoleForm):
     target = forms.CharField(
         label="called", max_length=64, required=False, widget=forms.TextInput(attrs={**_PLAIN, "list": "targets"})
     )
+
+    field_order = ("via", "target", "not_before", "not_after")
 
     def __init__(self, *args: Any, groups: Sequence[str], device_types: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

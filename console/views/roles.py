@@ -17,11 +17,18 @@ from acl.core.rules import RuleSpec
 from acl.core.values import Role, RoleId, Rule
 from console.views.device import actions_of, conditions_of
 from console.views.frame import Visit, screen, show
-from console.views.role_forms import BindForm, RoleForm, RuleForms, tell_faults
+from console.views.role_forms import BindForm, RoleForm, RuleForms, WindowForm, in_zone, tell_faults
 from devices.core.values import BindingId
-from devices.queries import BindingRow, find_principal_by_name, list_bindings, list_device_types, list_groups
-from devices.services import bind_role, unbind_role
-from devices.services.bindings import BindingTarget
+from devices.queries import (
+    BindingRow,
+    find_binding,
+    find_principal_by_name,
+    list_bindings,
+    list_device_types,
+    list_groups,
+)
+from devices.services import bind_role, change_binding, unbind_role
+from devices.services.bindings import BindingTarget, UnknownBinding
 from devices.services.policy_gate import ApprovalRequired
 from kernel.core.errors import Conflict, Invalid, NotFound
 from kernel.core.ids import DomainId
@@ -69,13 +76,13 @@ def list_roles(request: HttpRequest, visit: Visit) -> HttpResponseBase:
 @require_safe
 @screen("roles:read")
 def show_role(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBase:
-    """One role."""
+    """One role; the page of the device, if it is that device's own rules."""
     found = _seen(visit, role)
     if holder := holder_of(found.name):
         device = find_principal_by_name(domain=found.domain, name=holder)
         if device is not None:
             return HttpResponseRedirect(reverse("device", args=[device.id]))
-    return _page(request, visit, found, BindForm(**_targets(found.domain)))
+    return _page(request, visit, found, BindForm(zone=visit.operator.time_zone, **_targets(found.domain)))
 
 
 def _seen(visit: Visit, role: UUID) -> Role:
@@ -109,15 +116,22 @@ def bind(request: HttpRequest, visit: Visit, role: UUID) -> HttpResponseBase:
     """Gives the role to something."""
     found = _seen(visit, role)
     visit.check_may("bindings:write", found.domain)
-    form = BindForm(request.POST, **_targets(found.domain))
+    form = BindForm(request.POST, zone=visit.operator.time_zone, **_targets(found.domain))
     if form.is_valid():
         try:
             target = _target(form, domain=found.domain, slug=visit.caller.slug_of(found.domain))
-            bind_role(domain=found.domain, role=found.id, target=target, actor=visit.actor, now=visit.now)
+            bind_role(
+                domain=found.domain,
+                role=found.id,
+                target=target,
+                window=form.window(),
+                actor=visit.actor,
+                now=visit.now,
+            )
         except (Invalid, Conflict, NotFound, ApprovalRequired) as error:
             form.add_fault(error)
         else:
-            messages.success(request, f"{found.name} is bound; the brokers are being told.")
+            messages.success(request, f"{found.name} is bound {form.window()}; the brokers are being told.")
             return HttpResponseRedirect(reverse("role", args=[found.id]))
     return _page(request, visit, found, form)
 
@@ -134,6 +148,34 @@ def _target(form: BindForm, *, domain: DomainId, slug: str) -> BindingTarget:
     if found is None or found.kind != via:
         raise NotFound(f"There is no {via} called {name!r} in this domain.")
     return BindingTarget.principal(found.kind, found.id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@screen("roles:read")
+def change_window(request: HttpRequest, visit: Visit, role: UUID, binding: UUID) -> HttpResponseBase:
+    """Gives the role to the same for another time."""
+    found = _seen(visit, role)
+    visit.check_may("bindings:write", found.domain)
+    row = find_binding(binding=BindingId(binding), domains=[found.domain])
+    if row is None or row.role != found.id:
+        raise UnknownBinding("There is no such binding: it may have been removed already.")
+    zone = visit.operator.time_zone
+    form = WindowForm(request.POST or None, zone=zone, initial={**in_zone(row.window, zone), "version": row.version})
+    if request.method == "POST" and form.is_valid():
+        try:
+            change_binding(
+                binding=row.id,
+                window=form.window(),
+                expected_version=form.cleaned_data["version"] or 0,
+                actor=visit.actor,
+                now=visit.now,
+            )
+        except (Invalid, Conflict, ApprovalRequired) as error:
+            form.add_fault(error)
+        else:
+            messages.success(request, "The window is changed; the brokers are being told.")
+            return HttpResponseRedirect(reverse("role", args=[found.id]))
+    return show(request, "binding_window.html", {"form": form, "role": found, "binding": row})
 
 
 @require_POST

@@ -174,6 +174,7 @@ urlpatterns = [
     path("roles/<uuid:role>/edit/", roles.edit_role, name="edit-role"),
     path("roles/<uuid:role>/delete/", roles.delete_role, name="delete-role"),
     path("roles/<uuid:role>/bindings/", roles.bind, name="bind-role"),
+    path("roles/<uuid:role>/bindings/<uuid:binding>/", roles.change_window, name="change-window"),
     path("roles/<uuid:role>/bindings/<uuid:binding>/remove/", roles.unbind, name="unbind-role"),
     path("roles/<uuid:role>/draft/", changes.draft_of_role, name="draft-of-role"),
     path("changes/", changes.list_changes, name="changes"),

@@ -9,7 +9,7 @@ from enum import StrEnum
 from kernel.core.clock import to_rfc3339
 from kernel.core.errors import Invalid
 
-_YEARS = range(2000, 3000)  # so that a moment can be shown in any zone
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)  # to be shown in any zone
 
 
 class WindowState(StrEnum):
@@ -77,7 +77,7 @@ def check_window(window: Window, *, now: datetime | None = None) -> None:
     A policy document may hold what has ended: it counts for nothing, and a change that was made in time still goes in.
     """
     for moment in (window.not_before, window.not_after):
-        if moment is not None and (moment.tzinfo is None or moment.astimezone(UTC).year not in _YEARS):
+        if moment is not None and (moment.tzinfo is None or not _FIRST <= moment < _LAST):
             raise BadMoment("A moment is in the years 2000 to 2999, in UTC: write it as 2027-03-01T12:00:00Z.")
     if window.not_before is not None and window.not_after is not None and window.not_before >= window.not_after:
         raise EmptyWindow("The role would be given for no time at all: let not_after be later than not_before.")

@@ -58,7 +58,7 @@ from devices.queries.reaching import (
     reached_subjects,
     sample_reached,
 )
-from devices.queries.subjects import closed_bindings, iterate_subjects, next_boundary, subject_of, subjects_among
+from devices.queries.subjects import iterate_subjects, next_boundary, subject_of, subjects_among, timed_bindings
 
 __all__ = [
     "APPROXIMATE_FROM",
@@ -83,7 +83,6 @@ __all__ = [
     "any_reached",
     "applications_among",
     "bindings_at_work",
-    "closed_bindings",
     "count_by_state",
     "count_devices",
     "count_reached",
@@ -120,4 +119,5 @@ __all__ = [
     "sample_reached",
     "subject_of",
     "subjects_among",
+    "timed_bindings",
 ]

@@ -11,7 +11,7 @@ from django.db.models import Q
 from acl import queries as roles
 from acl.core.values import BindingRef, BoundRule, CertificateFields, Principal, RoleId
 from devices.core.values import CredentialState, Device, DeviceId, DeviceState, DeviceSubject
-from devices.core.windows import WindowState
+from devices.core.windows import ALWAYS
 from devices.models import Binding, BindingQuerySet
 from devices.models import Credential as CredentialRow
 from devices.models import Device as DeviceRow
@@ -31,16 +31,16 @@ def subject_of(*, device: DeviceId, now: datetime) -> DeviceSubject:
     return subject
 
 
+def timed_bindings(*, device: DeviceId) -> list[BindingRow]:
+    """The bindings that reach the device and do not hold always: in force now, still to begin, or ended."""
+    rows = map(binding_row, bindings_reaching(DeviceRow.objects.whole().filter(id=device)))
+    return [row for row in rows if row.window != ALWAYS]
+
+
 def next_boundary(*, device: DeviceId, now: datetime) -> datetime | None:
     """When the next binding that reaches the device begins or ends; None if none does. Until then its policy holds."""
-    rows = bindings_reaching(DeviceRow.objects.whole().filter(id=device))
+    rows = timed_bindings(device=device)
     return min((moment for row in rows for moment in row.window.boundaries_after(now)), default=None)
-
-
-def closed_bindings(*, device: DeviceId, now: datetime) -> list[BindingRow]:
-    """The bindings that reach the device and are not in force: they are still to begin, or have ended."""
-    rows = map(binding_row, bindings_reaching(DeviceRow.objects.whole().filter(id=device)))
-    return [row for row in rows if row.window.state(now) is not WindowState.IN_FORCE]
 
 
 def subjects_among(*, devices: Collection[DeviceId], now: datetime) -> Iterator[DeviceSubject]:

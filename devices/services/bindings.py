@@ -83,14 +83,13 @@ def bind_role(
     raises ApprovalRequired without one where the domain wants its policy approved.
     """
     check_window(window, now=None if change else now)
-    check_window(window, now=None if change else now)
     with transaction.atomic():
         enter_policy(domain, change=change)
         found = roles.get_role(id=role, domains=[domain])
         row = Binding(id=new_id(), domain_id=domain, role_id=found.id)
         _set_window(row, window, now=now)
         via, label = _aim(row, target, domain=domain)
-        _check_own(found.name, row.device)
+        _check_own(found.name, row.device, window)
         try:
             with transaction.atomic():
                 row.save(force_insert=True)
@@ -113,14 +112,15 @@ def change_binding(
 ) -> int:
     """The binding's version, once its role counts in that window and no other. The same window changes nothing.
 
-    Raises UnknownBinding, ApprovalRequired, BadMoment, EmptyWindow, EndedWindow unless it is a part of a change, and
-    BindingMoved if the binding is not at `expected_version` any more.
+    Raises UnknownBinding, ApprovalRequired, OwnRules, BadMoment, EmptyWindow, EndedWindow unless it is a part of a
+    change, and BindingMoved if the binding is not at `expected_version` any more.
     """
     check_window(window, now=None if change else now)
     with transaction.atomic():
         row = _locked(binding, change)
         if expected_version is not None and row.version != expected_version:
             raise BindingMoved(f"The binding is at version {row.version} by now: read it again, then repeat.")
+        _check_own(row.role.name, row.device, window)
         if row.window != window:
             before = facts_of(row)
             _set_window(row, window, now=now)
@@ -153,9 +153,10 @@ def unbind_role(
     with transaction.atomic():
         row = _locked(binding, change)
         before = facts_of(row)
-        role, target = before["role"], before["target"]
         if holder_of(row.role.name) is not None and not own:
-            raise OwnRules(f"{role} stands for the rules that {target} alone has: change them there.")
+            raise OwnRules(
+                f"{row.role.name} stands for the rules that {before['target']} alone has: change them there."
+            )
         row.delete()
         row.id = binding
         record_binding("devices.binding.removed", row, before=before, after={}, change=change, actor=actor, now=now)
@@ -177,13 +178,15 @@ def _set_window(row: Binding, window: Window, *, now: datetime) -> None:
     row.window_told = window.state(now)
 
 
-def _check_own(role: str, device: Device | None) -> None:
-    """A device's own rules are for it, and not while it is new and may be refused: then nothing of it stays."""
+def _check_own(role: str, device: Device | None, window: Window) -> None:
+    """A device's own rules are for it, always, and not while it is new and may be refused: then nothing of it stays."""
     holder = holder_of(role)
     if holder is None:
         return
     if device is None or device.name != holder or device.kind != PrincipalKind.DEVICE:
         raise OwnRules(f"{role} holds the rules that the device {holder} has alone: make a role for others.")
+    if window != ALWAYS:
+        raise OwnRules(f"The rules that {holder} has alone hold always: make a role for what holds for a time.")
     if device.state == DeviceState.ENROLLING:
         raise OwnRules(f"{holder} is being enrolled: give it rules of its own once that is decided.")
 

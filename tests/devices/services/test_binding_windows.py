@@ -11,13 +11,14 @@ from django.db import IntegrityError, transaction
 from acl.core.analysis_conditions import ALWAYS as EVERYBODY
 from acl.core.analysis_conditions import Held
 from acl.core.values import Role
+from brokers.core.values import Broker
 from devices import queries, services
 from devices.core.values import BindingId, DeviceId
 from devices.core.windows import EmptyWindow, EndedWindow, Window, WindowState
 from devices.models import Binding
 from devices.queries import Reached, count_reached, find_device_set, roles_among
 from devices.queries.role_cohorts import count_by_roles
-from devices.queries.subjects import closed_bindings, next_boundary
+from devices.queries.subjects import next_boundary, timed_bindings
 from devices.services.bindings import BindingMoved, BindingTarget, change_binding
 from kernel.core.clock import to_rfc3339
 from kernel.core.ids import new_id
@@ -80,8 +81,9 @@ def test_a_device_knows_when_the_next_window_of_a_binding_begins_or_ends(
     assert next_boundary(device=device, now=north.now + HOUR) == north.now + 2 * HOUR
     assert next_boundary(device=device, now=north.now + 2 * HOUR) is None
     assert next_boundary(device=DeviceId(new_id()), now=north.now) is None
-    assert [row.window.state(north.now) for row in closed_bindings(device=device, now=north.now)] == ["scheduled"]
-    assert closed_bindings(device=device, now=north.now + HOUR) == []
+    give(north, role, target=BindingTarget(device=device))
+    [timed] = timed_bindings(device=device)
+    assert (timed.via, timed.window.state(north.now)) == ("domain", WindowState.SCHEDULED)
 
 
 def test_a_window_is_told_once_when_it_begins_and_once_when_it_ends(north: Factory, role: Role) -> None:
@@ -120,7 +122,12 @@ def test_every_broker_of_the_domain_follows_when_a_window_begins_or_ends(
     north: Factory, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Entry] = []
-    monkeypatch.setattr("console.wiring._brokers", lambda entry: asked.append(entry) or ()  # type: ignore[func-returns-value])
+
+    def heard(entry: Entry) -> tuple[Broker, ...]:
+        asked.append(entry)
+        return ()
+
+    monkeypatch.setattr("console.wiring._brokers", heard)
     give(north, role, not_before=north.now + HOUR, not_after=north.now + 2 * HOUR)
     for after in (HOUR, 2 * HOUR):
         services.tell_windows(now=north.now + after)
