@@ -9,6 +9,7 @@ from acl.core.own_rules import holder_of, own_role_name
 from acl.core.rules import RuleSpec
 from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
 from devices.core.policy_editing import with_binding, with_role, without_role
+from devices.core.windows import ALWAYS
 from kernel.core.errors import FieldError
 
 _CODE = "own-rules"
@@ -38,6 +39,9 @@ def own_rules_faults(
         holder = holder_of(binding.role)
         if holder is not None and (binding.via, binding.target) != (BindingVia.DEVICE, holder):
             detail = f"{binding.role} holds the rules that the device {holder} has alone: give it to nothing else."
+            yield FieldError(pointer=f"/bindings/{number}", code=_CODE, detail=detail)
+        elif holder is not None and binding.window != ALWAYS:
+            detail = f"The rules that {holder} has alone hold always: make a role for what holds for a time."
             yield FieldError(pointer=f"/bindings/{number}", code=_CODE, detail=detail)
     for number, role in enumerate(roles):
         holder = holder_of(role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from devices.core.policy_json import InvalidPolicy
 from devices.core.policy_own_rules import with_own_rules
 from devices.core.policy_yaml import from_yaml, to_yaml
 from devices.core.values import DeviceId
+from devices.core.windows import Window
 from devices.models import Device
 from devices.queries import UnknownDevice, list_bindings
 from devices.queries.device_rules import DeviceRules, device_rules
@@ -151,6 +153,9 @@ def test_they_are_no_role_that_is_made_changed_renamed_deleted_or_unbound_like_o
         delete_role(role=role.id, **who)
     with pytest.raises(OwnRules):
         services.unbind_role(binding=binding.id, **who)
+    ends = Window(not_after=north.now + timedelta(days=1))
+    with pytest.raises(OwnRules):
+        services.change_binding(binding=binding.id, window=ends, **who)
     assert rules_of(north, device) == [(ALARM.topic, "@pump-17", "device pump-17")]
 
 
@@ -250,6 +255,7 @@ def test_a_document_that_gives_them_to_anything_else_is_refused(north: Factory) 
         (sound.replace(binding, '{role: "@pump-17", device_type: pump}'), ["/bindings/0", "/roles/0"]),
         (sound.replace(binding, '{role: "@pump-17", domain: north}'), ["/bindings/0", "/roles/0"]),
         (sound.replace(binding, f'{binding}\n- {{role: "@pump-17", domain: north}}'), ["/bindings/1"]),
+        (sound.replace(binding, f'{binding[:-1]}, not_after: "2099-01-01T00:00:00Z"}}'), ["/bindings/0"]),
         (sound.replace("quarantine_role: null", 'quarantine_role: "@pump-17"'), ["/quarantine_role"]),
         (sound.replace("@pump-17", "@pump-18"), ["/bindings/0", "/roles/0"]),
     ):
