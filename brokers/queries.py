@@ -32,6 +32,8 @@ CONNECTION_PURPOSE = "brokers.connection"
 PROTOCOL_VERSIONS = {
     "nats": ("3.1.1",),
     "mosquitto-dynsec": ("3.1.1", "5"),
+    "mosquitto-files": ("3.1.1", "5"),
+    "goauth-postgresql": ("3.1.1", "5"),
     "rabbitmq": ("3.1.1",),
     "hivemq-ese-sql": ("3.1.1", "5"),
     "emqx": ("3.1.1", "5"),

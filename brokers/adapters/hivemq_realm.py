@@ -6,25 +6,20 @@ others included: it goes when the last one of ours has left it and nobody else i
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
-import psycopg
 from psycopg import Connection, sql
-from psycopg.conninfo import make_conninfo
 
+from brokers.adapters.postgresql import session
 from brokers.core.hivemq import NOTHING_ROLE
 from brokers.core.hivemq_changes import RealmChange, is_ours
 from brokers.core.hivemq_connection import HivemqConnection
 from brokers.core.hivemq_ese_sql import columns_of, permission_of
 from brokers.core.hivemq_permissions import Account, Permission, Realm
-from brokers.core.ports import BrokerUnreachable
 
-_CONNECT_SECONDS = 5
-_STATEMENT_MILLISECONDS = 60_000
 _FLAGS = (
     "publish_allowed",
     "subscribe_allowed",
@@ -175,41 +170,8 @@ class Tables:
 @contextmanager
 def tables(connection: HivemqConnection) -> Iterator[Tables]:
     """The tables; the connection is closed at the end. Raises BrokerUnreachable."""
-    where = f"{connection.host}:{connection.port}"
-    try:
-        with _session(connection) as session:
-            yield Tables(session)
-    except (
-        psycopg.errors.UndefinedTable,
-        psycopg.errors.UndefinedColumn,
-        psycopg.errors.InsufficientPrivilege,
-    ) as error:
-        raise BrokerUnreachable(f"{where}: {_SCHEMA}") from error
-    except psycopg.Error as error:
-        why = str(error).strip().splitlines() or [type(error).__name__]
-        raise BrokerUnreachable(f"The database at {where} does not answer as it should: {why[0][:200]}") from error
-
-
-@contextmanager
-def _session(connection: HivemqConnection) -> Iterator[Connection[Any]]:
-    """A connection that is checked against `ca_pem` if there is one; libpq reads it from a file."""
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as ca:
-        ca.write(connection.ca_pem)
-        ca.flush()
-        where = make_conninfo(
-            host=connection.host,
-            port=connection.port,
-            dbname=connection.database,
-            user=connection.username,
-            password=connection.password,
-            connect_timeout=_CONNECT_SECONDS,
-            options=f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c search_path=public",
-            sslmode="verify-full" if connection.ca_pem else "disable",
-            sslrootcert=ca.name,
-        )
-        session = psycopg.connect(where, autocommit=True)
-    with session:
-        yield session
+    with session(connection, wanted=_SCHEMA) as opened:
+        yield Tables(opened)
 
 
 def _permission(columns: list[Any]) -> Permission:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from brokers.core.registration import host_errors, port_errors, text_errors, tls_errors, unknown_member_errors
+from brokers.core import registration
 from kernel.core.errors import FieldError
 
 _TEXTS = ("api_key", "api_secret")
@@ -34,11 +34,5 @@ class EmqxConnection:
 
 
 def connection_errors(connection: object) -> list[FieldError]:
-    """What is wrong with the members of a connection. The secret is never quoted."""
-    if not isinstance(connection, Mapping):
-        detail = "Give an object with host, port, api_key and api_secret."
-        return [FieldError(pointer="/connection", code="invalid-connection", detail=detail)]
-    errors = unknown_member_errors(connection, _MEMBERS, pointer="/connection")
-    errors += host_errors(connection.get("host"), pointer="/connection/host")
-    errors += port_errors(connection.get("port"), pointer="/connection/port")
-    return errors + text_errors(connection, _TEXTS) + tls_errors(connection)
+    """What is wrong with the members of a connection."""
+    return registration.connection_errors(connection, texts=_TEXTS)

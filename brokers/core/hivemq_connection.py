@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from brokers.core.registration import host_errors, port_errors, text_errors, tls_errors, unknown_member_errors
+from brokers.core import registration
 from kernel.core.errors import FieldError
 
 _TEXTS = ("database", "username", "password")
@@ -51,25 +51,14 @@ class HivemqConnection:
 
 
 def connection_errors(connection: object) -> list[FieldError]:
-    """What is wrong with the members of a connection. No password is quoted."""
-    if not isinstance(connection, Mapping):
-        detail = "Give an object with host, port, database, username and password."
-        return [FieldError(pointer="/connection", code="invalid-connection", detail=detail)]
-    errors = _place_errors(connection, _MEMBERS, pointer="/connection")
-    errors += text_errors(connection, _TEXTS)
-    rest = connection.get("rest")
+    """What is wrong with the members of a connection."""
+    errors = registration.connection_errors(connection, texts=_TEXTS, more=("rest",))
+    rest = connection.get("rest") if isinstance(connection, Mapping) else None
     if rest is None:
         return errors
     if not isinstance(rest, Mapping):
         detail = "Give an object with host and port, and username and password if the REST API asks for them."
         return [*errors, FieldError(pointer="/connection/rest", code="invalid-rest", detail=detail)]
-    errors += _place_errors(rest, _REST_MEMBERS, pointer="/connection/rest")
+    errors += registration.place_errors(rest, _REST_MEMBERS, pointer="/connection/rest")
     given = [name for name in ("username", "password") if rest.get(name) is not None]
-    return errors + text_errors(rest, given, pointer="/connection/rest")
-
-
-def _place_errors(members: Mapping[str, Any], known: tuple[str, ...], *, pointer: str) -> list[FieldError]:
-    errors = unknown_member_errors(members, known, pointer=pointer)
-    errors += host_errors(members.get("host"), pointer=f"{pointer}/host")
-    errors += port_errors(members.get("port"), pointer=f"{pointer}/port")
-    return errors + tls_errors(members, pointer=pointer)
+    return errors + registration.text_errors(rest, given, pointer="/connection/rest")

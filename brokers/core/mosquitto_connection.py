@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from brokers.core.registration import host_errors, port_errors, text_errors, tls_errors, unknown_member_errors
+from brokers.core import registration
 from kernel.core.errors import FieldError
 
-_MEMBERS = ("host", "port", "username", "password", "ca_pem", "files")
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -43,16 +42,9 @@ class MosquittoConnection:
 
 
 def connection_errors(connection: object) -> list[FieldError]:
-    """What is wrong with the members of a connection. The password is never quoted."""
-    if not isinstance(connection, Mapping):
-        detail = "Give an object with host, port, username and password."
-        return [FieldError(pointer="/connection", code="invalid-connection", detail=detail)]
-    errors = unknown_member_errors(connection, _MEMBERS, pointer="/connection")
-    errors += host_errors(connection.get("host"), pointer="/connection/host")
-    errors += port_errors(connection.get("port"), pointer="/connection/port")
-    errors += text_errors(connection, ("username", "password"))
-    errors += tls_errors(connection)
-    return errors + files_errors(connection.get("files"))
+    """What is wrong with the members of a connection."""
+    errors = registration.connection_errors(connection, texts=("username", "password"), more=("files",))
+    return errors + files_errors(connection.get("files")) if isinstance(connection, Mapping) else errors
 
 
 def folder_of(connection: Mapping[str, Any]) -> str | None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from brokers.core import registration
 from brokers.core.nkeys import AccountKey, BadNkeyError
-from brokers.core.registration import host_errors, port_errors, text_errors, tls_errors, unknown_member_errors
 from kernel.core.errors import FieldError
 
 _TEXTS = ("system_user", "system_password", "callout_user", "callout_password", "account")
@@ -39,19 +39,13 @@ class NatsConnection:
 
 
 def connection_errors(connection: object) -> list[FieldError]:
-    """What is wrong with the members of a connection. Quotes no secret."""
+    """What is wrong with the members of a connection."""
+    errors = registration.connection_errors(connection, texts=_TEXTS, more=("issuer_seed",))
     if not isinstance(connection, Mapping):
-        return [_error("", f"Give an object with {', '.join(_MEMBERS)}.")]
-    errors = unknown_member_errors(connection, _MEMBERS, pointer="/connection")
-    errors += host_errors(connection.get("host"), pointer="/connection/host")
-    errors += port_errors(connection.get("port"), pointer="/connection/port")
-    errors += text_errors(connection, _TEXTS)
+        return errors
     try:
         AccountKey.from_seed(str(connection.get("issuer_seed", "")))
     except (BadNkeyError, IndexError):
-        errors.append(_error("/issuer_seed", "Give the seed of an account's nkey, which begins with SA."))
-    return errors + tls_errors(connection)
-
-
-def _error(member: str, detail: str) -> FieldError:
-    return FieldError(pointer=f"/connection{member}", code="invalid-connection", detail=detail)
+        detail = "Give the seed of an account's nkey, which begins with SA."
+        errors.append(FieldError(pointer="/connection/issuer_seed", code="invalid-issuer-seed", detail=detail))
+    return errors

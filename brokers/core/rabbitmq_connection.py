@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from brokers.core import registration
 from brokers.core.rabbitmq_state import VHOST
-from brokers.core.registration import host_errors, port_errors, text_errors, tls_errors, unknown_member_errors
 from kernel.core.errors import FieldError
 
-_MEMBERS = ("host", "port", "username", "password", "ca_pem", "vhost")
+_TEXTS = ("username", "password")
+_MEMBERS = ("host", "port", *_TEXTS, "ca_pem", "vhost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,8 @@ class RabbitConnection:
 
 
 def connection_errors(connection: object) -> list[FieldError]:
-    """What is wrong with the members of a connection. The password is never quoted."""
-    if not isinstance(connection, Mapping):
-        detail = "Give an object with host, port, username and password."
-        return [FieldError(pointer="/connection", code="invalid-connection", detail=detail)]
-    errors = unknown_member_errors(connection, _MEMBERS, pointer="/connection")
-    errors += host_errors(connection.get("host"), pointer="/connection/host")
-    errors += port_errors(connection.get("port"), pointer="/connection/port")
-    errors += text_errors({"vhost": VHOST, **connection}, ("username", "password", "vhost"))
-    return errors + tls_errors(connection)
+    """What is wrong with the members of a connection."""
+    errors = registration.connection_errors(connection, texts=_TEXTS, more=("vhost",))
+    if not isinstance(connection, Mapping) or "vhost" not in connection:
+        return errors
+    return errors + registration.text_errors(connection, ("vhost",))

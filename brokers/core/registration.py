@@ -106,6 +106,28 @@ def tls_errors(connection: Mapping[str, object], *, pointer: str = "/connection"
     return []
 
 
+def connection_errors(connection: object, *, texts: Sequence[str], more: Sequence[str] = ()) -> list[FieldError]:
+    """What is wrong with a connection that has `host`, `port`, these texts, perhaps `ca_pem`, and `more` members.
+
+    Those are for the caller to look at. What a member holds is never quoted.
+    """
+    if not isinstance(connection, Mapping):
+        detail = f"Give an object with host, port, {', '.join(texts)}."
+        return [FieldError(pointer="/connection", code="invalid-connection", detail=detail)]
+    known = ("host", "port", *texts, "ca_pem", *more)
+    return place_errors(connection, known) + text_errors(connection, texts)
+
+
+def place_errors(
+    connection: Mapping[str, object], known: Sequence[str], *, pointer: str = "/connection"
+) -> list[FieldError]:
+    """What is wrong with where somebody is spoken to: `host`, `port` and `ca_pem`; and which members nobody reads."""
+    errors = unknown_member_errors(connection, known, pointer=pointer)
+    errors += host_errors(connection.get("host"), pointer=f"{pointer}/host")
+    errors += port_errors(connection.get("port"), pointer=f"{pointer}/port")
+    return errors + tls_errors(connection, pointer=pointer)
+
+
 def refuse(errors: Sequence[FieldError]) -> None:
     """Nothing, if there is no error. Raises InvalidBroker."""
     if errors:

@@ -26,6 +26,7 @@ class AdapterKind(StrEnum):
     NATS = "nats"
     MOSQUITTO_DYNSEC = "mosquitto-dynsec"
     MOSQUITTO_FILES = "mosquitto-files"
+    GOAUTH_POSTGRESQL = "goauth-postgresql"
     RABBITMQ = "rabbitmq"
     HIVEMQ_ESE_SQL = "hivemq-ese-sql"
     EMQX = "emqx"

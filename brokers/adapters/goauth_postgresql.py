@@ -1,0 +1,134 @@
+"""A Mosquitto with mosquitto-go-auth, by the rows that the plugin reads from PostgreSQL.
+
+The tables are ours alone. The plugin asks at each publish, subscription and delivery, as far as its cache lets it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from threading import Event
+from typing import Any, ClassVar
+
+from psycopg import Connection, sql
+
+from acl.core.values import Principal, Request
+from brokers.adapters.postgresql import session
+from brokers.core import goauth_postgresql
+from brokers.core.goauth_changes import RowsChange, changes, effect, only_of
+from brokers.core.goauth_connection import GoAuthConnection, connection_errors
+from brokers.core.goauth_emulator import emulate_rows
+from brokers.core.goauth_postgresql import GoAuthRows, Row, parse, to_artifact
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.values import BrokerEvent, BrokerLink
+from kernel.core.errors import FieldError
+
+_BATCH = 50
+_SCHEMA = (
+    "The database has not the tables mqtt_member, mqtt_role_acl and mqtt_own_acl, or our account may not use them: "
+    "make them as docs/howto/mosquitto.md tells, and grant SELECT, INSERT and DELETE on them."
+)
+
+
+class GoAuthPostgresqlAdapter:
+    """Writes three tables."""
+
+    capabilities: ClassVar[Capabilities] = goauth_postgresql.CAPABILITIES
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._connection = GoAuthConnection.of(link.connection)
+        self._compiled: tuple[DesiredState, GoAuthRows, Rendering] | None = None
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return connection_errors(connection)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """The rows."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """The rows that there are; with `only` those of these users, and those of all roles."""
+        with session(self._connection, wanted=_SCHEMA) as database, database.transaction():
+            found = _rows(database, only)
+        return AppliedState(artifact=to_artifact(found), only=only)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """Users and roles whose rows differ."""
+        wanted, present = self._compile(desired)[0], _parsed(applied)
+        return tuple(map(_step, changes(wanted, present, whole=desired.only is None)))
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses which filters."""
+        return effect(_parsed(applied), self._compile(desired)[0])
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Each in a transaction of its own."""
+        with session(self._connection, wanted=_SCHEMA) as database:
+            for number, step in enumerate(steps):
+                if number % _BATCH == 0:
+                    between()
+                with database.transaction():
+                    _make(database, step)
+
+    def disconnect(self, principal: Principal) -> None:
+        """None: the plugin closes no session."""
+        del principal
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether the plugin would let it pass."""
+        return emulate_rows(parse(rendering.artifact), principal, request)
+
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: there is no folder that both share."""
+        del pem, trust
+        return ""
+
+    def present(self) -> None:
+        """None: nobody lists connections."""
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Nothing: nobody tells."""
+        stop.wait()
+        yield from ()
+
+    def _compile(self, desired: DesiredState) -> tuple[GoAuthRows, Rendering]:
+        if self._compiled is None or self._compiled[0] is not desired:
+            rendering = goauth_postgresql.render(desired.subjects)
+            self._compiled = (desired, parse(rendering.artifact), rendering)
+        return self._compiled[1:]
+
+
+def _rows(database: Connection[Any], only: frozenset[str] | None) -> GoAuthRows:
+    found = GoAuthRows(
+        members=dict(database.execute("SELECT username, roles FROM mqtt_member").fetchall()),
+        roles=frozenset(Row(*row) for row in database.execute("SELECT roles, topic, rw FROM mqtt_role_acl")),
+        own=frozenset(Row(*row) for row in database.execute("SELECT username, topic, rw FROM mqtt_own_acl")),
+    )
+    return found if only is None else only_of(found, only)
+
+
+def _make(database: Connection[Any], step: Step) -> None:
+    """Puts the rows of a user or of a set of roles in place of those that there were."""
+    kept = json.loads(step.payload)
+    table, column = ("mqtt_own_acl", "username") if step.kind == "set-user" else ("mqtt_role_acl", "roles")
+    names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
+    database.execute(sql.SQL("DELETE FROM {table} WHERE {column} = %s").format(**names), [step.target])
+    added = sql.SQL("INSERT INTO {table} ({column}, topic, rw) VALUES (%s, %s, %s)").format(**names)
+    with database.cursor() as cursor:
+        cursor.executemany(added, [(step.target, topic, rw) for topic, rw in kept["rows"]])
+    if step.kind == "set-user":
+        database.execute("DELETE FROM mqtt_member WHERE username = %s", [step.target])
+        if kept["roles"] is not None:
+            database.execute("INSERT INTO mqtt_member (username, roles) VALUES (%s, %s)", [step.target, kept["roles"]])
+
+
+def _parsed(applied: AppliedState) -> GoAuthRows:
+    nothing = GoAuthRows(members={}, roles=frozenset(), own=frozenset())
+    return parse(applied.artifact) if applied.artifact else nothing
+
+
+def _step(change: RowsChange) -> Step:
+    payload = json.dumps({"rows": sorted(change.rows), "roles": change.roles})
+    return Step(kind=change.kind, target=change.name, summary=change.summary, payload=payload)

@@ -1,0 +1,69 @@
+"""A PostgreSQL that a broker reads from: one connection, checked against a CA unless it is this machine's."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import psycopg
+from psycopg import Connection, errors
+from psycopg.conninfo import make_conninfo
+
+from brokers.core.ports import BrokerUnreachable
+
+_CONNECT_SECONDS = 5
+_STATEMENT_MILLISECONDS = 60_000
+
+
+class Place(Protocol):
+    """Where the database is. `ca_pem` is empty for plain TCP on this machine."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def database(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+    @property
+    def ca_pem(self) -> str: ...
+
+
+@contextmanager
+def session(place: Place, *, wanted: str) -> Iterator[Connection[Any]]:
+    """A connection that commits each statement by itself, closed at the end; names are those of the schema `public`.
+
+    Raises BrokerUnreachable, which says `wanted` if tables or rights are missing.
+    """
+    where = f"{place.host}:{place.port}"
+    try:
+        with _connected(place) as connection:
+            yield connection
+    except (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege) as error:
+        raise BrokerUnreachable(f"{where}: {wanted}") from error
+    except psycopg.Error as error:
+        why = str(error).strip().splitlines() or [type(error).__name__]
+        raise BrokerUnreachable(f"The database at {where} does not answer as it should: {why[0][:200]}") from error
+
+
+def _connected(place: Place) -> Connection[Any]:
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as ca:  # libpq reads it from a file, when it connects
+        ca.write(place.ca_pem)
+        ca.flush()
+        told = make_conninfo(
+            host=place.host,
+            port=place.port,
+            dbname=place.database,
+            user=place.username,
+            password=place.password,
+            connect_timeout=_CONNECT_SECONDS,
+            options=f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c search_path=public",
+            sslmode="verify-full" if place.ca_pem else "disable",
+            sslrootcert=ca.name,
+        )
+        return psycopg.connect(told, autocommit=True)

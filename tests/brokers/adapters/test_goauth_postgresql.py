@@ -1,0 +1,139 @@
+"""The adapter on a real PostgreSQL, asked by the very query that the plugin is configured with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from acl.core.values import Publish
+from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
+from brokers.core.goauth_postgresql import ACL_QUERY, READ, SCHEMA, SUBSCRIBE, WRITE
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
+from tests.brokers.subjects import ALL, DOWN, UP, subject
+from tests.cast import NORTH, NOW
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True)
+class Database:
+    """The plugin's database."""
+
+    url: str
+
+    def ask(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as session:
+            found = session.execute(query.encode(), values)
+            return found.fetchall() if found.description else []
+
+    def topics(self, name: str, rw: int) -> set[object]:
+        """What the plugin is told, with %u as it puts it in."""
+        query = ACL_QUERY.replace("$1", "%s").replace("$2", "%s")
+        return {str(topic).replace("%u", name) for (topic,) in self.ask(query, name, rw)}
+
+    def adapter(self, **changed: object) -> GoAuthPostgresqlAdapter:
+        told = conninfo_to_dict(self.url)
+        members: dict[str, object] = {
+            "host": told["host"],
+            "port": int(str(told["port"])),
+            "database": told["dbname"],
+            "username": told["user"],
+            "password": "trusted",
+            **changed,
+        }
+        assert not GoAuthPostgresqlAdapter.connection_errors(members)
+        value = Broker(
+            id=BrokerId(uuid4()),
+            domain=NORTH,
+            domain_slug="north",
+            name="hall-4",
+            kind=AdapterKind.GOAUTH_POSTGRESQL,
+            listeners=(),
+            sync=SyncState.UNKNOWN,
+            detail="",
+            version="",
+            checked_at=None,
+            last_seen_at=None,
+            managed_since=None,
+            converged_seq=0,
+            created_at=NOW,
+        )
+        return GoAuthPostgresqlAdapter(link=BrokerLink(broker=value, connection=Connection(members)))
+
+
+@pytest.fixture
+def database(postgresql_url: str) -> Database:
+    made = Database(postgresql_url)
+    made.ask(SCHEMA)
+    return made
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: GoAuthPostgresqlAdapter, desired: DesiredState) -> list[tuple[str, str]]:
+    """The steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [(step.kind, step.target) for step in steps]
+
+
+def test_adapter_has_all_that_the_port_asks_for(database: Database) -> None:
+    adapter: BrokerAdapter = database.adapter()  # the type checker compares
+    assert adapter.disconnect(subject("alpha").principal) is None
+
+
+def test_plugin_is_told_what_policy_gives(database: Database) -> None:
+    adapter, desired = database.adapter(), all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL))
+    bring_to(adapter, desired)
+    assert database.topics("alpha", WRITE) == {"north/alpha/up/#"}
+    assert database.topics("alpha", READ) == {"north/alpha/down/#"}
+    assert database.topics("beta", SUBSCRIBE) == {"north/all/#", "$share/+/north/all/#"}
+    assert database.topics("stranger", WRITE) == set()
+    alpha = desired.subjects[0].principal
+    assert adapter.enforces(adapter.render(desired), alpha, Publish(topic="north/alpha/up/t"))
+
+
+def test_one_device_is_changed_alone(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP)))
+    assert bring_to(adapter, only(subject("alpha", standing=Standing.BARRED))) == [("set-user", "alpha")]
+    assert database.topics("alpha", WRITE) == set()
+    assert database.topics("beta", WRITE) == {"north/beta/up/#"}
+
+
+def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> None:
+    adapter, desired = database.adapter(), all_of(subject("alpha", UP))
+    bring_to(adapter, desired)
+    database.ask("INSERT INTO mqtt_own_acl VALUES ('alpha', '#', 1), ('guest', '#', 2)")
+    database.ask("INSERT INTO mqtt_role_acl VALUES ('pump', 'secret/#', 2)")
+    found = adapter.effect(desired, adapter.read())
+    assert EffectLine(auth_id="alpha", action="publish", filter="secret/#") in found.lose
+    assert EffectLine(auth_id="guest", action="publish", filter="#") in found.lose
+    kinds = bring_to(adapter, desired)
+    assert set(kinds) == {("set-roles", "pump"), ("set-user", "alpha"), ("set-user", "guest")}
+    assert kinds[0] == ("set-user", "guest")  # what goes altogether goes first
+    assert database.topics("alpha", WRITE) == {"north/alpha/up/#"}
+
+
+def test_nobody_leaves_nothing(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP, ALL)))
+    bring_to(adapter, all_of())
+    assert database.ask("SELECT * FROM mqtt_acl UNION ALL SELECT username, roles, 0 FROM mqtt_member") == []
+
+
+def test_database_without_the_tables_is_said(postgresql_url: str) -> None:
+    with pytest.raises(BrokerUnreachable, match="mqtt_role_acl"):
+        Database(postgresql_url).adapter().read()
