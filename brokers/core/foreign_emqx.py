@@ -80,7 +80,7 @@ def policy_of(rules: Sequence[Placed], *, certificates: bool) -> ForeignPolicy:
     notes = Notes()
     names = {**_NAMES, **({"cert_common_name": "cert.cn"} if certificates else {})}
     reader = _Reader(rules, names, notes)
-    kept = settled([each for number in range(len(rules)) for each in reader.read(number)], notes)
+    kept = settled((each for number in range(len(rules)) for each in reader.read(number)), notes)
     note_overlaps(kept, notes)
     by_scope: dict[Scope, list[Sourced]] = {}
     for each in kept:

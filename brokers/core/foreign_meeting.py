@@ -11,7 +11,7 @@ from acl.core.values import Effect
 from brokers.core.foreign import Loss, Notes
 from kernel.core.errors import Invalid
 
-MOST_STEPS = 1_500_000
+MOST_STEPS = 800_000
 
 
 class ImportTooEntangled(Invalid):

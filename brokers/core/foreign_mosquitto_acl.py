@@ -30,7 +30,7 @@ def read_mosquitto_acl(text: str) -> ForeignPolicy:
     for line in file.users.get(None, ()):
         why = "It is for clients without a username, and every device has one: nobody gets it."
         notes.add(_place(line), Loss.LEFT_OUT, _source("topic", line), why)
-    kept = settled(list(_in_order(file, notes)), notes)
+    kept = settled(_in_order(file, notes), notes)
     note_overlaps(kept, notes)
     by_user: dict[str | None, list[RuleSpec]] = defaultdict(list)
     for each in kept:

@@ -6,19 +6,32 @@ before some and behind others is kept: then those before it lose, and that is li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from acl.core.topics import covers
 from acl.core.values import Action, Effect
 from brokers.core.foreign import Loss, Notes
 from brokers.core.foreign_meeting import Allows, Effort, Losers, Sourced
+from kernel.core.errors import Invalid
+
+MOST_RULES = 40_000
 
 
-def settled(ordered: Sequence[Sourced], notes: Notes) -> list[Sourced]:
+class ImportTooLarge(Invalid):
+    """The source has more rules than are read in one import."""
+
+    code = "import-too-large"
+
+
+def settled(rules: Iterable[Sourced], notes: Notes) -> list[Sourced]:
     """Those of the rules, asked in this order until one matches, that together allow no more when every deny wins.
 
-    Raises ImportTooEntangled.
+    Raises ImportTooLarge, ImportTooEntangled.
     """
+    ordered = list(islice(rules, MOST_RULES + 1))
+    if len(ordered) > MOST_RULES:
+        raise ImportTooLarge(f"The source has more than {MOST_RULES} rules: import it in parts, some users at a time.")
     allows = Allows(((number, each, widest(each.rule.topic)) for number, each in enumerate(ordered)), Effort())
     kept: list[Sourced] = []
     losers = Losers("stands")

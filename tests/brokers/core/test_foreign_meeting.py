@@ -15,6 +15,7 @@ from brokers.core.foreign_dynsec import read_dynsec
 from brokers.core.foreign_emqx import read_emqx_acl_conf
 from brokers.core.foreign_meeting import Allows, Effort, ImportTooEntangled, Sourced
 from brokers.core.foreign_mosquitto_acl import read_mosquitto_acl
+from brokers.core.foreign_order import MOST_RULES, ImportTooLarge
 
 
 def allow(number: int, who: tuple[str, str] | None) -> tuple[int, Sourced, str]:
@@ -93,6 +94,11 @@ def test_what_all_meets_each_other_is_read_or_refused_soon(
     with pytest.raises(ImportTooEntangled, match=r"import it in parts"):
         read(text(2_000))
     assert process_time() - began < 10
+
+
+def test_more_rules_than_are_read_in_one_import_are_refused() -> None:
+    with pytest.raises(ImportTooLarge, match=r"more than 40000 rules: import it in parts"):
+        read_mosquitto_acl("user u\n" + "topic read a\n" * (MOST_RULES + 1))
 
 
 def test_a_rule_that_loses_to_many_denies_is_noted_once() -> None:
