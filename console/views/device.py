@@ -117,7 +117,7 @@ def principal_context(request: HttpRequest, visit: Visit, found: Device) -> dict
         "credentials": _credentials(found.id),
         "permissions": permissions_of(subject),
         "timed": _timed(found),
-        "may_rules": is_device and (visit.may("roles:write", found.domain) or visit.may("policy:write", found.domain)),
+        "may_rules": is_device and (visit.may("policy:write", found.domain) or may_save_rules(visit, found.domain)),
         "sessions": broker_queries.sessions_of(device=found.id),
         "refusals": [event for event in events if event.kind in {AccessKind.REFUSED, AccessKind.DENIED}][:8],
         "timeline": _timeline(visit, found, events),
@@ -144,6 +144,11 @@ def right_to(act: str, kind: PrincipalKind) -> str:
     if kind is PrincipalKind.DEVICE:
         return "devices:write"
     return "broker-applications:write" if act == "resume" else "certificates:revoke"
+
+
+def may_save_rules(visit: Visit, domain: DomainId) -> bool:
+    """Whether the operator may give rules to one device of the domain: that writes a role and binds it."""
+    return visit.may("roles:write", domain) and visit.may("bindings:write", domain)
 
 
 def acts_of(visit: Visit, device: Device) -> Acts:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from console.views.device import seen_device
+from console.views.device import may_save_rules, seen_device
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
 from console.views.role_forms import RuleForms, tell_faults
@@ -21,7 +21,6 @@ from devices.queries.policy_changes import approval_rule_of
 from devices.services.device_rules import draft_device_rules, set_device_rules
 from devices.services.policy_gate import ApprovalRequired
 from kernel.core.errors import Conflict, Invalid
-from kernel.core.ids import DomainId
 
 
 class DeviceRulesForm(ConsoleForm):
@@ -30,33 +29,29 @@ class DeviceRulesForm(ConsoleForm):
     digest = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
-def may_write_rules(visit: Visit, domain: DomainId) -> bool:
-    """Whether the operator may give rules to a device of the domain: at once where nobody has to approve them."""
-    may = visit.may("roles:write", domain) and visit.may("bindings:write", domain)
-    return may and approval_rule_of(domain=domain) is ApprovalRule.NONE
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @screen("roles:read")
 def edit_device_rules(request: HttpRequest, visit: Visit, device: UUID) -> HttpResponseBase:
     """The device's own rules: saved, the brokers follow; or made a draft for others to approve."""
     found = seen_device(visit, device)
-    may_write, may_draft = may_write_rules(visit, found.domain), visit.may("policy:write", found.domain)
+    may_draft = visit.may("policy:write", found.domain)
     if not may_draft:
-        visit.check_may("roles:write", found.domain)
-        visit.check_may("bindings:write", found.domain)
+        _check_may_save(visit, found)
+    is_free = approval_rule_of(domain=found.domain) is ApprovalRule.NONE
     known = device_rules(domain=found.domain, name=found.name)
     form = DeviceRulesForm(request.POST or None, initial={"digest": known.digest})
     rules = RuleForms(request.POST or None, rules=known.rules, device=found.id)
     if request.method == "POST" and "more" not in request.POST and form.is_valid() and rules.is_valid():
         try:
-            where = _drafted(visit, found, rules) if "draft" in request.POST else _saved(visit, found, form, rules)
+            drafts = "draft" in request.POST
+            words, address = _drafted(visit, found, rules) if drafts else _saved(visit, found, form, rules)
         except (Invalid, Conflict, ApprovalRequired) as error:
             tell_faults(error, form, rules)
         else:
-            messages.success(request, where[0])
-            return HttpResponseRedirect(where[1])
-    context = {"device": found, "form": form, "rules": rules, "may_write": may_write, "may_draft": may_draft}
+            messages.success(request, words)
+            return HttpResponseRedirect(address)
+    may_save = is_free and may_save_rules(visit, found.domain)
+    context = {"device": found, "form": form, "rules": rules, "may_save": may_save, "may_draft": may_draft}
     return show(request, "device_rules.html", context)
 
 
@@ -67,8 +62,7 @@ def _drafted(visit: Visit, device: Device, rules: RuleForms) -> tuple[str, str]:
 
 
 def _saved(visit: Visit, device: Device, form: DeviceRulesForm, rules: RuleForms) -> tuple[str, str]:
-    visit.check_may("roles:write", device.domain)
-    visit.check_may("bindings:write", device.domain)
+    _check_may_save(visit, device)
     set_device_rules(
         device=device.id,
         rules=rules.specs(),
@@ -77,3 +71,9 @@ def _saved(visit: Visit, device: Device, form: DeviceRulesForm, rules: RuleForms
         now=visit.now,
     )
     return f"The rules of {device.name} are changed; the brokers are being told.", reverse("device", args=[device.id])
+
+
+def _check_may_save(visit: Visit, device: Device) -> None:
+    """Raises NotYours: what gives rules to one device writes a role and binds it."""
+    visit.check_may("roles:write", device.domain)
+    visit.check_may("bindings:write", device.domain)
