@@ -12,9 +12,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from console.queries import list_applications as list_api_applications
 from console.views.device import principal_context
+from console.views.devices import after_place
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
-from console.views.paging import place_of, to_name_and_id
+from console.views.paging import place_of
 from devices import queries, services
 from devices.core.values import Device, DeviceId, DeviceState, PrincipalKind
 from devices.queries import DeviceFilter
@@ -60,7 +61,7 @@ def list_applications(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         domains=[domain],
         kind=PrincipalKind.APPLICATION,
         narrowed=narrowed,
-        after=to_name_and_id(place),
+        after=after_place(place),
         limit=place.size,
     )
     last = page.devices[-1] if page.has_more else None

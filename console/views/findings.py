@@ -21,7 +21,7 @@ from kernel.core.findings import Finding, Severity
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 
-_DEVICE = re.compile(r"\bdevice:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
+_HOLDER = re.compile(r"\b(?:device|application):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class SeverityFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRow:
-    """A finding for people: devices by their names. `address` is the page of what it is about, if it has one."""
+    """A finding for people: holders by their names. `address` is the page of what it is about, if it has one."""
 
     finding: Finding
     address: str
@@ -59,7 +59,7 @@ def severity_figures(counts: Mapping[Severity, int], *, chosen: str = "") -> lis
 
 def finding_rows(findings: Sequence[Finding], *, domain: DomainId) -> list[FindingRow]:
     """The findings of one page, by one query for the names in them."""
-    ids = {DeviceId(UUID(id)) for finding in findings for id in _DEVICE.findall(finding.detail)}
+    ids = {DeviceId(UUID(id)) for finding in findings for id in _HOLDER.findall(finding.detail)}
     names = device_names(devices=ids, domains=[domain]) if ids else {}
 
     def name_of(match: re.Match[str]) -> str:
@@ -70,7 +70,7 @@ def finding_rows(findings: Sequence[Finding], *, domain: DomainId) -> list[Findi
             finding=finding,
             address=_address(finding.subject),
             label=_label(finding.subject),
-            detail=_DEVICE.sub(name_of, finding.detail),
+            detail=_HOLDER.sub(name_of, finding.detail),
         )
         for finding in findings
     ]

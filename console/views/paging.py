@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.http import HttpRequest
 
-from devices.core.values import DeviceId
 from kernel.core import cursor
 from kernel.core.errors import Invalid
 
@@ -39,16 +38,6 @@ def to_uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError as error:
         raise DamagedPlace from error
-
-
-def to_name_and_id(place: Place) -> tuple[str, DeviceId] | None:
-    """The key of a list of devices or applications by name. Raises DamagedPlace."""
-    match place.key:
-        case None:
-            return None
-        case [str(name), str(id)]:
-            return name, DeviceId(to_uuid(id))
-    raise DamagedPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

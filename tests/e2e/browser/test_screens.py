@@ -31,7 +31,7 @@ from kernel.core.errors import Unavailable
 from kernel.core.ids import EntryId
 from pki import services as pki
 from pki.core.values import ReasonCode
-from tests.console.views.scene import Scene, build_scene
+from tests.console.views.scene import Scene, build_scene, make_csr
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -76,6 +76,8 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     listen_to_all(scene)
     alarm = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/alarm/${client_id}")
     set_device_rules(device=device, rules=[alarm], actor=SYSTEM, now=scene.now)
+    application = devices.register_application(domain=scene.domain, name="dashboards", actor=SYSTEM, now=scene.now).id
+    devices.certify_application(application=application, csr=make_csr("x"), actor=SYSTEM, now=scene.now)
     pki.request_issuer(domain=scene.domain, slug="company", common_name="By the company", actor=SYSTEM, now=scene.now)
     return {
         "overview": "/",
@@ -83,6 +85,11 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "devices-none-fits": "/devices/?state=decommissioned",
         "device": f"/devices/{device}/",
         "device-rules": f"/devices/{device}/rules/",
+        "applications": "/applications/",
+        "application": f"/applications/{application}/",
+        "application-new": "/applications/new/",
+        "application-certify": f"/applications/{application}/certify/",
+        "application-revoke": f"/devices/{application}/revoke/",
         "device-revoked": f"/devices/{scene.devices['pump-05']}/?operation={operation}",
         "device-revoke": f"/devices/{device}/revoke/",
         "device-explain": f"/devices/{device}/explain/?action=publish&topic=north/pump-01/up/internal/x",
