@@ -23,9 +23,9 @@ from brokers.api.views import (
 )
 
 urlpatterns = [
-    path("access-log/", AccessLogView.as_view(), name="access-log"),
+    path("access-log/", AccessLogView.as_view(), name="access-line-list"),
     path("access-log/files/", AccessFileListView.as_view(), name="access-file-list"),
-    path("access-log/files/<slug:domain>/<str:day>/", AccessFileView.as_view(), name="access-file"),
+    path("access-log/files/<slug:domain>/<str:day>/", AccessFileView.as_view(), name="access-file-detail"),
     path("policy/suggestions/", SuggestionListView.as_view(), name="suggestion-list"),
     path("policy/suggestions/draft/", SuggestionDraftView.as_view(), name="suggestion-draft"),
     path("brokers/", BrokerListView.as_view(), name="broker-list"),

@@ -19,6 +19,7 @@ from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
 from acl.queries import list_roles
 from brokers import queries as broker_queries
 from brokers.core.values import AccessEvent, AccessKind
+from console.views.access_words import why_it_did
 from console.views.enrolment_lines import mosquitto_lines, paho_lines
 from console.views.frame import Visit, screen, show
 from console.views.journal import entry_row
@@ -39,6 +40,7 @@ _AT_THE_DOOR = {
     AccessKind.CONNECTED: "Connected to",
     AccessKind.DISCONNECTED: "Disconnected from",
     AccessKind.REFUSED: "Refused by",
+    AccessKind.ALLOWED: "Allowed something by",
     AccessKind.DENIED: "Denied something by",
 }
 
@@ -241,7 +243,7 @@ def _timeline(visit: Visit, device: Device, events: Sequence[AccessEvent]) -> li
             at=event.at,
             kind=event.kind.value,
             what=f"{_AT_THE_DOOR[event.kind]} {event.broker_name}",
-            detail=" · ".join(filter(None, (event.address, event.detail))),
+            detail=" · ".join(filter(None, (event.topic[:80], event.address, why_it_did(event)))),
             address="",
         )
         for event in events

@@ -57,6 +57,7 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Roles", "role", "roles", "roles:read"),
             ("Explorer", "question", "explorer", "policy:read"),
             ("Changes", "check", "changes", "policy:read"),
+            ("Suggestions", "next", "suggestions", "policy:read"),
         ),
     ),
     (
@@ -64,6 +65,7 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         (
             ("Brokers", "broker", "brokers", "brokers:read"),
             ("Sessions", "session", "sessions", "brokers:read"),
+            ("Access log", "journal", "access-log", "access-log:read"),
         ),
     ),
     (

@@ -106,6 +106,7 @@ def _page(request: HttpRequest, visit: Visit, role: Role, form: BindForm) -> Htt
         "may_write": visit.may("roles:write", role.domain),
         "may_bind": visit.may("bindings:write", role.domain),
         "may_draft": visit.may("policy:write", role.domain),
+        "may_explain": visit.may("policy:read", role.domain),
     }
     return show(request, "role.html", context)
 

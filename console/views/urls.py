@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from console.views import (
+    access_log,
     applications,
     broker_decisions,
     brokers,
@@ -44,6 +45,7 @@ from console.views import (
     search,
     sessions,
     sign_in,
+    suggestions,
 )
 
 
@@ -206,6 +208,11 @@ urlpatterns = [
     path("brokers/<slug:name>/plan/", brokers.make_plan, name="broker-make-plan"),
     path("brokers/<slug:name>/plans/<uuid:plan>/", brokers.show_plan, name="broker-plan"),
     path("brokers/<slug:name>/plans/<uuid:plan>/apply/", brokers.apply_plan, name="broker-apply"),
+    path("access-log/", access_log.show_access_log, name="access-log"),
+    path("access-log/files/<str:day>/", access_log.download_access_file, name="access-file"),
+    path("suggestions/", suggestions.show_suggestions, name="suggestions"),
+    path("suggestions/draft/", suggestions.draft, name="draft-suggestions"),
+    path("roles/<uuid:role>/use/", suggestions.show_role_use, name="role-use"),
     path("sessions/", sessions.list_sessions, name="sessions"),
     path("findings/", findings.list_findings, name="findings"),
     path("journal/", journal.show_journal, name="journal"),

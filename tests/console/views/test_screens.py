@@ -16,7 +16,7 @@ LISTS = ("/", "/devices/", "/groups/", "/groups/_new/", "/enrolment/", "/enrolme
          "/profiles/device/", "/profiles/device/edit/", "/profiles/device/edit/json/",
          "/revocation/", "/revocation/many/", "/roles/", "/roles/new/", "/roles/_file/", "/changes/",
          "/explorer/", "/explorer/who/", "/explorer/reach/",
-         "/brokers/", "/sessions/", "/findings/", "/journal/", "/search/?q=pump")  # fmt: skip
+         "/brokers/", "/sessions/", "/access-log/", "/suggestions/", "/findings/", "/journal/", "/search/?q=pump")  # fmt: skip
 
 
 def details(scene: Scene) -> dict[str, str]:
@@ -37,6 +37,7 @@ def details(scene: Scene) -> dict[str, str]:
         f"/certificates/{certificate}/revoke/": "can not be undone",
         f"/roles/{scene.role.id}/": "${client_id}",
         f"/roles/{scene.role.id}/edit/": "Topic filter",
+        f"/roles/{scene.role.id}/use/": "Not known.",
         f"/brokers/{scene.broker.name}/": "127.0.0.1",
         f"/brokers/{scene.broker.name}/deviations/": "",
         f"/operations/{entry.id}/": "",
