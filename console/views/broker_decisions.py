@@ -20,21 +20,17 @@ from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
 from kernel.core.errors import DomainError, NotFound
 
-_BELIEVED = (
-    "Devices reach it only by listeners that require a client certificate of this domain's CAs, and it takes the "
-    "username from that"
-)
-
 
 class SecretForm(ConsoleForm):
     """Which broker asks, and whether its word on names is enough."""
 
     dialect = forms.ChoiceField(label="It is", choices=[(each.value, NAMES[each]) for each in Dialect])
     certificate = forms.BooleanField(
-        label=_BELIEVED,
+        label="Believe its names",
         required=False,
         widget=forms.CheckboxInput(attrs={"class": "box"}),
-        help_text="Then names are believed. Only EMQX and VerneMQ hand the certificate over, and can do without this.",
+        help_text="Only if devices reach it by no listener but those that require a client certificate of this "
+        "domain's CAs, and it takes the username from that. EMQX and VerneMQ can hand the certificate over instead.",
     )
 
     def clean(self) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from pytest_django.live_server_helper import LiveServer
 from acl import services as acl
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
-from brokers.services import plan_broker
+from brokers.core.decide import Identity
+from brokers.services import mint_decision_secret, plan_broker
 from console.core.roles import ConsoleRole
 from console.models import Operator
 from console.services.operators import grant_role, make_setup_link
@@ -74,6 +75,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     )
     certificate = credentials_of(device=device)[0].certificate
     listen_to_all(scene)
+    mint_decision_secret(broker=scene.broker.id, identity=Identity.SHOWN, actor=SYSTEM, now=scene.now)
     alarm = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/alarm/${client_id}")
     set_device_rules(device=device, rules=[alarm], actor=SYSTEM, now=scene.now)
     application = devices.register_application(domain=scene.domain, name="dashboards", actor=SYSTEM, now=scene.now).id
@@ -125,6 +127,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "role-edit": f"/roles/{scene.role.id}/edit/",
         "brokers": "/brokers/",
         "broker": f"/brokers/{scene.broker.name}/",
+        "broker-decision-secret": f"/brokers/{scene.broker.name}/decision-secrets/new/",
         "sessions": "/sessions/",
         "journal": "/journal/",
         "search": "/search/?q=pump",
