@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.topics import intersects
@@ -176,16 +177,29 @@ def readable(topic: str) -> str:
 
 
 def _publishing(bound: BoundRule, topic: str, *, allow: bool) -> EmqxRule:
-    rule = bound.rule
-    return EmqxRule(allow=allow, action=EmqxAction.PUBLISH, topic=topic, qos=rule.qos, retain=_RETAIN[rule.retain])
+    return _rule(topic, EmqxAction.PUBLISH, bound.rule.qos, allow=allow, retain=_RETAIN[bound.rule.retain])
 
 
 def _denying(topic: str, qos: frozenset[int], *, literal: bool = False) -> EmqxRule:
-    return EmqxRule(allow=False, action=EmqxAction.SUBSCRIBE, topic=topic, qos=qos, literal=literal)
+    return _rule(topic, EmqxAction.SUBSCRIBE, qos, allow=False, literal=literal)
 
 
 def _allowing(topic: str, qos: frozenset[int], *, literal: bool = False) -> EmqxRule:
-    return EmqxRule(allow=True, action=EmqxAction.SUBSCRIBE, topic=topic, qos=qos, literal=literal)
+    return _rule(topic, EmqxAction.SUBSCRIBE, qos, allow=True, literal=literal)
+
+
+@lru_cache(maxsize=8_192)
+def _rule(
+    topic: str,
+    action: EmqxAction,
+    qos: frozenset[int],
+    *,
+    allow: bool,
+    literal: bool = False,
+    retain: bool | None = None,
+) -> EmqxRule:
+    """The rule; what many principals have is one value for all of them."""
+    return EmqxRule(allow=allow, action=action, topic=topic, literal=literal, qos=qos, retain=retain)
 
 
 def _merged(rules: Iterable[EmqxRule]) -> tuple[EmqxRule, ...]:
