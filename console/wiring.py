@@ -251,10 +251,9 @@ adapters: Mapping[str, str] = {
     "http-decisions": "brokers.adapters.http_decisions.HttpDecisionsAdapter",
     "nats": "brokers.adapters.nats.NatsAdapter",
     "mosquitto-dynsec": "brokers.adapters.mosquitto_dynsec.MosquittoDynsecAdapter",
-    "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
+    "mosquitto-files": "brokers.adapters.mosquitto_acl_file.MosquittoAclFileAdapter",
     "goauth-postgresql": "brokers.adapters.goauth_postgresql.GoAuthPostgresqlAdapter",
     "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
-    "mosquitto-files": "brokers.adapters.mosquitto_acl_file.MosquittoAclFileAdapter",
     "hivemq-ese-sql": "brokers.adapters.hivemq_ese.HivemqEseAdapter",
     "emqx": "brokers.adapters.emqx.EmqxAdapter",
 }
