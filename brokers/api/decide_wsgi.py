@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 from uuid import UUID
 
 from django.db import Error as DatabaseFault
 
-from brokers.core.decide import NO, Answer, Asked, Call, Question, Unreadable
+from brokers.core.decide import NO, Answer, Asked, Call, Login, Question, Unreadable
 from brokers.core.decide_dialects import call_of
+from brokers.listen.refusals import RefusalLog
+from brokers.services.admission import Refusal
 from brokers.services.deciding import Decider
 from kernel.core.clock import utc_now
 from kernel.core.errors import Unavailable
@@ -28,9 +31,19 @@ StartResponse = Callable[..., Any]
 
 MAX_BODY_OCTETS = 262_144
 _KEPT_UP_EACH_SECONDS = 5.0
+_MOST_TOLD = 255
 _STATUS = {200: "200 OK", 403: "403 Forbidden"}
 _NOWHERE = Answer(status=403, body=b"There is no such question: see docs/howto/http-decisions.md.\n")
 decider = Decider()
+refusals = RefusalLog()
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who was refused; brokers tell no address, or each in its own way."""
+
+    client_id: str
+    address: str = ""
 
 
 def keep_up() -> None:
@@ -68,7 +81,11 @@ def _answer(call: Call, broker: str, secret: str, hook: str, environ: Environ) -
             return call.say(None, NO)
         content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         question = call.read(Asked(body=_read_body(environ), content_type=content_type, hook=hook))
-        return call.say(question, decider.answer(*admitted, question, now=utc_now()))
+        judgement = decider.answer(*admitted, question, now=utc_now())
+        if isinstance(question, Login) and not judgement.all_allowed:
+            refusal = Refusal(why=judgement.why, auth_id=question.username[:_MOST_TOLD], reason=judgement.reason)
+            refusals.note(admitted[0].broker, _Caller((question.client_id or "")[:_MOST_TOLD]), refusal)
+        return call.say(question, judgement)
     except (Unreadable, ValueError) as error:
         log.debug("a question of broker %s can not be read: %s", broker[:40], error)
     except (DatabaseFault, Unavailable) as error:

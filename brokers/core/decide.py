@@ -14,6 +14,7 @@ from typing import NewType
 from uuid import UUID
 
 from acl.core.values import EVERY_QOS, Request, Verdict
+from brokers.core.access_reasons import AccessReason
 
 DecisionSecretId = NewType("DecisionSecretId", UUID)
 EITHER = frozenset({False, True})
@@ -96,12 +97,13 @@ class Judgement:
     """`allowed` has one member for each wish, and one for a login or a presence; () refuses all.
 
     `until` is when a login has to be judged anew; `decided` is what the policy said of each wish,
-    and `why` why there is no such thing.
+    `reason` and `why` tell why somebody is refused before that.
     """
 
     allowed: tuple[bool, ...] = ()
     decided: tuple[tuple[Request, Verdict], ...] = ()
     until: datetime | None = None
+    reason: AccessReason = AccessReason.UNDECIDED
     why: str = ""
 
     @property

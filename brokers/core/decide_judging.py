@@ -21,6 +21,7 @@ from acl.core.values import (
     Subscribe,
     Verdict,
 )
+from brokers.core.access_reasons import AccessReason
 from brokers.core.decide import Acts, Identity, Judgement, Login, Presence, Question, Wish, WishKind
 from brokers.core.ports import RenderSubject, Standing
 
@@ -47,8 +48,8 @@ class Judged:
 
 def judge(question: Question, judged: Judged, identity: Identity, *, prove: Prove, now: datetime) -> Judgement:
     """The judgement on what is asked about this principal, whose auth id is the question's username."""
-    if why := _why_refused(question, judged, identity):
-        return Judgement(why=why)
+    if refused := _refused(question, judged, identity):
+        return refused
     if isinstance(question, Login):
         return _judge_login(question, identity, prove=prove, now=now)
     if isinstance(question, Presence):
@@ -57,34 +58,40 @@ def judge(question: Question, judged: Judged, identity: Identity, *, prove: Prov
     return Judgement(allowed=tuple(isinstance(verdict, Allow) for _, verdict in decided), decided=decided)
 
 
-_NO_PROOF = "No certificate was sent along, and the secret does not say that the broker requires one."
+_NO_PROOF = Judgement(
+    reason=AccessReason.BAD_CERTIFICATE,
+    why="No certificate was sent along, and the secret does not say that the broker requires one.",
+)
+_PASSWORD = Judgement(reason=AccessReason.NOT_AUTHORISED, why="A password proves nobody here.")
+_NOT_ITS_OWN = Judgement(reason=AccessReason.BAD_CERTIFICATE, why="The certificate does not prove the device.")
+_OTHER_NAME = Judgement(reason=AccessReason.WRONG_USERNAME, why="The certificate's common name is not the username.")
+_OTHER_CLIENT_ID = Judgement(reason=AccessReason.WRONG_CLIENT_ID, why="The client id is not the device's.")
+_NOT_ACTIVE = Judgement(
+    reason=AccessReason.NOT_ACTIVE, why="The device is not active, or no certificate of it is good."
+)
 
 
-def _why_refused(question: Question, judged: Judged, identity: Identity) -> str:
-    """Why, before certificate and policy are looked at; empty if nothing is wrong."""
+def _refused(question: Question, judged: Judged, identity: Identity) -> Judgement | None:
+    """The refusal, before certificate and policy are looked at; None if nothing is wrong."""
     principal = judged.subject.principal
     if judged.subject.state is not Standing.ADMITTED:
-        return "The device is not active, or no certificate of it is good."
+        return _NOT_ACTIVE
     if question.client_id not in {None, principal.client_id}:
-        return "The client id is not the device's."
+        return _OTHER_CLIENT_ID
     if not isinstance(question, Presence) and question.common_name not in {None, principal.auth_id}:
-        return "The certificate's common name is not the username."
+        return _OTHER_NAME
     by_name_alone = isinstance(question, Presence) or (isinstance(question, Acts) and question.by_name_alone)
-    return _NO_PROOF if by_name_alone and identity is not Identity.CERTIFICATE else ""
+    return _NO_PROOF if by_name_alone and identity is not Identity.CERTIFICATE else None
 
 
 def _judge_login(login: Login, identity: Identity, *, prove: Prove, now: datetime) -> Judgement:
     until = now + GRANT_LIFE
     if login.certificate is not None:
         proved_until = prove(login.certificate)
-        if proved_until is None:
-            return Judgement(why="The certificate does not prove the device.")
-        return Judgement(allowed=(True,), until=min(until, proved_until))
+        return Judgement(allowed=(True,), until=min(until, proved_until)) if proved_until else _NOT_ITS_OWN
     if login.with_password:
-        return Judgement(why="A password proves nobody here.")
-    if identity is not Identity.CERTIFICATE:
-        return Judgement(why=_NO_PROOF)
-    return Judgement(allowed=(True,), until=until)
+        return _PASSWORD
+    return Judgement(allowed=(True,), until=until) if identity is Identity.CERTIFICATE else _NO_PROOF
 
 
 def judge_wish(wish: Wish, judged: Judged) -> tuple[Request, Verdict]:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
+from typing import Protocol
 
 from django.db import close_old_connections
 
-from brokers.core.callout import CalloutRequest
 from brokers.core.values import BrokerId
 from brokers.services.admission import Refusal
 from brokers.services.presence import note_refused
@@ -23,6 +23,16 @@ MOST_KEYS = 10_000
 MOST_WAITING = 500
 
 _Key = tuple[BrokerId, str, str, str]
+
+
+class Asked(Protocol):
+    """What is told of who asks to be let in; unproved."""
+
+    @property
+    def client_id(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
 
 
 class RefusalLog:
@@ -38,9 +48,9 @@ class RefusalLog:
         self._waiting = 0
         self._clock = clock
 
-    def note(self, broker: BrokerId, request: CalloutRequest, refusal: Refusal) -> None:
+    def note(self, broker: BrokerId, asked: Asked, refusal: Refusal) -> None:
         """Returns at once."""
-        key = (broker, refusal.auth_id, request.address, refusal.why)
+        key = (broker, refusal.auth_id, asked.address, refusal.why)
         with self._lock:
             repeated = self._repeated(key)
             if repeated is None:
@@ -49,7 +59,7 @@ class RefusalLog:
                 log.warning("a refusal is not written down: too many are waiting")
                 return
             self._waiting += 1
-        self._thread.submit(self._write, broker, request, refusal, repeated)
+        self._thread.submit(self._write, broker, asked, refusal, repeated)
 
     def close(self) -> None:
         """What waits is lost."""
@@ -67,15 +77,15 @@ class RefusalLog:
         self._written[key] = (now, 0)
         return count
 
-    def _write(self, broker: BrokerId, request: CalloutRequest, refusal: Refusal, repeated: int) -> None:
+    def _write(self, broker: BrokerId, asked: Asked, refusal: Refusal, repeated: int) -> None:
         close_old_connections()
         try:
             note_refused(
                 broker=broker,
                 at=utc_now(),
                 auth_id=refusal.auth_id,
-                client_id=request.client_id,
-                address=request.address,
+                client_id=asked.client_id,
+                address=asked.address,
                 reason=refusal.reason,
                 detail=f"{refusal.why} ({repeated} times more before.)" if repeated else refusal.why,
             )

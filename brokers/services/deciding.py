@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import Error as DatabaseFault
 
+from brokers.core.access_reasons import AccessReason
 from brokers.core.decide import Acts, Identity, Judgement, Question
 from brokers.core.decide_judging import judge
 from brokers.services import policy_use
@@ -16,6 +17,8 @@ from brokers.services.decision_memory import DecisionMemory
 from kernel.conf import master_key
 
 log = logging.getLogger(__name__)
+
+_UNKNOWN = Judgement(reason=AccessReason.UNKNOWN, why="The domain has no such device.")
 
 
 class Decider:
@@ -52,7 +55,7 @@ class Decider:
         memory = self._memory
         known = memory.find(door.domain, question.username, now=now)
         if known is None:
-            return Judgement(why="The domain has no such device.")
+            return _UNKNOWN
         judgement = judge(
             question,
             memory.judged(known),

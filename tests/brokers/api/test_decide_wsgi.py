@@ -54,6 +54,11 @@ class Hall:
     clock: Clock
     other: Decider
     used: list[Any] = field(default_factory=list)
+    refused: list[Any] = field(default_factory=list)
+
+    def note(self, *refusal: Any) -> None:
+        """In place of the access log."""
+        self.refused.append(refusal)
 
     def broker(self, identity: Identity = Identity.SHOWN) -> Broker:
         """The broker with a fresh secret."""
@@ -74,6 +79,7 @@ def hall(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Hall:
     )
     made = Hall(fleet, id, clock, Decider(DecisionMemory(clock=clock)))
     monkeypatch.setattr(decide_wsgi, "decider", Decider(DecisionMemory(clock=clock)))
+    monkeypatch.setattr(decide_wsgi, "refusals", made)
     monkeypatch.setattr("brokers.services.policy_use.note", lambda **noted: made.used.append(noted))
     return made
 
@@ -187,6 +193,17 @@ def test_each_wish_is_counted_with_the_rule_that_decided(hall: Hall) -> None:
     assert (allowed["broker"], allowed["request"].topic) == (hall.id, "north/pump-1/up/t")
     assert isinstance(allowed["verdict"], Allow)
     assert isinstance(denied["verdict"], Deny)
+
+
+def test_a_refused_login_is_written_down_with_its_reason(hall: Hall) -> None:
+    broker, pump = hall.broker(), hall.fleet.enroll("pump-1")
+    register(broker, pump)
+    register(broker, pump, certificate=b"another")
+    register(broker, pump, name="x" * 5_000)
+    publish(broker, topic="elsewhere")  # no login
+    told = [(str(asked.client_id), refusal.auth_id, refusal.reason) for _, asked, refusal in hall.refused]
+    assert told == [("pump-1", "pump-1", "bad-certificate"), ("x" * 255, "x" * 255, "unknown")]
+    assert {noted[0] for noted in hall.refused} == {hall.id}
 
 
 def test_without_the_database_what_is_known_holds_for_a_minute(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
