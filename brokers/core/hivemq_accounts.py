@@ -30,7 +30,7 @@ from brokers.core.hivemq_rules import Loss, Said, say
 from brokers.core.ports import RenderSubject
 from brokers.core.rendering import Deviations
 
-_MOST_KEPT = 4096
+_MOST_KEPT = 16_384  # policies and outlines together
 # What is another for each device; other placeholders (attributes, the organisation of a certificate) many have alike.
 _PERSONAL = frozenset({"client_id", "username", "auth_id", "cert.cn", "cert.serial", "cert.san_uri", "cert.san_dns"})
 
@@ -78,6 +78,7 @@ class Accounts:
         self._dialect = dialect
         self._deviations = deviations
         self._known: dict[object, _Known] = {}
+        self._kept = 0
 
     def holding(self, subject: RenderSubject) -> Holding:
         """What the account holds, its deviations noted."""
@@ -91,8 +92,7 @@ class Accounts:
     def _policy(self, policy: Sequence[BoundRule]) -> _Known:
         key = tuple((id(bound.rule), bound.role_name) for bound in policy)
         if key not in self._known:
-            if len(self._known) >= _MOST_KEPT:
-                self._known.clear()
+            self._make_room()
             self._known[key] = _Known(policy=policy, needs=needs(policy))
         return self._known[key]
 
@@ -111,12 +111,18 @@ class Accounts:
         """The outline that all have whose texts are these."""
         key = marks.texts, variable
         if key not in known.outlines:
-            if len(known.outlines) >= _MOST_KEPT:
-                known.outlines.clear()
+            self._make_room()
             said = say(known.policy, marks.put_in(principal), self._dialect)
             naming = frozenset(each for each, text in marks.texts if text == MARK)
             known.outlines[key] = self._outlined(said, naming, variable)
         return known.outlines[key]
+
+    def _make_room(self) -> None:
+        """Forgets all if there are too many: then they are said anew."""
+        if self._kept >= _MOST_KEPT:
+            self._known.clear()
+            self._kept = 0
+        self._kept += 1
 
     def _outlined(self, said: Said, naming: frozenset[str], variable: str) -> _Outline:
         """What was said by who shares it. `naming` are the placeholders for which the broker can put in `variable`."""

@@ -103,6 +103,28 @@ def test_a_name_that_is_a_level_of_the_rules_as_well_is_compiled_by_itself(seen:
         assert bool(held) is (seen == "b")
 
 
+@pytest.mark.parametrize(
+    ("denied", "values", "left"),
+    [
+        ("a/b/#", {"x": "b"}, set()),
+        ("a/b/#", {"x": "c"}, {"a/c/#"}),
+        ("a/${attr.y}/#", {"x": "c", "y": "c"}, set()),
+        ("a/${attr.y}/#", {"x": "c", "y": "d"}, {"a/c/#"}),
+        ("a/${attr.y}/#", {"x": "c", "y": "a/b"}, set()),
+        ("a/${auth_id}/#", {"x": "pump"}, set()),
+    ],
+)
+def test_values_that_make_a_difference_to_the_rules_make_it_for_those_who_have_them(
+    denied: str, values: dict[str, str], left: set[str]
+) -> None:
+    policy = (bound("allow", "a/${attr.x}/#", actions=PUBLISH), bound("deny", denied, actions=PUBLISH))
+    others = [person(f"other-{x}{y}", attributes={"x": x, "y": y}) for x in "bcz" for y in "cdz"]
+    for render, parse in FORMATS:
+        people = [*others, person("pump", attributes=values)]
+        ours = parse(render([admitted(*policy, principal=each) for each in people]).artifact)
+        assert {permission.topic for permission in ours.permissions_of("pump") - {NOTHING}} == left
+
+
 def test_a_private_character_in_a_value_stands_for_nothing_but_itself() -> None:
     who = person("pump", attributes={"x": MARK})
     rules = [bound("allow", "a/${attr.x}/#", actions=PUBLISH), bound("allow", f"b/{MARK}/#", actions=PUBLISH)]
