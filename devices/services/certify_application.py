@@ -38,7 +38,8 @@ def certify_application(*, application: DeviceId, csr: str, actor: Actor, now: d
     row = Device.objects.of_kind(PrincipalKind.APPLICATION).filter(id=application).first()
     if row is None:
         raise UnknownApplication("There is no such application: list them to see those there are.")
-    _check_may_have(row)
+    if row.state not in _MAY_HAVE:
+        raise DeviceRefused(f"The application is {row.state}: only one that may connect gets a certificate.")
     signed = signed_before(row, inspect_csr(csr.encode()).public_key_sha256, now=now)
     if signed is None:
         check_few(row, now=now)
@@ -48,20 +49,17 @@ def certify_application(*, application: DeviceId, csr: str, actor: Actor, now: d
     return enrolment_of(application, signed)
 
 
-def _check_may_have(row: Device) -> None:
-    if row.state not in _MAY_HAVE:
-        raise DeviceRefused(f"The application is {row.state}: only one that may connect gets a certificate.")
-
-
 def _settle(application: DeviceId, certificate: IssuedCertificate, *, actor: Actor, now: datetime) -> bool:
     """Whether the application has the certificate; it was revoked again if not."""
     with transaction.atomic():
         row = Device.objects.select_for_update(of=("self",)).get(id=application)
-        if Credential.objects.filter(certificate_id=certificate.id).exists():
-            return True
+        is_known = Credential.objects.filter(certificate_id=certificate.id).exists()
         if row.state not in _MAY_HAVE:
-            revoke_stray(certificate, now=now)
+            if not is_known:
+                revoke_stray(certificate, now=now)
             return False
+        if is_known:
+            return True
         before = row.state
         Credential.objects.filter(device=row, state=CredentialState.ACTIVE).update(state=CredentialState.RETIRING)
         add_credential(row, certificate)

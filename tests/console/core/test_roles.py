@@ -32,6 +32,11 @@ def test_operator_can_throw_a_device_out_and_not_change_what_roles_allow() -> No
     assert not held & {"roles:write", "issuers:sign", "brokers:write"}
 
 
+def test_only_who_sets_policy_lets_applications_onto_brokers() -> None:
+    held = {role for role in ConsoleRole if "broker-applications:write" in ROLE_SCOPES[role]}
+    assert held == {ConsoleRole.OWNER, ConsoleRole.SECURITY_OFFICER}
+
+
 @pytest.mark.parametrize("role", list(ConsoleRole))
 def test_roles_name_scopes_that_exist(role: ConsoleRole) -> None:
     assert ROLE_SCOPES[role] <= EVERY_SCOPE

@@ -15,15 +15,18 @@ from acl.core.values import Action, Effect
 from devices import queries, services
 from devices.core.import_rows import DeviceRow
 from devices.core.names import BadName
-from devices.core.policy_document import BindingSpec, BindingVia
+from devices.core.policy_changes import PolicyChange
+from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
 from devices.core.values import CredentialState, Device, DeviceState, PrincipalKind
 from devices.models import Device as DeviceTable
+from devices.queries.concerned import concerned_devices
 from devices.queries.policy import policy_document
-from devices.services import Enrolment
+from devices.services import Enrolment, policy_changes
 from devices.services.bindings import BindingTarget, UnknownTarget
 from devices.services.domains import NameTaken
 from devices.services.import_devices import RowOutcome
 from devices.services.issue_credential import DeviceRefused
+from devices.services.policy_changes.drafting import UnknownBindingTarget
 from kernel.core.clock import utc_now
 from kernel.queries import list_entries
 from pki import queries as pki
@@ -285,3 +288,27 @@ def test_roles_by_domain_and_group_reach_it_and_by_type_do_not(north: Factory) -
     subject = queries.subject_of(device=made.id, now=utc_now())
     assert {bound.role_name for bound in subject.policy} == {"by-domain", "by-group"}
     assert subject.principal.device_type == ""
+
+
+def test_change_of_policy_gives_it_a_role_by_what_it_is(north: Factory) -> None:
+    made, device = register(north), north.register("pump-17")
+    certify(north, made)
+    readers = RoleSpec(name="readers", rules=(ALL_UP,))
+    who: dict[str, Any] = {"actor": ADA, "now": north.now}
+
+    def draft(via: BindingVia, target: str) -> PolicyChange:
+        binding = BindingSpec(role="readers", via=via, target=target)
+        document = PolicyDocument.of(domain="north", roles=[readers], bindings=[binding])
+        return policy_changes.draft_change(domain=north.domain, title="Readers", document=document, **who)
+
+    for via, target in ((BindingVia.DEVICE, made.name), (BindingVia.APPLICATION, device.name)):
+        with pytest.raises(UnknownBindingTarget):
+            draft(via, target)
+    change = draft(BindingVia.APPLICATION, made.name)
+    concerned, count = concerned_devices(domain=north.domain, before=change.base, after=change.document, limit=10)
+    assert (concerned, count) == ([made.id], 1)
+    policy_changes.approve_change(change=change.id, **who)
+    policy_changes.apply_change(change=change.id, **who)
+    [bound] = queries.subject_of(device=made.id, now=utc_now()).policy
+    assert (bound.role_name, bound.binding and bound.binding.via) == ("readers", "application")
+    assert policy_document(domain=north.domain) == change.document
