@@ -153,13 +153,13 @@ class DecisionMemory:
     def _learn(self, key: tuple[DomainId, str], *, now: datetime) -> Known | None:
         domain, auth_id = key
         since = self._epoch.number
-        device = reconnecting(lambda: devices.find_principal_by_auth_id(domain=domain, auth_id=auth_id))
+        device = reconnecting(lambda: devices.find_principal_id(domain=domain, auth_id=auth_id))
         if device is None:
             self._strangers.put(key, since)
             return None
-        [subject] = desired_state_of(device=device.id, now=now).subjects
-        until = devices.next_boundary(device=device.id, now=now)
-        known = Known(device.id, self._sharing(subject), since, {}, until)
+        [subject] = desired_state_of(device=device, now=now).subjects
+        until = devices.next_boundary(device=device, now=now)
+        known = Known(device, self._sharing(subject), since, {}, until)
         self._known.put(key, known)
         return known
 

@@ -82,6 +82,12 @@ def find_principal_by_auth_id(*, domain: DomainId, auth_id: str) -> Device | Non
     return row.as_value() if row else None
 
 
+def find_principal_id(*, domain: DomainId, auth_id: str) -> DeviceId | None:
+    """The id of the same."""
+    found = DeviceRow.objects.filter(domain_id=domain, auth_id=auth_id).values_list("id", flat=True).first()
+    return DeviceId(found) if found else None
+
+
 def find_principal_by_name(*, domain: DomainId, name: str) -> Device | None:
     """The device or application of that name in the domain, or None."""
     row = DeviceRow.objects.whole().filter(domain_id=domain, name=name).first()

@@ -215,7 +215,7 @@ def test_without_the_database_what_is_known_holds_for_a_minute(hall: Hall, monke
         raise OperationalError("away")
 
     with monkeypatch.context() as patched:
-        for name in ("kernel.queries.journal_end", "devices.queries.find_principal_by_auth_id"):
+        for name in ("kernel.queries.journal_end", "devices.queries.find_principal_id"):
             patched.setattr(name, away)
         hall.pass_time(30)
         assert (register(broker, pump), publish(broker)) == ("ok", "ok")
