@@ -19,7 +19,7 @@ from brokers.core.plans import effect_rows
 from devices.core.policy_changes import PolicyChangeId
 from devices.queries.policy_changes import get_change
 from kernel.api.documents import caller_of
-from kernel.core.clock import utc_now
+from kernel.core.clock import to_rfc3339, utc_now
 
 
 class ForeseenFilterDocument(serializers.Serializer[Any]):
@@ -40,6 +40,7 @@ class ForeseenCohortDocument(serializers.Serializer[Any]):
     gained = ForeseenFilterDocument(many=True)
     lost = ForeseenFilterDocument(many=True)
     bounded = serializers.BooleanField()
+    at = serializers.DateTimeField(allow_null=True, help_text="null: as soon as it is applied")
 
 
 class ForeseenBrokerDocument(serializers.Serializer[Any]):
@@ -99,6 +100,7 @@ def _cohort(cohort: ForeseenCohort) -> dict[str, Any]:
         "gained": [asdict(line) for line in cohort.gained],
         "lost": [asdict(line) for line in cohort.lost],
         "bounded": cohort.bounded,
+        "at": to_rfc3339(cohort.at) if cohort.at else None,
     }
 
 

@@ -229,6 +229,16 @@ class PrincipalDocument(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
+class ClosedBindingDocument(serializers.Serializer[Any]):
+    """A role that is given for another time, so that its rules were not considered."""
+
+    role = serializers.CharField()
+    via = serializers.CharField()
+    target = serializers.CharField()
+    not_before = serializers.DateTimeField(allow_null=True)
+    not_after = serializers.DateTimeField(allow_null=True)
+
+
 class ExplanationDocument(serializers.Serializer[Any]):
     """A verdict and its reasons."""
 
@@ -240,6 +250,7 @@ class ExplanationDocument(serializers.Serializer[Any]):
     binding = BindingReference(allow_null=True)
     considered = ConsideredDocument(many=True)
     brokers = JudgementDocument(many=True)
+    not_now = ClosedBindingDocument(many=True)
 
 
 class DeviceSampleDocument(serializers.Serializer[Any]):
@@ -379,6 +390,17 @@ def explanation_document(found: DeviceExplanation) -> dict[str, Any]:
                 else None,
             }
             for row in found.brokers
+        ],
+        "not_now": [
+            {
+                "role": row.role,
+                "via": row.via,
+                "target": row.target,
+                "not_before": None,
+                "not_after": None,
+                **row.window.as_texts(),
+            }
+            for row in found.not_now
         ],
     }
 

@@ -10,6 +10,7 @@ from acl.core.explanation import Explanation
 from acl.core.values import BoundRule
 from brokers.core.ports import Deviation, DeviationKind
 from devices.core.values import Device, DeviceId
+from devices.core.windows import Window
 
 UNMANAGED = "unmanaged"
 
@@ -25,13 +26,27 @@ class BrokerJudgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedBinding:
+    """A role that reaches the device, though not now: its window is still to begin, or has ended."""
+
+    role: str
+    via: str
+    target: str
+    window: Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceExplanation:
-    """Why a device may or may not, and what the brokers of its domain make of that."""
+    """Why a device may or may not, and what the brokers of its domain make of that.
+
+    `not_now` are bindings whose rules were not considered.
+    """
 
     device: Device
     explanation: Explanation
     reason: str
     brokers: tuple[BrokerJudgement, ...]
+    not_now: tuple[ClosedBinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

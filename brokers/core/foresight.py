@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from acl.core.analysis_diff import FilterChange
 from acl.core.values import EVERY_QOS, Retain, Shared
@@ -23,7 +24,8 @@ class ForeseenFilter:
 class ForeseenCohort:
     """Devices that have the same roles before and the same after: what each of them gains and loses.
 
-    `devices` are some of their auth ids; `bounded` says that there are more filters than are listed.
+    `devices` are some of their auth ids; `bounded` says that there are more filters than are listed. `at` is the moment
+    at which it comes to that, since a window of a binding begins or ends; None for as soon as the change is applied.
     """
 
     roles_before: tuple[str, ...]
@@ -33,6 +35,7 @@ class ForeseenCohort:
     gained: tuple[ForeseenFilter, ...]
     lost: tuple[ForeseenFilter, ...]
     bounded: bool = False
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ class Foresight:
     """What a change of policy would do to the `examined` of `concerned` devices, of whom `touched` gain or lose.
 
     `concerned` are all devices of a small domain, and those that the change could touch of a large one; they are
-    counted up to 10,000.
+    counted up to 10,000. `touched` are the most at one moment. On brokers it is told for the present alone.
     """
 
     concerned: int

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from acl import queries as roles
 from acl.core.explanation import Explanation, explain
 from acl.core.values import Allow, Principal, Request
 from brokers import queries
 from brokers.conf import adapter_for
-from brokers.core.answers import UNMANAGED, BrokerJudgement, DeviceExplanation, deviation_at_work
+from brokers.core.answers import UNMANAGED, BrokerJudgement, ClosedBinding, DeviceExplanation, deviation_at_work
 from brokers.core.ports import DesiredState
 from brokers.core.standing import render_subject
 from brokers.core.values import Broker
 from devices import queries as devices
 from devices.core.values import DeviceId, DeviceState, DeviceSubject
+from devices.core.windows import WindowState
 
 
 def explain_request(*, device: DeviceId, request: Request, now: datetime) -> DeviceExplanation:
@@ -27,7 +29,16 @@ def explain_request(*, device: DeviceId, request: Request, now: datetime) -> Dev
         explanation=explanation,
         reason=_reason(subject, explanation),
         brokers=tuple(_judgements(brokers, subject, request, explanation)),
+        not_now=tuple(_not_now(device, now)),
     )
+
+
+def _not_now(device: DeviceId, now: datetime) -> Iterable[ClosedBinding]:
+    rows = devices.timed_bindings(device=device)
+    closed = [row for row in rows if row.window.state(now) is not WindowState.IN_FORCE]
+    names = roles.roles_by_id(ids={row.role for row in closed})
+    for row in closed:
+        yield ClosedBinding(role=names[row.role].name, via=row.via, target=row.target, window=row.window)
 
 
 def _reason(subject: DeviceSubject, explanation: Explanation) -> str:

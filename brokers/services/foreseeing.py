@@ -19,7 +19,7 @@ from brokers.core.ports import AppliedState, DesiredState, Effect
 from brokers.core.standing import render_subject
 from brokers.core.values import Broker
 from devices import queries as devices
-from devices.core.policy_document import PolicyDocument
+from devices.core.policy_document import PolicyDocument, bindings_at_work
 from devices.core.policy_in_force import PolicyInForce
 from devices.core.values import DeviceSubject
 from devices.queries.concerned import concerned_devices
@@ -29,6 +29,7 @@ from kernel.core.ids import DomainId
 MOST_EXAMINED = 2_000
 _MOST_COHORTS = 40
 _MOST_FILTERS = 50
+_MOST_MOMENTS = 4
 _SAMPLE = 5
 _CHUNK = 500
 
@@ -45,18 +46,27 @@ def foresee_change(*, domain: DomainId, before: PolicyDocument, after: PolicyDoc
     """What would come of `after` where `before` holds: who gains and loses which filters, and what brokers make of it.
 
     In a domain of more than 2,000 devices those alone are examined that the change could touch, at most 2,000, by auth
-    id. No broker is contacted.
+    id. What only begins or ends later is told for the first four moments to come. No broker is contacted.
     """
     known = policy_now(domain=domain)
     ids = {(role.name, RuleSpec.of(rule)): rule.id for role in known.roles.values() for rule in role.rules}
-    old = PolicyInForce(before, rule_ids=ids, binding_ids=known.bindings, now=now)
-    new = PolicyInForce(after, rule_ids=ids, binding_ids=known.bindings, now=now)
+
+    def at(moment: datetime) -> tuple[PolicyInForce, PolicyInForce]:
+        old = PolicyInForce(before, rule_ids=ids, binding_ids=known.bindings, now=moment)
+        return old, PolicyInForce(after, rule_ids=ids, binding_ids=known.bindings, now=moment)
+
+    old, new = at(now)
     subjects, concerned, whole = _examined(domain, before, after, now)
-    cohorts = sorted(_cohorts(subjects, old, new), key=lambda cohort: (-cohort.count, cohort.roles_after))
+    before_that = at_once = set(_cohorts(subjects, old, new))
+    cohorts, touched = _in_order(at_once), _count(at_once)
+    for moment in _moments(before, after, now):
+        then = set(_cohorts(subjects, *at(moment)))
+        cohorts += [replace(cohort, at=moment) for cohort in _in_order(then - before_that)]
+        before_that, touched = then, max(touched, _count(then))
     return Foresight(
         concerned=concerned,
         examined=len(subjects),
-        touched=sum(cohort.count for cohort in cohorts),
+        touched=touched,
         cohorts=tuple(cohorts[:_MOST_COHORTS]),
         more_cohorts=max(0, len(cohorts) - _MOST_COHORTS),
         brokers=tuple(
@@ -64,6 +74,20 @@ def foresee_change(*, domain: DomainId, before: PolicyDocument, after: PolicyDoc
             for broker in queries.list_brokers(domains=[domain])
         ),
     )
+
+
+def _moments(before: PolicyDocument, after: PolicyDocument, now: datetime) -> list[datetime]:
+    """The next moments at which the change does something else, since a binding that it is about begins or ends."""
+    windows = (binding.window for binding in bindings_at_work(before, after))
+    return sorted({moment for window in windows for moment in window.boundaries_after(now)})[:_MOST_MOMENTS]
+
+
+def _in_order(cohorts: Iterable[ForeseenCohort]) -> list[ForeseenCohort]:
+    return sorted(cohorts, key=lambda cohort: (-cohort.count, cohort.roles_after, cohort.roles_before))
+
+
+def _count(cohorts: Iterable[ForeseenCohort]) -> int:
+    return sum(cohort.count for cohort in cohorts)
 
 
 def _examined(

@@ -58,6 +58,7 @@ def explanation_context(device: Device, asked: Mapping[str, str], now: datetime)
         "allowed": isinstance(explanation.verdict, Allow),
         "summary": explanation.summary,
         "brokers": answer.brokers,
+        "not_now": answer.not_now,
         "considered": [
             Looked(
                 effect=row.rule.rule.effect.value,

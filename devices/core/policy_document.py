@@ -201,6 +201,15 @@ def differences(before: PolicyDocument, after: PolicyDocument) -> PolicyDifferen
     )
 
 
+def bindings_at_work(before: PolicyDocument, after: PolicyDocument) -> set[BindingSpec]:
+    """The bindings by which somebody may gain or lose: those that differ, and those of roles that do."""
+    difference = differences(before, after)
+    roles = {role.name for role in (*difference.roles_added, *difference.roles_removed)}
+    roles |= {changed.name for changed in difference.roles_changed}
+    theirs = {each for each in (*before.bindings, *after.bindings) if each.role in roles}
+    return theirs | ({*before.bindings} ^ {*after.bindings})
+
+
 def _without(items: Iterable[_Item], others: Iterable[_Item]) -> tuple[_Item, ...]:
     gone = frozenset(others)
     return tuple(item for item in items if item not in gone)

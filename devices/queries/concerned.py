@@ -8,7 +8,7 @@ from operator import or_
 from django.db.models import Exists, OuterRef, Q
 
 from devices.core.group_query import parse
-from devices.core.policy_document import BindingVia, PolicyDocument, differences
+from devices.core.policy_document import BindingVia, PolicyDocument, bindings_at_work, differences
 from devices.core.values import DeviceId, DeviceState
 from devices.models import Device, DeviceQuerySet
 from devices.queries.devices import APPROXIMATE_FROM
@@ -35,11 +35,8 @@ def _concerned(domain: DomainId, before: PolicyDocument, after: PolicyDocument) 
     roles = {role.name for role in (*difference.roles_added, *difference.roles_removed)}
     roles |= {changed.name for changed in difference.roles_changed}
     queries = _Queries(before, after)
-    moved = {*difference.bindings_added, *difference.bindings_removed}
-    moved |= {change.after for change in difference.bindings_changed}
-    at_work = {each for each in (*before.bindings, *after.bindings) if each.role in roles} | moved
     targets: dict[BindingVia, set[str]] = {via: set() for via in BindingVia}
-    for binding in at_work:
+    for binding in bindings_at_work(before, after):
         targets[binding.via].add(binding.target)
     reached = (_reached(targets, queries) | queries.moved()) & Q(state=DeviceState.ACTIVE)
     quarantine = {before.quarantine_role, after.quarantine_role}

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ LEVELS = [
     "p${auth_id}",
     "${attr.size}x${attr.site}",
 ]
+LATER = datetime(2900, 1, 1, tzinfo=UTC)
 LAST = ["a", "#", "+", "${client_id}", "${attr.site}", "${cert.cn}", "${cert.serial}", "${cert.san_uri}", "${cert.o}"]
 ASKED = ["t0", "a", "b", "hall", "pump-1", "true", "1", "1.5", "1e-05", "10000000000000000", "$a", "north", "+", "15xa"]
 
@@ -110,7 +112,8 @@ def policy(fleet: Factory, dice: random.Random) -> list[Role]:
                 {"device_type": dice.choice(DeviceType.objects.order_by("name"))},
             ]
         )
-        Binding.objects.create(id=new_id(), domain_id=fleet.domain, role_id=made.id, **target)
+        window = dice.choice([{}, {}, {"not_before": fleet.now}, {"not_before": LATER}, {"not_after": fleet.now}])
+        Binding.objects.create(id=new_id(), domain_id=fleet.domain, role_id=made.id, **target, **window)
     Domain.objects.update(quarantine_role=made.id)
     return list_roles(domains=[fleet.domain])
 

@@ -20,6 +20,8 @@ from devices.management.operator import shell_operator
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
 
+_BOUNDS = (("from", "not_before"), ("until", "not_after"))
+
 
 class Command(BaseCommand):
     """Asks the policy engine, as the API does."""
@@ -76,6 +78,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{told['verdict']}: {told['reason']}")
         for rule in told["considered"]:
             self.stdout.write(f"  {rule['filter']}: {rule['why']}")
+        for each in told["not_now"]:
+            bounds = " ".join(f"{word} {each[name]}" for word, name in _BOUNDS if each[name])
+            self.stdout.write(f"  not considered: {each['role']}, given to the {each['via']} {each['target']} {bounds}")
 
     def _compile(self, *, target: str, domain: str, accept: list[str], **options: Any) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -20,6 +21,7 @@ from devices import queries, services
 from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
 from devices.core.policy_in_force import PolicyInForce
 from devices.core.values import DeviceState
+from devices.core.windows import Window
 from devices.models import Device, Domain
 from devices.queries.concerned import concerned_devices
 from devices.queries.policy import policy_now
@@ -86,6 +88,31 @@ def test_what_is_computed_from_the_document_is_the_policy_in_force(policy: Polic
     for subject in subjects:
         assert set(computed.policy_of(subject.device)) == set(subject.policy)
     assert policy.roles[0].name == "listeners"
+
+
+def test_what_begins_and_ends_later_is_told_with_its_moment(policy: PolicyDocument) -> None:
+    begins, ends = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+    window = Window(not_before=begins, not_after=ends)
+    timed = BindingSpec(role="listeners", via=BindingVia.DEVICE, target="p-2", window=window)
+    after = replace(policy, bindings=(*policy.bindings, timed))
+    found = foresee_change(domain=NORTH, before=policy, after=after, now=NOW)
+    [cohort] = found.cohorts
+    assert (cohort.at, cohort.devices, found.touched) == (begins, ("p-2",), 1)
+    assert [line.filter for line in cohort.gained] == [ALL.topic]
+    assert found.brokers[0].effect.gain == ()
+    began = foresee_change(domain=NORTH, before=policy, after=after, now=begins)
+    assert [(cohort.at, cohort.devices) for cohort in began.cohorts] == [(None, ("p-2",))]
+    assert began.brokers[0].effect.gain != ()
+    assert foresee_change(domain=NORTH, before=policy, after=after, now=ends).touched == 0
+
+
+def test_a_role_that_is_given_only_later_is_foreseen_for_then(policy: PolicyDocument) -> None:
+    later = NOW + timedelta(hours=1)
+    pumps, listeners = policy.bindings[1], policy.bindings[0]
+    before = replace(policy, bindings=(listeners, replace(pumps, window=Window(not_before=later))))
+    found = foresee_change(domain=NORTH, before=before, after=with_rules(before, "pumps"), now=NOW)
+    told = [(cohort.at, cohort.devices, [line.filter for line in cohort.lost]) for cohort in found.cohorts]
+    assert told == [(later, ("p-1",), [UP.topic]), (later, ("p-2",), [UP.topic])]
 
 
 def test_change_that_changes_nothing_touches_nobody(policy: PolicyDocument) -> None:

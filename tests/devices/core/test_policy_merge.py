@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from acl.core.values import Action, Effect
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
 from devices.core.policy_kept import from_kept, to_kept
 from devices.core.policy_merge import Decisions, Side, merge, same_policy
+from devices.core.windows import ALWAYS, Window
 
 
 def rule(topic: str) -> RuleSpec:
@@ -23,8 +25,10 @@ def role(name: str, *topics: str) -> RoleSpec:
     return RoleSpec(name=name, rules=tuple(map(rule, topics)))
 
 
-def bound(role: str, target: str = "hall") -> BindingSpec:
-    return BindingSpec(role=role, via=BindingVia.GROUP, target=target)
+def bound(role: str, target: str = "hall", until: int = 0) -> BindingSpec:
+    """Given for ever, or until that day of March."""
+    window = Window(not_after=datetime(2027, 3, until, tzinfo=UTC)) if until else ALWAYS
+    return BindingSpec(role=role, via=BindingVia.GROUP, target=target, window=window)
 
 
 def policy(*roles: RoleSpec, bindings: tuple[BindingSpec, ...] = (), quarantine: str | None = None) -> PolicyDocument:
@@ -107,6 +111,39 @@ def test_deciding_about_a_role_that_one_side_took_away_takes_its_bindings_with_i
     assert merged.document == (present if side is Side.PRESENT else draft)
 
 
+def test_one_side_changes_a_window_and_the_other_the_role() -> None:
+    present = policy(PUMPS, MILLS, bindings=(bound("pumps", until=1),))
+    draft = policy(role("pumps", "up", "down"), MILLS, bindings=(bound("pumps"),))
+    merged = merge(base=BASE, present=present, draft=draft)
+    assert merged.is_clean
+    assert merged.document == policy(role("pumps", "up", "down"), MILLS, bindings=(bound("pumps", until=1),))
+
+
+@pytest.mark.parametrize("side", [Side.PRESENT, Side.DRAFT])
+def test_two_windows_of_one_binding_are_a_conflict_and_the_role_itself_is_merged(side: Side) -> None:
+    present = policy(PUMPS, MILLS, bindings=(bound("pumps", until=1), bound("mills")))
+    draft = policy(role("pumps", "down"), MILLS, bindings=(bound("pumps", until=2),))
+    merged = merge(base=BASE, present=present, draft=draft)
+    [conflict] = merged.roles
+    assert conflict.present_uses == (bound("pumps", until=1),)
+    assert conflict.draft_uses == (bound("pumps", until=2),)
+    assert bound("pumps", until=1) in merged.document.bindings
+    decided = merge(base=BASE, present=present, draft=draft, decisions=Decisions(roles={"pumps": side}))
+    assert decided.is_clean
+    until = 1 if side is Side.PRESENT else 2
+    expected = (bound("mills"), bound("pumps", until=until))
+    assert decided.document == policy(role("pumps", "down"), MILLS, bindings=expected)
+
+
+@pytest.mark.parametrize("side", [Side.PRESENT, Side.DRAFT])
+def test_a_binding_given_for_longer_here_and_taken_away_there_is_a_conflict(side: Side) -> None:
+    present, draft = policy(PUMPS, MILLS), policy(PUMPS, MILLS, bindings=(bound("pumps", until=2),))
+    [conflict] = merge(base=BASE, present=present, draft=draft).roles
+    assert (conflict.present_uses, conflict.draft_uses) == ((), draft.bindings)
+    decided = merge(base=BASE, present=present, draft=draft, decisions=Decisions(roles={"pumps": side}))
+    assert decided.document == (present if side is Side.PRESENT else draft)
+
+
 def test_a_role_edited_here_and_deleted_there_is_a_conflict() -> None:
     present = policy(MILLS)
     draft = policy(role("pumps", "up", "down"), MILLS, bindings=(bound("pumps"),))
@@ -149,7 +186,7 @@ ROLES = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(("x", "y", "z"))
 def policies(draw: st.DrawFn) -> PolicyDocument:
     roles = draw(ROLES)
     names = [each.name for each in roles]
-    pairs = [bound(name, group) for name in names for group in ("g", "h")]
+    pairs = [bound(name, group, until=draw(st.sampled_from([0, 1, 2]))) for name in names for group in ("g", "h")]
     bindings = tuple(pair for pair in pairs if draw(st.booleans()))
     return policy(*roles, bindings=bindings, quarantine=draw(st.sampled_from([None, *names])))
 
@@ -174,6 +211,7 @@ def test_a_merge_is_sound_and_decisions_end_every_conflict(
     for found in (merged.document, decided.document):
         names = {each.name for each in found.roles}
         assert {binding.role for binding in found.bindings} <= names
+        assert len({binding.place for binding in found.bindings}) == len(found.bindings)
         assert found.quarantine_role is None or found.quarantine_role in names
 
 

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from devices.core.policy_document import PolicyDifference, differences
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from devices.core.policy_document import (
+    BindingSpec,
+    BindingVia,
+    GroupSpec,
+    PolicyDifference,
+    PolicyDocument,
+    RoleSpec,
+    differences,
+)
 from devices.core.policy_plan import difference_json, plan_lines, summary
 from devices.core.policy_yaml import from_yaml
+from devices.core.windows import Window
 
 BEFORE = """\
 gatehouse_policy: 1
@@ -77,6 +89,31 @@ def test_nothing_is_said_of_no_difference() -> None:
     assert list(plan_lines(PolicyDifference())) == []
     assert summary(PolicyDifference()) == "Nothing differs."
     assert difference_json(PolicyDifference())["is_empty"] is True
+
+
+def test_a_changed_window_is_a_change_of_its_binding_and_nothing_else() -> None:
+    given = BindingSpec(role="pumps", via=BindingVia.GROUP, target="hall")
+    timed = replace(given, window=Window(not_after=datetime(2027, 3, 1, 12, tzinfo=UTC)))
+    before, after = (
+        PolicyDocument.of(
+            domain="north", roles=[RoleSpec(name="pumps")], bindings=[binding], groups=[GroupSpec(name="hall")]
+        )
+        for binding in (given, timed)
+    )
+    assert list(plan_lines(differences(before, after))) == [
+        '~ binding {role: pumps, group: hall} -> {not_after: "2027-03-01T12:00:00Z"}'
+    ]
+    assert list(plan_lines(differences(after, before))) == [
+        '~ binding {role: pumps, group: hall, not_after: "2027-03-01T12:00:00Z"} -> always'
+    ]
+    told = difference_json(differences(before, after))["bindings"]
+    assert (told["added"], told["removed"]) == ([], [])
+    assert told["changed"] == [
+        {
+            "before": {"role": "pumps", "group": "hall"},
+            "after": {"role": "pumps", "group": "hall", "not_after": "2027-03-01T12:00:00Z"},
+        }
+    ]
 
 
 def test_programs_get_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from devices.core.names import name_fault
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
 from devices.core.policy_json import InvalidPolicy, policy_json, schema_text
 from devices.core.policy_yaml import from_yaml, to_yaml
+from devices.core.windows import Window
 
 NORTH = """\
 gatehouse_policy: 1
@@ -38,7 +40,7 @@ bindings:
 - {role: pumps, device: "17"}
 - {role: pumps, device_type: pump}
 - {role: pumps, domain: north}
-- {role: pumps, group: hall-1}
+- {role: pumps, group: hall-1, not_before: "2027-03-01T12:00:00Z", not_after: "2027-03-01T13:00:00.500000Z"}
 """
 
 
@@ -80,7 +82,15 @@ def test_document_reads_as_it_stands() -> None:
             BindingSpec(role="pumps", via=BindingVia.DEVICE, target="17"),
             BindingSpec(role="pumps", via=BindingVia.DEVICE_TYPE, target="pump"),
             BindingSpec(role="pumps", via=BindingVia.DOMAIN, target="north"),
-            BindingSpec(role="pumps", via=BindingVia.GROUP, target="hall-1"),
+            BindingSpec(
+                role="pumps",
+                via=BindingVia.GROUP,
+                target="hall-1",
+                window=Window(
+                    not_before=datetime(2027, 3, 1, 12, tzinfo=UTC),
+                    not_after=datetime(2027, 3, 1, 13, 0, 0, 500_000, tzinfo=UTC),
+                ),
+            ),
         ),
     )
     assert [found.lines[each] for each in found.document.bindings] == [17, 18, 19, 20]
@@ -130,8 +140,30 @@ def test_faults_are_told_with_their_lines() -> None:
 
 def test_faults_of_meaning_have_lines_too() -> None:
     with pytest.raises(InvalidPolicy) as caught:
-        from_yaml(NORTH.replace("group: hall-1}", "group: hall-2}").replace('"a/#"', '"a#"'))
+        from_yaml(NORTH.replace("group: hall-1,", "group: hall-2,").replace('"a/#"', '"a#"'))
     assert [fault.detail.split(":")[0] for fault in caught.value.errors] == ["Line 12", "Line 20"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "code"),
+    [
+        ('not_after: "2027-02-29T00:00:00Z"', "binding-window-moment"),
+        ('not_after: "2027-02-28T00:00:00+01:00"', "invalid-value"),
+        ('not_after: "2027-02-28"', "invalid-value"),
+        ('not_after: "1999-12-31T00:00:00Z"', "invalid-value"),
+        ('not_before: "2027-03-01T12:00:00Z", not_after: "2027-03-01T12:00:00Z"', "binding-window-empty"),
+    ],
+)
+def test_windows_that_can_not_be_meant_are_told_with_their_lines(bound: str, code: str) -> None:
+    with pytest.raises(InvalidPolicy) as caught:
+        from_yaml(NORTH.replace("device_type: pump}", f"device_type: pump, {bound}}}"))
+    assert [(fault.code, fault.detail.split(":")[0]) for fault in caught.value.errors] == [(code, "Line 18")]
+
+
+def test_a_binding_stands_once_whatever_its_window_is() -> None:
+    with pytest.raises(InvalidPolicy) as caught:
+        from_yaml(NORTH + "- {role: pumps, group: hall-1}\n")
+    assert [(fault.code, fault.detail.split(":")[0]) for fault in caught.value.errors] == [("duplicate", "Line 21")]
 
 
 def test_document_on_the_reference_page_is_written_as_it_stands() -> None:
@@ -162,6 +194,14 @@ def rules(draw: st.DrawFn) -> RuleSpec:
     )
 
 
+MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+WINDOWS = st.sets(MOMENTS, min_size=2, max_size=2).flatmap(
+    lambda two: st.builds(
+        Window, not_before=st.sampled_from([None, min(two)]), not_after=st.sampled_from([None, max(two)])
+    )
+)
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> PolicyDocument:
     names = draw(st.lists(NAMES, unique=True, max_size=3))
@@ -180,7 +220,9 @@ def documents(draw: st.DrawFn) -> PolicyDocument:
         quarantine_role=draw(st.none() | st.sampled_from(names)) if names else None,
         groups=[GroupSpec(name=name) for name in groups],
         roles=roles,
-        bindings=[BindingSpec(role=role, via=via, target=target) for role, (via, target) in bound],
+        bindings=[
+            BindingSpec(role=role, via=via, target=target, window=draw(WINDOWS)) for role, (via, target) in bound
+        ],
     )
 
 
