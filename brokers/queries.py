@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 from django.db.models import QuerySet
 
@@ -183,6 +182,11 @@ class AccessFile:
     day: date
     octets: int
 
+    @property
+    def name(self) -> str:
+        """What it is called where it is fetched."""
+        return f"access-log-{self.domain}-{self.day.isoformat()}.ndjson.gz"
+
 
 def list_access_files(*, domain: str) -> list[AccessFile]:
     """The files of the domain of that slug, the newest first."""
@@ -194,12 +198,23 @@ def list_access_files(*, domain: str) -> list[AccessFile]:
     return found
 
 
-def open_access_file(*, domain: str, day: date) -> BinaryIO:
-    """The file, open. Raises AccessFileNotFound."""
+def find_access_file(*, domain: str, day: str) -> AccessFile:
+    """The file of the day that is spelled like 2026-11-21. Raises AccessFileNotFound."""
     try:
-        return access_file(domain=domain, day=day).open("rb")
-    except FileNotFoundError as error:
-        raise AccessFileNotFound("There is no file of that day: a file is made when its day has ended.") from error
+        wanted = date.fromisoformat(day)
+        if wanted.isoformat() == day:
+            octets = access_file(domain=domain, day=wanted).stat().st_size
+            return AccessFile(domain=domain, day=wanted, octets=octets)
+    except (ValueError, FileNotFoundError):
+        pass
+    raise AccessFileNotFound("There is no file of that day: a file is made when its day has ended.")
+
+
+def read_access_file(file: AccessFile) -> Iterator[bytes]:
+    """What is in the file, some at a time."""
+    with access_file(domain=file.domain, day=file.day).open("rb") as opened:
+        while some := opened.read(_READ_AT_ONCE):
+            yield some
 
 
 def access_file(*, domain: str, day: date) -> Path:
@@ -219,6 +234,7 @@ def capabilities_of(*, broker: BrokerId) -> Capabilities:
 
 _LOOKED_AT = 1_000
 _COUNTED = 10_000
+_READ_AT_ONCE = 65_536
 
 
 def refusals_in(*, domains: Sequence[DomainId], limit: int = 8) -> list[AccessEvent]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from django.http import FileResponse
+from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -18,7 +17,7 @@ from brokers import queries
 from brokers.core.access_lines import line_document
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind
-from brokers.queries import AccessFileNotFound, LogFilter
+from brokers.queries import LogFilter
 from devices.core.values import DeviceId
 from kernel.api.documents import caller_of
 from kernel.core import cursor
@@ -65,9 +64,11 @@ class AccessFileDocument(serializers.Serializer[Any]):
 
 
 class AccessFileListDocument(serializers.Serializer[Any]):
-    """The files of one domain, the newest first; there is one a day, and it has no pages."""
+    """The files of one domain, the newest first; all of them, since there is one a day."""
 
     results = AccessFileDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
 
 
 _DOMAIN = OpenApiParameter(name="domain", description="Slug of a domain.")
@@ -113,7 +114,8 @@ class AccessFileListView(APIView):
         caller = caller_of(request)
         slug = caller.slug_of(caller.domain(request.query_params.get("domain")))
         found = queries.list_access_files(domain=slug)
-        return Response({"results": [{"domain": slug, "day": each.day, "octets": each.octets} for each in found]})
+        documents = [{"domain": slug, "day": each.day, "octets": each.octets} for each in found]
+        return Response(page(documents, next_cursor=None, approximate_count=len(found)))
 
 
 class AccessFileView(APIView):
@@ -122,24 +124,13 @@ class AccessFileView(APIView):
     scopes = {"GET": "access-log:read"}
 
     @extend_schema(operation_id="getAccessFile", responses={(200, "application/gzip"): OpenApiTypes.BINARY})
-    def get(self, request: Request, domain: str, day: str) -> FileResponse:
+    def get(self, request: Request, domain: str, day: str) -> StreamingHttpResponse:
         """The file as it is."""
         caller = caller_of(request)
         slug = caller.slug_of(caller.domain(domain))
-        file = queries.open_access_file(domain=slug, day=day_of(day))
-        name = f"access-log-{slug}-{day}.ndjson.gz"
-        return FileResponse(file, as_attachment=True, filename=name, content_type="application/gzip")
-
-
-def day_of(text: str) -> date:
-    """The day that `text` spells, as 2026-11-21. Raises AccessFileNotFound."""
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.isoformat() != text:
-        raise AccessFileNotFound("There is no such day: write it like 2026-11-21.")
-    return found
+        file = queries.find_access_file(domain=slug, day=day)
+        headers = {"Content-Length": str(file.octets), "Content-Disposition": f'attachment; filename="{file.name}"'}
+        return StreamingHttpResponse(queries.read_access_file(file), content_type="application/gzip", headers=headers)
 
 
 def _narrowed(request: Request) -> LogFilter:

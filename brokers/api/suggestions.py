@@ -16,10 +16,11 @@ from acl.core.suggestions import Suggestion, SuggestionKind
 from acl.core.values import RoleId
 from brokers import services
 from brokers.core.access_reasons import AccessAction, AccessReason
-from brokers.services.suggesting import MOST_DAYS, UNUSED_DAYS, BadDays, Denied, RuleUse
+from brokers.services.suggesting import MOST_DAYS, UNUSED_DAYS, BadDays, Denied, RuleUse, Suggestions
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core.clock import to_rfc3339, utc_now
 from kernel.core.ids import parse_id
+from kernel.core.pages import page
 
 
 class SuggestionDocument(serializers.Serializer[Any]):
@@ -58,13 +59,28 @@ class DeniedDocument(serializers.Serializer[Any]):
     last_at = serializers.DateTimeField()
 
 
-class SuggestionsDocument(serializers.Serializer[Any]):
-    """What the last so many days say about roles."""
+class SuggestionListDocument(serializers.Serializer[Any]):
+    """All suggestions."""
 
-    days = serializers.IntegerField()
     results = SuggestionDocument(many=True)
-    uses = RuleUseDocument(many=True)
-    denied = DeniedDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
+
+
+class RuleUseListDocument(serializers.Serializer[Any]):
+    """How all allow rules were used."""
+
+    results = RuleUseDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
+
+
+class DeniedListDocument(serializers.Serializer[Any]):
+    """What was denied often, the most frequent first; at most 100."""
+
+    results = DeniedDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
 
 
 class SuggestionDraftDocument(StrictDocument):
@@ -82,37 +98,46 @@ class DraftReference(serializers.Serializer[Any]):
     title = serializers.CharField()
 
 
+_ASKED = [
+    OpenApiParameter(name="domain", description="Slug of a domain: its roles only."),
+    OpenApiParameter(name="role", description="Id of a role: about this role only."),
+    OpenApiParameter(name="days", type=int, description=f"1 to {MOST_DAYS}; {UNUSED_DAYS} if absent."),
+]
+
+
 class SuggestionListView(APIView):
     """What policy could do without."""
 
     scopes = {"GET": "policy:read"}
 
-    @extend_schema(
-        operation_id="listSuggestions",
-        parameters=[
-            OpenApiParameter(name="domain", description="Slug of a domain: its roles only."),
-            OpenApiParameter(name="role", description="Id of a role: about this role only."),
-            OpenApiParameter(
-                name="days", type=int, description=f"1 to {MOST_DAYS} whole days, {UNUSED_DAYS} if absent."
-            ),
-        ],
-        responses=SuggestionsDocument,
-    )
+    @extend_schema(operation_id="listSuggestions", parameters=_ASKED, responses=SuggestionListDocument)
     def get(self, request: Request) -> Response:
-        """Suggestions, how each rule was used, and what was denied."""
-        caller, asked = caller_of(request), request.query_params
-        domains = [caller.domain(asked["domain"])] if asked.get("domain") else list(caller.domain_ids)
-        role = RoleId(parse_id(asked["role"], what="role")) if asked.get("role") else None
-        if role is not None:
-            domains = [roles.get_role(id=role, domains=domains).domain]
-        found = services.suggest_changes(domains=domains, role=role, days=_days(asked.get("days")), now=utc_now())
-        document = {
-            "days": found.days,
-            "results": [_suggestion(each, caller.slug_of(each.role.domain)) for each in found.suggested],
-            "uses": list(map(_use, found.uses)),
-            "denied": [_denied(each, caller.slug_of(each.domain)) for each in found.denied],
-        }
-        return Response(document)
+        """Rules to take out or to narrow."""
+        caller, found = caller_of(request), _found(request)
+        return _whole([_suggestion(each, caller.slug_of(each.role.domain)) for each in found.suggested])
+
+
+class RuleUseListView(APIView):
+    """How rules were used."""
+
+    scopes = {"GET": "policy:read"}
+
+    @extend_schema(operation_id="listRuleUse", parameters=_ASKED, responses=RuleUseListDocument)
+    def get(self, request: Request) -> Response:
+        """Each allow rule."""
+        return _whole(list(map(_use, _found(request).uses)))
+
+
+class DeniedListView(APIView):
+    """What is denied again and again."""
+
+    scopes = {"GET": "policy:read"}
+
+    @extend_schema(operation_id="listDenied", parameters=_ASKED, responses=DeniedListDocument)
+    def get(self, request: Request) -> Response:
+        """Who was denied what, how often; of one role, what its deny rules denied."""
+        caller, found = caller_of(request), _found(request)
+        return _whole([_denied(each, caller.slug_of(each.domain)) for each in found.denied])
 
 
 class SuggestionDraftView(APIView):
@@ -132,6 +157,19 @@ class SuggestionDraftView(APIView):
             now=utc_now(),
         )
         return Response({"change": str(made.id), "title": made.title}, status=201)
+
+
+def _found(request: Request) -> Suggestions:
+    caller, asked = caller_of(request), request.query_params
+    domains = [caller.domain(asked["domain"])] if asked.get("domain") else list(caller.domain_ids)
+    role = RoleId(parse_id(asked["role"], what="role")) if asked.get("role") else None
+    if role is not None:
+        domains = [roles.get_role(id=role, domains=domains).domain]
+    return services.suggest_changes(domains=domains, role=role, days=_days(asked.get("days")), now=utc_now())
+
+
+def _whole(documents: list[dict[str, Any]]) -> Response:
+    return Response(page(documents, next_cursor=None, approximate_count=len(documents)))
 
 
 def _days(text: str | None) -> int:

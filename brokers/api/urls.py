@@ -11,7 +11,7 @@ from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.reach_views import ReachView
 from brokers.api.role_diff_views import RoleDiffView
-from brokers.api.suggestions import SuggestionDraftView, SuggestionListView
+from brokers.api.suggestions import DeniedListView, RuleUseListView, SuggestionDraftView, SuggestionListView
 from brokers.api.views import (
     ApplyView,
     BrokerListView,
@@ -27,6 +27,8 @@ urlpatterns = [
     path("access-log/files/", AccessFileListView.as_view(), name="access-file-list"),
     path("access-log/files/<slug:domain>/<str:day>/", AccessFileView.as_view(), name="access-file-detail"),
     path("policy/suggestions/", SuggestionListView.as_view(), name="suggestion-list"),
+    path("policy/rule-use/", RuleUseListView.as_view(), name="rule-use-list"),
+    path("policy/denied/", DeniedListView.as_view(), name="denied-list"),
     path("policy/suggestions/draft/", SuggestionDraftView.as_view(), name="suggestion-draft"),
     path("brokers/", BrokerListView.as_view(), name="broker-list"),
     path("brokers/<slug:name>/", BrokerView.as_view(), name="broker-detail"),

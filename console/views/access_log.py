@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
-from django.http import FileResponse, HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
 from brokers import queries
 from brokers.core.access_reasons import AccessAction
 from brokers.core.values import AccessEvent, AccessKind
-from brokers.queries import AccessFileNotFound, LogFilter
+from brokers.queries import LogFilter
 from console.views.access_words import what_happened, why_it_did
 from console.views.frame import Visit, screen, show
 from console.views.paging import Place, place_of
@@ -63,13 +62,9 @@ def show_access_log(request: HttpRequest, visit: Visit) -> HttpResponseBase:
 @screen("access-log:read")
 def download_access_file(request: HttpRequest, visit: Visit, day: str) -> HttpResponseBase:  # noqa: ARG001
     """The file of that day."""
-    try:
-        wanted = date.fromisoformat(day)
-    except ValueError as error:
-        raise AccessFileNotFound("There is no such day.") from error
-    file = queries.open_access_file(domain=visit.domain.slug, day=wanted)
-    name = f"access-log-{visit.domain.slug}-{wanted.isoformat()}.ndjson.gz"
-    return FileResponse(file, as_attachment=True, filename=name, content_type="application/gzip")
+    file = queries.find_access_file(domain=visit.domain.slug, day=day)
+    headers = {"Content-Length": str(file.octets), "Content-Disposition": f'attachment; filename="{file.name}"'}
+    return StreamingHttpResponse(queries.read_access_file(file), content_type="application/gzip", headers=headers)
 
 
 def _narrowed(place: Place, visit: Visit) -> LogFilter:

@@ -119,7 +119,7 @@ def test_use_before_the_days_asked_for_is_none(api: Api, past: Past) -> None:
 def test_nothing_is_suggested_where_not_all_is_known(api: Api, past: Past, heard: Any, told: set[str]) -> None:
     past.hear(**heard)
     assert set(suggested(api)) == told
-    uses = api.get("policy/suggestions/").json()["uses"]
+    uses = api.get("policy/rule-use/").json()["results"]
     assert {use["topic"] for use in uses if not use["unknown"]} == told
 
 
@@ -136,7 +136,7 @@ def test_broker_that_tells_nothing_keeps_everything(api: Api, past: Past) -> Non
     assert suggested(api) != {}  # no device is there yet
     models.Broker.objects.filter(id=other.id).update(managed_since=past.now)
     assert suggested(api) == {}
-    assert {use["unknown"] for use in api.get("policy/suggestions/").json()["uses"]} == {
+    assert {use["unknown"] for use in api.get("policy/rule-use/").json()["results"]} == {
         "hall-8 did not tell of every publish in this time.",
         "hall-8 did not tell of every subscribe in this time.",
     }
@@ -146,7 +146,7 @@ def test_rule_or_binding_that_is_new_is_kept(api: Api, past: Past, monkeypatch: 
     past.hear()
     monkeypatch.undo()  # ids tell when they were made
     assert suggested(api) == {}
-    assert {use["unknown"] for use in api.get("policy/suggestions/").json()["uses"]} == {"It is too new."}
+    assert {use["unknown"] for use in api.get("policy/rule-use/").json()["results"]} == {"It is too new."}
 
 
 def test_draft_does_what_is_suggested_and_nothing_else(api: Api, past: Past) -> None:
@@ -192,13 +192,13 @@ def test_denied_attempts_are_told(api: Api, past: Past) -> None:
     denied("other/z", 2)
     rule = past.role.rules[0].id
     denied("other/w", 4, rule)
-    found = api.get("policy/suggestions/").json()["denied"]
+    found = api.get("policy/denied/").json()["results"]
     assert [(each["topic"], each["count"], each["device"]) for each in found] == [
         ("other/y", 9, str(one)),
         ("other/w", 4, str(one)),
         ("other/x", 3, str(one)),
     ]
-    of_role = api.get(f"policy/suggestions/?role={past.role.id}").json()["denied"]
+    of_role = api.get(f"policy/denied/?role={past.role.id}").json()["results"]
     assert [(each["topic"], each["rule"]) for each in of_role] == [("other/w", str(rule))]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from acl.services import create_role
 from brokers.core.decide import Identity
 from brokers.core.values import BrokerId
 from brokers.models import Broker
-from brokers.queries import CONNECTION_PURPOSE
+from brokers.queries import CONNECTION_PURPOSE, access_file
 from brokers.services import mint_decision_secret
 from devices import services as devices
 from devices.services.bindings import BindingTarget
@@ -95,7 +97,16 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "signing_request": str(new_id()),
         "certificate_profile": "north-pumps",
         "decision_secret": _decision_secret(),
+        "day": _day(),
     }
+
+
+def _day() -> str:
+    """A day of which there is a file of the access log."""
+    path = access_file(domain="north", day=date(2026, 1, 31))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(b"{}\n"))
+    return "2026-01-31"
 
 
 def _broker() -> str:

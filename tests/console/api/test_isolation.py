@@ -32,6 +32,7 @@ QUESTIONS = (
 WHOLE = {
     f"/api/v1/{noun}/"
     for noun in (
+        "access-log/files",
         "bindings",
         "device-types",
         "domains",
@@ -40,6 +41,9 @@ WHOLE = {
         "enrolment-tokens",
         "groups",
         "issuers/requests",
+        "policy/denied",
+        "policy/rule-use",
+        "policy/suggestions",
     )
 }
 """Lists that are given whole, and so know no cursor yet."""
@@ -74,7 +78,7 @@ NOBODYS = dict.fromkeys(
         "decision_secret",
     ),
     str(uuid4()),
-) | dict.fromkeys(("issuer", "slug", "name", "domain", "certificate_profile", "issuer_request"), "no-such-thing")
+) | dict.fromkeys(("issuer", "slug", "name", "domain", "day", "certificate_profile", "issuer_request"), "no-such-thing")
 
 
 def call(client: Client, endpoint: Endpoint, method: str, values: Mapping[str, str], headers: Any = None) -> Any:
@@ -91,7 +95,7 @@ def test_there_are_endpoints() -> None:
 @pytest.mark.parametrize(("endpoint", "method"), CALLS)
 def test_every_method_declares_a_scope_that_exists(endpoint: Endpoint, method: str) -> None:
     assert endpoint.scopes.get(method) in EVERY_SCOPE
-    asks = method == "GET" or endpoint.route.startswith(QUESTIONS)
+    asks = method == "GET" or (endpoint.route.startswith(QUESTIONS) and not endpoint.route.endswith("/draft/"))
     assert asks == endpoint.scopes[method].endswith(":read")
 
 
