@@ -130,8 +130,11 @@ def _rows(realm: Realm) -> Mapping[str, Iterator[str]]:
     }
 
 
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _row(**columns: str | None) -> str:
-    return json.dumps(columns, ensure_ascii=False)
+    return _as_json(columns)
 
 
 def columns_of(permission: Permission) -> dict[str, Any]:
