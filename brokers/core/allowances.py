@@ -80,20 +80,20 @@ def _ways(rule: Rule, action: Action, groups: tuple[str, ...]) -> frozenset[Way]
     return _ways_to_subscribe(rule.qos, rule.shared, rule.shared_group, groups)
 
 
-# What many rules of many principals have alike, and so as one value.
-@lru_cache(maxsize=4096)
+# What many rules of many principals have alike is one value; few are kept, for with many shared groups they are large.
+@lru_cache(maxsize=1024)
 def qos_of(ways: frozenset[Way], other: str | None) -> frozenset[int]:
     """The QoS that go with retained or unretained, or with a shared group, in these ways."""
     return frozenset(qos for qos, each in ways if each == other)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _ways_to_publish(levels: frozenset[int], retain: Retain) -> frozenset[Way]:
     flags = {Retain.ONLY: (RETAINED,), Retain.NEVER: (UNRETAINED,)}.get(retain, (RETAINED, UNRETAINED))
     return frozenset((qos, flag) for qos in levels for flag in flags)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _ways_to_subscribe(
     levels: frozenset[int], shared: Shared, group: str | None, groups: tuple[str, ...]
 ) -> frozenset[Way]:

@@ -74,7 +74,7 @@ def name_fault(subject: RenderSubject) -> str:
     return ""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _groups_of(ways: frozenset[Way], groups: tuple[str | None, ...]) -> tuple[frozenset[str | None], bool]:
     """Those of the groups in which every QoS is allowed, and whether there are others in which some is."""
     whole = frozenset(group for group in groups if qos_of(ways, group) == EVERY_QOS)
