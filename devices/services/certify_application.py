@@ -20,12 +20,20 @@ from devices.services.issue_credential import (
     signed_before,
 )
 from kernel.core.actor import Actor
+from kernel.core.errors import Conflict
 from kernel.core.ids import DomainId
 from kernel.services import record
+from pki import queries as pki
 from pki.core.csr import inspect_csr
-from pki.core.values import IssuedCertificate
+from pki.core.values import CertificateState, IssuedCertificate
 
 _MAY_HAVE = frozenset({DeviceState.PRE_REGISTERED, DeviceState.ACTIVE, DeviceState.QUARANTINED})
+
+
+class KeyRevoked(Conflict):
+    """Whoever has the key is not to be let in with it."""
+
+    code = "key-revoked"
 
 
 def certify_application(*, application: DeviceId, csr: str, actor: Actor, now: datetime) -> Enrolment:
@@ -33,20 +41,29 @@ def certify_application(*, application: DeviceId, csr: str, actor: Actor, now: d
 
     An earlier certificate retires: it is good until it ends. The same key again gives the same certificate. Not to be
     called in a transaction. Raises UnknownApplication, DeviceRefused, TooManyCertificates, NoIssuer, MalformedCsr,
-    BadCsrSignature, WeakKey, KeyInUse, and what else issuing raises.
+    BadCsrSignature, WeakKey, KeyRevoked, KeyInUse, and what else issuing raises.
     """
     row = Device.objects.of_kind(PrincipalKind.APPLICATION).filter(id=application).first()
     if row is None:
         raise UnknownApplication("There is no such application: list them to see those there are.")
     if row.state not in _MAY_HAVE:
         raise DeviceRefused(f"The application is {row.state}: only one that may connect gets a certificate.")
-    signed = signed_before(row, inspect_csr(csr.encode()).public_key_sha256, now=now)
+    key = inspect_csr(csr.encode()).public_key_sha256
+    _check_unspoiled(row, key)
+    signed = signed_before(row, key, now=now)
     if signed is None:
         check_few(row, now=now)
         signed = issue_for(row, csr, actor=actor, now=now)
     if not _settle(application, signed, actor=actor, now=now):
         raise DeviceRefused("The application was thrown out while its certificate was signed.")
     return enrolment_of(application, signed)
+
+
+def _check_unspoiled(row: Device, public_key_sha256: str) -> None:
+    taken_away = {CertificateState.REVOKED, CertificateState.HELD}
+    held = pki.certificates_of(holder=row.holder)
+    if any(each.public_key_sha256 == public_key_sha256 and each.state in taken_away for each in held):
+        raise KeyRevoked("A certificate for this key was revoked, or is on hold: make a new key.")
 
 
 def _settle(application: DeviceId, certificate: IssuedCertificate, *, actor: Actor, now: datetime) -> bool:

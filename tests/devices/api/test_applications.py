@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from acl.core.rules import RuleSpec
@@ -119,9 +117,9 @@ def test_whoever_may_revoke_may_throw_out_and_not_let_in(north: Factory, ada: Pr
     assert guard.post(NOUN, {"name": "another"}).status_code == 403
 
 
-@pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "a/b"}, {"name": "x", "device_type": "pump"}, [], "{"])
-def test_bad_application_is_400_and_nothing_is_kept(north: Factory, ada: Program, body: object) -> None:
-    assert ada.post(NOUN, body if isinstance(body, str) else json.dumps(body)).status_code == 400
+def test_bad_application_is_400_and_nothing_is_kept(north: Factory, ada: Program) -> None:
+    for body in ("{}", '{"name": ""}', '{"name": "a/b"}', '{"name": "x", "device_type": "pump"}', "[]", "{"):
+        assert ada.post(NOUN, body).status_code == 400, body
     assert not Device.objects.exists()
 
 

@@ -23,6 +23,7 @@ from devices.queries.concerned import concerned_devices
 from devices.queries.policy import policy_document
 from devices.services import Enrolment, policy_changes
 from devices.services.bindings import BindingTarget, UnknownTarget
+from devices.services.certify_application import KeyRevoked
 from devices.services.domains import NameTaken
 from devices.services.import_devices import RowOutcome
 from devices.services.issue_credential import DeviceRefused
@@ -157,6 +158,17 @@ def test_key_of_another_is_refused(north: Factory) -> None:
     with pytest.raises(KeyInUse):
         certify(north, made, csr=csr)
     assert queries.get_application(application=made.id).state is DeviceState.PRE_REGISTERED
+
+
+def test_key_that_was_revoked_is_not_taken_again(north: Factory) -> None:
+    made, csr = register(north), north.workshop.csr()
+    given = certify(north, made, csr=csr)
+    pki_services.revoke_certificate(
+        certificate=given.certificate.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=north.now
+    )
+    with pytest.raises(KeyRevoked):
+        certify(north, made, csr=csr)
+    assert certify(north, made).certificate.id != given.certificate.id
 
 
 def test_what_is_no_request_is_refused(north: Factory) -> None:
