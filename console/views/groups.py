@@ -19,7 +19,7 @@ from devices import queries, services
 from devices.core.group_query import MOST_CHARACTERS, query_fault
 from devices.core.policy_editing import with_group_query
 from devices.core.tags import query_tag
-from devices.core.values import DeviceId, GroupId
+from devices.core.values import DeviceId, GroupId, PrincipalKind
 from devices.queries import DeviceFilter, GroupRow
 from devices.queries.policy import policy_document
 from devices.services.policy_changes import draft_change
@@ -82,11 +82,13 @@ def _page(request: HttpRequest, visit: Visit, group: GroupRow, form: MemberForm)
     place = place_of(request)
     narrowed = DeviceFilter(group=group.name)
     page = queries.list_devices(domains=[group.domain], narrowed=narrowed, after=after_place(place), limit=place.size)
+    found = queries.list_devices(domains=[group.domain], kind=PrincipalKind.APPLICATION, narrowed=narrowed)
     last = page.devices[-1] if page.devices else None
     names = {role.id: role for role in roles.list_roles(domains=[group.domain])}
     bindings = queries.list_bindings(domains=[group.domain])
     context = {
         "group": group,
+        "applications": found.devices if visit.may("devices:read", group.domain) else (),
         "devices": page.devices if visit.may("devices:read", group.domain) else (),
         "pager": place.pager(
             shown=len(page.devices),

@@ -54,6 +54,7 @@ def change_attributes(
             raise WrongState(f"A device that is {before.state} stays as it was: it is kept for the record.")
         merged = {**before.attributes, **attributes}
         wanted = {name: value for name, value in merged.items() if value is not None}
+        assert row.device_type is not None
         checked = check_attributes(wanted, parse_schema(row.device_type.schema))
         if json.dumps(checked, sort_keys=True) == json.dumps(before.attributes, sort_keys=True):
             return before

@@ -90,6 +90,7 @@ def let_go(request: EnrolmentRequest) -> None:
         return
     begun = Device.objects.filter(id=request.device_id, state=DeviceState.ENROLLING)
     if request.device_is_new:
+        list(begun.select_for_update(no_key=True).values_list("id"))  # first, as whoever places a device does
         hold_queries(DomainId(request.profile.domain_id))  # none puts it into a group meanwhile
         begun.delete()
     else:

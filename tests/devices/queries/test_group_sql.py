@@ -130,6 +130,7 @@ def devices() -> Devices:
             attributes=row.attributes,
         )
         for row in rows
+        if row.device_type
     }
 
 
@@ -151,8 +152,8 @@ def generated(random: Random, depth: int) -> Query:
         return term(random)
     if random.random() < 0.3:
         return Not(term=generated(random, depth - 1))
-    kind = random.choice([AllOf, AnyOf])
-    return parse(spell(kind(terms=tuple(generated(random, depth - 1) for _ in range(2)))))
+    terms = tuple(generated(random, depth - 1) for _ in range(2))
+    return parse(spell(AllOf(terms=terms) if random.random() < 0.5 else AnyOf(terms=terms)))
 
 
 def assert_same(devices: Devices, query: Query) -> int:
