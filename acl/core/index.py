@@ -58,6 +58,8 @@ class FilterIndex:
                     following.append(child)
             spelled = False
             nodes = following
+            if not nodes:
+                break
             for node in nodes:
                 found += node.below
         for node in nodes:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any
-from uuid import UUID
 
 from django.db import Error as DatabaseFault
 
@@ -76,7 +75,7 @@ def application(environ: Environ, start_response: StartResponse) -> Iterable[byt
 def _answer(call: Call, broker: str, secret: str, hook: str, environ: Environ) -> Answer:
     question: Question | None = None
     try:
-        admitted = decider.admit(UUID(broker), secret) if environ["REQUEST_METHOD"] == "POST" else None
+        admitted = decider.admit(broker, secret) if environ["REQUEST_METHOD"] == "POST" else None
         if admitted is None:
             return call.say(None, NO)
         content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
@@ -86,7 +85,7 @@ def _answer(call: Call, broker: str, secret: str, hook: str, environ: Environ) -
             refusal = Refusal(why=judgement.why, auth_id=question.username[:_MOST_TOLD], reason=judgement.reason)
             refusals.note(admitted[0].broker, _Caller((question.client_id or "")[:_MOST_TOLD]), refusal)
         return call.say(question, judgement)
-    except (Unreadable, ValueError) as error:
+    except Unreadable as error:
         log.debug("a question of broker %s can not be read: %s", broker[:40], error)
     except (DatabaseFault, Unavailable) as error:
         log.warning("a question of broker %s is refused: %s", broker[:40], type(error).__name__)

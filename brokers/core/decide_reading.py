@@ -16,7 +16,7 @@ _MOST_FIELDS = 50
 def read_json(asked: Asked) -> Mapping[str, Any]:
     """The members of the JSON object. Raises Unreadable, also if a member stands there twice."""
     try:
-        document = json.loads(asked.body, object_pairs_hook=_once)
+        document = _DECODER.decode(asked.body.decode())
     except (ValueError, RecursionError) as error:
         raise Unreadable("The body is no JSON.") from error
     if not isinstance(document, dict):
@@ -92,3 +92,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise Unreadable("A member stands there twice.")
     return members
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)

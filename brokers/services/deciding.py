@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from uuid import UUID
 
 from django.db import Error as DatabaseFault
 
 from brokers.core.access_reasons import AccessReason
 from brokers.core.decide import Acts, Identity, Judgement, Question
 from brokers.core.decide_judging import judge
+from brokers.core.values import BrokerId
 from brokers.services import policy_use
 from brokers.services.decision_doors import Door, identity_behind, move_to_present_key
 from brokers.services.decision_memory import DecisionMemory
@@ -33,9 +33,9 @@ class Decider:
         Raises DecisionsAlone and a database error.
         """
         self._memory.follow()
-        self._memory.door(UUID(int=0))
+        self._memory.door("")
 
-    def admit(self, broker: UUID, secret: str) -> tuple[Door, Identity] | None:
+    def admit(self, broker: str, secret: str) -> tuple[Door, Identity] | None:
         """The broker that asks with this secret, and what the secret says of identity; None if there is none such.
 
         Raises DecisionsAlone and a database error.
@@ -47,7 +47,7 @@ class Decider:
             return None
         kept, identity = found
         if not master_key().current.made(kept):
-            _move(broker, secret)
+            _move(door.broker, secret)
         return door, identity
 
     def answer(self, door: Door, identity: Identity, question: Question, *, now: datetime) -> Judgement:
@@ -70,7 +70,7 @@ class Decider:
         return judgement
 
 
-def _move(broker: UUID, secret: str) -> None:
+def _move(broker: BrokerId, secret: str) -> None:
     try:
         move_to_present_key(broker, secret)
     except DatabaseFault as error:  # the next question tries again

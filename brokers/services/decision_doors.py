@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID
 
 from brokers import models
 from brokers.core.decide import Identity
@@ -27,14 +26,14 @@ class Door:
     secrets: tuple[tuple[bytes, Identity], ...]
 
 
-def read_doors() -> Mapping[UUID, Door]:
-    """Every broker that has a decision secret, by its id."""
+def read_doors() -> Mapping[str, Door]:
+    """Every broker that has a decision secret, by its id as text."""
     rows = models.DecisionSecret.objects.order_by("broker_id", "id").select_related("broker")
-    doors: dict[UUID, Door] = {}
+    doors: dict[str, Door] = {}
     for row in rows:
-        broker = row.broker
-        before = doors[broker.id].secrets if broker.id in doors else ()
-        doors[broker.id] = Door(
+        broker, id = row.broker, str(row.broker_id)
+        before = doors[id].secrets if id in doors else ()
+        doors[id] = Door(
             broker=BrokerId(broker.id),
             domain=DomainId(broker.domain_id),
             secrets=(*before, (bytes(row.secret_hash), Identity(row.identity))),
@@ -42,7 +41,7 @@ def read_doors() -> Mapping[UUID, Door]:
     return doors
 
 
-def identity_behind(door: Door | None, broker: UUID, secret: str) -> tuple[bytes, Identity] | None:
+def identity_behind(door: Door | None, broker: str, secret: str) -> tuple[bytes, Identity] | None:
     """What is kept of the secret, and what it says of identity; None if it is none of this broker's.
 
     It takes as long for a broker that there is not.
@@ -57,7 +56,7 @@ def identity_behind(door: Door | None, broker: UUID, secret: str) -> tuple[bytes
     return found
 
 
-def move_to_present_key(broker: UUID, secret: str) -> None:
+def move_to_present_key(broker: BrokerId, secret: str) -> None:
     """Hashes the secret, which is good, anew if its hash hangs on an older master key, which may be taken away then."""
     fresh, *older = master_key().keyed_hashes(f"{broker}.{secret}", purpose=PURPOSE)
     models.DecisionSecret.objects.filter(broker_id=broker, secret_hash__in=older).update(secret_hash=fresh)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
-from uuid import UUID
 
 from cryptography import x509
 from django.db import Error as DatabaseFault
@@ -74,7 +73,7 @@ class DecisionMemory:
         self._end = -1
         self._read_at = self._again_at = float("-inf")
         self._reading = Lock()
-        self._doors: tuple[int, Mapping[UUID, Door]] = (-1, {})
+        self._doors: tuple[int, Mapping[str, Door]] = (-1, {})
         self._known: BoundedCache[tuple[DomainId, str], Known] = BoundedCache(MOST_KNOWN)
         self._ready: BoundedCache[DeviceId, Judged] = BoundedCache(MOST_READY)
         self._policies: BoundedCache[tuple[BoundRule, ...], tuple[BoundRule, ...]] = BoundedCache(MOST_POLICIES)
@@ -95,8 +94,8 @@ class DecisionMemory:
         if self._clock() - self._read_at > ALONE_SECONDS:
             raise DecisionsAlone("The database is away: nobody is let in until it is back.")
 
-    def door(self, broker: UUID) -> Door | None:
-        """The broker and its secrets; None if it has none. Raises a database error."""
+    def door(self, broker: str) -> Door | None:
+        """The broker of that id and its secrets; None if it has none. Raises a database error."""
         read_at, doors = self._doors
         if not self._epoch.has_doors(since=read_at):
             now = self._epoch.number
