@@ -18,8 +18,10 @@ from pytest_django.live_server_helper import LiveServer
 from acl import services as acl
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
+from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.decide import Identity
-from brokers.services import mint_decision_secret, plan_broker
+from brokers.core.values import AccessKind, BrokerEvent
+from brokers.services import mint_decision_secret, note_events, plan_broker, policy_use
 from console.core.roles import ConsoleRole
 from console.models import Operator
 from console.services.operators import grant_role, make_setup_link
@@ -64,6 +66,26 @@ def listen_to_all(scene: Scene) -> None:
     )
 
 
+def deny_often(scene: Scene) -> None:
+    """The broker told of a device that tries again and again, and of somebody with a long name."""
+    events = [
+        BrokerEvent(
+            at=scene.now,
+            kind=AccessKind.DENIED,
+            action=AccessAction.PUBLISH,
+            topic="north/pump-02/up/a/rather/long/topic",
+            qos=1,
+            reason=AccessReason.NOT_ALLOWED,
+            auth_id="pump-01",
+            client_id="pump-01",
+            address="192.0.2.5",
+        )
+    ] * 3
+    strange = BrokerEvent(at=scene.now, kind=AccessKind.REFUSED, reason=AccessReason.UNKNOWN, client_id="who" * 40)
+    note_events(broker=scene.broker.id, events=[*events, strange])
+    policy_use.flush()
+
+
 def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     """Name and address of every screen of a signed-in operator."""
     device = scene.devices["pump-01"]
@@ -75,6 +97,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     )
     certificate = credentials_of(device=device)[0].certificate
     listen_to_all(scene)
+    deny_often(scene)
     mint_decision_secret(broker=scene.broker.id, identity=Identity.SHOWN, actor=SYSTEM, now=scene.now)
     alarm = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/alarm/${client_id}")
     set_device_rules(device=device, rules=[alarm], actor=SYSTEM, now=scene.now)
@@ -129,6 +152,9 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "broker": f"/brokers/{scene.broker.name}/",
         "broker-decision-secret": f"/brokers/{scene.broker.name}/decision-secrets/new/",
         "sessions": "/sessions/",
+        "access-log": "/access-log/",
+        "access-log-none-fits": "/access-log/?device=nobody",
+        "suggestions": "/suggestions/",
         "journal": "/journal/",
         "search": "/search/?q=pump",
         "not-found": f"/devices/{scene.domain}/",
