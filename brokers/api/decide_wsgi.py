@@ -31,6 +31,7 @@ StartResponse = Callable[..., Any]
 MAX_BODY_OCTETS = 262_144
 _KEPT_UP_EACH_SECONDS = 5.0
 _MOST_TOLD = 255
+_ID_CHARACTERS = 36
 _STATUS = {200: "200 OK", 403: "403 Forbidden"}
 _NOWHERE = Answer(status=403, body=b"There is no such question: see docs/howto/http-decisions.md.\n")
 decider = Decider()
@@ -86,12 +87,17 @@ def _answer(call: Call, broker: str, secret: str, hook: str, environ: Environ) -
             refusals.note(admitted[0].broker, _Caller((question.client_id or "")[:_MOST_TOLD]), refusal)
         return call.say(question, judgement)
     except Unreadable as error:
-        log.debug("a question of broker %s can not be read: %s", broker[:40], error)
+        log.debug("a question of broker %s can not be read: %s", _shown(broker), error)
     except (DatabaseFault, Unavailable) as error:
-        log.warning("a question of broker %s is refused: %s", broker[:40], type(error).__name__)
+        log.warning("a question of broker %s is refused: %s", _shown(broker), type(error).__name__)
     except Exception:
-        log.exception("a question of broker %s failed", broker[:40])
+        log.exception("a question of broker %s failed", _shown(broker))
     return call.say(question, NO)
+
+
+def _shown(broker: str) -> str:
+    """The id as it may stand in a log: whoever leaves it out has the secret in its place."""
+    return broker if len(broker) == _ID_CHARACTERS else "(no id)"
 
 
 def _split(environ: Environ) -> tuple[str, str, str]:
