@@ -254,11 +254,10 @@ class ExplanationDocument(serializers.Serializer[Any]):
 
 
 class DeviceSampleDocument(serializers.Serializer[Any]):
-    """Devices and applications: how many about, and some of them; `applications` are those in the sample."""
+    """Devices and applications: how many about, and some of them."""
 
     approximate_count = serializers.IntegerField()
     sample = serializers.ListField(child=serializers.UUIDField())
-    applications = serializers.ListField(child=serializers.UUIDField())
 
 
 class GrantDocument(serializers.Serializer[Any]):
@@ -276,6 +275,7 @@ class WhoCanAnswerDocument(serializers.Serializer[Any]):
     """
 
     devices = DeviceSampleDocument()
+    applications = serializers.ListField(child=serializers.UUIDField(), help_text="Those in the sample.")
     grants = GrantDocument(many=True)
     examined = serializers.IntegerField()
     undecided = serializers.IntegerField()
@@ -411,8 +411,8 @@ def who_can_document(found: WhoCan) -> dict[str, Any]:
         "devices": {
             "approximate_count": found.count,
             "sample": [str(device) for device in found.sample],
-            "applications": [str(device) for device in found.sample if device in found.applications],
         },
+        "applications": [str(device) for device in found.sample if device in found.applications],
         "grants": [
             {"role": grant.role_name, "rule": rule_document(grant.rule), "binding": _binding(grant)}
             for grant in found.grants
