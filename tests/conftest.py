@@ -5,6 +5,7 @@ Fixtures of an app stand in `tests/<app>/conftest.py`.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -56,6 +57,16 @@ def no_update_through_a_join() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SQLUpdateCompiler, "as_sql", as_sql)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_writing_in_the_background() -> Iterator[None]:
+    """What is noted of the use of policy is written when a test says so, and not in the middle of another."""
+    from brokers.services import policy_use
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policy_use, "FLUSH_SECONDS", math.inf)
         yield
 
 

@@ -13,8 +13,8 @@ from acl.core.values import Principal, Publish, Receive, Request, Subscribe
 from brokers import models, services
 from brokers.core.access_counts import MOST_TOPICS
 from brokers.core.values import AdapterKind, Broker
-from brokers.services import policy_use_rows
-from brokers.services.policy_use import FLUSH_SECONDS, UseNotes
+from brokers.services import policy_use, policy_use_rows
+from brokers.services.policy_use import UseNotes
 from devices import services as devices
 from kernel.core.clock import utc_now
 from tests.brokers.subjects import ALL, DOWN, UP, subject
@@ -170,12 +170,13 @@ def _fail(_counts: object) -> None:
 
 def test_counts_are_written_every_ten_seconds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bool] = []
+    monkeypatch.setattr(policy_use, "FLUSH_SECONDS", 10.0)
     monkeypatch.setattr(house.notes._thread, "submit", lambda _work: written.append(True))
     house.ask(Publish(topic="north/p-1/up/t"))
-    house.clock = FLUSH_SECONDS - 1
+    house.clock = 9.0
     house.ask(Publish(topic="north/p-1/up/t"))
     assert written == []
-    house.clock = FLUSH_SECONDS
+    house.clock = 10.0
     house.ask(Publish(topic="north/p-1/up/t"))
     house.ask(Publish(topic="north/p-1/up/t"))
     assert written == [True]
