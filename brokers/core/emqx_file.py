@@ -60,10 +60,11 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
         for identity, subject in found.items()
         for section, rule in _sections(subject, deviations)
     )
-    made = shared(entries)
-    spelled = [_line(*entry) for entry in made if entry[0].section != _WILD]
-    wild = [_line(*entry) for entry in made if entry[0].section == _WILD]
-    rules = [*_refusing(barred), *spelled, _ROOTS_DENIED, *wild, _CLOSING]
+    people = {identity: _who(identity) for identity in found}
+    lines = [(kind, _line(kind, [people[each] for each in who], topics)) for kind, who, topics in shared(entries)]
+    spelled = [line for kind, line in lines if kind.section != _WILD]
+    wild = [line for kind, line in lines if kind.section == _WILD]
+    rules = [*_refusing([people[each] for each in barred]), *spelled, _ROOTS_DENIED, *wild, _CLOSING]
     return Rendering(artifact=write(rules), deviations=deviations.all(), warnings=tuple(warnings_about(found)))
 
 
@@ -100,7 +101,7 @@ def _topic(rule: EmqxRule, identity: Identity, subject: RenderSubject) -> FileTo
     return FileTopic(topic=templated(rule.topic, identity, subject))
 
 
-def _line(kind: _Kind, who: Sequence[Identity], topics: tuple[FileTopic, ...]) -> FileRule:
+def _line(kind: _Kind, who: Sequence[Who], topics: tuple[FileTopic, ...]) -> FileRule:
     return FileRule(
         allow=kind.section >= _ALLOW,
         who=_one_of(who),
@@ -111,14 +112,15 @@ def _line(kind: _Kind, who: Sequence[Identity], topics: tuple[FileTopic, ...]) -
     )
 
 
-def _refusing(barred: Sequence[Identity]) -> Iterator[FileRule]:
+def _refusing(barred: Sequence[Who]) -> Iterator[FileRule]:
     if barred:
         yield FileRule(allow=False, who=_one_of(barred), topics=(FileTopic(topic="#"), *_ROOTS))
 
 
-def _one_of(identities: Sequence[Identity]) -> Who:
-    parts = tuple(
-        Who(kind=WhoKind.USERNAME if scope is Scope.USERNAME else WhoKind.CLIENTID, value=name)
-        for scope, name in ((identity.scope, identity.name) for identity in identities)
-    )
-    return parts[0] if len(parts) == 1 else Who(kind=WhoKind.OR, parts=parts)
+def _one_of(people: Sequence[Who]) -> Who:
+    return people[0] if len(people) == 1 else Who(kind=WhoKind.OR, parts=tuple(people))
+
+
+def _who(identity: Identity) -> Who:
+    kind = WhoKind.USERNAME if identity.scope is Scope.USERNAME else WhoKind.CLIENTID
+    return Who(kind=kind, value=identity.name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from brokers.core import vernemq
@@ -153,6 +154,7 @@ def _publishing(each: Allowance, compiler: vernemq.Compiler) -> Iterator[Item]:
         yield Item(pattern=each.filter, max_qos=plain, allowed_retain=False)
 
 
+@cache
 def _ceiling(qos: frozenset[int]) -> int:
     """The highest QoS that is there with all below it; -1 if 0 is not."""
     return next((level - 1 for level in (0, 1, 2) if level not in qos), 2)
