@@ -155,6 +155,9 @@ def _work(now: datetime) -> Iterator[Observation]:
     if backlog.failed:
         text = f"{backlog.failed} steps were given up in the last seven days: the journal shows which."
         yield Observation(check="work", level=Level.WARNING, text=text)
+    if untold := devices.count_untold(now=now - PATIENCE):
+        text = f"{untold} bindings began or ended more than a minute ago, and brokers were not told: is beat running?"
+        yield Observation(check="work", level=Level.ERROR, text=text)
 
 
 def _whole_journal(_now: datetime) -> Iterator[Observation]:

@@ -1,6 +1,6 @@
 """Reading the fleet."""
 
-from devices.queries.bindings import BindingRow, find_binding, list_bindings
+from devices.queries.bindings import BindingRow, count_untold, find_binding, list_bindings
 from devices.queries.credentials import credentials_of, device_of_certificate
 from devices.queries.devices import (
     APPROXIMATE_FROM,
@@ -87,6 +87,7 @@ __all__ = [
     "count_by_state",
     "count_devices",
     "count_reached",
+    "count_untold",
     "credentials_of",
     "device_names",
     "device_of_certificate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from acl.core.values import RoleId
 from devices.core.values import BindingId
@@ -33,6 +34,11 @@ def list_bindings(*, domains: Collection[DomainId], role: RoleId | None = None) 
     """Every binding of the domains, of one role if it is given; those too that are not in force."""
     rows = Binding.objects.select_related("device", "group", "device_type", "domain").filter(domain_id__in=domains)
     return [binding_row(row) for row in (rows.filter(role_id=role) if role else rows).order_by("id")]
+
+
+def count_untold(*, now: datetime) -> int:
+    """How many windows began or ended by then without anybody having been told."""
+    return Binding.objects.untold(now=now).count()
 
 
 def find_binding(*, binding: BindingId, domains: Collection[DomainId]) -> BindingRow | None:

@@ -12,7 +12,12 @@ from django.core.management import call_command
 from django.db import transaction
 from pytest_django import Settings
 
+from acl.services import create_role
 from console.diagnosis import Level, Observation, look_over
+from devices.core.windows import Window
+from devices.models import Domain
+from devices.services import bind_role, tell_windows
+from devices.services.bindings import BindingTarget
 from kernel import services
 from kernel.core.clock import utc_now
 from kernel.core.journal import Queue, Step, StepState, Subject
@@ -57,6 +62,18 @@ def test_work_that_waits_for_a_worker_is_an_error(settings: Settings) -> None:
     [fault] = faults()
     assert (fault.check, fault.level) == ("work", Level.ERROR)
     assert "1 steps wait for a worker" in fault.text
+
+
+def test_a_window_that_nobody_was_told_of_is_an_error() -> None:
+    Domain.objects.create(id=NORTH, slug="north", name="North")
+    role = create_role(domain=NORTH, name="shift", rules=[], actor=ADA, now=NOW)
+    window, target = Window(not_before=NOW - timedelta(minutes=1)), BindingTarget(domain="north")
+    made = NOW - timedelta(hours=1)
+    bind_role(domain=NORTH, role=role.id, target=target, window=window, actor=ADA, now=made)
+    [fault] = [seen for seen in faults() if "1 bindings began or ended" in seen.text]
+    assert (fault.check, fault.level) == ("work", Level.ERROR)
+    tell_windows(now=NOW)
+    assert not [seen for seen in faults() if "began or ended" in seen.text]
 
 
 def test_work_of_just_now_is_fine(settings: Settings) -> None:
