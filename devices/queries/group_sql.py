@@ -22,6 +22,7 @@ from kernel.core.ids import DomainId
 Statement = tuple[str, tuple[Any, ...]]
 _SIGNS = {each: "=" if each is Operator.EQUAL else each.value for each in Operator}
 _SQLITE_KINDS = {Kind.TEXT: "'text'", Kind.NUMBER: "'integer', 'real'", Kind.TRUTH: "'true', 'false'"}
+_POSTGRESQL_CASTS = {Kind.TEXT: ' COLLATE "C"', Kind.NUMBER: "::float8", Kind.TRUTH: "::boolean"}
 _POSTGRESQL_KINDS = {Kind.TEXT: "string", Kind.NUMBER: "number", Kind.TRUTH: "boolean"}
 
 
@@ -36,8 +37,8 @@ def condition(query: Query) -> Q:
         case Comparison():
             return Q(_comparison(query.field, query.operator, query.value))
         case OneOf():
-            equal = (Q(_comparison(query.field, Operator.EQUAL, value)) for value in query.values)
-            return reduce(or_, equal)
+            kinds = [[value for value in query.values if kind_of(value) is kind] for kind in Kind]
+            return reduce(or_, (Q(_comparison(query.field, Operator.EQUAL, *values)) for values in kinds if values))
         case Not():
             return ~condition(query.term)
         case AllOf():
@@ -46,77 +47,75 @@ def condition(query: Query) -> Q:
             return reduce(or_, map(condition, query.terms))
 
 
-def _comparison(field: str, operator: Operator, value: AttributeValue) -> Any:
+def _comparison(field: str, operator: Operator, *values: AttributeValue) -> Any:
+    """Whether it compares so with one of the values, which are of one kind; there are several for EQUAL alone."""
     kind, _, name = field.partition(".")
     if name:
-        return _AttributeIs(name, operator, value)
-    if kind_of(value) is not Kind.TEXT:
+        return _AttributeIs(name, operator, *values)
+    if kind_of(values[0]) is not Kind.TEXT:
         return Value(False, output_field=BooleanField())  # noqa: FBT003 - a literal
-    return _TextIs(F("device_type__name" if kind == "device_type" else kind), operator, str(value))
+    return _TextIs(F("device_type__name" if kind == "device_type" else kind), operator, *values)
 
 
 class _TextIs(Func):
-    """Whether a column compares so with a text."""
+    """Whether a column compares so with one of the texts."""
 
     output_field = BooleanField()
     conditional = True
 
-    def __init__(self, column: F, operator: Operator, value: str) -> None:
+    def __init__(self, column: F, operator: Operator, *values: AttributeValue) -> None:
         super().__init__(column)
-        self.operator, self.value = operator, value
+        self.operator, self.values = operator, values
 
     def as_sqlite(self, compiler: Any, *_: Any, **__: Any) -> Statement:
         """Columns have the collation BINARY, which is by octets."""
         column, params = compiler.compile(self.source_expressions[0])
-        compared, given = _compared(column, self.operator, self.value)
+        compared, given = _compared(column, self.operator, self.values)
         return f"COALESCE({compared}, 0)", (*params, *given)
 
     def as_postgresql(self, compiler: Any, *_: Any, **__: Any) -> Statement:
         """The collation C is by octets."""
         column, params = compiler.compile(self.source_expressions[0])
-        compared, given = _compared(f'{column} COLLATE "C"', self.operator, self.value)
+        compared, given = _compared(f'{column} COLLATE "C"', self.operator, self.values)
         return f"COALESCE({compared}, false)", (*params, *given)
 
 
 class _AttributeIs(Func):
-    """Whether an attribute is there, of the value's kind, and compares so with it."""
+    """Whether an attribute is there, of the values' kind, and compares so with one of them."""
 
     output_field = BooleanField()
     conditional = True
 
-    def __init__(self, name: str, operator: Operator, value: AttributeValue) -> None:
+    def __init__(self, name: str, operator: Operator, *values: AttributeValue) -> None:
         super().__init__(F("attributes"))
-        self.name, self.operator, self.value = name, operator, value
-        self.kind = kind_of(value)
+        self.name, self.operator, self.values = name, operator, values
+        self.kind = kind_of(values[0]) or Kind.TEXT
 
     def as_sqlite(self, compiler: Any, *_: Any, **__: Any) -> Statement:
         """The value goes through the database's own reading of JSON, as the attribute does."""
         column, params = compiler.compile(self.source_expressions[0])
-        path, kinds = f'$."{self.name}"', _SQLITE_KINDS[self.kind or Kind.TEXT]
-        found = f"json_extract({column}, %s)"
-        if isinstance(self.value, str):
-            compared, given = _compared(found, self.operator, self.value)
-        else:
-            compared = f"{found} {_SIGNS[self.operator]} json_extract(%s, '$')"
-            given = (json.dumps(self.value),)
+        path, kinds = f'$."{self.name}"', _SQLITE_KINDS[self.kind]
+        found, values, each = f"json_extract({column}, %s)", self.values, "%s"
+        if self.kind is not Kind.TEXT:
+            values, each = tuple(map(json.dumps, values)), "json_extract(%s, '$')"
+        compared, given = _compared(found, self.operator, values, each)
         statement = f"COALESCE(CASE WHEN json_type({column}, %s) IN ({kinds}) THEN {compared} END, 0)"
         return statement, (*params, path, *params, path, *given)
 
     def as_postgresql(self, compiler: Any, *_: Any, **__: Any) -> Statement:
         """jsonb keeps numbers as decimals; both sides are cast to what Python reads them as."""
         column, params = compiler.compile(self.source_expressions[0])
-        kind, found, given = _POSTGRESQL_KINDS[self.kind or Kind.TEXT], f"({column} ->> %s::text)", (self.value,)
-        if isinstance(self.value, str):
-            compared, given = _compared(f'{found} COLLATE "C"', self.operator, self.value)
-        else:
-            cast = "boolean" if self.kind is Kind.TRUTH else "float8"
-            compared = f"{found}::{cast} {_SIGNS[self.operator]} %s::{cast}"
+        kind, found = _POSTGRESQL_KINDS[self.kind], f"({column} ->> %s::text)"
+        cast = _POSTGRESQL_CASTS[self.kind]
+        compared, given = _compared(f"{found}{cast}", self.operator, self.values, f"%s{cast}")
         statement = f"COALESCE(CASE WHEN jsonb_typeof({column} -> %s::text) = '{kind}' THEN {compared} END, false)"
         return statement, (*params, self.name, *params, self.name, *given)
 
 
-def _compared(text: str, operator: Operator, value: str) -> tuple[str, tuple[Any, ...]]:
-    """The comparison of two texts; a beginning is as many characters as `value` has."""
+def _compared(found: str, operator: Operator, values: tuple[AttributeValue, ...], each: str = "%s") -> Statement:
+    """The comparison with one of the values, each spelled as `each`; a beginning is as many characters as it has."""
     if operator is Operator.STARTS_WITH:
-        return f"substr({text}, 1, {len(value)}) = %s", (value,)
-    return f"{text} {_SIGNS[operator]} %s", (value,)
+        return f"substr({found}, 1, {len(str(values[0]))}) = %s", values
+    if len(values) > 1:
+        return f"{found} IN ({', '.join([each] * len(values))})", values
+    return f"{found} {_SIGNS[operator]} {each}", values
