@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from brokers.core.targets import TARGETS
 from brokers.services.desired import desired_state
 from devices import queries as devices
 from kernel.core.actor import Actor
+from kernel.core.clock import to_rfc3339
 from kernel.core.errors import Conflict, FieldError, NotFound
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
@@ -47,6 +49,9 @@ def compile_policy(
         raise _wider(target, refused)
     if wider:
         _record_acceptance(domain, target, wider, actor=actor, now=now)
+    if ends := devices.next_boundary_in(domain=domain, now=now):
+        warning = f"A binding begins or ends at {to_rfc3339(ends)}: this is the policy until then. Compile it anew."
+        return replace(rendering, warnings=(*rendering.warnings, warning))
     return rendering
 
 

@@ -1,6 +1,6 @@
 """Reading the fleet."""
 
-from devices.queries.bindings import BindingRow, count_untold, find_binding, list_bindings
+from devices.queries.bindings import BindingRow, count_untold, find_binding, list_bindings, next_boundary_in
 from devices.queries.credentials import credentials_of, device_of_certificate
 from devices.queries.devices import (
     APPROXIMATE_FROM,
@@ -114,6 +114,7 @@ __all__ = [
     "list_enrolment_tokens",
     "list_groups",
     "next_boundary",
+    "next_boundary_in",
     "older_token_ends",
     "preview_query",
     "principal_ids",

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Min
+
 from acl.core.values import RoleId
 from devices.core.values import BindingId
 from devices.core.windows import ALWAYS, Window
@@ -34,6 +36,14 @@ def list_bindings(*, domains: Collection[DomainId], role: RoleId | None = None) 
     """Every binding of the domains, of one role if it is given; those too that are not in force."""
     rows = Binding.objects.select_related("device", "group", "device_type", "domain").filter(domain_id__in=domains)
     return [binding_row(row) for row in (rows.filter(role_id=role) if role else rows).order_by("id")]
+
+
+def next_boundary_in(*, domain: DomainId, now: datetime) -> datetime | None:
+    """When the next binding of the domain begins or ends; None if none does."""
+    to_come = Binding.objects.filter(domain_id=domain).not_ended(now=now)
+    begins = to_come.filter(not_before__gt=now).aggregate(at=Min("not_before"))["at"]
+    ends = to_come.aggregate(at=Min("not_after"))["at"]
+    return min((moment for moment in (begins, ends) if moment is not None), default=None)
 
 
 def count_untold(*, now: datetime) -> int:

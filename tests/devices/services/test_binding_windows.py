@@ -78,6 +78,9 @@ def test_a_device_knows_when_the_next_window_of_a_binding_begins_or_ends(
     assert next_boundary(device=device, now=north.now) is None
     give(north, role, not_before=north.now + HOUR, not_after=north.now + 2 * HOUR)
     assert next_boundary(device=device, now=north.now) == north.now + HOUR
+    for after, bound in ((timedelta(0), HOUR), (HOUR, 2 * HOUR)):
+        assert queries.next_boundary_in(domain=north.domain, now=north.now + after) == north.now + bound
+    assert queries.next_boundary_in(domain=north.domain, now=north.now + 2 * HOUR) is None
     assert next_boundary(device=device, now=north.now + HOUR) == north.now + 2 * HOUR
     assert next_boundary(device=device, now=north.now + 2 * HOUR) is None
     assert next_boundary(device=DeviceId(new_id()), now=north.now) is None
