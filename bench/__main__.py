@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import analyse, compiling, crl, enroll, evaluate, idle, issue, ocsp, revoke
+from bench import analyse, compiling, crl, decide, enroll, evaluate, idle, issue, ocsp, revoke
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "idle": idle.measure,
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "evaluate": evaluate.measure,
     "analyse": analyse.measure,
     "compile": compiling.measure,
+    "decide": decide.measure,
 }
 
 

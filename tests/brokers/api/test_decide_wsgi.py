@@ -23,6 +23,7 @@ from brokers.services import decision_secrets
 from brokers.services.deciding import Decider
 from brokers.services.decision_memory import DecisionMemory
 from devices import services as devices
+from devices.queries import list_bindings
 from kernel.conf import master_key
 from kernel.core.clock import utc_now
 from kernel.core.secrets import MasterKey, MasterKeys
@@ -144,6 +145,9 @@ TAKEN_AWAY: dict[str, Act] = {
     ),
     "its certificate revoked": lambda _, pump: pki_services.revoke_certificate(
         certificate=_certificate(pump), reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now()
+    ),
+    "its role taken": lambda hall, _: devices.unbind_role(
+        binding=list_bindings(domains=[hall.fleet.domain.id])[0].id, actor=ADA, now=utc_now()
     ),
     "its role changed": lambda hall, _: hall.fleet.change_role(allow(Action.PUBLISH, "somewhere")),
 }

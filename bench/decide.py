@@ -1,0 +1,171 @@
+"""HTTP decisions (EMQX's questions) about random devices of a register of up to a million, beside bare granian.
+
+Reach: 0.3 of bare, p99 of 10 ms at half of what it can.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.crl import _run as run
+from bench.loading import load
+from bench.ocsp_house import SETUP, free_port, memory_megabytes, web
+from bench.ocsp_peers import bare_granian
+from bench.pacing import p99_milliseconds
+from console.processes import web_words
+from tests.servers import running_postgresql
+
+SIZES = (10_000, 100_000, 1_000_000)
+RUNS = 5
+SECONDS = 2.0
+ASKED = 1_000
+"""About so many devices a process is asked again and again: those that are connected to its brokers."""
+_PREPARE = (
+    SETUP
+    + """
+import json
+from brokers import services
+from brokers.core.decide import Identity
+from brokers.core.values import AdapterKind
+from devices.models import Domain
+from kernel.core.actor import SYSTEM
+from kernel.core.clock import utc_now
+who = {"actor": SYSTEM, "now": utc_now()}
+broker = services.register_broker(
+    domain=Domain.objects.get(slug="bench").id, name="bench", kind=AdapterKind.HTTP_DECISIONS,
+    connection={"dialect": "emqx"}, **who)
+made = services.mint_decision_secret(broker=broker.id, identity=Identity.CERTIFICATE, **who)
+print(json.dumps([str(broker.id), made.secret]))
+"""
+)
+_VISIBLE = (
+    SETUP
+    + """
+import json, sys, time, urllib.request
+from devices import services
+from devices.models import Device
+from kernel.core.actor import SYSTEM
+from kernel.core.clock import utc_now
+url, secret, seen = sys.argv[1], sys.argv[2], []
+def allowed(name):
+    members = {"clientid": name, "username": name, "action": "publish", "qos": "1", "retain": "false"}
+    body = json.dumps(members | {"topic": f"bench/{name}/up/t"}).encode()
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    return b"allow" in urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10).read()
+for number in range(10):
+    name = f"pump-{number}"
+    assert allowed(name)
+    services.suspend_device(device=Device.objects.get(auth_id=name).id, actor=SYSTEM, now=utc_now())
+    began = time.monotonic()
+    while allowed(name):
+        time.sleep(0.002)
+    seen.append(time.monotonic() - began)
+    services.resume_device(device=Device.objects.get(auth_id=name).id, actor=SYSTEM, now=utc_now())
+    time.sleep(0.4)
+print(max(seen))
+"""
+)
+
+
+def measure(sizes: Sequence[int] = SIZES) -> dict[str, Any]:
+    """By size: answers by CPU second (medians of five, in turn with bare granian), first ones, p99, megabytes.
+
+    `suspended_shows_after_seconds` is the longest of ten, from the commit until a publish is refused.
+    """
+    with tempfile.TemporaryDirectory(prefix="gatehouse-bench-decide-") as kept, running_postgresql() as url:
+        environment = {"DATABASE_URL": url, "GATEHOUSE_HOME": f"{kept}/home"}
+        run(environment, "manage.py", "migrate", "--verbosity", "0")
+        run(environment, "-m", "bench.analyse_fleet", "prepare")
+        broker, secret = json.loads(run(environment, "-c", _PREPARE))
+        seen, before = {}, 0
+        for size in sizes:
+            run(environment, "-m", "bench.analyse_fleet", "fill", str(before), str(size))
+            seen[str(size)], before = _at_size(Questions(broker, secret, size), Path(kept), environment), size
+            print(f"  {size}: {seen[str(size)]}", flush=True)
+    return {**seen, "exponents": _exponents(seen)}
+
+
+class Questions:
+    """What EMQX asks about random devices that are active."""
+
+    def __init__(self, broker: str, secret: str, size: int) -> None:
+        self.path, self.secret = f"/decide/{broker}/emqx", secret
+        self._numbers = [number for number in random.sample(range(size), 2 * ASKED) if number % 100 != 99]
+
+    def connects(self, first: int, end: int) -> list[bytes]:
+        """Logins of the devices `first` to `end` of the sample."""
+        return [self._post("authn", f"pump-{number}") for number in self._numbers[first:end]]
+
+    def publishes(self, first: int, end: int) -> list[bytes]:
+        """Publishes of the same, each to a topic of its own."""
+        wish = {"action": "publish", "qos": "1", "retain": "false"}
+        return [
+            self._post("authz", f"pump-{number}", topic=f"bench/pump-{number}/up/t", **wish)
+            for number in self._numbers[first:end]
+        ]
+
+    def _post(self, call: str, name: str, **members: str) -> bytes:
+        body = json.dumps({"clientid": name, "username": name, "cert_cn": name, **members}).encode()
+        head = f"POST {self.path}/{call} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        return f"{head}Authorization: Bearer {self.secret}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) -> dict[str, Any]:
+    port, asked = free_port(), ASKED * 9 // 10
+    words = web_words(host="127.0.0.1", port=port)
+    connects, publishes = questions.connects(0, asked), questions.publishes(0, asked)
+    kinds = {"connect": connects, "publish": publishes}
+    everything = {**environment, "GATEHOUSE_PORT": str(port)}
+    with bare_granian(folder, only_pki=False) as (bare_port, bare), web(everything, words, port) as process:
+        first = _ask(port, process, questions.connects(asked, 2 * asked), seconds=5.0)
+        for some in range(0, asked, 100):  # until each was asked about
+            while _ask(port, process, connects[some : some + 100]).answers < len(connects[some : some + 100]):
+                pass
+        rounds = [
+            {name: _ask(port, process, each) for name, each in kinds.items()}
+            | {"bare": load(bare_port, bare, publishes, seconds=SECONDS, expect=bytes(1500))}
+            for _ in range(RUNS)
+        ]
+        half = statistics.median(each["publish"].per_second for each in rounds) / 2
+        p99 = p99_milliseconds(port, publishes, per_second=half, seconds=10.0)
+        p99_of_bare = p99_milliseconds(bare_port, publishes, per_second=half, seconds=10.0)
+        megabytes = memory_megabytes(process)
+        visible = run(everything, "-c", _VISIBLE, f"http://127.0.0.1:{port}{questions.path}/authz", questions.secret)
+    found = {name: statistics.median(each[name].per_cpu_second for each in rounds) for name in rounds[0]}
+    return {
+        **{f"{name}_per_cpu_second": round(value) for name, value in found.items()},
+        **{
+            f"{name}_of_bare": round(
+                statistics.median(each[name].per_cpu_second / each["bare"].per_cpu_second for each in rounds), 2
+            )
+            for name in kinds
+        },
+        "first_per_cpu_second": round(first.per_cpu_second),
+        "p99_milliseconds_at_half": round(p99, 1),
+        "p99_milliseconds_of_bare_at_that": round(p99_of_bare, 1),
+        "web_megabytes": round(megabytes),
+        "suspended_shows_after_seconds": round(float(visible), 2),
+    }
+
+
+def _ask(port: int, process: int, requests: list[bytes], *, seconds: float = SECONDS) -> Any:
+    return load(port, process, requests, seconds=seconds, expect=b'"result":"allow"')
+
+
+def _exponents(seen: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """How the cost of an answer grows from the smallest size to the largest."""
+    sizes = sorted(map(int, seen))
+    if len(sizes) < 2:
+        return {}
+    low, high, span = seen[str(sizes[0])], seen[str(sizes[-1])], math.log(sizes[-1] / sizes[0])
+    return {
+        name: round(math.log(low[f"{name}_per_cpu_second"] / high[f"{name}_per_cpu_second"]) / span, 2)
+        for name in ("connect", "publish", "first")
+    }
