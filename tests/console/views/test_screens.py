@@ -11,12 +11,14 @@ from devices.queries import credentials_of
 from kernel.queries import list_entries
 from tests.console.views.scene import Scene
 
-LISTS = ("/", "/devices/", "/groups/", "/groups/_new/", "/enrolment/", "/enrolment/new/", "/issuers/", "/issuers/_new/", "/issuers/_new/root/",
+LISTS = ("/", "/devices/", "/groups/", "/groups/_new/", "/enrolment/", "/enrolment/new/", "/issuers/",
+         "/issuers/_new/", "/issuers/_new/root/",
          "/issuers/_new/issuing-ca/", "/issuers/_new/import/", "/certificates/", "/profiles/", "/profiles/_new/",
          "/profiles/device/", "/profiles/device/edit/", "/profiles/device/edit/json/",
          "/revocation/", "/revocation/many/", "/roles/", "/roles/new/", "/roles/_file/", "/changes/",
          "/explorer/", "/explorer/who/", "/explorer/reach/",
-         "/brokers/", "/sessions/", "/access-log/", "/suggestions/", "/findings/", "/journal/", "/search/?q=pump")  # fmt: skip
+         "/brokers/", "/sessions/", "/access-log/", "/suggestions/", "/findings/", "/journal/",
+         "/search/?q=pump")  # fmt: skip
 
 
 def details(scene: Scene) -> dict[str, str]:
