@@ -54,7 +54,7 @@ class OpensslCa:
 
 
 def _openssl(*words: str | Path) -> None:
-    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, check=False, timeout=30)
+    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
 
 

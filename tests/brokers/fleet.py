@@ -126,6 +126,6 @@ def make_request(folder: Path, name: str) -> tuple[Path, Path]:
         ["openssl", "req", "-new", *kind, "-keyout", str(key), "-subj", f"/CN={name}", "-out", str(csr)],
         check=True,
         capture_output=True,
-        timeout=30,
+        timeout=120,
     )
     return key, csr

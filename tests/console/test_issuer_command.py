@@ -39,7 +39,7 @@ def elsewhere(*words: str | Path, home: Path) -> subprocess.CompletedProcess[str
     line = [sys.executable, str(ROOT / "manage.py"), *map(str, words)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("GATEHOUSE", "DJANGO"))}
     return subprocess.run(
-        line, env=environ | away, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL
+        line, env=environ | away, capture_output=True, text=True, check=False, timeout=300, stdin=subprocess.DEVNULL
     )
 
 

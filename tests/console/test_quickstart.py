@@ -127,7 +127,7 @@ def test_two_at_once_on_an_empty_folder_do_no_harm(tmp_path: Path) -> None:
         subprocess.Popen(words, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    outputs = [process.communicate(timeout=120) for process in running]
+    outputs = [process.communicate(timeout=300) for process in running]
     assert [process.returncode for process in running] == [0, 0], outputs
     facts = [json.loads(output) for output, _ in outputs]
     assert sorted("setup_url" in fact["operator"] for fact in facts) == [False, True]

@@ -60,7 +60,7 @@ class House:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         assert not check or done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
         return done.stdout
@@ -70,7 +70,7 @@ class House:
         facts: dict[str, Any] = json.loads(self.manage("quickstart", "--json"))
         return facts
 
-    def start(self, *, seconds: float = 150) -> None:
+    def start(self, *, seconds: float = 300) -> None:
         """Starts everything and waits until it is ready."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "run.log").open("ab") as log:

@@ -124,7 +124,7 @@ def asks_nginx(folder: Path, name: str, port: int) -> str:
     """The status of an answer to that client."""
     words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", f"{folder}/root.pem"]
     words += ["--cert", f"{folder}/{name}.pem", "--key", f"{folder}/{name}.key", f"https://127.0.0.1:{port}/"]
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=30).stdout
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120).stdout
 
 
 def test_nginx_refuses_the_revoked_client_alone(hall: Hall) -> None:
@@ -146,7 +146,7 @@ def test_nginx_needs_the_crls_of_all_levels(hall: Hall) -> None:
 def may_publish(folder: Path, name: str, port: int) -> bool:
     words = [program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(port), "-t", "x", "-m", "y", "-q", "1"]
     words += ["--cafile", f"{folder}/root.pem", "--cert", f"{folder}/{name}.pem", "--key", f"{folder}/{name}.key"]
-    return subprocess.run(words, capture_output=True, check=False, timeout=30).returncode == 0
+    return subprocess.run(words, capture_output=True, check=False, timeout=120).returncode == 0
 
 
 def test_mosquitto_refuses_who_is_revoked_once_it_reads_the_bundle_again(hall: Hall) -> None:

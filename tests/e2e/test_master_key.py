@@ -49,12 +49,12 @@ class Site:
     def let_issue(self, name: str, *, more: int = 4) -> None:
         """Returns when the process has issued some more."""
         wanted = self._issued(name) + more
-        wait_until(lambda: self._issued(name) >= wanted, seconds=120, what=f"the {name} process issues")
+        wait_until(lambda: self._issued(name) >= wanted, seconds=300, what=f"the {name} process issues")
 
     def stop(self, name: str) -> None:
         """Ends the process, which has to have had no fault."""
         (self.folder / name).touch()
-        self.running[name].communicate(timeout=120)
+        self.running[name].communicate(timeout=300)
         assert self.running[name].returncode == 0, (self.folder / f"{name}.log").read_text()[-3000:]
 
     def _issued(self, name: str) -> int:
@@ -93,7 +93,7 @@ def test_a_worker_with_the_wrong_key_alone_ends_with_one_sentence(tmp_path: Path
     for command in ("worker", "web", "listen"):
         words = [sys.executable, "manage.py", command]
         done = subprocess.run(
-            words, cwd=ROOT, env=site.environment(NEW), capture_output=True, text=True, check=False, timeout=120
+            words, cwd=ROOT, env=site.environment(NEW), capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == 1
         [sentence] = done.stderr.strip().splitlines()

@@ -54,7 +54,7 @@ def test_a_revocation_shows_within_a_second_in_each_web_process(prepared: bool, 
     serial = leaf.certificate.serial_number
     with ThreadPoolExecutor(5) as pool:
         revoking = pool.submit(two.revoke, leaf)
-        last_good, since, ends_at = 0.0, 0.0, time.time() + 60
+        last_good, since, ends_at = 0.0, 0.0, time.time() + 300
         while not since or time.time() < since + 2:
             asked_at = time.time()
             statuses = {each.certificate_status for each in pool.map(lambda _: two.ask(serial), range(4))}
@@ -188,7 +188,7 @@ def test_nginx_lets_in_whom_ocsp_calls_good_and_no_one_else(pair: tuple[Leaf, Le
         assert "certificate revoked" in (tmp_path / "error.log").read_text()
     finally:
         nginx.terminate()
-        nginx.wait(20)
+        nginx.wait(60)
 
 
 def curl(port: int, leaf: Leaf, folder: Path) -> str:
@@ -202,8 +202,8 @@ listen: 127.0.0.1:{port}
 ocsp_cache: false
 tls {{
     cert_file: "{server.chain_file}"; key_file: "{server.key_file}"; ca_file: "{folder}/roots.pem"
-    verify: true; handshake_first: true; timeout: 10
-    ocsp_peer: {{ verify: true, ca_timeout: 5, unknown_is_good: false, allow_when_ca_unreachable: false }}
+    verify: true; handshake_first: true; timeout: 60
+    ocsp_peer: {{ verify: true, ca_timeout: 50, unknown_is_good: false, allow_when_ca_unreachable: false }}
 }}
 """
 
@@ -222,7 +222,7 @@ def test_nats_lets_in_whom_ocsp_calls_good_and_no_one_else(pair: tuple[Leaf, Lea
         assert "OCSP" in (tmp_path / "nats.log").read_text()
     finally:
         nats.terminate()
-        nats.wait(20)
+        nats.wait(60)
 
 
 def greeting(port: int, leaf: Leaf, folder: Path) -> bytes:
@@ -231,7 +231,7 @@ def greeting(port: int, leaf: Leaf, folder: Path) -> bytes:
     context.load_cert_chain(leaf.chain_file, leaf.key_file)
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=90) as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
         ):
             return secure.recv(1000)

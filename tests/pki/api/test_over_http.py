@@ -149,5 +149,5 @@ def test_curl_fetches_the_chain_that_openssl_verifies_with(url: str, files: Path
 
 
 def curl(address: str, *options: str) -> str:
-    done = subprocess.run(["curl", "-sS", *options, address], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(["curl", "-sS", *options, address], capture_output=True, text=True, check=True, timeout=120)
     return done.stdout

@@ -40,7 +40,7 @@ USAGES = {"Certificate Sign": "keyCertSign", "CRL Sign": "cRLSign"}  # as openss
 
 
 def openssl(*words: str | Path) -> str:
-    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=True, timeout=120)
     return done.stdout
 
 
