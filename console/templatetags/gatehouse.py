@@ -123,7 +123,7 @@ def window(context: dict[str, Any], of: Window) -> SafeString:
     standing = of.state(context.get("now") or utc_now())
     bounds = (("from", of.not_before), ("until", of.not_after))
     told = format_html_join(" ", "{} {}", ((word, exactly(at)) for word, at in bounds if at is not None))
-    return format_html('{}<span class="sub">{}</span>', state(standing.value, spell(standing.value)), told)
+    return format_html('{} <span class="sub">{}</span>', state(standing.value, spell(standing.value)), told)
 
 
 @register.simple_tag

@@ -30,7 +30,7 @@ _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 
 def _moment_input() -> forms.DateTimeInput:
     bounds = {"min": "2000-01-02T00:00", "max": "2999-12-30T00:00"}
-    return forms.DateTimeInput(attrs={"type": "datetime-local", **bounds}, format="%Y-%m-%dT%H:%M")
+    return forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1", **bounds}, format="%Y-%m-%dT%H:%M:%S")
 
 
 class RoleForm(ConsoleForm):

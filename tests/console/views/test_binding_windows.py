@@ -34,7 +34,7 @@ def test_a_role_is_given_for_a_time_and_then_for_another(north: Scene, at_ada: C
     assert "scheduled" in page
     assert "2900-07-01 10:00:00 UTC" in at_ada.get(f"/devices/{made.target_id}/").content.decode()
     form = at_ada.get(f"{role}bindings/{made.id}/").content.decode()
-    assert 'value="2900-07-01T12:00"' in form
+    assert 'value="2900-07-01T12:00:00"' in form
     assert "Time in Europe/Vienna." in form
     sent = {"not_before": "", "not_after": TYPED["not_after"], "version": "1"}
     at_ada.post(f"{role}bindings/{made.id}/", sent)
