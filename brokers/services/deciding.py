@@ -14,7 +14,6 @@ from brokers.core.values import BrokerId
 from brokers.services import policy_use
 from brokers.services.decision_doors import Door, identity_behind, move_to_present_key
 from brokers.services.decision_memory import DecisionMemory
-from kernel.conf import master_key
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +44,8 @@ class Decider:
         found = identity_behind(door, broker, secret)
         if door is None or found is None:
             return None
-        kept, identity = found
-        if not master_key().current.made(kept):
+        identity, is_current = found
+        if not is_current:
             _move(door.broker, secret)
         return door, identity
 

@@ -41,10 +41,10 @@ def read_doors() -> Mapping[str, Door]:
     return doors
 
 
-def identity_behind(door: Door | None, broker: str, secret: str) -> tuple[bytes, Identity] | None:
-    """What is kept of the secret, and what it says of identity; None if it is none of this broker's.
+def identity_behind(door: Door | None, broker: str, secret: str) -> tuple[Identity, bool] | None:
+    """What the secret says of identity, and whether its hash hangs on the present master key.
 
-    It takes as long for a broker that there is not.
+    None if it is none of this broker's; it takes as long for a broker that there is not.
     """
     if len(secret) > _LONGEST_SECRET:
         return None
@@ -52,7 +52,7 @@ def identity_behind(door: Door | None, broker: str, secret: str) -> tuple[bytes,
     found = None
     for kept, identity in door.secrets if door else ((_NOBODYS, Identity.SHOWN),):
         if any(same(kept, each) for each in offered):
-            found = (kept, identity)
+            found = (identity, same(kept, offered[0]))
     return found
 
 
