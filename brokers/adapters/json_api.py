@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import ssl
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
+from types import TracebackType
 from typing import Any, Self
 
 from brokers.core.api_path import path
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
 
-_SECONDS = 10.0
+_SECONDS = 10.0  # of silence
+_SECONDS_IN_ALL = 60.0
 _MOST_OCTETS = 512 * 1024 * 1024  # what a million accounts come to
+_REASONS = ("reason", "message", "errors")  # RabbitMQ's, EMQX's, HiveMQ's
 
 
 class RequestRefused(Conflict):
@@ -27,7 +33,8 @@ class RequestRefused(Conflict):
 class JsonApi:
     """A context that closes its connection at the end. `of` is whose API it is, `rights` what our account needs there.
 
-    Plain HTTP without `ca_pem`; no account without `username`.
+    Plain HTTP without `ca_pem`; no account without `username`. What goes wrong within because an answer has not the
+    expected shape becomes BrokerUnreachable.
     """
 
     def __init__(
@@ -38,6 +45,7 @@ class JsonApi:
         if ca_pem:
             context = ssl.create_default_context(cadata=ca_pem)
             self._http = HTTPSConnection(host, port, timeout=_SECONDS, context=context)
+        self._http.response_class = _Answer
         self._headers = {"Content-Type": "application/json"}
         if username:
             secret = base64.b64encode(f"{username}:{password}".encode()).decode()
@@ -46,43 +54,89 @@ class JsonApi:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._http.close()
+        if isinstance(error, (AttributeError, LookupError, TypeError, ValueError)):
+            raise self._strange() from error
 
     def get(self, *names: str) -> Any:
         """What is there; None if nothing is."""
         return self.ask("GET", path(*names))
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The answer; None if it is empty or what was asked about is not there.
+        """The answer; None if what was asked about is not there, or the answer to a change is empty.
 
-        Raises BrokerUnreachable if none comes within 10 s, and RequestRefused.
+        Raises BrokerUnreachable after 10 s of silence or a minute in all, and RequestRefused.
         """
         try:
             text = None if body is None else json.dumps(body)
             self._http.request(method, f"{self._root}/{path}", body=text, headers=self._headers)
-            answer = self._http.getresponse()
-            octets = answer.read(_MOST_OCTETS)
-        except (OSError, HTTPException) as error:
+            with self._http.getresponse() as answer:
+                octets = answer.read(_MOST_OCTETS)
+        except (OSError, HTTPException, UnicodeError) as error:  # the last from a host that is no name
             self._http.close()
             raise BrokerUnreachable(f"{self._of} does not answer ({_reason(error)}): is it up?") from error
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise BrokerUnreachable(f"{self._of} refuses our account ({answer.status}). {self._rights}")
-        if answer.status == HTTPStatus.NOT_FOUND:
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise BrokerUnreachable(f"{self._of} fails at {method} {_what(path)} ({answer.status}): {_why(octets)}.")
+        if answer.status != HTTPStatus.NOT_FOUND and not answer.status // 100 == 2:
+            raise RequestRefused(f"{self._of} refused {method} {_what(path)} ({answer.status}): {_why(octets)}.")
+        if not octets and method != "GET":
             return None
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise RequestRefused(f"{self._of} refused {method} {path.partition('/')[0]}: {_why(octets)}.")
         try:
-            return json.loads(octets) if octets else None
-        except ValueError as error:
-            raise BrokerUnreachable(f"{self._of} does not answer as its management API does.") from error
+            found = json.loads(octets)
+        except (ValueError, RecursionError) as error:
+            if method != "GET" and answer.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise self._strange() from error
+        return None if answer.status == HTTPStatus.NOT_FOUND else found
+
+    def _strange(self) -> BrokerUnreachable:
+        return BrokerUnreachable(f"{self._of} does not answer as its management API does: is that the right port?")
+
+
+class _Answer(HTTPResponse):
+    """An answer that has to be complete after a minute, however slowly it drips."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
+        super().__init__(sock, *args, **named)
+        self.fp.close()
+        self.fp = BufferedReader(_Dripping(sock))
+
+
+class _Dripping(RawIOBase):
+    """What comes from a socket within a minute. Raises TimeoutError behind it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._octets = sock.makefile("rb", buffering=0)
+        self._end = time.monotonic() + _SECONDS_IN_ALL
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() > self._end:
+            raise TimeoutError("too slow")
+        return self._octets.readinto(buffer)
+
+    def close(self) -> None:
+        self._octets.close()
+        super().close()
+
+
+def _what(path: str) -> str:
+    return path.partition("/")[0].partition("?")[0]
 
 
 def _why(octets: bytes) -> str:
-    """The reason in an error's document; nothing of what was sent."""
+    """The reason in an error's document, on one line; nothing of what was sent."""
     try:
-        return str(json.loads(octets)["reason"])[:200]
-    except (ValueError, KeyError, TypeError):
+        document = json.loads(octets)
+        return " ".join(str(next(document[name] for name in _REASONS if name in document)).split())[:200]
+    except (ValueError, LookupError, TypeError, StopIteration, RecursionError):
         return "it does not say why"
 
 

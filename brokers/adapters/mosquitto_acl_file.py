@@ -25,6 +25,7 @@ from brokers.core.registration import unknown_member_errors
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
+_UNREAD = "# Mosquitto was not yet told to read this.\n"
 _ACCESS = {Action.PUBLISH: Access.WRITE, Action.SUBSCRIBE: Access.READ}
 
 
@@ -55,7 +56,8 @@ class MosquittoAclFileAdapter:
         found = self._file()
         if only is not None:
             found = AclFile(users={name: lines for name, lines in found.users.items() if name in only})
-        return AppliedState(artifact=to_text(found), only=only)
+        known = "" if self._folder().is_told(ACL_FILE) else _UNREAD
+        return AppliedState(artifact=known + to_text(found), only=only)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """The sections that differ; what stands outside of them goes."""
@@ -68,7 +70,9 @@ class MosquittoAclFileAdapter:
         ]
         if desired.only is None and (present.patterns or present.users.get(None)):
             summary = "Take out what is not about a device."
-            steps.append(Step(kind="delete-others", target=ACL_FILE, summary=summary, payload="[]"))
+            steps.append(Step(kind="delete-others", target=ACL_FILE, summary=summary))
+        if applied.artifact.startswith(_UNREAD):
+            steps.append(Step(kind="read-file", target=ACL_FILE, summary="Have Mosquitto read the file."))
         return tuple(steps)
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
@@ -83,15 +87,14 @@ class MosquittoAclFileAdapter:
         file = self._file()
         users = dict(file.users)
         for step in steps:
-            if step.kind == "delete-others":
-                users.pop(None, None)
-                file = AclFile(users=users)
-                continue
-            lines = _lines(json.loads(step.payload))
-            if lines:
-                users[step.target] = lines
-            else:
-                users.pop(step.target, None)
+            match step.kind:
+                case "set-user":
+                    users[step.target] = _lines(json.loads(step.payload))
+                case "delete-user":
+                    users.pop(step.target, None)
+                case "delete-others":
+                    users.pop(None, None)
+                    file = AclFile(users=users)
         self._folder().put(ACL_FILE, to_text(AclFile(users=users, patterns=file.patterns)))
 
     def disconnect(self, principal: Principal) -> None:

@@ -17,6 +17,7 @@ from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
 
 _PID = re.compile(r"[1-9][0-9]{0,9}")
+_CATCHES_SIGHUP = re.compile(r"^SigCgt:\s*[0-9a-f]*[13579bdf]$", re.MULTILINE)  # the lowest bit is signal 1
 
 
 class UnsafeFolder(Conflict):
@@ -53,29 +54,53 @@ class MosquittoFolder:
         return "The CRL file is written, and Mosquitto has read it." + more
 
     def text(self, name: str) -> str:
-        """What stands in a file; empty if there is none."""
+        """What stands in a file; empty if there is none. Octets that are no text become marks.
+
+        Raises BrokerUnreachable.
+        """
         target = self._path / name
-        return target.read_text() if target.is_file() and not target.is_symlink() else ""
+        try:
+            plain = target.is_file() and not target.is_symlink()
+            return target.read_text(encoding="utf-8", errors="replace") if plain else ""
+        except OSError as error:
+            raise BrokerUnreachable(f"{name} in the shared folder can not be read: {error.strerror}.") from error
 
     def put(self, name: str, text: str) -> None:
         """Writes a file in place of the old one, and has the broker read its files."""
         self._replace(name, text)
+        written = self._written(name)
         self._signal()
+        self._replace(f"{name}.told", written)
+
+    def is_told(self, name: str) -> bool:
+        """Whether the broker was told to read the file as it is; it also reads it when it starts."""
+        return self.text(f"{name}.told") == self._written(name)
+
+    def _written(self, name: str) -> str:
+        """Which writing of the file it is that there is; empty without one."""
+        try:
+            found = (self._path / name).stat()
+        except OSError:
+            return ""
+        return f"{found.st_ino} {found.st_mtime_ns}"
 
     def _holds(self, name: str, pem: str) -> bool:
         return self.text(name) == pem
 
-    def _replace(self, name: str, pem: str) -> None:
+    def _replace(self, name: str, text: str) -> None:
         """By rename, so that no reader ever sees a part; world-readable, since the broker is another user."""
         new = self._path / f"{name}.new"
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(descriptor, "w") as stream:
-            os.fchmod(stream.fileno(), 0o644)
-            stream.write(pem)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(self._path / name)
+        try:
+            new.unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+                os.fchmod(stream.fileno(), 0o644)
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(self._path / name)
+        except OSError as error:
+            raise BrokerUnreachable(f"{name} in the shared folder can not be written: {error.strerror}.") from error
 
     def _signal(self) -> None:
         pid = self._pid()
@@ -92,9 +117,11 @@ class MosquittoFolder:
         """Of the Mosquitto that wrote its pid file here. Raises BrokerUnreachable."""
         try:
             text = (self._path / PID_FILE).read_text().strip()
-            comm = Path(f"/proc/{text}/comm").read_text().strip() if _PID.fullmatch(text) else ""
-        except OSError:
-            comm = ""
-        if comm != "mosquitto":
+            status = Path(f"/proc/{text}/status").read_text() if _PID.fullmatch(text) else ""
+        except (OSError, ValueError):
+            status = ""
+        if not status.startswith("Name:\tmosquitto\n"):
             raise BrokerUnreachable("Mosquitto is not running; it reads its files when it starts.")
+        if not _CATCHES_SIGHUP.search(status):
+            raise BrokerUnreachable("Mosquitto is starting: a signal would end it now. It follows soon.")
         return int(text)

@@ -7,7 +7,7 @@ it, those of sessions that are kept for somebody who is away included.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Event
 from typing import Any, ClassVar
@@ -19,7 +19,17 @@ from brokers.adapters.rabbitmq_watch import watch
 from brokers.core.api_path import path
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.rabbitmq import ADAPTED, desired_state
-from brokers.core.rabbitmq_changes import ENDINGS, ApiCall, accounts_in, changes, held, is_ours, marked, queues_of
+from brokers.core.rabbitmq_changes import (
+    ENDINGS,
+    ApiCall,
+    accounts_in,
+    changes,
+    held,
+    is_ours,
+    marked,
+    queues_in,
+    queues_of,
+)
 from brokers.core.rabbitmq_connection import RabbitConnection, connection_errors
 from brokers.core.rabbitmq_emulator import emulate
 from brokers.core.rabbitmq_filters import effect
@@ -68,9 +78,10 @@ class RabbitmqAdapter:
             users = _users(broker, only)
             permissions = _permissions(broker, "permissions", only)
             topics = _permissions(broker, "topic-permissions", only)
-            subscriptions = self._subscriptions(broker) if only is None else []  # `disconnect` ends those of one
-        foreign = frozenset(user["name"] for user in users if not is_ours(user))
-        artifact = held(users, permissions, topics, subscriptions)
+            subscriptions = self._subscriptions(broker, permissions if only is not None else None)
+            ours = [user for user in users if self._is_ours(user)]
+            foreign = frozenset(user["name"] for user in users) - {user["name"] for user in ours}
+            artifact = held(ours, permissions, topics, subscriptions)
         return AppliedState(artifact=artifact, version=version, only=only, foreign=foreign)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
@@ -101,7 +112,7 @@ class RabbitmqAdapter:
         """Closes every connection of the account, and ends the session that is kept for its client id."""
         with management(self._connection) as broker:
             user = broker.get("users", principal.auth_id)
-            if user is not None and not is_ours(user):
+            if user is not None and not self._is_ours(user):
                 raise AccountTaken(f"The account {principal.auth_id!r} of RabbitMQ was not made by Gatehouse.")
             where = path("connections", "username", principal.auth_id)
             found = broker.ask("GET", where) or []
@@ -135,8 +146,17 @@ class RabbitmqAdapter:
             self._compiled = (desired, state, rendering)
         return self._compiled[1:]
 
-    def _subscriptions(self, broker: JsonApi) -> list[dict[str, Any]]:
+    def _is_ours(self, user: Mapping[str, Any]) -> bool:
+        """Whether the account is a device's; never the one that we log in with."""
+        return is_ours(user) and user["name"] != self._connection.username
+
+    def _subscriptions(self, broker: JsonApi, permissions: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+        """What those with these permissions are subscribed to; what all are, if it can not be told whose is what."""
         vhost = self._connection.vhost
+        found = [] if permissions is None else [queues_in(row) for row in permissions if row["vhost"] == vhost]
+        if permissions is not None and None not in found:
+            queues = [queue for queues in found for queue in queues or ()]
+            return [row for queue in queues for row in broker.get("queues", vhost, queue, "bindings") or ()]
         if broker.get("exchanges", vhost, EXCHANGE) is None:
             raise VhostNotFound(f"RabbitMQ has no exchange {EXCHANGE} in the virtual host {vhost!r}: see mqtt.vhost.")
         return list(broker.get("exchanges", vhost, EXCHANGE, "bindings", "source"))

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from kernel.core.errors import Invalid
+
+_STEPS = frozenset({"", ".", ".."})
+
+
+class NoPath(Invalid):
+    """A name that no path can hold."""
+
+    code = "no-path"
+
 
 def path(*names: str) -> str:
-    """The path of these names, each of them escaped."""
+    """The path of these names, each of them escaped. Raises NoPath.
+
+    A server takes `.` and `..` for steps to what stands above, escaped or not: whoever deletes `users/..` deletes more.
+    """
+    if not _STEPS.isdisjoint(names):
+        raise NoPath("A name that is empty, . or .. can not be asked about over HTTP: rename what has it.")
     return "/".join(quote(name, safe="") for name in names)

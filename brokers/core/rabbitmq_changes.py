@@ -17,6 +17,7 @@ from acl.core.values import Principal
 from brokers.core.api_path import path
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.rabbitmq_emulator import may_subscribe
+from brokers.core.rabbitmq_filters import texts_of
 from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, RabbitUser, ResourcePermission, TopicPermission
 
 OURS = "gatehouse"
@@ -34,6 +35,7 @@ _KEYS = {
     "topic_permissions": ("vhost", "user", "exchange"),
     "subscriptions": ("vhost", "queue", "properties_key"),
 }
+_IN_NO_PATH = frozenset({".", ".."})
 _QUEUE = re.compile(r"mqtt-subscription-(.*)qos([01])", re.DOTALL)
 
 
@@ -55,10 +57,9 @@ def marked(state: RabbitState, *, vhost: str) -> RabbitState:
 
 
 def held(
-    users: Iterable[Row], permissions: Iterable[Row], topic_permissions: Iterable[Row], subscriptions: Iterable[Row]
+    ours: Collection[Row], permissions: Iterable[Row], topic_permissions: Iterable[Row], subscriptions: Iterable[Row]
 ) -> str:
-    """What RabbitMQ's answers say of accounts with our tag, and all subscriptions over MQTT, as a document."""
-    ours = [user for user in users if is_ours(user)]
+    """What RabbitMQ's answers say of our accounts, and all subscriptions over MQTT, as a document."""
     names = {user["name"] for user in ours}
     document = {
         "users": [
@@ -121,6 +122,11 @@ def changes(wanted: str, present: str, *, state: RabbitState, subjects: Collecti
     return [*calls, *_endings([row for key, row in sorted(old.items()) if key[0] == "subscriptions"], state, subjects)]
 
 
+def queues_in(permission: Row) -> tuple[str, ...] | None:
+    """The queues that a permission is about; None if we did not write it."""
+    return texts_of(permission["configure"])
+
+
 def queues_of(principal: Principal) -> tuple[str, str]:
     """The queues that the MQTT plugin keeps for the principal's client id, one for each QoS."""
     first, second = (f"mqtt-subscription-{principal.client_id}qos{qos}" for qos in (0, 1))
@@ -128,7 +134,10 @@ def queues_of(principal: Principal) -> tuple[str, str]:
 
 
 def _endings(rows: Iterable[Row], state: RabbitState, subjects: Collection[RenderSubject]) -> Iterator[ApiCall]:
-    """Ends the subscriptions that policy no longer allows, and the queues of those who are barred."""
+    """Ends the subscriptions that policy no longer allows, and the queues of those who are barred.
+
+    A subscription to `/` or `//` goes with its queue, since no request can name it.
+    """
     by_client = {subject.principal.client_id: subject for subject in subjects}
     ended = set()
     for row in rows:
@@ -136,14 +145,15 @@ def _endings(rows: Iterable[Row], state: RabbitState, subjects: Collection[Rende
         subject = by_client.get(found[1]) if found else None
         if found is None or subject is None or row["vhost"] != state.vhost:
             continue
-        name = subject.principal.auth_id
-        if subject.state is not Standing.ADMITTED:
-            if row["queue"] not in ended:
-                yield _delete("queue", name, "queues", row["vhost"], row["queue"])
-            ended.add(row["queue"])
-        elif not may_subscribe(state, subject.principal, row["filter"], qos=int(found[2])):
+        name, admitted = subject.principal.auth_id, subject.state is Standing.ADMITTED
+        if admitted and may_subscribe(state, subject.principal, row["filter"], qos=int(found[2])):
+            continue
+        if admitted and row["properties_key"] not in _IN_NO_PATH:
             where = ("bindings", row["vhost"], "e", EXCHANGE, "q", row["queue"], row["properties_key"])
             yield _delete("subscription", name, *where)
+        elif row["queue"] not in ended:
+            ended.add(row["queue"])
+            yield _delete("queue", name, "queues", row["vhost"], row["queue"])
 
 
 def _delete(what: str, target: str, *names: str) -> ApiCall:
@@ -151,7 +161,7 @@ def _delete(what: str, target: str, *names: str) -> ApiCall:
         "user": f"Delete the account {target}, which no device has any more.",
         "permission": f"Take from {target} what it may do in the virtual host {names[1]!r}.",
         "connection": f"Close the connections of {target}.",
-        "queue": f"Delete a queue of {target}, which is barred.",
+        "queue": f"Delete a queue of {target}, which may not have what it gets there.",
         "subscription": f"End a subscription of {target} that is allowed no more.",
     }[what]
     return ApiCall(method="DELETE", path=path(*names), kind=f"delete-{what}", target=target, summary=summary)

@@ -10,7 +10,7 @@ from acl.core.values import Action
 from brokers.core import effects
 from brokers.core.effects import Flow
 from brokers.core.ports import Effect
-from brokers.core.rabbitmq_patterns import GUARDS, NEVER
+from brokers.core.rabbitmq_patterns import GUARDS, NEVER, literally
 from brokers.core.rabbitmq_state import EXCHANGE, RabbitState
 from brokers.core.rendering import canonical
 
@@ -57,6 +57,14 @@ def flow_of(pattern: str, *, username: str) -> Flow | None:
         )
     except _NotOurs:
         return None
+
+
+def texts_of(pattern: str) -> tuple[str, ...] | None:
+    """The texts that `rabbitmq_patterns.literally` was told; None if it did not write the expression."""
+    either = pattern.removeprefix("^").removesuffix(r"\z")
+    texts = either[3:-1] if either.startswith("(?:") else either
+    found = tuple(_unescaped(part, "") for part in _parts(texts))
+    return found if literally(*found) == pattern else None
 
 
 def _flow(state: RabbitState, username: str, action: Action) -> Flow:

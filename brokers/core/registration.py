@@ -12,7 +12,7 @@ from brokers.core.values import Listener
 from kernel.core.errors import FieldError, Invalid
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,252}[A-Za-z0-9])?|::1?")
+_HOST = re.compile(r"(?!.*\.\.)(?!.*[^.:]{64})[A-Za-z0-9]([A-Za-z0-9.:_-]{0,252}[A-Za-z0-9])?|::1?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a line of its own would speak to whatever else listens at that port
 _MAX_LISTENERS = 20
 _MAX_TEXT = 1_024
@@ -99,7 +99,7 @@ def tls_errors(connection: Mapping[str, object], *, pointer: str = "/connection"
     try:
         if not isinstance(pem, str) or len(pem) > _MAX_PEM:
             raise ValueError
-        x509.load_pem_x509_certificates(pem.encode())
+        x509.load_pem_x509_certificates(pem.encode("ascii"))
     except ValueError:
         detail = "Give the certificates of the broker's CA as PEM."
         return [FieldError(pointer=f"{pointer}/ca_pem", code="invalid-ca-pem", detail=detail)]

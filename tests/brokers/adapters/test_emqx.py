@@ -13,16 +13,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
-from uuid import uuid4
 
 import pytest
 
 from acl.core.values import Publish
 from brokers.adapters.emqx import EmqxAdapter
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
-from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
+from brokers.core.values import AccessKind, AdapterKind
+from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
-from tests.cast import NORTH, NOW
 
 KEY = base64.b64encode(b"key:secret").decode()
 DATABASE = "authorization/sources/built_in_database/rules"
@@ -164,23 +163,7 @@ def emqx() -> Iterator[Emqx]:
 def adapter_of(emqx: Emqx, **changed: object) -> EmqxAdapter:
     members = {"host": "127.0.0.1", "port": emqx.port, "api_key": "key", "api_secret": "secret", **changed}
     assert not EmqxAdapter.connection_errors(members)
-    value = Broker(
-        id=BrokerId(uuid4()),
-        domain=NORTH,
-        domain_slug="north",
-        name="hall-6",
-        kind=AdapterKind.EMQX,
-        listeners=(),
-        sync=SyncState.UNKNOWN,
-        detail="",
-        version="",
-        checked_at=None,
-        last_seen_at=None,
-        managed_since=None,
-        converged_seq=0,
-        created_at=NOW,
-    )
-    return EmqxAdapter(link=BrokerLink(broker=value, connection=Connection(members)))
+    return EmqxAdapter(link=broker_link(AdapterKind.EMQX, members))
 
 
 @pytest.fixture
@@ -249,7 +232,7 @@ def test_session_that_could_not_be_ended_is_ended_the_next_time(adapter: EmqxAda
     bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
     emqx.clients["alpha"], emqx.broken = "alpha", True
     desired = all_of(subject("alpha", UP))
-    with pytest.raises(Exception, match="refused DELETE"):
+    with pytest.raises(Exception, match="fails at DELETE clients"):
         adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
     emqx.broken = False
     assert bring_to(adapter, desired) == [("set-rules", "alpha")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -13,9 +12,9 @@ from acl.core.values import Publish
 from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
 from brokers.core.goauth_postgresql import ACL_QUERY, READ, SCHEMA, SUBSCRIBE, WRITE
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
-from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
+from brokers.core.values import AdapterKind
+from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, UP, subject
-from tests.cast import NORTH, NOW
 
 pytestmark = pytest.mark.e2e
 
@@ -47,23 +46,7 @@ class Database:
             **changed,
         }
         assert not GoAuthPostgresqlAdapter.connection_errors(members)
-        value = Broker(
-            id=BrokerId(uuid4()),
-            domain=NORTH,
-            domain_slug="north",
-            name="hall-4",
-            kind=AdapterKind.GOAUTH_POSTGRESQL,
-            listeners=(),
-            sync=SyncState.UNKNOWN,
-            detail="",
-            version="",
-            checked_at=None,
-            last_seen_at=None,
-            managed_since=None,
-            converged_seq=0,
-            created_at=NOW,
-        )
-        return GoAuthPostgresqlAdapter(link=BrokerLink(broker=value, connection=Connection(members)))
+        return GoAuthPostgresqlAdapter(link=broker_link(AdapterKind.GOAUTH_POSTGRESQL, members))
 
 
 @pytest.fixture

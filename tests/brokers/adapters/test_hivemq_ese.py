@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -18,9 +17,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from brokers.adapters.hivemq_ese import AccountTaken, HivemqEseAdapter
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
-from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
+from brokers.core.values import AdapterKind
+from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, UP, subject
-from tests.cast import NORTH, NOW
 
 pytestmark = pytest.mark.e2e
 
@@ -130,24 +129,8 @@ class Database:
         }
         if rest is not None:
             members["rest"] = {"host": "127.0.0.1", "port": rest.port}
-        value = Broker(
-            id=BrokerId(uuid4()),
-            domain=NORTH,
-            domain_slug="north",
-            name="hall-8",
-            kind=AdapterKind.HIVEMQ_ESE_SQL,
-            listeners=(),
-            sync=SyncState.UNKNOWN,
-            detail="",
-            version="",
-            checked_at=None,
-            last_seen_at=None,
-            managed_since=None,
-            converged_seq=0,
-            created_at=NOW,
-        )
         assert not HivemqEseAdapter.connection_errors(members | changed)
-        return HivemqEseAdapter(link=BrokerLink(broker=value, connection=Connection(members | changed)))
+        return HivemqEseAdapter(link=broker_link(AdapterKind.HIVEMQ_ESE_SQL, members | changed))
 
 
 @pytest.fixture
@@ -260,7 +243,7 @@ def test_session_that_could_not_be_ended_is_ended_the_next_time(database: Databa
     adapter = database.adapter(rest)
     bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
     rest.broken, desired = True, all_of(subject("alpha", UP))
-    with pytest.raises(Exception, match="refused DELETE"):
+    with pytest.raises(Exception, match="fails at DELETE mqtt"):
         adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
     assert database.held("alpha") == [NOTHING, ("north/alpha/up/#", True)]
     rest.broken = False

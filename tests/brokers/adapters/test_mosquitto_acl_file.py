@@ -6,7 +6,6 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from pytest_django import Settings
@@ -15,12 +14,12 @@ from acl.core.values import Publish
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.core.mosquitto_conf import ACL_FILE, PID_FILE
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
-from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
+from brokers.core.values import AdapterKind
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.device import Device
+from tests.brokers.links import broker_link
 from tests.brokers.mosquitto import PROGRAM
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
-from tests.cast import NORTH, NOW
 from tests.servers import free_port, is_open, stop, wait_until
 
 HUB = rule("allow", PUBLISH, "north/#", role="hub")
@@ -46,34 +45,21 @@ class Hall:
     def adapter(self) -> MosquittoAclFileAdapter:
         connection = {"files": {"directory": "hall-5"}}
         assert not MosquittoAclFileAdapter.connection_errors(connection)
-        value = Broker(
-            id=BrokerId(uuid4()),
-            domain=NORTH,
-            domain_slug="north",
-            name="hall-5",
-            kind=AdapterKind.MOSQUITTO_FILES,
-            listeners=(),
-            sync=SyncState.UNKNOWN,
-            detail="",
-            version="",
-            checked_at=None,
-            last_seen_at=None,
-            managed_since=None,
-            converged_seq=0,
-            created_at=NOW,
-        )
-        return MosquittoAclFileAdapter(link=BrokerLink(broker=value, connection=Connection(connection)))
+        return MosquittoAclFileAdapter(link=broker_link(AdapterKind.MOSQUITTO_FILES, connection))
 
     def start(self) -> None:
+        before = self.log().count("running\n")
         words = [PROGRAM, "-c", str(self.folder / "mosquitto.conf")]
         self.process = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
         wait_until(lambda: is_open(self.port), what="Mosquitto listens")
+        wait_until(lambda: self.log().count("running\n") > before, what="Mosquitto runs")
 
     def stop(self) -> None:
         stop(self.process, by=signal.SIGTERM)
 
     def log(self) -> str:
-        return (self.folder / "log").read_text()
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""
 
 
 @pytest.fixture
@@ -146,6 +132,60 @@ def test_barred_device_that_stays_connected_may_nothing(hall: Hall, device: Ente
     assert device("beta").publish("north/beta/up/t")
 
 
+def test_file_without_anybody_lets_nobody_do_anything(hall: Hall, device: Enter) -> None:
+    bring_to(hall, all_of(subject("alpha", UP)))
+    alpha = device("alpha")
+    assert alpha.publish("north/alpha/up/t")
+    bring_to(hall, all_of())
+    assert "user" not in (hall.folder / ACL_FILE).read_text()
+    assert not alpha.publish("north/alpha/up/t")
+
+
+def test_file_that_was_written_and_not_read_is_a_difference(
+    hall: Hall, device: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_to(hall, all_of(subject("alpha", UP)))
+    alpha, barred = device("alpha"), subject("alpha", standing=Standing.BARRED)
+    for desired in (all_of(barred), DesiredState(subjects=(barred,), only=frozenset({"alpha"}))):
+        with monkeypatch.context() as patch:
+            patch.setattr("os.kill", refuse)
+            steps = hall.adapter.plan(desired, hall.adapter.read(only=desired.only))
+            with pytest.raises(BrokerUnreachable, match="may not signal"):
+                hall.adapter.apply(steps, between=lambda: None)
+        assert bring_to(hall, desired) == [("read-file", ACL_FILE)]
+        assert not alpha.publish("north/alpha/up/t")
+        bring_to(hall, all_of(subject("alpha", UP)))
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError
+
+
+def test_mosquitto_that_begins_is_not_signalled_since_that_would_end_it(hall: Hall) -> None:
+    program = hall.folder / "mosquitto"  # takes no signals yet
+    program.symlink_to("/bin/sleep")
+    starting = subprocess.Popen([program, "600"])
+    wait_until(lambda: Path(f"/proc/{starting.pid}/comm").read_text() == "mosquitto\n", what="it runs")
+    (hall.folder / PID_FILE).write_text(str(starting.pid))
+    try:
+        with pytest.raises(BrokerUnreachable, match="is starting"):
+            bring_to(hall, all_of(subject("alpha", UP)))
+        assert starting.poll() is None
+    finally:
+        starting.kill()
+        starting.wait()
+
+
+def test_folder_that_can_not_be_used_is_said_and_no_text_is_no_device(hall: Hall) -> None:
+    desired = all_of(subject("alpha", UP))
+    (hall.folder / ACL_FILE).write_bytes(b"user \xff\ntopic read #\n")
+    assert bring_to(hall, desired)[:2] == [("set-user", "alpha"), ("delete-user", "\ufffd")]
+    (hall.folder / f"{ACL_FILE}.new").mkdir()
+    steps = hall.adapter.plan(all_of(), hall.adapter.read())
+    with pytest.raises(BrokerUnreachable, match="can not be written"):
+        hall.adapter.apply(steps, between=lambda: None)
+
+
 def test_what_was_changed_by_hand_goes(hall: Hall) -> None:
     desired = all_of(subject("alpha", UP))
     bring_to(hall, desired)
@@ -153,9 +193,10 @@ def test_what_was_changed_by_hand_goes(hall: Hall) -> None:
         file.write("topic readwrite #\n\nuser guest\ntopic read #\n\npattern readwrite %u/#\n")
     found = hall.adapter.effect(desired, hall.adapter.read())
     assert EffectLine(auth_id="guest", action="subscribe", filter="#") in found.lose
-    assert bring_to(hall, desired) == [("set-user", "alpha"), ("delete-user", "guest"), ("delete-others", ACL_FILE)]
+    kinds = [("set-user", "alpha"), ("delete-user", "guest"), ("delete-others", ACL_FILE), ("read-file", ACL_FILE)]
+    assert bring_to(hall, desired) == kinds
     (hall.folder / ACL_FILE).write_text("whatever\n")
-    assert bring_to(hall, desired) == [("set-user", "alpha")]
+    assert bring_to(hall, desired) == [("set-user", "alpha"), ("read-file", ACL_FILE)]
 
 
 def test_plan_tells_who_gains_and_emulator_agrees(hall: Hall) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from threading import Event, Thread
-from uuid import uuid4
 
 import pytest
 
@@ -24,18 +23,14 @@ from brokers.core.ports import (
 from brokers.core.values import (
     AccessKind,
     AdapterKind,
-    Broker,
     BrokerEvent,
-    BrokerId,
     BrokerLink,
-    Connection,
-    SyncState,
 )
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.device import Device, wait_until
+from tests.brokers.links import broker_link
 from tests.brokers.mosquitto import ADMIN, LiveMosquitto
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
-from tests.cast import NORTH, NOW
 
 
 @pytest.fixture
@@ -44,23 +39,7 @@ def adapter(bare_mosquitto: LiveMosquitto) -> MosquittoDynsecAdapter:
 
 
 def link_to(broker: LiveMosquitto) -> BrokerLink:
-    value = Broker(
-        id=BrokerId(uuid4()),
-        domain=NORTH,
-        domain_slug="north",
-        name="hall-7",
-        kind=AdapterKind.MOSQUITTO_DYNSEC,
-        listeners=(),
-        sync=SyncState.UNKNOWN,
-        detail="",
-        version="",
-        checked_at=None,
-        last_seen_at=None,
-        managed_since=None,
-        converged_seq=0,
-        created_at=NOW,
-    )
-    return BrokerLink(broker=value, connection=Connection(broker.connection))
+    return broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection)
 
 
 def all_of(*subjects: RenderSubject) -> DesiredState:

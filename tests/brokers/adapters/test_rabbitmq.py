@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
-from uuid import uuid4
 
 import pytest
 
@@ -19,17 +18,12 @@ from brokers.core.rabbitmq_connection import RabbitConnection
 from brokers.core.values import (
     AccessKind,
     AdapterKind,
-    Broker,
     BrokerEvent,
-    BrokerId,
-    BrokerLink,
-    Connection,
-    SyncState,
 )
 from tests.brokers.conftest import OpensslCa, new_openssl_ca
 from tests.brokers.core.real_rabbitmq import Client, Closed, Rabbit, rabbitmq
-from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
-from tests.cast import NORTH, NOW
+from tests.brokers.links import broker_link
+from tests.brokers.subjects import ALL, DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
 from tests.servers import free_port, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -54,23 +48,7 @@ class House:
 
     def adapter(self, **changed: object) -> RabbitmqAdapter:
         members = {"host": "127.0.0.1", "port": self.rabbit.management, "username": "gate/house", "password": PASSWORD}
-        value = Broker(
-            id=BrokerId(uuid4()),
-            domain=NORTH,
-            domain_slug="north",
-            name="hall-7",
-            kind=AdapterKind.RABBITMQ,
-            listeners=(),
-            sync=SyncState.UNKNOWN,
-            detail="",
-            version="",
-            checked_at=None,
-            last_seen_at=None,
-            managed_since=None,
-            converged_seq=0,
-            created_at=NOW,
-        )
-        return RabbitmqAdapter(link=BrokerLink(broker=value, connection=Connection({**members, **changed})))
+        return RabbitmqAdapter(link=broker_link(AdapterKind.RABBITMQ, {**members, **changed}))
 
     def device(self, name: str, *, keep: bool = False) -> Client:
         """A connection with the certificate of that name. Raises Closed."""
@@ -204,6 +182,51 @@ def test_subscription_ends_when_its_permission_goes_also_one_that_is_kept_for_wh
     beta.close()
 
 
+def test_subscription_of_one_device_ends_when_only_that_device_is_changed(house: House) -> None:
+    adapter = house.adapter()
+    whole = all_of(subject("hub", HUB), subject("alpha|()", DOWN, ALL), subject("beta", DOWN, ALL))
+    bring_to(adapter, whole)
+    devices = [house.device("alpha|()"), house.device("beta")]
+    for device in devices:
+        device.subscribe("north/all/#")
+    smaller = only(subject("alpha|()", DOWN))
+    assert bring_to(adapter, smaller) == ["set-topics", "delete-subscription"]
+    house.ask("PUT", "permissions/%2F/alpha%7C%28%29", {"configure": ".*", "write": ".*", "read": ".*"})
+    assert bring_to(adapter, smaller) == ["set-permission"]  # it can not be told whose is what: all are looked at
+    hub = house.device("hub")
+    hub.publish("north/all/news")
+    hub.publish("north/all/end")
+    assert devices[1].receive_until("north/all/end") == ["north/all/news"]
+    assert house.ask("GET", "queues/%2F/mqtt-subscription-alpha%7C%28%29qos1/bindings") is not None
+    for device in (hub, *devices):
+        device.close()
+
+
+def test_subscriptions_that_no_request_can_name_end_with_their_queue(house: House) -> None:
+    adapter = house.adapter()
+    bring_to(adapter, all_of(subject("alpha", rule("allow", SUBSCRIBE, "+/+/#"))))
+    alpha = house.device("alpha", keep=True)
+    for filter in ("/", "//", "a/+"):
+        alpha.subscribe(filter)
+    alpha.close()
+    assert "delete-queue" in bring_to(adapter, only(subject("alpha", DOWN)))
+    assert house.ask("GET", "queues/%2F/mqtt-subscription-alphaqos1") is None
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_names_that_look_like_something_else_are_names(house: House, whole: bool) -> None:
+    adapter = house.adapter()
+    names = ["...", "..%2F..", "%2e%2e", "a b", '"; DROP', "{username}", "ä泵😀", ".*", "\\E", "guest\u0130", "x" * 255]
+    desired = [subject(name, rule("allow", SUBSCRIBE, "north/${auth_id}/down/#"), UP) for name in names]
+    for state in [all_of(*desired)] if whole else list(map(only, desired)):
+        assert "set-user" in bring_to(adapter, state)
+    assert {name for name in names if name not in adapter.read().artifact} <= {'"; DROP', "ä泵😀", "\\E", "guest\u0130"}
+    barred = [subject(name, standing=Standing.BARRED) for name in names]
+    for one in barred:
+        bring_to(adapter, only(one))
+        assert adapter.disconnect(one.principal) == 0
+
+
 def test_barred_device_is_thrown_out_and_does_not_come_back(house: House) -> None:
     adapter = house.adapter()
     bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP)))
@@ -273,6 +296,9 @@ def test_account_that_is_not_ours_is_never_touched_and_said(house: House) -> Non
         adapter.plan(all_of(chief), applied)
     with pytest.raises(AccountTaken):
         adapter.disconnect(chief.principal)
+    house.ask("PUT", "users/gate%2Fhouse", {"password": PASSWORD, "tags": "administrator,gatehouse"})
+    assert "gate/house" in adapter.read().foreign  # what we log in with is never a device's
+    house.ask("PUT", "users/gate%2Fhouse", {"password": PASSWORD, "tags": "administrator"})
     house.ask("PUT", "users/chief", {"password": PASSWORD, "tags": "gatehouse"})  # handed over
     assert "set-user" in bring_to(adapter, all_of(chief))
 

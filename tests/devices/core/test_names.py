@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from devices.core.names import BadName, check_name, name_fault
 
 
-@pytest.mark.parametrize("name", ["a", "x" * 64, "pump-17", "pump 17", "a.b_c:d", "ä", "泵", "a$b", "-", "😀"])
+@pytest.mark.parametrize("name", ["a", "x" * 64, "pump-17", "pump 17", "a.b_c:d", "ä", "泵", "a$b", "-", "...", "😀"])
 def test_these_are_names(name: str) -> None:
     assert check_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "x" * 65, "ä" * 65, "+", "a#", "/", "a/b", "$a", " a", "a ", "\u00a0a", "\t"])
+@pytest.mark.parametrize(
+    "name", ["", "x" * 65, "ä" * 65, "+", "a#", "/", "a/b", "$a", " a", "a ", "\u00a0a", "\t", ".", ".."]
+)
 def test_these_are_none(name: str) -> None:
     with pytest.raises(BadName) as caught:
         check_name(name)
