@@ -1,4 +1,4 @@
-"""Where everything is mounted. What stands below /pki/ is answered before Django: console/wsgi.py."""
+"""Where everything is mounted. What stands below /pki/ and /decide/ is answered before Django: console/wsgi.py."""
 
 from __future__ import annotations
 

@@ -29,6 +29,9 @@ def test_secrets_are_kept_nowhere_in_the_clear(house: House, fleet: Fleet) -> No
     sent = {"name": "secret-hall", "kind": "mosquitto-dynsec", "connection": connection, "listeners": []}
     fleet.post("brokers/", sent, status=201)
     fleet.application.call("POST", "brokers/secret-hall/plan/", {})
+    decisions = fleet.post("brokers/secret-hall/decision-secrets/", {"identity": "certificate"}, status=201)
+    asked = curl("POST", f"{decisions['url']}/{decisions['secret']}/rabbitmq/user", sent={"username": "secretive"})
+    assert (asked.status, asked.text) == (200, "deny")  # no form
     fleet.application.call("DELETE", "brokers/secret-hall/")
 
     embedded = json.loads((house.home / "embedded" / "connection.json").read_text())
@@ -38,6 +41,7 @@ def test_secrets_are_kept_nowhere_in_the_clear(house: House, fleet: Fleet) -> No
         "enrolment token": token.partition(".")[2],
         "setup link": house.facts["operator"]["setup_url"].rstrip("/").rpartition("/")[2],
         "broker password": "password-of-a-broker",
+        "decision secret": decisions["secret"],
         "system password": embedded["system_password"],
         "callout password": embedded["callout_password"],
         "issuer seed": embedded["issuer_seed"],
