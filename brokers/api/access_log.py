@@ -43,6 +43,7 @@ class LineDocument(serializers.Serializer[Any]):
     topic = serializers.CharField()
     qos = serializers.IntegerField(allow_null=True)
     reason = serializers.ChoiceField(choices=[*AccessReason], allow_null=True)
+    ungraceful = serializers.BooleanField(allow_null=True, help_text="It ended without a DISCONNECT; null: not told.")
     address = serializers.CharField()
     detail = serializers.CharField()
 

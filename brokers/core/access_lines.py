@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from brokers.core.values import AccessEvent
+from brokers.core.values import AccessEvent, AccessKind
 from kernel.core.clock import to_rfc3339
 
 
@@ -22,6 +22,13 @@ def line_document(event: AccessEvent) -> dict[str, Any]:
         "topic": event.topic,
         "qos": event.qos,
         "reason": event.reason.value if event.reason else None,
+        "ungraceful": _ungraceful(event),
         "address": event.address,
         "detail": event.detail,
     }
+
+
+def _ungraceful(event: AccessEvent) -> bool | None:
+    if event.kind is not AccessKind.DISCONNECTED or event.reason is None:
+        return None
+    return event.reason.is_ungraceful

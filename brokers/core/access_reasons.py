@@ -47,9 +47,14 @@ class AccessReason(StrEnum):
     PROTOCOL_ERROR = "protocol-error"
 
     @property
-    def is_ungraceful(self) -> bool:
-        """Whether the connection ended without a DISCONNECT, so that the broker publishes its last will."""
-        return self in _UNGRACEFUL
+    def is_ungraceful(self) -> bool | None:
+        """Whether a connection ended without a DISCONNECT of the client, so that its last will is published.
+
+        None where that is not told. MQTT 5 3.1.2.5.
+        """
+        if self is AccessReason.DISCONNECTED:
+            return False
+        return True if self in _UNGRACEFUL else None
 
 
 _UNGRACEFUL = frozenset(
@@ -57,6 +62,8 @@ _UNGRACEFUL = frozenset(
         AccessReason.CONNECTION_LOST,
         AccessReason.KEEPALIVE_EXCEEDED,
         AccessReason.TAKEN_OVER,
+        AccessReason.BY_ADMINISTRATOR,
+        AccessReason.GRANT_ENDED,
         AccessReason.PROTOCOL_ERROR,
     }
 )

@@ -7,7 +7,7 @@ import queue
 import time
 from threading import Thread
 
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from brokers.core.values import BrokerEvent, BrokerId
 from brokers.services.policy_use import note_heard
@@ -77,10 +77,8 @@ class EventWriter:
         close_old_connections()
         try:
             note_events(broker=self._broker, events=events)
-        except DatabaseError:
-            log.exception("%s events were not written down", len(events))
         except Exception:  # a writer that dies would leave the access log blind
-            log.exception("%s events could not be written down", len(events))
+            log.exception("%s events were not written down", len(events))
 
     def _note_heard(self) -> None:
         if self._heard_at is not None and time.monotonic() >= self._heard_at:

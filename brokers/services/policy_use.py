@@ -47,6 +47,7 @@ class UseNotes:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="policy-use")
         self._lock = Lock()
         self._counts = Counts()
+        self._heard: dict[BrokerId, datetime] = {}
         self._clock = clock
         self._due: float | None = None
 
@@ -67,8 +68,12 @@ class UseNotes:
         self._flush_in_time()
 
     def note_heard(self, *, broker: BrokerId, now: datetime) -> None:
-        """Returns at once; whoever listens to the broker says so once in each minute."""
+        """Returns at once; whoever listens to the broker says so in each minute, which counts once."""
+        minute = now.replace(second=0, microsecond=0)
         with self._lock:
+            if self._heard.get(broker) == minute:
+                return
+            self._heard[broker] = minute
             self._counts.hearing(broker, now.date()).minutes += 1
         self._flush_in_time()
 

@@ -154,8 +154,8 @@ class _Door:
             if present is not None and event.connection_id in ("", present.connection_id or event.connection_id):
                 self._close(present)
                 device, event = _named(event, device, present)
-        elif present is not None and not event.auth_id:
-            device, event = _named(event, device, present)
+        elif present is not None and event.kind in {AccessKind.ALLOWED, AccessKind.DENIED}:
+            device, event = _named(event, device, present)  # who is refused may have named itself like another
         return _line(self.row, event, device)
 
     def _open(self, event: BrokerEvent, device: DeviceId | None) -> None:

@@ -184,17 +184,18 @@ def _made_on(id: UUID) -> date:
 
 
 def _silent(domain: DomainId, *, since: date, until: date) -> dict[Action, str]:
-    """The actions of which some broker that holds the domain's policy does not tell everything, with a sentence."""
-    brokers = list(models.Broker.objects.of_domains([domain]).managed())
+    """The actions of which some broker that lets the domain's devices in does not tell everything, with a sentence."""
+    heard: dict[UUID, dict[date, DayHeard]] = {}
+    for row in models.HeardDay.objects.filter(broker__domain_id=domain):
+        told = {Action.PUBLISH: row.publishes, Action.SUBSCRIBE: row.subscribes}
+        heard.setdefault(row.broker_id, {})[row.day] = DayHeard(day=row.day, minutes=row.minutes, told=told)
+    known = models.Broker.objects.of_domains([domain])
+    brokers = [broker for broker in known if broker.managed_since is not None or broker.id in heard]
     if not brokers:
         return dict.fromkeys(Action, "No broker of the domain holds its policy.")
-    heard: dict[UUID, dict[date, DayHeard]] = {broker.id: {} for broker in brokers}
-    for row in models.HeardDay.objects.filter(broker__in=brokers):
-        told = {Action.PUBLISH: row.publishes, Action.SUBSCRIBE: row.subscribes}
-        heard[row.broker_id][row.day] = DayHeard(day=row.day, minutes=row.minutes, told=told)
     found: dict[Action, str] = {}
     for broker in brokers:
-        reported = reports_use(AdapterKind(broker.kind), heard[broker.id], since=since, until=until)
+        reported = reports_use(AdapterKind(broker.kind), heard.get(broker.id, {}), since=since, until=until)
         for action in Action:
             if action not in reported:
                 found.setdefault(action, f"{broker.name} did not tell of every {action.value} in this time.")

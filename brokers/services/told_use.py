@@ -62,10 +62,12 @@ def _request(line: models.AccessEvent) -> Publish | Subscribe:
 def _subjects(wanted: Collection[DeviceId]) -> dict[DeviceId, DeviceSubject]:
     """The principals with their policy, as read within the last ten seconds."""
     now = time.monotonic()
-    stale = {id for id in wanted if id not in _kept or _kept[id][0] < now}
+    kept = {id: _kept.get(id, (0.0, None)) for id in wanted}
+    found = {id: subject for id, (until, subject) in kept.items() if subject is not None and until >= now}
+    stale = set(wanted) - found.keys()
     if len(_kept) + len(stale) > _MOST_KEPT:
         _kept.clear()
-        stale = set(wanted)
     for subject in devices.subjects_among(devices=stale, now=utc_now()) if stale else ():
+        found[subject.device.id] = subject
         _kept[subject.device.id] = (now + _FRESH_SECONDS, subject)
-    return {id: _kept[id][1] for id in wanted if id in _kept}
+    return found

@@ -105,6 +105,15 @@ def test_line_says_what_was_denied_and_why(api: Api, broker: Broker) -> None:
     }
 
 
+def test_end_without_a_goodbye_is_ungraceful(api: Api, broker: Broker) -> None:
+    reasons = (AccessReason.DISCONNECTED, AccessReason.KEEPALIVE_EXCEEDED, AccessReason.CLIENT_CLOSED, None)
+    ends = [BrokerEvent(at=NOW, kind=AccessKind.DISCONNECTED, client_id="p-1", reason=reason) for reason in reasons]
+    refused = BrokerEvent(at=NOW, kind=AccessKind.REFUSED, client_id="p-1", reason=AccessReason.PROTOCOL_ERROR)
+    services.note_events(broker=broker.id, events=[*ends, refused])
+    found = api.get("access-log/").json()["results"]
+    assert [line["ungraceful"] for line in reversed(found)] == [False, True, None, None, None]
+
+
 def test_lines_are_narrowed(api: Api, broker: Broker, domain: Domain) -> None:
     tell(broker, "one")
     tell(broker, "two", kind=AccessKind.DENIED)

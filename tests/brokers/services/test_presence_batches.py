@@ -152,6 +152,13 @@ def test_what_a_broker_does_otherwise_than_the_policy_has_no_rule(broker: Broker
     assert (attempt.topic, attempt.reason, attempt.rule_id) == ("${domain}/all/x", "not-allowed", None)
 
 
+def test_who_is_refused_is_nobody_else_by_naming_itself_so(broker: Broker) -> None:
+    refused = BrokerEvent(at=NOW, kind=AccessKind.REFUSED, action=AccessAction.CONNECT, client_id="p-1")
+    services.note_events(broker=broker.id, events=[come("p-1"), refused])
+    [line] = models.AccessEvent.objects.filter(kind="refused")
+    assert (line.device_id, line.auth_id, line.client_id) == (None, "", "p-1")
+
+
 def test_names_are_cut_and_cleaned(broker: Broker) -> None:
     event = BrokerEvent(
         at=NOW,
