@@ -15,7 +15,7 @@ from psycopg import Connection, sql
 from acl.core.values import Principal, Request
 from brokers.adapters.postgresql import session
 from brokers.core import goauth_postgresql
-from brokers.core.goauth_changes import RowsChange, changes, effect, only_of
+from brokers.core.goauth_changes import RowsChange, changes, effect
 from brokers.core.goauth_connection import GoAuthConnection, connection_errors
 from brokers.core.goauth_emulator import emulate_rows
 from brokers.core.goauth_postgresql import GoAuthRows, Row, parse, to_artifact
@@ -101,12 +101,14 @@ class GoAuthPostgresqlAdapter:
 
 
 def _rows(database: Connection[Any], only: frozenset[str] | None) -> GoAuthRows:
-    found = GoAuthRows(
-        members=dict(database.execute("SELECT username, roles FROM mqtt_member").fetchall()),
+    names = {"only": None if only is None else sorted(only)}
+    members = "SELECT username, roles FROM mqtt_member WHERE %(only)s::text[] IS NULL OR username = ANY(%(only)s)"
+    own = "SELECT username, topic, rw FROM mqtt_own_acl WHERE %(only)s::text[] IS NULL OR username = ANY(%(only)s)"
+    return GoAuthRows(
+        members=dict(database.execute(members, names).fetchall()),
         roles=frozenset(Row(*row) for row in database.execute("SELECT roles, topic, rw FROM mqtt_role_acl")),
-        own=frozenset(Row(*row) for row in database.execute("SELECT username, topic, rw FROM mqtt_own_acl")),
+        own=frozenset(Row(*row) for row in database.execute(own, names)),
     )
-    return found if only is None else only_of(found, only)
 
 
 def _make(database: Connection[Any], step: Step) -> None:

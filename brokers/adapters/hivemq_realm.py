@@ -50,15 +50,15 @@ class Tables:
         with self._session.transaction():
             roles = self._roles()
             users = self._users(only)
-            names = dict(self._rows("SELECT r.id, r.name FROM roles r"))
             held: dict[int, set[Permission]] = defaultdict(set)
             for user, *columns in self._permissions("user_permissions", "user_id", list(users)):
                 held[user].add(_permission(columns))
             has: dict[int, set[str]] = defaultdict(set)
-            for user, role in self._rows(
-                "SELECT user_id, role_id FROM user_roles WHERE user_id = ANY(%s)", list(users)
-            ):
-                has[user].add(names[role])
+            given = (
+                "SELECT u.user_id, r.name FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = ANY(%s)"
+            )
+            for user, role in self._rows(given, list(users)):
+                has[user].add(role)
         ours = {
             name: Account(roles=tuple(sorted(has[id])), permissions=frozenset(held[id]), barred=barred)
             for id, (name, barred) in users.items()

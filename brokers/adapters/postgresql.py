@@ -9,12 +9,25 @@ from typing import Any, Protocol
 
 import psycopg
 from psycopg import Connection, errors
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import make_conninfo
 
 from brokers.core.ports import BrokerUnreachable
 
 _CONNECT_SECONDS = 5
-_STATEMENT_MILLISECONDS = 60_000
+_STATEMENT_SECONDS = 60
+
+
+class BoundedConnection(Connection[Any]):
+    """A connection that waits no longer for a statement than the server should let it run, also if that hangs."""
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """What the server answers. Raises OperationalError, and then is closed."""
+        try:
+            return super().wait(gen, interval, timeout or _STATEMENT_SECONDS + 5)
+        except psycopg.OperationalError:
+            self.pgconn.finish()
+            raise
 
 
 class Place(Protocol):
@@ -47,7 +60,7 @@ def session(place: Place, *, wanted: str) -> Iterator[Connection[Any]]:
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege) as error:
         raise BrokerUnreachable(f"{where}: {wanted}") from error
     except psycopg.Error as error:
-        why = str(error).strip().splitlines() or [type(error).__name__]
+        why = str(error).strip().splitlines() or ["no answer in time"]
         raise BrokerUnreachable(f"The database at {where} does not answer as it should: {why[0][:200]}") from error
 
 
@@ -62,8 +75,8 @@ def _connected(place: Place) -> Connection[Any]:
             user=place.username,
             password=place.password,
             connect_timeout=_CONNECT_SECONDS,
-            options=f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c search_path=public",
+            options=f"-c statement_timeout={_STATEMENT_SECONDS}s -c search_path=public",
             sslmode="verify-full" if place.ca_pem else "disable",
             sslrootcert=ca.name,
         )
-        return psycopg.connect(told, autocommit=True)
+        return BoundedConnection.connect(told, autocommit=True)

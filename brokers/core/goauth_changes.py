@@ -37,19 +37,29 @@ def changes(wanted: GoAuthRows, present: GoAuthRows, *, whole: bool) -> list[Row
     """
     new_roles, old_roles = _by_name(wanted.roles), _by_name(present.roles)
     names = new_roles.keys() | old_roles.keys() if whole else new_roles.keys()
-    found = [
-        RowsChange(kind="set-roles", name=name, rows=new_roles.get(name, frozenset()), summary=f"What {name} may do.")
-        for name in sorted(names)
-        if new_roles.get(name) != old_roles.get(name)
-    ]
+    changed = {
+        name: new_roles.get(name, _NOTHING) for name in sorted(names) if new_roles.get(name) != old_roles.get(name)
+    }
     new, old = _users(wanted), _users(present)
+    users = {
+        name: new.get(name, _NOBODY)
+        for name in sorted(new.keys() | old.keys())
+        if new.get(name, _NOBODY) != old.get(name, _NOBODY)
+    }
+    leaving = [  # lest they have for a moment what is new in the set that they leave
+        RowsChange(kind="set-user", name=name, rows=rows, summary=f"Take {name} out of the roles {old[name][0]}.")
+        for name, (roles, rows) in users.items()
+        if roles and name in old and old[name][0] != roles and changed.get(old[name][0] or "")
+    ]
+    found = [
+        RowsChange(kind="set-roles", name=name, rows=rows, summary=f"What {name} may do.")
+        for name, rows in changed.items()
+    ]
     found += [
         RowsChange(kind="set-user", name=name, rows=rows, roles=roles, summary=f"What {name} may do.")
-        for name in sorted(new.keys() | old.keys())
-        if (held := new.get(name, _NOBODY)) != old.get(name, _NOBODY)
-        for roles, rows in [held]
+        for name, (roles, rows) in users.items()
     ]
-    return sorted(found, key=lambda change: bool(change.rows or change.roles))
+    return leaving + sorted(found, key=lambda change: bool(change.rows or change.roles))
 
 
 def effect(before: GoAuthRows, after: GoAuthRows) -> Effect:
@@ -58,17 +68,9 @@ def effect(before: GoAuthRows, after: GoAuthRows) -> Effect:
     return effects.effect(names, partial(_flow, before), partial(_flow, after))
 
 
-def only_of(rows: GoAuthRows, names: frozenset[str]) -> GoAuthRows:
-    """What the rows say of these users."""
-    return GoAuthRows(
-        members={name: roles for name, roles in rows.members.items() if name in names},
-        roles=rows.roles,
-        own=frozenset(row for row in rows.own if row.whose in names),
-    )
-
-
 _User = tuple[str | None, frozenset[Pair]]
-_NOBODY: _User = (None, frozenset())
+_NOTHING: frozenset[Pair] = frozenset()
+_NOBODY: _User = (None, _NOTHING)
 
 
 def _users(rows: GoAuthRows) -> Mapping[str, _User]:

@@ -63,7 +63,7 @@ def changes(wanted: Realm, present: Realm, *, whole: bool) -> list[RealmChange]:
             ends=_loses(name, wanted, present),
         )
         for name, account in sorted(wanted.users.items())
-        if name not in present.users or _differs(account, present.users[name])
+        if name not in present.users or _differs(account, present.users[name]) or _loses(name, wanted, present)
     ]
     found += [
         RealmChange(kind="delete-user", name=name, summary=f"Delete the account {name}, which no device has any more.")

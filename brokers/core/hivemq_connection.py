@@ -46,8 +46,9 @@ class HivemqConnection:
     def of(cls, members: Mapping[str, Any]) -> HivemqConnection:
         """The connection that these members, found without error, spell."""
         given = {name: members[name] for name in _MEMBERS if members.get(name)}
-        rest = given.pop("rest", None)
-        return cls(**given, rest=RestConnection(**rest) if rest else None)
+        rest = given.pop("rest", None) or {}
+        told = {name: value for name, value in rest.items() if value}
+        return cls(**given, rest=RestConnection(**told) if told else None)
 
 
 def connection_errors(connection: object) -> list[FieldError]:

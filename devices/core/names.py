@@ -36,10 +36,8 @@ def name_fault(name: str) -> str | None:
         return f"has {' '.join(bad)}, which topics reserve; leave it out"
     if any(unicodedata.category(char) in _UNSEEN for char in name):
         return "has a control character, or one that can not be seen; leave it out"
-    if name in {".", ".."}:
-        return "means a folder in paths; give it another one"
-    if name.startswith("$"):
-        return "begins with $, which topics reserve; begin with a letter or digit"
+    if name.startswith("$") or name in {".", ".."}:
+        return "begins with $, which topics reserve, or is . or .., which paths do; begin with a letter or digit"
     if name != name.strip():
         return "begins or ends with a blank; remove it"
     return None

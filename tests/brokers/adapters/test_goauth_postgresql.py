@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
+from threading import Thread
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from acl.core.values import Publish
+from brokers.adapters import postgresql
 from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
 from brokers.core.goauth_postgresql import ACL_QUERY, READ, SCHEMA, SUBSCRIBE, WRITE
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link
-from tests.brokers.subjects import ALL, DOWN, UP, subject
+from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
 
 pytestmark = pytest.mark.e2e
 
@@ -108,6 +111,60 @@ def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> N
     assert set(kinds) == {("set-roles", "pump"), ("set-user", "alpha"), ("set-user", "guest")}
     assert kinds[0] == ("set-user", "guest")  # what goes altogether goes first
     assert database.topics("alpha", WRITE) == {"north/alpha/up/#"}
+
+
+def test_at_no_moment_has_a_user_what_it_had_not_and_is_not_to_have(database: Database) -> None:
+    adapter = database.adapter()
+    other, new = rule("allow", PUBLISH, "north/other/t", role="other"), rule("allow", PUBLISH, "north/new/t")
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP)))
+    desired = all_of(subject("alpha", other), subject("beta", UP, new))  # alpha leaves a role that grows
+    allowed = {"north/alpha/up/#", "north/other/t"}
+    seen = set()
+    for step in adapter.plan(desired, adapter.read()):
+        adapter.apply([step], between=lambda: None)
+        seen |= database.topics("alpha", WRITE)
+    assert seen <= allowed
+    assert database.topics("alpha", WRITE) == {"north/other/t"}
+    assert database.topics("beta", WRITE) == {"north/beta/up/#", "north/new/t"}
+
+
+def test_one_device_is_read_alone(database: Database) -> None:
+    adapter = database.adapter()
+    odd = rule("allow", PUBLISH, "north/${attr.x}/t", role="odd")
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP, ALL, odd)))
+    assert "beta" not in adapter.read(only=frozenset({"alpha"})).artifact
+    assert adapter.plan(only(subject("gamma", standing=Standing.ABSENT)), adapter.read(only=frozenset({"gamma"}))) == ()
+
+
+@pytest.mark.parametrize("name", ["..", "%u", "%c", "a'b\"c", "; DROP TABLE x", "ä泵😀", "x" * 255, "\\", "{}"])
+def test_names_that_look_like_something_else_are_names(database: Database, name: str) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP), subject(name, rule("allow", PUBLISH, "north/${auth_id}/up/#"))))
+    bring_to(adapter, only(subject(name, standing=Standing.BARRED)))
+    assert database.topics(name, WRITE) == set()
+    assert database.topics("alpha", WRITE) == {"north/alpha/up/#"}
+
+
+def test_database_that_says_nothing_any_more_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "_STATEMENT_SECONDS", -4.5)  # half a second in all
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=_let_in, args=(server,))
+        thread.start()
+        place = Database(f"host=127.0.0.1 port={server.getsockname()[1]} dbname=x user=x").adapter()
+        with pytest.raises(BrokerUnreachable, match=r"does not answer as it should: \S.*"):
+            place.read()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def _let_in(server: socket.socket) -> None:
+    """A server that lets somebody in, and answers no statement."""
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(4_096)
+        connection.sendall(b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\x05I")
+        while connection.recv(4_096):
+            pass
 
 
 def test_nobody_leaves_nothing(database: Database) -> None:

@@ -239,6 +239,33 @@ def test_session_of_who_loses_something_ends_and_of_who_gains_does_not(database:
     assert rest.ended == ["alpha"]
 
 
+def test_role_that_was_widened_by_hand_is_taken_back_from_who_is_connected(database: Database, rest: RestApi) -> None:
+    adapter, desired = database.adapter(rest), all_of(subject("alpha", ALL), subject("beta", DOWN))
+    bring_to(adapter, desired)
+    rest.connected |= {"alpha", "beta"}
+    database.ask("INSERT INTO permissions (topic, publish_allowed) VALUES ('#', true)")
+    database.ask(
+        "INSERT INTO role_permissions (role, permission) SELECT r.id, p.id FROM users u JOIN user_roles m"
+        " ON m.user_id = u.id JOIN roles r ON r.id = m.role_id, permissions p"
+        " WHERE u.username = 'alpha' AND r.name <> 'gh.nothing' AND p.topic = '#'"
+    )
+    assert ("#", True) in database.held("alpha")
+    bring_to(adapter, desired)
+    assert ("#", True) not in database.held("alpha")
+    assert "alpha" in rest.ended
+
+
+@pytest.mark.parametrize("name", ["a/b", "..x", "%2F", "a'b\"c", "ä泵😀", "x" * 255, "gh.nothing", "{}"])
+def test_names_that_look_like_something_else_are_names(database: Database, rest: RestApi, name: str) -> None:
+    adapter = database.adapter(rest)
+    bring_to(adapter, all_of(subject("alpha", UP), subject(name, UP, DOWN)))
+    barred = subject(name, standing=Standing.BARRED)
+    bring_to(adapter, only(barred))
+    assert adapter.disconnect(barred.principal) == 0
+    assert database.held(name) in ([NOTHING], [])
+    assert bring_to(adapter, only(subject("alpha", standing=Standing.ABSENT)))
+
+
 def test_session_that_could_not_be_ended_is_ended_the_next_time(database: Database, rest: RestApi) -> None:
     adapter = database.adapter(rest)
     bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
