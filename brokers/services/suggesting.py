@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import Max, Sum
 
 from acl import queries as roles
+from acl.core.rules import RuleSpec
 from acl.core.suggestions import Observed, Suggestion, suggest, without_surplus
 from acl.core.values import Action, Effect, Role, RoleId, Rule, RuleId
 from brokers import models
@@ -94,17 +95,19 @@ def suggest_changes(
     since = until - timedelta(days=days)
     suggested: list[Suggestion] = []
     uses: list[RuleUse] = []
+    rules: set[RuleId] = set()
     for domain in domains:
         known = [each for each in roles.list_roles(domains=[domain], with_own=False) if role in (None, each.id)]
-        if known:
-            found = _of_domain(domain, known, since=since, until=until)
-            uses += found.values()
-            observed = _observed(domain, found, since=since)
-            for each in known:
-                watched = {rule.id for rule in each.rules if rule.id in found and not found[rule.id].unknown}
-                suggested += suggest(each, observed, watched=watched, days=days)
-    rules = None if role is None else {use.rule.id for use in uses}
-    denied = _denied(domains, rules, since=since)
+        if not known:
+            continue
+        found = _of_domain(domain, known, since=since, until=until)
+        uses += found.values()
+        rules |= {rule.id for each in known for rule in each.rules}
+        watched = {id for id, use in found.items() if not use.unknown}
+        observed = _observed(domain, found, since=since)
+        for each in known:
+            suggested += suggest(each, observed, watched=watched, days=days)
+    denied = _denied(domains, None if role is None else rules, since=since)
     return Suggestions(days=days, suggested=tuple(suggested), uses=tuple(uses), denied=denied)
 
 
@@ -124,8 +127,10 @@ def draft_suggestions(
     names = sorted({each.role.name for each in chosen})
     for name in names:
         ours = [each for each in chosen if each.role.name == name]
-        spec = replace(role_of(document, name), rules=without_surplus(ours[0].role.rules, ours))
-        document = with_role(document, spec, was=name)
+        spec, role = role_of(document, name), ours[0].role
+        if spec.rules != tuple(map(RuleSpec.of, role.rules)):
+            raise SuggestionGone(f"The role {name} was changed meanwhile: look at the suggestions again.")
+        document = with_role(document, replace(spec, rules=without_surplus(role.rules, ours)), was=name)
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     title = f"Narrow {shown} to what was used in {days} days"
     return draft_change(domain=domain, title=title, document=document, actor=actor, now=now)

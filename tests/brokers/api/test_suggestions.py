@@ -190,7 +190,9 @@ def test_denied_attempts_are_told(api: Api, past: Past) -> None:
     denied("other/x", 3)
     denied("other/y", 9)
     denied("other/z", 2)
-    rule = past.role.rules[0].id
+    secret = deny(Action.PUBLISH, "other/w")
+    changed = acl.change_role(role=past.role.id, rules=[*PUMP_RULES, secret], actor=ADA, now=past.now)
+    rule = changed.rules[-1].id
     denied("other/w", 4, rule)
     found = api.get("policy/denied/").json()["results"]
     assert [(each["topic"], each["count"], each["device"]) for each in found] == [
