@@ -94,6 +94,7 @@ class Tables:
         query = sql.SQL(
             "SELECT l.{}, {} FROM {} l JOIN permissions p ON p.id = l.permission"
             " WHERE l.{} = ANY(%s) AND (p.publish_allowed OR p.subscribe_allowed)"
+            " AND (p.qos_0_allowed OR p.qos_1_allowed OR p.qos_2_allowed)"
         )
         yield from self._session.execute(
             query.format(sql.Identifier(owner), _COLUMNS, sql.Identifier(table), sql.Identifier(owner)), [owners]

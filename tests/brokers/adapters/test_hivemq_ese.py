@@ -243,7 +243,9 @@ def test_role_that_was_widened_by_hand_is_taken_back_from_who_is_connected(datab
     adapter, desired = database.adapter(rest), all_of(subject("alpha", ALL), subject("beta", DOWN))
     bring_to(adapter, desired)
     rest.connected |= {"alpha", "beta"}
-    database.ask("INSERT INTO permissions (topic, publish_allowed) VALUES ('#', true)")
+    database.ask(
+        "INSERT INTO permissions (topic, publish_allowed, qos_0_allowed) VALUES ('#', true, true), ('#', true, false)"
+    )
     database.ask(
         "INSERT INTO role_permissions (role, permission) SELECT r.id, p.id FROM users u JOIN user_roles m"
         " ON m.user_id = u.id JOIN roles r ON r.id = m.role_id, permissions p"
