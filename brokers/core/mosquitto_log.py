@@ -8,7 +8,7 @@ name as it was given, and is believed by nobody.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, BrokerEvent
@@ -44,6 +44,7 @@ _NOT_AUTHORISED = re.compile(r"Client (?P<client>.*) disconnected, not authorise
 _UPTIME = re.compile(r"(?P<seconds>\d{1,12}) seconds?")
 _UNKNOWN = "<unknown>"
 _MOST_KNOCKING = 1_000
+_WAITS = timedelta(seconds=60)
 
 
 class LogReader:
@@ -53,7 +54,7 @@ class LogReader:
     """
 
     def __init__(self) -> None:
-        self._knocking: dict[str, str] = {}
+        self._knocking: dict[str, datetime] = {}
         self._bad_certificate = False
         self._timed: bool | None = None
 
@@ -63,7 +64,7 @@ class LogReader:
         bad_certificate, self._bad_certificate = self._bad_certificate, False
         if text.startswith("New connection from "):
             self._timed = text != line
-            self._knocks(text)
+            self._knocks(text, at)
             return None
         if text.startswith("New client connected from "):
             return self._connected(text, at=at)
@@ -100,12 +101,18 @@ class LogReader:
             topic=text[place.start() + 3 :],
         )
 
-    def _knocks(self, text: str) -> None:
+    def _knocks(self, text: str, at: datetime) -> None:
         found = _NEW_CONNECTION.fullmatch(text)
         if len(self._knocking) >= _MOST_KNOCKING:
             self._knocking.clear()
         if found:
-            self._knocking[found["address"]] = _host(found["address"])
+            self._knocking[found["address"]] = at
+
+    def _who_knocked(self, at: datetime) -> str:
+        """The address of the one that was waiting; empty if there were several, any of which it may have been."""
+        waiting = [address for address, since in self._knocking.items() if at - since <= _WAITS]
+        self._knocking = {address: self._knocking[address] for address in waiting if len(waiting) > 1}
+        return _host(waiting[0]) if len(waiting) == 1 else ""
 
     def _connected(self, text: str, *, at: datetime) -> BrokerEvent | None:
         found = _CONNECTED.fullmatch(text)
@@ -117,8 +124,7 @@ class LogReader:
         login = _NOT_AUTHORISED.fullmatch(text)
         if not login and not text.startswith((f"Client {_UNKNOWN} disconnected", f"Client {_UNKNOWN} closed")):
             return None
-        address = next(iter(self._knocking.values())) if len(self._knocking) == 1 else ""
-        self._knocking.clear()
+        address = self._who_knocked(at)
         name = login["client"] if login else _UNKNOWN
         if text.startswith(f"Client {_UNKNOWN} closed"):
             return None  # it wanted nothing

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, BrokerEvent
 
 ABOUT = ("connection.created", "connection.closed", "user.authentication.failure")
@@ -35,11 +36,19 @@ class EventReader:
         at = _time(headers["timestamp_in_ms"])
         name = str(headers.get("name") or "")
         if routing_key == "user.authentication.failure":
-            return BrokerEvent(at=at, kind=AccessKind.REFUSED, auth_id=name, detail="RabbitMQ did not let it in.")
+            return BrokerEvent(
+                at=at,
+                kind=AccessKind.REFUSED,
+                action=AccessAction.CONNECT,
+                reason=AccessReason.NOT_AUTHORISED,
+                auth_id=name,
+                detail="RabbitMQ did not let it in.",
+            )
         begun = self._open.pop(name, None)
         return BrokerEvent(
             at=at,
             kind=AccessKind.DISCONNECTED,
+            action=AccessAction.CONNECT,
             auth_id=begun.auth_id if begun else "",
             client_id=begun.client_id if begun else "",
             connection_id=name,
@@ -52,6 +61,7 @@ class EventReader:
         event = BrokerEvent(
             at=_time(connection["connected_at"]),
             kind=AccessKind.CONNECTED,
+            action=AccessAction.CONNECT,
             auth_id=str(connection.get("user") or ""),
             client_id=client_id,
             address=name.partition(" ")[0],

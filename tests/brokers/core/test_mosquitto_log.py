@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from brokers.core.access_reasons import AccessAction, AccessReason
@@ -110,6 +112,23 @@ def test_address_is_not_told_where_it_may_be_anothers() -> None:
     found = read(*two, came_in, refusal)
     assert found is not None
     assert found.address == "192.0.2.8"
+
+
+def test_address_is_not_told_as_long_as_another_may_be_waiting() -> None:
+    reader = LogReader()
+    told = []
+    for seconds, line in (
+        (0, "New connection from 192.0.2.7:1 on port 28883."),
+        (0, "New connection from 192.0.2.8:2 on port 28883."),
+        (1, "Client <unknown> disconnected, not authorised."),
+        (2, "New connection from 192.0.2.9:3 on port 28883."),
+        (3, "Client <unknown> disconnected, not authorised."),  # of 8 or 7, and not of 9
+        (100, "New connection from 192.0.2.9:4 on port 28883."),
+        (101, "Client <unknown> disconnected, not authorised."),
+    ):
+        found = reader.read(AT + line, at=NOW + timedelta(seconds=seconds))
+        told += [found.address] if found else []
+    assert told == ["", "", "192.0.2.9"]
 
 
 def knocked(at: str) -> LogReader:
