@@ -27,4 +27,4 @@ def test_a_window_that_begins_and_ends_is_seen_though_nobody_tells(fleet: Fleet)
     for asked, holds in ((now, False), (begins, True), (ends - timedelta(microseconds=1), True), (ends, False)):
         known = memory.find(here, "p-1", now=asked)
         assert known is not None
-        assert ("shift" in {bound.rule.topic for bound in known.judged.subject.policy}) is holds, asked
+        assert ("shift" in {bound.rule.topic for bound in memory.judged(known).subject.policy}) is holds, asked
