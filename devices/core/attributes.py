@@ -44,7 +44,8 @@ _PYTHON_TYPES: dict[AttributeType, tuple[type, ...]] = {
 class AttributeSpec:
     """One declared attribute. `choices` is empty for any value; `max_length` counts characters of a string.
 
-    `topic_safe` refuses what would make every rule with its placeholder void.
+    `topic_safe` refuses what would make every rule with its placeholder void. `operators_only` refuses it from a device
+    that enrols: what roles hang on is then no word of its own.
     """
 
     name: str
@@ -53,9 +54,10 @@ class AttributeSpec:
     choices: tuple[str, ...] = ()
     max_length: int = MAX_TEXT
     topic_safe: bool = False
+    operators_only: bool = False
 
 
-_OPTIONS = frozenset({"type", "required", "choices", "max_length", "topic_safe"})
+_OPTIONS = frozenset({"type", "required", "choices", "max_length", "topic_safe", "operators_only"})
 _FOR_STRINGS = frozenset({"choices", "max_length", "topic_safe"})
 
 
@@ -86,7 +88,7 @@ def _declaration_fault(name: str, declared: object) -> str | None:
 
 
 def _option_fault(declared: Mapping[str, Any]) -> str | None:
-    for option in ("required", "topic_safe"):
+    for option in ("required", "topic_safe", "operators_only"):
         if not isinstance(declared.get(option, False), bool):
             return f"has {option}, which is true or false"
     choices = declared.get("choices", [])
@@ -106,11 +108,14 @@ def _spec(name: str, declared: Mapping[str, Any]) -> AttributeSpec:
         choices=tuple(declared.get("choices", ())),
         max_length=declared.get("max_length", MAX_TEXT),
         topic_safe=declared.get("topic_safe", False),
+        operators_only=declared.get("operators_only", False),
     )
 
 
 def check_attributes(values: Mapping[str, Any], specs: tuple[AttributeSpec, ...]) -> dict[str, AttributeValue]:
     """The values, if each is declared and of its type. Raises BadAttributes with every fault."""
+    if len(values) > MAX_ATTRIBUTES:  # else each that is not known would be told with all that are
+        _raise([_error("/attributes", f"has {len(values)} attributes; give at most {MAX_ATTRIBUTES}")])
     by_name = {spec.name: spec for spec in specs}
     known = f"is not declared by the device type, which knows {', '.join(by_name) or 'none'}"
     errors = [_error(f"/attributes/{ascii(name[:64])[1:-1]}", known) for name in values if name not in by_name]
@@ -122,6 +127,15 @@ def check_attributes(values: Mapping[str, Any], specs: tuple[AttributeSpec, ...]
             errors.append(_error(f"/attributes/{spec.name}", fault))
     _raise(errors)
     return dict(values)
+
+
+def check_told(
+    told: Mapping[str, Any], specs: tuple[AttributeSpec, ...], *, registered: Mapping[str, AttributeValue]
+) -> None:
+    """Nothing, if a device that enrols may tell these beside what it is registered with. Raises BadAttributes."""
+    kept = {spec.name for spec in specs if spec.operators_only}
+    what = "is told by operators alone: have the device registered with it, or leave it out"
+    _raise([_error(f"/attributes/{name}", what) for name in sorted(kept & told.keys() - registered.keys())])
 
 
 def _fault(value: Any, spec: AttributeSpec) -> str | None:

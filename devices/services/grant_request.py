@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from devices.core.lifecycle import ENDED
 from devices.core.values import DeviceId, DeviceState, RequestState
 from devices.models import Device, EnrolmentRequest
 from devices.services.group_membership import place_device
@@ -75,7 +76,7 @@ def _refused() -> DeviceRefused:
 
 def _grant(request: EnrolmentRequest, *, is_new: bool, now: datetime) -> Enrolment:
     device = request.device
-    if device is None or device.state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}:
+    if device is None or device.state in ENDED:
         if device is not None:
             revoke_strays(device, now=now)
         raise _refused()
@@ -119,7 +120,8 @@ def _settle(request: EnrolmentRequest, certificate: IssuedCertificate, *, now: d
         return None
     add_credential(device, certificate)
     device.state, device.enrolled_at = DeviceState.ACTIVE, now
-    device.attributes = {**row.attributes, **device.attributes}
+    if not row.device_is_new:  # a new one has them since it asked, unless an operator took some away
+        device.attributes = {**row.attributes, **device.attributes}
     device.hardware_serial = device.hardware_serial or row.hardware_serial
     device.save(update_fields=["state", "enrolled_at", "attributes", "hardware_serial"])
     place_device(device)

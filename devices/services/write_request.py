@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from devices.core.attributes import BadAttributes, check_attributes, parse_schema
+from devices.core.attributes import BadAttributes, check_attributes, check_told, parse_schema
 from devices.core.values import DeviceState, PrincipalKind, RequestState
 from devices.models import Device, EnrolmentProfile, EnrolmentRequest, EnrolmentToken
 from devices.services.domains import NameTaken
@@ -103,6 +103,7 @@ def device_actor(request: EnrolmentRequest) -> Actor:
 
 
 def _begin(wish: Wish, profile: EnrolmentProfile, *, now: datetime) -> Device:
+    check_told(wish.attributes, parse_schema(profile.device_type.schema), registered={})
     row = new_device(
         profile.device_type,
         name=wish.name,
@@ -132,7 +133,9 @@ def _match(known: Device, wish: Wish, profile: EnrolmentProfile) -> Device:
         )
     if known.hardware_serial and known.hardware_serial != wish.hardware_serial:
         raise NotTheSame("The hardware serial is not the one registered for this name.", code="serial-mismatch")
-    attributes = check_attributes({**known.attributes, **wish.attributes}, parse_schema(profile.device_type.schema))
+    specs = parse_schema(profile.device_type.schema)
+    check_told(wish.attributes, specs, registered=known.attributes)
+    attributes = check_attributes({**known.attributes, **wish.attributes}, specs)
     if changed := sorted(name for name, value in known.attributes.items() if attributes[name] != value):
         raise BadAttributes(f"The attribute {changed[0]} is registered with another value: leave it out.")
     known.state = DeviceState.ENROLLING
