@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from threading import Event, Thread
 import pytest
 
 from brokers.adapters.mosquitto_watch import watch
+from brokers.core.mosquitto_conf import CLIENT_CA_FILE
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AccessKind, BrokerEvent
+from tests.brokers.mosquitto import LiveMosquitto
 from tests.servers import free_port, is_open, program, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -202,3 +205,24 @@ def test_line_that_would_fill_the_memory_is_left_out(hall: Hall) -> None:
     hall.enter("x" * 9_000).close()
     hall.settle()
     assert not [event for event in hall.seen if event.client_id.startswith("x")]
+
+
+def test_who_shows_no_good_certificate_is_refused_for_that(bare_mosquitto: LiveMosquitto) -> None:
+    seen: list[BrokerEvent] = []
+    stop = Event()
+    connection = MosquittoConnection.of(bare_mosquitto.connection)
+    thread = Thread(target=lambda: seen.extend(watch(connection, stop)))
+    thread.start()
+    wait_until(lambda: bool(seen), what="it is listened to")
+    context = ssl.create_default_context(cafile=bare_mosquitto.folder / CLIENT_CA_FILE)
+    with (
+        socket.create_connection(("127.0.0.1", bare_mosquitto.device_port), timeout=90) as wire,
+        suppress(OSError),
+        context.wrap_socket(wire, server_hostname="127.0.0.1") as knocking,
+    ):
+        knocking.recv(1)
+    wait_until(lambda: any(event.kind is AccessKind.REFUSED for event in seen), what="the refusal is told")
+    stop.set()
+    thread.join(90)
+    [refused] = [event for event in seen if event.kind is AccessKind.REFUSED]
+    assert (refused.reason, refused.action, refused.client_id) == ("bad-certificate", "connect", "")
