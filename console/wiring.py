@@ -11,8 +11,9 @@ from brokers.core.values import Broker
 from brokers.services.use_findings import UseFindings
 from console.queries import operators_with
 from devices import queries as fleet
+from devices.core.lifecycle import ENDED
 from devices.core.ports import BrokerEndpoint
-from devices.core.values import DeviceId, DeviceState, principal_held
+from devices.core.values import DeviceId, principal_held
 from devices.queries.policy_findings import PolicyFindings
 from devices.services.policy_gate import enter_policy
 from kernel.core.findings import FindingSource
@@ -269,7 +270,7 @@ def _is_leaving(holder: DeviceId) -> bool:
         state = fleet.get_principal(id=holder).state
     except fleet.UnknownDevice:  # whoever holds it, a revocation goes through
         return False
-    return state in {DeviceState.REVOKED, DeviceState.DECOMMISSIONED}
+    return state in ENDED
 
 
 def _named(broker: Broker) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from devices import queries, services
 from devices.api.policy_change_documents import ApprovalRuleDocument
 from devices.core.policy_changes import ApprovalRule
 from devices.core.values import BindingId, PrincipalKind
-from devices.core.windows import Window, WindowState, window_from_texts
+from devices.core.windows import WindowState, window_of
 from devices.queries import BindingRow
 from devices.queries.policy_changes import approval_rule_of
 from devices.services.bindings import BindingTarget, UnknownBinding
@@ -182,7 +181,7 @@ class BindingListView(APIView):
         target = BindingTarget(**body["target"])
         domain = _domain_of(target, body.get("domain"), caller)
         role, name = _role(body["role"], domain)
-        window = _window(body)
+        window = window_of(body)
         made = services.bind_role(
             domain=domain, role=role, target=target, window=window, actor=caller.actor, now=utc_now()
         )
@@ -207,7 +206,7 @@ class BindingView(APIView):
         seen, version = _seen(BindingId(binding), caller), expected_version(request)
         services.change_binding(
             binding=seen.id,
-            window=_window({**seen.window.as_texts(), **body_of(WindowDocument, request)}),
+            window=window_of({**seen.window.as_texts(), **body_of(WindowDocument, request)}),
             expected_version=seen.version if version is None else version,
             actor=caller.actor,
             now=utc_now(),
@@ -246,10 +245,6 @@ def _seen(binding: BindingId, caller: Caller) -> BindingRow:
     if found is None:
         raise UnknownBinding("There is no such binding: it may have been removed already.")
     return found
-
-
-def _window(body: Mapping[str, Any]) -> Window:
-    return window_from_texts(not_before=body.get("not_before"), not_after=body.get("not_after"))
 
 
 def _answer(row: BindingRow, caller: Caller, *, role: str | None = None, status: int = 200) -> Response:

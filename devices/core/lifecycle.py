@@ -17,6 +17,8 @@ _FOLLOWS: dict[S, frozenset[S]] = {
     S.REVOKED: frozenset({S.DECOMMISSIONED}),
     S.DECOMMISSIONED: frozenset(),
 }
+ENDED = frozenset({S.REVOKED, S.DECOMMISSIONED})
+"""Out of use for good, and kept for the record."""
 _RESUMABLE = frozenset({S.SUSPENDED, S.QUARANTINED, S.ACTIVE})
 
 

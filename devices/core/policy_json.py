@@ -24,7 +24,7 @@ from devices.core.group_query import BadQuery, canonical, query_fault
 from devices.core.names import name_fault
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, Place, PolicyDocument, RoleSpec
 from devices.core.policy_own_rules import own_rules_faults
-from devices.core.windows import BadMoment, EmptyWindow, Window, check_window, window_from_texts
+from devices.core.windows import BadMoment, EmptyWindow, check_window, window_of
 from devices.core.yaml_tree import below
 from kernel.core.errors import FieldError, Invalid
 
@@ -135,11 +135,7 @@ def _rule(value: Mapping[str, Any]) -> RuleSpec:
 def binding_from_json(value: Mapping[str, Any]) -> BindingSpec:
     """The binding that `binding_json` spelled. Raises BadMoment."""
     [via] = set(value) - {"role", "not_before", "not_after"}
-    return BindingSpec(role=value["role"], via=BindingVia(via), target=value[via], window=_window(value))
-
-
-def _window(value: Mapping[str, Any]) -> Window:
-    return window_from_texts(not_before=value.get("not_before"), not_after=value.get("not_after"))
+    return BindingSpec(role=value["role"], via=BindingVia(via), target=value[via], window=window_of(value))
 
 
 def _refuse(faults: Iterator[FieldError]) -> None:
@@ -200,7 +196,7 @@ def _shown(value: Any) -> str:
 def _faults_of_windows(bindings: Iterable[Mapping[str, Any]]) -> Iterator[FieldError]:
     for number, binding in enumerate(bindings):
         try:
-            check_window(_window(binding))
+            check_window(window_of(binding))
         except (BadMoment, EmptyWindow) as error:
             yield _fault(f"/bindings/{number}", error.code, error.detail)
 

@@ -11,7 +11,7 @@ from typing import Any
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect, Retain, Shared
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
-from devices.core.windows import window_from_texts
+from devices.core.windows import window_of
 
 
 def to_kept(document: PolicyDocument) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def from_kept(kept: Mapping[str, Any]) -> PolicyDocument:
                 role=each["role"],
                 via=BindingVia(each["via"]),
                 target=each["target"],
-                window=window_from_texts(not_before=each.get("not_before"), not_after=each.get("not_after")),
+                window=window_of(each),
             )
             for each in kept["bindings"]
         ],

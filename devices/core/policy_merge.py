@@ -221,10 +221,10 @@ def _groups(sides: _Sides, decided: Mapping[str, Side]) -> tuple[list[GroupSpec]
     groups, left = [], []
     for name in sorted({*sides.present.groups, *sides.draft.groups}):
         base, present, draft = (side.groups.get(name) for side in (sides.base, sides.present, sides.draft))
-        clash = None not in (present, draft) and base not in (present, draft) and present != draft
-        takes_draft = decided.get(name) is Side.DRAFT if clash else present in (None, base)
-        chosen = draft if takes_draft and draft is not None else present
-        groups.append(GroupSpec(name=name, query=chosen or ""))
+        both = present is not None and draft is not None
+        clash = both and _differ(base, present, draft)
+        query = _one_of(base, present, draft, decided.get(name, Side.PRESENT)) if both else present or draft
+        groups.append(GroupSpec(name=name, query=query or ""))
         if clash and name not in decided:
             left.append(GroupConflict(name=name, base=base, present=present, draft=draft))
     return groups, left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -85,9 +86,9 @@ def check_window(window: Window, *, now: datetime | None = None) -> None:
         raise EndedWindow("The role would be given for a time that is over: let not_after be in the future.")
 
 
-def window_from_texts(*, not_before: str | None = None, not_after: str | None = None) -> Window:
-    """The window of which `as_texts` says the bounds. Raises BadMoment."""
-    return Window(not_before=_moment(not_before), not_after=_moment(not_after))
+def window_of(texts: Mapping[str, str | None]) -> Window:
+    """The window of which `as_texts` says the bounds; other texts are not looked at. Raises BadMoment."""
+    return Window(not_before=_moment(texts.get("not_before")), not_after=_moment(texts.get("not_after")))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -41,8 +41,6 @@ class UnknownBinding(NotFound):
 class BindingMoved(Superseded):
     """The binding was changed since it was read."""
 
-    code = "binding-moved"
-
 
 class AlreadyBound(Conflict):
     """The role is given to it already."""

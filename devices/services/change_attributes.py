@@ -10,10 +10,10 @@ from typing import Any
 from django.db import transaction
 
 from devices.core.attributes import check_attributes, parse_schema
-from devices.core.lifecycle import WrongState
+from devices.core.lifecycle import ENDED, WrongState
 from devices.core.tags import device_tag
 from devices.core.values import Device as DeviceValue
-from devices.core.values import DeviceId, DeviceState
+from devices.core.values import DeviceId
 from devices.models import Device
 from devices.queries import UnknownDevice
 from devices.services.group_membership import place_device
@@ -23,13 +23,9 @@ from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record
 
-_ENDED = frozenset({DeviceState.REVOKED, DeviceState.DECOMMISSIONED})
-
 
 class DeviceMoved(Superseded):
     """The device was changed since it was read."""
-
-    code = "version-mismatch"
 
 
 def change_attributes(
@@ -50,7 +46,7 @@ def change_attributes(
         before = Device.objects.whole().get(id=device).as_value()
         if expected_tag is not None and expected_tag != device_tag(before):
             raise DeviceMoved("The device was changed since you read it: look at it again, then repeat.")
-        if before.state in _ENDED:
+        if before.state in ENDED:
             raise WrongState(f"A device that is {before.state} stays as it was: it is kept for the record.")
         merged = {**before.attributes, **attributes}
         wanted = {name: value for name, value in merged.items() if value is not None}

@@ -11,9 +11,10 @@ from acl import services as roles
 from acl.core.own_rules import own_role_name
 from acl.core.rules import RuleSpec
 from acl.core.values import RoleId
+from devices.core.lifecycle import ENDED, WrongState
 from devices.core.policy_changes import PolicyChange
 from devices.core.policy_own_rules import with_own_rules
-from devices.core.values import BindingId, DeviceId, DeviceState, PrincipalKind
+from devices.core.values import BindingId, DeviceId, PrincipalKind
 from devices.models import Binding, Device
 from devices.queries import UnknownDevice, get_device
 from devices.queries.device_rules import DeviceRules, device_rules
@@ -22,22 +23,12 @@ from devices.services.bindings import BindingTarget, bind_role, unbind_role
 from devices.services.policy_changes import draft_change
 from devices.services.policy_gate import enter_policy, lock_policy
 from kernel.core.actor import Actor
-from kernel.core.errors import Conflict, Superseded
+from kernel.core.errors import Superseded
 from kernel.core.ids import DomainId
-
-_ENDED = frozenset({DeviceState.REVOKED, DeviceState.DECOMMISSIONED})
 
 
 class DeviceRulesChanged(Superseded):
     """Somebody changed the device's rules since they were read."""
-
-    code = "version-mismatch"
-
-
-class DeviceEnded(Conflict):
-    """The device is out of use for good."""
-
-    code = "device-state"
 
 
 def set_device_rules(
@@ -46,7 +37,7 @@ def set_device_rules(
     """The device's own rules as they are now; without any it has only what roles give it.
 
     A device that is revoked or decommissioned keeps what it had, without effect, until it is taken away: no rules can
-    be given to it. Raises UnknownDevice, InvalidRole, ApprovalRequired, DeviceEnded, OwnRules, and DeviceRulesChanged
+    be given to it. Raises UnknownDevice, InvalidRole, ApprovalRequired, WrongState, OwnRules, and DeviceRulesChanged
     if their digest is not `expected_digest` any more.
     """
     with transaction.atomic():
@@ -55,8 +46,8 @@ def set_device_rules(
         before = device_rules(domain=domain, name=row.name)
         if expected_digest is not None and expected_digest != before.digest:
             raise DeviceRulesChanged(f"The rules of {row.name} were changed meanwhile: read them again, then repeat.")
-        if rules and row.state in _ENDED:
-            raise DeviceEnded(f"{row.name} is {row.state} for good: it can be given no rules any more.")
+        if rules and row.state in ENDED:
+            raise WrongState(f"{row.name} is {row.state} for good: it can be given no rules any more.")
         if rules and before.role is None:
             made = roles.create_role(
                 domain=domain, name=own_role_name(row.name), rules=rules, own=True, actor=actor, now=now

@@ -42,8 +42,6 @@ class GroupKind(Conflict):
 class QueryMoved(Superseded):
     """The query was changed since it was read."""
 
-    code = "version-mismatch"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Write:

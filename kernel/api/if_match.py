@@ -6,25 +6,26 @@ import re
 
 from rest_framework.request import Request
 
-_TAG = re.compile(r'"(\d{1,9})"')
+_VERSION = re.compile(r'"(\d{1,9})"')
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
 
 
 def expected_version(request: Request) -> int | None:
     """The version that If-Match asks for: None for any, 0, which nothing has, for a tag that is not ours."""
-    wanted = request.headers.get("If-Match", "*").strip()
-    if wanted == "*":
-        return None
-    tag = _TAG.fullmatch(wanted)
-    return int(tag[1]) if tag else 0
+    tag = _wanted(request, _VERSION)
+    return None if tag is None else int(tag or 0)
 
 
 def expected_digest(request: Request) -> str | None:
     """The digest that If-Match asks for: None for any, empty, which nothing has, for a tag that is not ours."""
+    return _wanted(request, _DIGEST)
+
+
+def _wanted(request: Request, ours: re.Pattern[str]) -> str | None:
     wanted = request.headers.get("If-Match", "*").strip()
     if wanted == "*":
         return None
-    tag = _DIGEST.fullmatch(wanted)
+    tag = ours.fullmatch(wanted)
     return tag[1] if tag else ""
 
 

@@ -51,7 +51,7 @@ def test_two_who_change_one_window_meet(north: Factory, ada: Program) -> None:
     path = f"bindings/{made['id']}/"
     seen = ada.get(path)
     change_binding(binding=BindingId(UUID(str(made["id"]))), window=Window(), actor=ADA, now=utc_now())
-    problem(ada.patch(path, {"not_before": FAR}, **{"If-Match": seen["ETag"]}), 412, "binding-moved")
+    problem(ada.patch(path, {"not_before": FAR}, **{"If-Match": seen["ETag"]}), 412, "version-mismatch")
     assert ada.patch(path, {"not_after": FAR}, **{"If-Match": ada.get(path)["ETag"]}).status_code == 200
 
 

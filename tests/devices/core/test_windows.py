@@ -14,7 +14,7 @@ from devices.core.windows import (
     Window,
     WindowState,
     check_window,
-    window_from_texts,
+    window_of,
 )
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -50,9 +50,9 @@ def test_bounds_are_spelled_in_utc_and_read_back() -> None:
     tokyo = timezone(timedelta(hours=9))
     window = Window(not_before=datetime(2027, 3, 1, 21, tzinfo=tokyo), not_after=NOON + INSTANT)
     assert window.as_texts() == {"not_before": "2027-03-01T12:00:00Z", "not_after": "2027-03-01T12:00:00.000001Z"}
-    assert window_from_texts(**window.as_texts()) == window
+    assert window_of(window.as_texts()) == window
     assert str(window) == "from 2027-03-01T12:00:00Z until 2027-03-01T12:00:00.000001Z"
-    assert (ALWAYS.as_texts(), window_from_texts(), str(ALWAYS)) == ({}, ALWAYS, "")
+    assert (ALWAYS.as_texts(), window_of({}), str(ALWAYS)) == ({}, ALWAYS, "")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_bounds_are_spelled_in_utc_and_read_back() -> None:
 )
 def test_what_is_no_moment_in_utc_is_not_read(text: str) -> None:
     with pytest.raises(BadMoment):
-        window_from_texts(not_after=text)
+        window_of({"not_after": text})
 
 
 def test_a_window_has_to_be_one_that_can_be_meant() -> None:

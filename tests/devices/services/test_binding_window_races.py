@@ -81,5 +81,5 @@ def test_one_of_three_changes_the_window_that_all_have_read() -> None:
         )
         for hours in (1, 2, 3)
     ]
-    assert told(at_once(calls)) == {"ok": 1, "binding-moved": 2}
+    assert told(at_once(calls)) == {"ok": 1, "version-mismatch": 2}
     assert said() == ["created", "changed"]

@@ -13,6 +13,7 @@ from acl.core.values import Action, Effect
 from acl.queries import find_role, list_roles
 from acl.services import OwnRules, change_role, create_role, delete_role
 from devices import queries, services
+from devices.core.lifecycle import WrongState
 from devices.core.policy_changes import ApprovalRule
 from devices.core.policy_document import BindingVia
 from devices.core.policy_json import InvalidPolicy
@@ -27,7 +28,7 @@ from devices.queries.policy import policy_document
 from devices.queries.policy_findings import PolicyFindings
 from devices.services import policy_changes
 from devices.services.bindings import BindingTarget
-from devices.services.device_rules import DeviceEnded, DeviceRulesChanged, set_device_rules
+from devices.services.device_rules import DeviceRulesChanged, set_device_rules
 from devices.services.import_policy import import_policy
 from devices.services.policy_changes.drafting import UnknownBindingTarget
 from devices.services.policy_gate import ApprovalRequired
@@ -164,10 +165,10 @@ def test_a_device_that_is_thrown_out_keeps_them_without_effect_and_gets_no_more(
     given(north, device, ALARM)
     services.revoke_device(device=device, reason=ReasonCode.UNSPECIFIED, actor=ADA, now=north.now)
     assert rules_of(north, device) == []
-    with pytest.raises(DeviceEnded):
+    with pytest.raises(WrongState):
         given(north, device, ALARM, DOWN)
     services.decommission_device(device=device, actor=ADA, now=north.now)
-    with pytest.raises(DeviceEnded):
+    with pytest.raises(WrongState):
         given(north, device, ALARM, DOWN)
     assert given(north, device) == DeviceRules(role=None)
 
