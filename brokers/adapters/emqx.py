@@ -17,12 +17,14 @@ from brokers.adapters.json_api import JsonApi
 from brokers.core import emqx_rules, emqx_rules_emulator
 from brokers.core.api_path import path
 from brokers.core.emqx_changes import (
+    DATABASE,
     ENDING,
     OURS,
     EmqxChange,
     EmqxHeld,
     changes,
     effect,
+    passing_by,
     read_held,
     rule_documents,
     write_held,
@@ -32,13 +34,19 @@ from brokers.core.emqx_rule import rules_of
 from brokers.core.emqx_rules import EmqxRules, parse
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.values import AccessKind, BrokerEvent, BrokerLink
-from kernel.core.errors import FieldError
+from kernel.core.errors import Conflict, FieldError
 
 _RIGHTS = "Give its API key the scopes access_control, connections and monitoring, or the role administrator."
-_DATABASE = "authorization/sources/built_in_database/rules"
+_DATABASE = f"authorization/sources/{DATABASE}/rules"
 _PAGE = 1_000
 _BATCH = 20
 _PAUSE_SECONDS = 5.0
+
+
+class RulesNotAsked(Conflict):
+    """EMQX decides by something else before it looks at the rules that are ours."""
+
+    code = "emqx-rules-not-asked"
 
 
 class EmqxAdapter:
@@ -60,9 +68,14 @@ class EmqxAdapter:
         return self._compile(desired)[1]
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """The rules there, and whom we have banned."""
+        """The rules there, and whom we have banned. Raises RulesNotAsked."""
         with self._api() as broker:
             version = str(broker.get("nodes")[0]["version"])
+            if (other := passing_by(broker.get("authorization", "sources")["sources"])) is not None:
+                raise RulesNotAsked(
+                    f"EMQX asks {other} before the rules that Gatehouse writes, and what that allows is allowed: let "
+                    "built_in_database be the first source of its authorization (docs/howto/emqx.md)."
+                )
             users = _every(broker, f"{_DATABASE}/users") if only is None else _these(broker, only)
             state = EmqxRules(
                 no_match=broker.get("authorization", "settings")["no_match"],
@@ -168,6 +181,9 @@ def _make(broker: JsonApi, step: Step) -> None:
             _end(broker, username=name)
         case "unban":
             broker.ask("DELETE", f"banned/username/{path(name)}")
+        case "delete-rules":
+            _set_rules(broker, name, [], ends=True)
+            broker.ask("DELETE", f"{_DATABASE}/users/{path(name)}")
         case _:
             _set_rules(broker, name, payload["rules"], ends=payload["ends"])
 

@@ -19,6 +19,7 @@ from brokers.core.emqx_rule import EmqxAction, EmqxRule, document_of
 from brokers.core.emqx_rules import EmqxRules, parse, write
 from brokers.core.ports import Effect, RenderSubject, Standing
 
+DATABASE = "built_in_database"
 OURS = "gatehouse"
 """Who EMQX is told a ban is by."""
 ENDING = EmqxRule(allow=False, action=EmqxAction.PUBLISH, topic="$gatehouse/ending")
@@ -78,15 +79,19 @@ def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSub
             found.append(
                 EmqxChange(kind="set-rules", name=name, summary=f"The rules of {name}.", rules=rules, ends=ends)
             )
+    named = {each.principal.username for each in subjects}
+    found += [
+        EmqxChange(kind="delete-rules", name=name, summary=f"Delete the rules of {name}, which may nothing.", ends=True)
+        for name in sorted(named & present.rules.users.keys() - wanted.users.keys())
+    ]
     barred = {each.principal.username for each in subjects if each.state is Standing.BARRED}
-    others = {each.principal.username for each in subjects} - barred
     found += [
         EmqxChange(kind="ban", name=name, summary=f"Let {name} not log in.", ends=True)
         for name in sorted(barred - present.banned)
     ]
     found += [
         EmqxChange(kind="unban", name=name, summary=f"Let {name} log in again.")
-        for name in sorted(others & present.banned_by_us)
+        for name in sorted((named - barred) & present.banned_by_us)
     ]
     return found
 
@@ -94,6 +99,12 @@ def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSub
 def effect(before: EmqxRules, after: EmqxRules) -> Effect:
     """What changes for those whom `after` is about."""
     return effects.effect(after.users, partial(_flow, before), partial(_flow, after))
+
+
+def passing_by(sources: Iterable[Mapping[str, Any]]) -> str | None:
+    """What is asked before the built-in database, or instead of it; None if that comes first."""
+    types = [str(source["type"]) for source in sources if source.get("enable", True)]
+    return None if types[:1] == [DATABASE] else (types or ["nothing"])[0]
 
 
 def rule_documents(rules: Iterable[EmqxRule]) -> list[dict[str, Any]]:

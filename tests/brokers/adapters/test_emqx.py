@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -17,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from acl.core.values import Publish
-from brokers.adapters.emqx import EmqxAdapter
+from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import AccessKind, AdapterKind
 from tests.brokers.links import broker_link
@@ -32,6 +33,7 @@ class Emqx:
     """What the stand-in holds, and what it was asked to close."""
 
     settings: dict[str, Any] = field(default_factory=lambda: {"no_match": "allow", "deny_action": "ignore"})
+    sources: list[Any] = field(default_factory=lambda: [{"type": "built_in_database", "enable": True}])
     everyone: list[Any] = field(default_factory=list)
     users: dict[str, list[Any]] = field(default_factory=dict)
     bans: list[dict[str, str]] = field(default_factory=list)
@@ -41,10 +43,11 @@ class Emqx:
     broken: bool = False
     port: int = 0
 
-    def answer(self, method: str, where: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
-        match method, where.split("/"):
-            case "GET", ["nodes"]:
-                return 200, [{"node": "emqx@127.0.0.1", "version": "5.8.9"}]
+    def answer(self, method: str, where: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        match method, where:
+            case "GET", (["nodes"] | ["authorization", "sources"]) as asked:
+                nodes = [{"node": "emqx@127.0.0.1", "version": "5.8.9"}]
+                return 200, nodes if asked == ["nodes"] else {"sources": self.sources}
             case _, ["authorization", "settings"]:
                 self.settings = body or self.settings
                 return 200, self.settings
@@ -68,9 +71,11 @@ class Emqx:
             case "GET", ["users", name]:
                 known = name in self.users
                 return (200, {"username": name, "rules": self.users[name]}) if known else (404, {"code": "NOT_FOUND"})
-            case "PUT", ["users", name]:
-                assert body["username"] == name
-                self.users[name] = filled(body["rules"])
+            case "PUT" | "DELETE", ["users", name]:
+                self.users.pop(name, None)
+                if method == "PUT":
+                    assert body["username"] == name
+                    self.users[name] = filled(body["rules"])
                 return 204, None
         return 404, {"code": "NOT_FOUND"}
 
@@ -136,7 +141,7 @@ def emqx() -> Iterator[Emqx]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             split = urlsplit(self.path)
-            where = "/".join(map(unquote, split.path.removeprefix("/api/v5/").split("/")))
+            where = list(map(unquote, split.path.removeprefix("/api/v5/").split("/")))
             status, found = 401, {"code": "BAD_API_KEY_OR_SECRET"}
             if self.headers["Authorization"] == f"Basic {KEY}":
                 given = json.loads(body) if body else None
@@ -257,6 +262,46 @@ def test_ban_of_somebody_else_is_enough_and_stays(adapter: EmqxAdapter, emqx: Em
     bring_to(adapter, all_of(subject("alpha", standing=Standing.BARRED)))
     bring_to(adapter, all_of(subject("alpha", UP)))
     assert [ban["by"] for ban in emqx.bans] == ["mo"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_device_that_is_absent_has_no_rules_and_no_session(adapter: EmqxAdapter, emqx: Emqx, whole: bool) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    emqx.clients["alpha"] = "alpha"
+    gone = subject("alpha", standing=Standing.ABSENT)
+    assert bring_to(adapter, all_of(gone) if whole else only(gone)) == [("delete-rules", "alpha")]
+    assert (emqx.users, emqx.clients) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [
+        ([("file", True), ("built_in_database", True)], "asks file before"),
+        ([("built_in_database", False), ("http", True)], "asks http before"),
+        ([("file", False)], "asks nothing before"),
+        ([], "asks nothing before"),
+        ([("file", False), ("built_in_database", True), ("http", True)], ""),
+    ],
+)
+def test_rules_that_are_not_asked_first_are_said(
+    adapter: EmqxAdapter, emqx: Emqx, sources: list[tuple[str, bool]], says: str
+) -> None:
+    emqx.sources = [{"type": type, "enable": enable} for type, enable in sources]
+    with pytest.raises(RulesNotAsked, match=says) if says else nullcontext():
+        adapter.read()
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "..x", "%2F", "a'b\"c", "\u00e4\u6cf5", "x" * 255, "all", "${username}", "a b"]
+)
+def test_names_that_look_like_something_else_are_names(adapter: EmqxAdapter, emqx: Emqx, name: str) -> None:
+    for only_one in (False, True):
+        odd = subject(name, UP)
+        bring_to(adapter, only(odd) if only_one else all_of(subject("alpha", UP), odd))
+        barred = subject(name, standing=Standing.BARRED)
+        bring_to(adapter, only(barred))
+        assert adapter.disconnect(barred.principal) == 0
+        assert [ban["who"] for ban in emqx.bans] == [name]
 
 
 def test_rules_of_names_that_no_device_has_stay(adapter: EmqxAdapter, emqx: Emqx) -> None:
