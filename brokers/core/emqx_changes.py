@@ -53,10 +53,12 @@ def write_held(held: EmqxHeld) -> str:
 
 
 def read_held(artifact: str) -> EmqxHeld:
-    """What `write_held` wrote; of nothing, what an EMQX holds that was never written to."""
+    """What `write_held` or, without bans, `emqx_rules.write` wrote; of nothing, what an EMQX holds as it comes."""
     if not artifact:
         return EmqxHeld(rules=EmqxRules(no_match="allow"))
     found: Mapping[str, Any] = json.loads(artifact)
+    if "rules" not in found:
+        return EmqxHeld(rules=parse(artifact))
     return EmqxHeld(
         rules=parse(found["rules"]),
         banned=frozenset(found["banned"]),

@@ -1,0 +1,63 @@
+"""What every adapter that writes policy owes whoever calls it, without a broker: foreseeing counts on it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from brokers.adapters.emqx import EmqxAdapter
+from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
+from brokers.adapters.hivemq_ese import HivemqEseAdapter
+from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
+from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
+from brokers.adapters.rabbitmq import RabbitmqAdapter
+from brokers.core.ports import AppliedState, BrokerAdapter, DesiredState, Effect, EffectLine, Standing
+from brokers.core.values import AdapterKind
+from tests.brokers.links import broker_link
+from tests.brokers.subjects import ALL, DOWN, UP, subject
+
+ACCOUNT = {"host": "127.0.0.1", "port": 1, "username": "gate/house", "password": "pw-not-to-be-seen"}
+ADAPTERS = {
+    AdapterKind.EMQX: (EmqxAdapter, {"host": "::1", "port": 1, "api_key": "k", "api_secret": "pw-not-to-be-seen"}),
+    AdapterKind.GOAUTH_POSTGRESQL: (GoAuthPostgresqlAdapter, {**ACCOUNT, "database": "d"}),
+    AdapterKind.HIVEMQ_ESE_SQL: (HivemqEseAdapter, {**ACCOUNT, "database": "d", "rest": ACCOUNT}),
+    AdapterKind.MOSQUITTO_FILES: (MosquittoAclFileAdapter, {"files": {"directory": "hall"}}),
+    AdapterKind.MOSQUITTO_DYNSEC: (MosquittoDynsecAdapter, ACCOUNT),
+    AdapterKind.RABBITMQ: (RabbitmqAdapter, ACCOUNT),
+}
+BEFORE = DesiredState(subjects=(subject("alpha", UP), subject("beta", UP, DOWN)))
+AFTER = DesiredState(subjects=(subject("alpha", UP, ALL), subject("beta", standing=Standing.BARRED)))
+GAINED = EffectLine(auth_id="alpha", action="subscribe", filter="north/all/#")
+LOST = {
+    EffectLine(auth_id="beta", action="publish", filter="north/beta/up/#"),
+    EffectLine(auth_id="beta", action="subscribe", filter="north/beta/down/#"),
+}
+
+
+@pytest.fixture(params=ADAPTERS)
+def adapter(request: pytest.FixtureRequest) -> BrokerAdapter:
+    kind, connection = ADAPTERS[request.param]
+    assert not kind.connection_errors(connection)
+    return cast("BrokerAdapter", kind(link=broker_link(request.param, connection)))
+
+
+def test_what_is_rendered_counts_as_applied(adapter: BrokerAdapter) -> None:
+    held = AppliedState(artifact=adapter.render(BEFORE).artifact)
+    assert adapter.plan(BEFORE, held) == ()
+    assert adapter.effect(BEFORE, held) == Effect()
+    found = adapter.effect(AFTER, held)
+    assert GAINED in found.gain
+    assert set(found.lose) >= LOST
+    assert adapter.plan(AFTER, held)
+
+
+def test_nothing_is_applied_where_nothing_was_read(adapter: BrokerAdapter) -> None:
+    assert len(adapter.plan(BEFORE, AppliedState(artifact=""))) >= len(BEFORE.subjects)
+    assert adapter.effect(BEFORE, AppliedState(artifact="")).lose == ()
+
+
+def test_no_step_nor_name_of_an_adapter_tells_its_password(adapter: BrokerAdapter) -> None:
+    steps = adapter.plan(AFTER, AppliedState(artifact=""))
+    told = [repr(adapter), repr(vars(adapter)), repr(steps), adapter.render(AFTER).artifact]
+    assert not any("pw-not-to-be-seen" in text for text in told)
