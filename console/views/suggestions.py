@@ -22,9 +22,10 @@ from brokers.core.access_reasons import AccessAction
 from brokers.services.suggesting import UNUSED_DAYS, Denied, RuleUse, Suggestions
 from console.views.access_words import why
 from console.views.frame import Visit, screen, show
-from devices.core.values import DeviceSubject
+from devices.core.values import DeviceId, DeviceSubject
 from devices.queries import subjects_among
 from kernel.core.errors import Conflict, Invalid
+from kernel.core.ids import DomainId
 
 DAYS = (7, 30, 90)
 
@@ -103,12 +104,12 @@ def _context(found: Suggestions, visit: Visit) -> dict[str, object]:
 
 def _denied_rows(denied: Sequence[Denied], now: datetime) -> list[DeniedRow]:
     """Those of devices that are there still."""
-    by_domain: dict[object, set[object]] = {}
+    by_domain: dict[DomainId, set[DeviceId]] = {}
     for each in denied:
         by_domain.setdefault(each.domain, set()).add(each.device)
-    known: dict[object, DeviceSubject] = {}
-    for some in by_domain.values():
-        known |= {subject.device.id: subject for subject in subjects_among(devices=some, now=now)}  # type: ignore[arg-type]
+    known = {
+        subject.device.id: subject for some in by_domain.values() for subject in subjects_among(devices=some, now=now)
+    }
     return [
         DeniedRow(
             denied=each,
