@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
 
 import pytest
 
@@ -17,9 +17,14 @@ from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 
-ACCOUNT = {"host": "127.0.0.1", "port": 1, "username": "gate/house", "password": "pw-not-to-be-seen"}
-ADAPTERS = {
-    AdapterKind.EMQX: (EmqxAdapter, {"host": "::1", "port": 1, "api_key": "k", "api_secret": "pw-not-to-be-seen"}),
+ACCOUNT: Mapping[str, object] = {
+    "host": "127.0.0.1",
+    "port": 1,
+    "username": "gate/house",
+    "password": "pw-not-to-be-seen",
+}
+ADAPTERS: Mapping[AdapterKind, tuple[type[BrokerAdapter], Mapping[str, object]]] = {
+    AdapterKind.EMQX: (EmqxAdapter, {"host": "::1", "port": 1, "api_key": "k", "api_secret": SECRET}),
     AdapterKind.GOAUTH_POSTGRESQL: (GoAuthPostgresqlAdapter, {**ACCOUNT, "database": "d"}),
     AdapterKind.HIVEMQ_ESE_SQL: (HivemqEseAdapter, {**ACCOUNT, "database": "d", "rest": ACCOUNT}),
     AdapterKind.MOSQUITTO_FILES: (MosquittoAclFileAdapter, {"files": {"directory": "hall"}}),
@@ -39,7 +44,7 @@ LOST = {
 def adapter(request: pytest.FixtureRequest) -> BrokerAdapter:
     kind, connection = ADAPTERS[request.param]
     assert not kind.connection_errors(connection)
-    return cast("BrokerAdapter", kind(link=broker_link(request.param, connection)))
+    return kind(link=broker_link(request.param, connection))
 
 
 def test_what_is_rendered_counts_as_applied(adapter: BrokerAdapter) -> None:
@@ -60,4 +65,4 @@ def test_nothing_is_applied_where_nothing_was_read(adapter: BrokerAdapter) -> No
 def test_no_step_nor_name_of_an_adapter_tells_its_password(adapter: BrokerAdapter) -> None:
     steps = adapter.plan(AFTER, AppliedState(artifact=""))
     told = [repr(adapter), repr(vars(adapter)), repr(steps), adapter.render(AFTER).artifact]
-    assert not any("pw-not-to-be-seen" in text for text in told)
+    assert not any(SECRET in text for text in told)
