@@ -17,12 +17,8 @@ from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 
-ACCOUNT: Mapping[str, object] = {
-    "host": "127.0.0.1",
-    "port": 1,
-    "username": "gate/house",
-    "password": "pw-not-to-be-seen",
-}
+SECRET = "pw-not-to-be-seen"
+ACCOUNT: Mapping[str, object] = {"host": "127.0.0.1", "port": 1, "username": "gate/house", "password": SECRET}
 ADAPTERS: Mapping[AdapterKind, tuple[type[BrokerAdapter], Mapping[str, object]]] = {
     AdapterKind.EMQX: (EmqxAdapter, {"host": "::1", "port": 1, "api_key": "k", "api_secret": SECRET}),
     AdapterKind.GOAUTH_POSTGRESQL: (GoAuthPostgresqlAdapter, {**ACCOUNT, "database": "d"}),
