@@ -67,9 +67,9 @@ def suggest(
             )
 
 
-def narrower(rule: Rule, used: Collection[str], *, most: int = MOST_FILTERS) -> tuple[str, ...]:
-    """At most so many templates that cover all that was used, and that the rule covers but they not it; else ()."""
-    found = summarise(rule.topic, used, most=most) if used else ()
+def narrower(rule: Rule, used: Collection[str]) -> tuple[str, ...]:
+    """At most four templates that cover all that was used, and that the rule covers but they not it; else ()."""
+    found = summarise(rule.topic, used, most=MOST_FILTERS) if used else ()
     inside = all(template_covers(rule.topic, filter) for filter in found)
     return found if inside and not any(template_covers(filter, rule.topic) for filter in found) else ()
 

@@ -64,12 +64,9 @@ def list_applications(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         after=after_place(place),
         limit=place.size,
     )
-    last = page.devices[-1] if page.has_more else None
     context = {
         "applications": page.devices,
-        "pager": place.pager(
-            shown=len(page.devices), next_key=[last.name, str(last.id)] if last else None, noun="applications"
-        ),
+        "pager": place.pager(shown=len(page.devices), next_key=page.next_key, noun="applications"),
         "filters": place.filters,
         "fault": fault,
         "narrowed": any(place.filters.values()),

@@ -44,11 +44,10 @@ def list_devices(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     except Invalid as error:
         fault = error.detail
     page = queries.list_devices(domains=[domain], narrowed=narrowed, after=after_place(place), limit=place.size)
-    last = page.devices[-1] if page.devices else None
     count = queries.count_devices(domains=[domain], narrowed=narrowed)
     pager = place.pager(
         shown=len(page.devices),
-        next_key=[last.name, str(last.id)] if page.has_more and last else None,
+        next_key=page.next_key,
         noun="devices",
         about=count if count < APPROXIMATE_FROM else None,
     )

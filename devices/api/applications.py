@@ -5,7 +5,6 @@ Throwing one out needs the right to revoke; letting one in needs `broker-applica
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from devices import queries, services
-from devices.api.devices import CredentialDocument, RevokeDocument, device_filter, list_place
 from devices.api.documents import (
     NoteDocument,
     OperationDocument,
@@ -27,13 +25,10 @@ from devices.api.documents import (
     permission_documents,
 )
 from devices.api.enrolment import EnrolmentDocument
+from devices.api.principals import CredentialDocument, RevokeDocument, StateChange, change_state, page_of, revoke
 from devices.core.values import Device, DeviceId, DeviceState, PrincipalKind
 from kernel.api.documents import StrictDocument, body_of, caller_of
-from kernel.core import cursor
 from kernel.core.clock import utc_now
-from kernel.core.ids import EntryId
-from kernel.core.pages import limit_of, page
-from pki.core.values import ReasonCode
 
 
 class NewApplicationDocument(StrictDocument):
@@ -90,23 +85,7 @@ class ApplicationListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """A page of applications by name."""
-        caller, asked = caller_of(request), request.query_params
-        wanted = asked.get("domain")
-        domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
-        which: dict[str, Any] = {
-            "domains": domains,
-            "kind": PrincipalKind.APPLICATION,
-            "narrowed": device_filter(asked),
-        }
-        found = queries.list_devices(after=list_place(asked.get("cursor")), limit=limit_of(asked), **which)
-        last = found.devices[-1] if found.has_more else None
-        return Response(
-            page(
-                list(map(application_document, found.devices)),
-                next_cursor=cursor.encode([last.name, str(last.id)]) if last else None,
-                approximate_count=queries.count_devices(**which),
-            )
-        )
+        return page_of(request, PrincipalKind.APPLICATION, application_document)
 
     @extend_schema(
         operation_id="registerBrokerApplication",
@@ -170,15 +149,12 @@ class ApplicationStateView(APIView):
     """A change of one application's state; `change` is the use case."""
 
     scopes = {"POST": "certificates:revoke"}
-    change: Callable[..., EntryId] = services.suspend_device
+    change: StateChange = services.suspend_device
 
     @extend_schema(request=NoteDocument, responses={202: OperationDocument})
     def post(self, request: Request, application: UUID) -> Response:
         """The operation that carries it out."""
-        seen = _seen(request, application)
-        note = body_of(NoteDocument, request)["note"]
-        operation = type(self).change(device=seen.id, actor=caller_of(request).actor, now=utc_now(), note=note)
-        return Response({"operation": str(operation)}, status=202)
+        return change_state(request, _seen(request, application), type(self).change)
 
 
 @extend_schema_view(post=extend_schema(operation_id="suspendBrokerApplication"))
@@ -218,16 +194,7 @@ class ApplicationRevokeView(APIView):
     @extend_schema(operation_id="revokeBrokerApplication", request=RevokeDocument, responses={202: OperationDocument})
     def post(self, request: Request, application: UUID) -> Response:
         """The operation that carries it out."""
-        seen = _seen(request, application)
-        body = body_of(RevokeDocument, request)
-        operation = services.revoke_device(
-            device=seen.id,
-            reason=ReasonCode(body["reason"]),
-            note=body["note"],
-            actor=caller_of(request).actor,
-            now=utc_now(),
-        )
-        return Response({"operation": str(operation)}, status=202)
+        return revoke(request, _seen(request, application))
 
 
 def _seen(request: Request, application: UUID) -> Device:

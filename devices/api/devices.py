@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -22,19 +21,12 @@ from devices.api.documents import (
     device_document,
     permission_documents,
 )
-from devices.core.names import BadName, check_name
+from devices.api.principals import CredentialDocument, RevokeDocument, StateChange, change_state, page_of, revoke
 from devices.core.tags import device_tag
-from devices.core.values import Device, DeviceId, DeviceState
-from devices.queries import DeviceFilter, Place
+from devices.core.values import Device, DeviceId, DeviceState, PrincipalKind
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.api.if_match import expected_digest, tag_of
-from kernel.core import cursor
 from kernel.core.clock import utc_now
-from kernel.core.cursor import WrongCursor
-from kernel.core.errors import Invalid
-from kernel.core.ids import EntryId
-from kernel.core.pages import limit_of, page
-from pki.core.values import ReasonCode
 
 
 class NewDeviceDocument(StrictDocument):
@@ -61,26 +53,6 @@ class DeviceListDocument(serializers.Serializer[Any]):
     approximate_count = serializers.IntegerField()
 
 
-class RevokeDocument(StrictDocument):
-    """Why the device is thrown out: a reason of RFC 5280 5.3.1."""
-
-    reason = serializers.ChoiceField(
-        choices=[each.value for each in ReasonCode if each.number not in {6, 8}], default=ReasonCode.UNSPECIFIED.value
-    )
-    note = serializers.CharField(max_length=2_000, allow_blank=True, default="")
-
-
-class CredentialDocument(serializers.Serializer[Any]):
-    """A certificate that proves a device."""
-
-    id = serializers.UUIDField()
-    state = serializers.CharField()
-    serial_number = serializers.CharField()
-    issuer = serializers.CharField()
-    not_before = serializers.DateTimeField()
-    not_after = serializers.DateTimeField()
-
-
 class DeviceListView(APIView):
     """The devices that the caller may see."""
 
@@ -103,23 +75,7 @@ class DeviceListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """A page of devices by name."""
-        caller = caller_of(request)
-        asked = request.query_params
-        wanted = asked.get("domain")
-        domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
-        narrowed = device_filter(asked)
-        limit = limit_of(asked)
-        found = queries.list_devices(
-            domains=domains, narrowed=narrowed, after=list_place(asked.get("cursor")), limit=limit
-        )
-        last = found.devices[-1] if found.has_more else None
-        return Response(
-            page(
-                [device_document(device) for device in found.devices],
-                next_cursor=cursor.encode([last.name, str(last.id)]) if last else None,
-                approximate_count=queries.count_devices(domains=domains, narrowed=narrowed),
-            )
-        )
+        return page_of(request, PrincipalKind.DEVICE, device_document)
 
     @extend_schema(operation_id="registerDevice", request=NewDeviceDocument, responses={201: DeviceDocument})
     def post(self, request: Request) -> Response:
@@ -189,15 +145,12 @@ class DeviceStateView(APIView):
     """A change of one device's state; `change` is the use case."""
 
     scopes = {"POST": "devices:write"}
-    change: Callable[..., EntryId] = services.suspend_device
+    change: StateChange = services.suspend_device
 
     @extend_schema(request=NoteDocument, responses={202: OperationDocument})
     def post(self, request: Request, device: UUID) -> Response:
         """The operation that carries it out."""
-        seen = _seen(request, device)
-        body = body_of(NoteDocument, request)
-        operation = type(self).change(device=seen.id, actor=caller_of(request).actor, now=utc_now(), note=body["note"])
-        return Response({"operation": str(operation)}, status=202)
+        return change_state(request, _seen(request, device), type(self).change)
 
 
 @extend_schema_view(post=extend_schema(operation_id="suspendDevice"))
@@ -237,16 +190,7 @@ class RevokeView(APIView):
     @extend_schema(operation_id="revokeDevice", request=RevokeDocument, responses={202: OperationDocument})
     def post(self, request: Request, device: UUID) -> Response:
         """The operation that carries it out."""
-        seen = _seen(request, device)
-        body = body_of(RevokeDocument, request)
-        operation = services.revoke_device(
-            device=seen.id,
-            reason=ReasonCode(body["reason"]),
-            note=body["note"],
-            actor=caller_of(request).actor,
-            now=utc_now(),
-        )
-        return Response({"operation": str(operation)}, status=202)
+        return revoke(request, _seen(request, device))
 
 
 def _answer(device: Device) -> Response:
@@ -255,29 +199,3 @@ def _answer(device: Device) -> Response:
 
 def _seen(request: Request, device: UUID) -> Device:
     return queries.get_device(device=DeviceId(device), domains=caller_of(request).domain_ids)
-
-
-def device_filter(asked: Any) -> DeviceFilter:
-    """What a list is narrowed to by the query of an address. Raises Invalid."""
-    attributes = {name.removeprefix("attr."): value for name, value in asked.items() if name.startswith("attr.")}
-    state = asked.get("state", "")
-    if state and state not in set(DeviceState):
-        raise Invalid(f"There is no state {state!r}: the states are {', '.join(DeviceState)}.")
-    return DeviceFilter(
-        state=state,
-        device_type=asked.get("device_type", ""),
-        group=asked.get("group", ""),
-        name=asked.get("name") or asked.get("q", ""),
-        attributes=attributes,
-    )
-
-
-def list_place(text: str | None) -> Place | None:
-    """Where a page of a list by name begins. Raises WrongCursor."""
-    if not text:
-        return None
-    try:
-        name, device = cursor.decode(text)
-        return check_name(name), DeviceId(UUID(device))
-    except (ValueError, TypeError, AttributeError, BadName) as error:
-        raise WrongCursor("The cursor is none of ours: begin again without one.") from error

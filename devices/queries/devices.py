@@ -110,10 +110,16 @@ class DeviceFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePage:
-    """A page of devices by (name, id). `has_more`: there are others beyond it in the direction of travel."""
+    """A page of devices by (name, id). `has_more`: there are others beyond it."""
 
     devices: tuple[Device, ...]
     has_more: bool
+
+    @property
+    def next_key(self) -> list[str] | None:
+        """Name and id behind which the next page begins; None on the last one."""
+        last = self.devices[-1] if self.has_more else None
+        return [last.name, str(last.id)] if last else None
 
 
 Place = tuple[str, DeviceId]
@@ -128,17 +134,11 @@ def list_devices(
     kind: PrincipalKind = PrincipalKind.DEVICE,
     narrowed: DeviceFilter | None = None,
     after: Place | None = None,
-    before: Place | None = None,
     limit: int = 100,
 ) -> DevicePage:
-    """Devices (or applications) by name beyond `after`, or the last ones ahead of `before`; at most `limit`."""
+    """Devices (or applications) by name beyond `after`; at most `limit`."""
     rows = DeviceRow.objects.whole().of_kind(kind).filter(domain_id__in=domains)
     rows = _narrow(rows, narrowed or DeviceFilter())
-    if before is not None:
-        name, device = before
-        rows = rows.filter(name__lte=name).exclude(name=name, id__gte=device)
-        found = list(rows.order_by("-name", "-id")[: limit + 1])
-        return DevicePage(devices=tuple(row.as_value() for row in reversed(found[:limit])), has_more=len(found) > limit)
     if after is not None:
         name, device = after
         rows = rows.filter(name__gte=name).exclude(name=name, id__lte=device)

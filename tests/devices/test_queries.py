@@ -55,15 +55,6 @@ def test_pages_hold_every_device_once_in_order_of_octets(north: Factory) -> None
     assert found == sorted(wanted, key=lambda name: name.encode())
 
 
-def test_page_before_a_place_holds_those_ahead_of_it(north: Factory) -> None:
-    for name in "abcde":
-        north.register(name)
-    at = queries.find_principal_by_name(domain=north.domain, name="d")
-    assert at is not None
-    page = queries.list_devices(domains=[north.domain], before=("d", at.id), limit=2)
-    assert ([device.name for device in page.devices], page.has_more) == (["b", "c"], True)
-
-
 def test_names_of_two_domains_do_not_hide_each_other(north: Factory, south: Factory) -> None:
     for name in ("a", "b"):
         north.register(name)
