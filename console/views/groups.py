@@ -21,6 +21,7 @@ from devices.core.policy_editing import with_group_query
 from devices.core.tags import query_tag
 from devices.core.values import DeviceId, GroupId, PrincipalKind
 from devices.queries import DeviceFilter, GroupRow
+from devices.queries.groups import SlowPreview
 from devices.queries.policy import policy_document
 from devices.services.policy_changes import draft_change
 from devices.services.policy_gate import ApprovalRequired
@@ -83,20 +84,18 @@ def _page(request: HttpRequest, visit: Visit, group: GroupRow, form: MemberForm)
     narrowed = DeviceFilter(group=group.name)
     page = queries.list_devices(domains=[group.domain], narrowed=narrowed, after=after_place(place), limit=place.size)
     found = queries.list_devices(domains=[group.domain], kind=PrincipalKind.APPLICATION, narrowed=narrowed)
-    last = page.devices[-1] if page.devices else None
-    names = {role.id: role for role in roles.list_roles(domains=[group.domain])}
-    bindings = queries.list_bindings(domains=[group.domain])
+    given = queries.list_bindings(domains=[group.domain], group=group.id)
     context = {
         "group": group,
-        "applications": found.devices if visit.may("devices:read", group.domain) else (),
+        "applications": found.devices if visit.may("broker-applications:read", group.domain) else (),
         "devices": page.devices if visit.may("devices:read", group.domain) else (),
         "pager": place.pager(
             shown=len(page.devices),
-            next_key=[last.name, str(last.id)] if page.has_more and last else None,
+            next_key=page.next_key,
             noun="members",
             about=group.member_count,
         ),
-        "roles": [names[each.role] for each in bindings if each.via == "group" and each.target == group.name],
+        "roles": list(roles.roles_by_id(ids=[binding.role for binding in given]).values()),
         "form": form,
         "may_write": visit.may("groups:write", group.domain),
     }
@@ -177,7 +176,10 @@ def check_query(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     preview = None
     if query and fault is None:
         domain = group.domain if group else visit.domain.id
-        preview = queries.preview_query(domain=domain, query=query, group=group.id if group else None)
+        try:
+            preview = queries.preview_query(domain=domain, query=query, group=group.id if group else None)
+        except SlowPreview as error:
+            fault = error.detail
     return show(request, "parts/query_check.html", {"fault": fault, "preview": preview, "group": group})
 
 
