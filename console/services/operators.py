@@ -148,7 +148,7 @@ def note_signed_out(*, operator: Operator, address: str, now: datetime) -> None:
 
 
 def change_time_zone(*, operator: Operator, time_zone: str, now: datetime) -> None:
-    """Shows times to the operator in `time_zone`, an IANA name such as Europe/Vienna. Raises Invalid."""
+    """The times that the operator types are in `time_zone`, an IANA name such as Europe/Vienna. Raises Invalid."""
     if time_zone not in zoneinfo.available_timezones():
         raise Invalid(f"{time_zone[:64]!r} is no time zone: give a name such as Europe/Vienna.", code="invalid-zone")
     with transaction.atomic():

@@ -101,6 +101,7 @@ urlpatterns = [
     path("sign-in/", sign_in.sign_in, name="sign-in"),
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("theme/", preferences.choose_theme, name="theme"),
+    path("time-zone/", preferences.choose_time_zone, name="time-zone"),
     path("domain/", preferences.change_domain, name="change-domain"),
     path("search/", search.search, name="search"),
     path("search/found/", search.search_found, name="search-found"),

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from acl.queries import find_role, get_role
+from console.models import Operator
 from devices.core.values import DeviceState
 from devices.queries import credentials_of, get_device, list_bindings, list_enrolment_requests, list_enrolment_tokens
 from kernel.queries import list_entries
@@ -233,6 +234,16 @@ def test_theme_is_kept_in_a_cookie_and_rendered(north: Scene, at_ada: Client) ->
     assert answer["Location"] == "/devices/"
     assert b'data-bs-theme="dark"' in at_ada.get("/").content
     assert at_ada.post("/theme/", {"theme": "dark", "next": "https://evil.example/"})["Location"] == "/"
+
+
+def test_times_are_typed_in_the_zone_that_was_chosen(north: Scene, ada: Operator, at_ada: Client) -> None:
+    assert b"Time in UTC." in at_ada.get(f"/roles/{north.role.id}/").content
+    answer = at_ada.post("/time-zone/", {"time_zone": "Europe/Vienna"}, follow=True)
+    assert b"You type times in Europe/Vienna." in answer.content
+    assert b"Time in Europe/Vienna." in at_ada.get(f"/roles/{north.role.id}/").content
+    at_ada.post("/time-zone/", {"time_zone": "Mars/Olympus"})
+    ada.refresh_from_db()
+    assert ada.time_zone == "Europe/Vienna"
 
 
 def test_whole_chain_is_verified_on_request(north: Scene, at_ada: Client) -> None:

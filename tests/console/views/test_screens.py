@@ -18,7 +18,7 @@ LISTS = ("/", "/devices/", "/groups/", "/groups/_new/", "/enrolment/", "/enrolme
          "/revocation/", "/revocation/many/", "/roles/", "/roles/new/", "/roles/_file/", "/changes/",
          "/explorer/", "/explorer/who/", "/explorer/reach/",
          "/brokers/", "/sessions/", "/access-log/", "/suggestions/", "/findings/", "/journal/",
-         "/search/?q=pump")  # fmt: skip
+         "/time-zone/", "/search/?q=pump")  # fmt: skip
 
 
 def details(scene: Scene) -> dict[str, str]:
