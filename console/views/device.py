@@ -16,7 +16,7 @@ from acl.core.explanation import effective
 from acl.core.own_rules import words_of
 from acl.core.rules import RuleSpec
 from acl.core.values import EVERY_QOS, Action, Effect, Retain, Rule, Shared
-from acl.queries import list_roles
+from acl.queries import list_roles, roles_by_id
 from brokers import queries as broker_queries
 from brokers.core.values import AccessEvent, AccessKind
 from console.views.access_words import why_it_did
@@ -210,8 +210,9 @@ def permissions_of(subject: DeviceSubject) -> list[Permission]:
 
 def _timed(device: Device) -> list[tuple[str, BindingRow]]:
     """What is given to the device for a time, each with its role."""
-    names = {role.id: words_of(role.name) for role in list_roles(domains=[device.domain])}
-    return [(names[row.role], row) for row in queries.timed_bindings(device=device.id)]
+    rows = queries.timed_bindings(device=device.id)
+    found = roles_by_id(ids=[row.role for row in rows])
+    return [(words_of(found[row.role].name), row) for row in rows]
 
 
 def role_addresses(domain: DomainId) -> dict[str, str]:

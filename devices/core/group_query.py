@@ -22,6 +22,7 @@ from kernel.core.errors import FieldError, Invalid
 MOST_CHARACTERS = 2_000
 MOST_DEPTH = 20
 MOST_TERMS = 100
+MOST_COMPARISONS = 20  # each is asked of every device; a list of values is one
 TEXT_FIELDS = ("device_type", "hardware_serial", "name")
 
 
@@ -181,7 +182,10 @@ def _literal(value: AttributeValue) -> str:
 
 @lru_cache(maxsize=1_024)
 def parse(text: str) -> Query:
-    """The query that the text says. Raises BadQuery: at most 2,000 characters, 100 values, 20 levels deep."""
+    """The query that the text says. Raises BadQuery.
+
+    It has at most 2,000 characters, 20 comparisons, 100 values, and is 20 levels deep.
+    """
     if len(text) > MOST_CHARACTERS:
         raise _bad(f"has {len(text)} characters; at most {MOST_CHARACTERS} are read")
     found = _Parser(text).whole()
@@ -219,7 +223,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text, self._place, self._token = text, 0, ""
-        self._depth = self._terms = 0
+        self._depth = self._terms = self._comparisons = 0
         self._next(0)
 
     def whole(self) -> Query:
@@ -281,6 +285,9 @@ class _Parser:
         return found
 
     def _comparison(self) -> Query:
+        self._comparisons += 1
+        if self._comparisons > MOST_COMPARISONS:
+            raise self._fault(f"more than {MOST_COMPARISONS} comparisons; write values of one field as in [...]")
         field = self._field()
         if self._take("in"):
             return OneOf(field=field, values=self._list())

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import Min
 
 from acl.core.values import RoleId
-from devices.core.values import BindingId
+from devices.core.values import BindingId, GroupId
 from devices.core.windows import ALWAYS, Window
 from devices.models import Binding
 from kernel.core.ids import DomainId
@@ -32,10 +32,16 @@ class BindingRow:
     version: int = 1
 
 
-def list_bindings(*, domains: Collection[DomainId], role: RoleId | None = None) -> list[BindingRow]:
-    """Every binding of the domains, of one role if it is given; those too that are not in force."""
+def list_bindings(
+    *, domains: Collection[DomainId], role: RoleId | None = None, group: GroupId | None = None
+) -> list[BindingRow]:
+    """Every binding of the domains, of one role or to one group if it is given; those too that are not in force."""
     rows = Binding.objects.select_related("device", "group", "device_type", "domain").filter(domain_id__in=domains)
-    return [binding_row(row) for row in (rows.filter(role_id=role) if role else rows).order_by("id")]
+    if role:
+        rows = rows.filter(role_id=role)
+    if group:
+        rows = rows.filter(group_id=group)
+    return [binding_row(row) for row in rows.order_by("id")]
 
 
 def next_boundary_in(*, domain: DomainId, now: datetime) -> datetime | None:

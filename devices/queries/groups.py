@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from django.db import OperationalError, connection, transaction
 from django.db.models import Count
 
 from devices.core.values import GroupId
 from devices.models import Device, DeviceQuerySet, Group
 from devices.queries.devices import APPROXIMATE_FROM
 from devices.queries.group_sql import matching
-from kernel.core.errors import NotFound
+from kernel.core.errors import NotFound, Unavailable
 from kernel.core.ids import DomainId
 
 _SAMPLE = 10
+_LONGEST = "5s"
+_CANCELLED = "57014"  # PostgreSQL's query_canceled
 
 
 class UnknownGroup(NotFound):
     """There is no such group."""
 
     code = "group-unknown"
+
+
+class SlowPreview(Unavailable):
+    """The query takes the database too long to be tried."""
+
+    code = "group-preview-slow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +82,32 @@ def get_group(*, group: GroupId, domains: Collection[DomainId]) -> GroupRow:
 
 
 def preview_query(*, domain: DomainId, query: str, group: GroupId | None = None) -> QueryPreview:
-    """What the query finds in the domain now, and would do to `group`. Raises BadQuery."""
+    """What the query finds in the domain now, and would do to `group`. Raises BadQuery, SlowPreview."""
     found = matching(domain=domain, query=query)
     members = Device.objects.filter(groups=group) if group else Device.objects.none()
-    return QueryPreview(
-        found=_some(found),
-        joining=_some(found.exclude(id__in=members.values("id"))) if group else _some(found),
-        leaving=_some(members.exclude(id__in=found.values("id"))),
-    )
+    with _not_for_long():
+        some = _some(found)
+        return QueryPreview(
+            found=some,
+            joining=_some(found.exclude(id__in=members.values("id"))) if group else some,
+            leaving=_some(members.exclude(id__in=found.values("id"))),
+        )
+
+
+@contextmanager
+def _not_for_long() -> Iterator[None]:
+    """Has PostgreSQL give each statement up after five seconds: a preview is asked for at each key that is typed."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [_LONGEST])
+            yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") != _CANCELLED:
+            raise
+        raise SlowPreview("The query takes too long to be tried on so many devices: shorten it.") from error
 
 
 def _some(rows: DeviceQuerySet) -> SomeDevices:

@@ -9,6 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
+from django.db.models import Func, TextField, Value
+from django.db.models.functions import Cast
 
 from devices.core.group_query import (
     AllOf,
@@ -27,6 +30,7 @@ from devices.core.group_query import (
     spell,
 )
 from devices.models import Device, DeviceType, Domain
+from devices.queries import groups
 from devices.queries.group_sql import matching
 from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
@@ -179,6 +183,17 @@ def test_generated_queries_find_the_same(devices: Devices) -> None:
     assert sum(0 < count < len(devices) for count in counts) > 70  # they tell devices apart
 
 
-def test_hundred_values_at_depth_twenty_are_asked(devices: Devices) -> None:
-    text = "not (" * 10 + " and ".join(['attr.site>""'] * 99) + ")" * 10
+def test_twenty_comparisons_of_a_hundred_values_at_depth_twenty_are_asked(devices: Devices) -> None:
+    listed = ",".join(f'"{number}"' for number in range(81))
+    text = "not(" * 10 + " and ".join([f"attr.site in[{listed}]", *['attr.site>""'] * 19]) + ")" * 10
     assert_same(devices, parse(text))
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no limit of time")
+def test_preview_that_takes_too_long_is_given_up(devices: Devices, monkeypatch: pytest.MonkeyPatch) -> None:
+    asleep = Cast(Func(Value(60.0), function="pg_sleep", output_field=TextField()), TextField())
+    slow = Device.objects.annotate(slept=asleep).filter(slept="no")
+    monkeypatch.setattr(groups, "matching", lambda **_: slow)
+    monkeypatch.setattr(groups, "_LONGEST", "50ms")
+    with pytest.raises(groups.SlowPreview, match="shorten"):
+        groups.preview_query(domain=NORTH, query='name == "a"')
