@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from devices.api import (
     applications,
+    bindings,
     device_rules,
     devices,
     enrolment,
@@ -59,8 +60,8 @@ urlpatterns = [
     path("groups/preview/", groups.GroupPreviewView.as_view(), name="group-preview"),
     path("groups/<uuid:group>/", groups.GroupView.as_view(), name="group-detail"),
     path("groups/<uuid:group>/members/", groups.GroupMembersView.as_view(), name="group-members"),
-    path("bindings/", fleet.BindingListView.as_view(), name="binding-list"),
-    path("bindings/<uuid:binding>/", fleet.BindingView.as_view(), name="binding-detail"),
+    path("bindings/", bindings.BindingListView.as_view(), name="binding-list"),
+    path("bindings/<uuid:binding>/", bindings.BindingView.as_view(), name="binding-detail"),
     path("devices/", devices.DeviceListView.as_view(), name="device-list"),
     path("devices/<uuid:device>/", devices.DeviceView.as_view(), name="device-detail"),
     path("devices/<uuid:device>/permissions/", devices.DevicePermissionsView.as_view(), name="device-permissions"),
