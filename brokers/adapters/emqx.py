@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from acl.core.values import Principal, Request
 from brokers.adapters.json_api import JsonApi
+from brokers.adapters.writing import Latest, paced
 from brokers.core import emqx_rules, emqx_rules_emulator
 from brokers.core.api_path import path
 from brokers.core.emqx_changes import (
@@ -56,7 +57,7 @@ class EmqxAdapter:
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = EmqxConnection.of(link.connection)
-        self._compiled: tuple[DesiredState, EmqxRules, Rendering] | None = None
+        self._compile = Latest(_compiled)
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -102,9 +103,7 @@ class EmqxAdapter:
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Makes one change after another; the sessions of who loses something end with it."""
         with self._api() as broker:
-            for number, step in enumerate(steps):
-                if number % _BATCH == 0:
-                    between()
+            for step in paced(steps, between, every=_BATCH):
                 _make(broker, step)
 
     def disconnect(self, principal: Principal) -> int:
@@ -132,12 +131,6 @@ class EmqxAdapter:
             yield None
             stop.wait(_PAUSE_SECONDS)
 
-    def _compile(self, desired: DesiredState) -> tuple[EmqxRules, Rendering]:
-        if self._compiled is None or self._compiled[0] is not desired:
-            rendering = emqx_rules.render(desired.subjects)
-            self._compiled = (desired, parse(rendering.artifact), rendering)
-        return self._compiled[1:]
-
     def _api(self) -> JsonApi:
         return JsonApi(
             of="EMQX",
@@ -149,6 +142,11 @@ class EmqxAdapter:
             username=self._connection.api_key,
             password=self._connection.api_secret,
         )
+
+
+def _compiled(desired: DesiredState) -> tuple[EmqxRules, Rendering]:
+    rendering = emqx_rules.render(desired.subjects)
+    return parse(rendering.artifact), rendering
 
 
 def _every(broker: JsonApi, where: str, **narrowed: str) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from psycopg import Connection, sql
 
 from acl.core.values import Principal, Request
 from brokers.adapters.postgresql import session
+from brokers.adapters.writing import Latest, paced
 from brokers.core import goauth_postgresql
 from brokers.core.goauth_changes import RowsChange, changes, effect
 from brokers.core.goauth_connection import GoAuthConnection, connection_errors
@@ -37,7 +38,7 @@ class GoAuthPostgresqlAdapter:
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = GoAuthConnection.of(link.connection)
-        self._compiled: tuple[DesiredState, GoAuthRows, Rendering] | None = None
+        self._compile = Latest(_compiled)
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -66,9 +67,7 @@ class GoAuthPostgresqlAdapter:
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Each in a transaction of its own."""
         with session(self._connection, wanted=_SCHEMA) as database:
-            for number, step in enumerate(steps):
-                if number % _BATCH == 0:
-                    between()
+            for step in paced(steps, between, every=_BATCH):
                 with database.transaction():
                     _make(database, step)
 
@@ -93,11 +92,10 @@ class GoAuthPostgresqlAdapter:
         stop.wait()
         yield from ()
 
-    def _compile(self, desired: DesiredState) -> tuple[GoAuthRows, Rendering]:
-        if self._compiled is None or self._compiled[0] is not desired:
-            rendering = goauth_postgresql.render(desired.subjects)
-            self._compiled = (desired, parse(rendering.artifact), rendering)
-        return self._compiled[1:]
+
+def _compiled(desired: DesiredState) -> tuple[GoAuthRows, Rendering]:
+    rendering = goauth_postgresql.render(desired.subjects)
+    return parse(rendering.artifact), rendering
 
 
 def _rows(database: Connection[Any], only: frozenset[str] | None) -> GoAuthRows:

@@ -15,6 +15,7 @@ from typing import ClassVar
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_realm import tables
 from brokers.adapters.json_api import JsonApi
+from brokers.adapters.writing import Latest, paced
 from brokers.core import hivemq_ese_sql
 from brokers.core.api_path import path
 from brokers.core.hivemq import NOTHING_ROLE
@@ -44,7 +45,7 @@ class HivemqEseAdapter:
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = HivemqConnection.of(link.connection)
-        self._compiled: tuple[DesiredState, Realm, Rendering] | None = None
+        self._compile = Latest(_compiled)
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -81,9 +82,7 @@ class HivemqEseAdapter:
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Each in a transaction of its own; the session of who loses something ends behind it."""
         with tables(self._connection) as realm:
-            for number, step in enumerate(steps):
-                if number % _BATCH == 0:
-                    between()
+            for step in paced(steps, between, every=_BATCH):
                 change, client_id = _change(step)
                 if change.account is not None and change.ends and self._connection.rest is not None:
                     realm.make(replace(change, account=ending(change.account)))
@@ -113,18 +112,17 @@ class HivemqEseAdapter:
         stop.wait()
         yield from ()
 
-    def _compile(self, desired: DesiredState) -> tuple[Realm, Rendering]:
-        if self._compiled is None or self._compiled[0] is not desired:
-            rendering = hivemq_ese_sql.render(desired.subjects)
-            self._compiled = (desired, parse(rendering.artifact), rendering)
-        return self._compiled[1:]
-
     def _end_session(self, rest: RestConnection, client_id: str) -> int:
         where = path("mqtt", "clients", client_id)
         with _api(rest) as broker:
             found = broker.ask("GET", where)
             broker.ask("DELETE", f"{where}?preventWillMessage=true")
         return int(bool(found and found["client"]["connected"]))
+
+
+def _compiled(desired: DesiredState) -> tuple[Realm, Rendering]:
+    rendering = hivemq_ese_sql.render(desired.subjects)
+    return parse(rendering.artifact), rendering
 
 
 def _api(rest: RestConnection) -> JsonApi:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from acl.core.values import Action, Principal, Request
 from brokers.adapters.mosquitto_files import MosquittoFolder
+from brokers.adapters.writing import Latest
 from brokers.conf import files_root
 from brokers.core import effects, mosquitto_acl
 from brokers.core.effects import Flow
@@ -36,7 +37,7 @@ class MosquittoAclFileAdapter:
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._name: str = link.connection["files"]["directory"]
-        self._compiled: tuple[DesiredState, AclFile, Rendering] | None = None
+        self._compile = Latest(_compiled)
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -127,11 +128,10 @@ class MosquittoAclFileAdapter:
         except InvalidAclFile:
             return AclFile()
 
-    def _compile(self, desired: DesiredState) -> tuple[AclFile, Rendering]:
-        if self._compiled is None or self._compiled[0] is not desired:
-            rendering = mosquitto_acl.render(desired.subjects)
-            self._compiled = (desired, parse(rendering.artifact), rendering)
-        return self._compiled[1:]
+
+def _compiled(desired: DesiredState) -> tuple[AclFile, Rendering]:
+    rendering = mosquitto_acl.render(desired.subjects)
+    return parse(rendering.artifact), rendering
 
 
 def _flow(file: AclFile, name: str, action: Action) -> Flow:

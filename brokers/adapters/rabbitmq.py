@@ -16,6 +16,7 @@ from acl.core.values import Principal, Request
 from brokers.adapters.json_api import JsonApi, RequestRefused
 from brokers.adapters.rabbitmq_management import management
 from brokers.adapters.rabbitmq_watch import watch
+from brokers.adapters.writing import Latest, paced
 from brokers.core.api_path import path
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.rabbitmq import ADAPTED, desired_state
@@ -60,7 +61,7 @@ class RabbitmqAdapter:
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = RabbitConnection.of(link.connection)
-        self._compiled: tuple[DesiredState, RabbitState, Rendering] | None = None
+        self._compile = Latest(self._compiled)
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -103,9 +104,7 @@ class RabbitmqAdapter:
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Makes the requests, one after another."""
         with management(self._connection) as broker:
-            for number, step in enumerate(steps):
-                if number % _BATCH == 0:
-                    between()
+            for step in paced(steps, between, every=_BATCH):
                 _make(broker, step)
 
     def disconnect(self, principal: Principal) -> int:
@@ -138,13 +137,10 @@ class RabbitmqAdapter:
         """Connections, their ends, and who was refused, from the event exchange."""
         return watch(self._connection, stop)
 
-    def _compile(self, desired: DesiredState) -> tuple[RabbitState, Rendering]:
-        if self._compiled is None or self._compiled[0] is not desired:
-            deviations = Deviations()
-            state = marked(desired_state(desired.subjects, deviations), vhost=self._connection.vhost)
-            rendering = Rendering(artifact=to_artifact(state), deviations=deviations.all())
-            self._compiled = (desired, state, rendering)
-        return self._compiled[1:]
+    def _compiled(self, desired: DesiredState) -> tuple[RabbitState, Rendering]:
+        deviations = Deviations()
+        state = marked(desired_state(desired.subjects, deviations), vhost=self._connection.vhost)
+        return state, Rendering(artifact=to_artifact(state), deviations=deviations.all())
 
     def _is_ours(self, user: Mapping[str, Any]) -> bool:
         """Whether the account is a device's; never the one that we log in with."""
