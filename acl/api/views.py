@@ -19,13 +19,13 @@ from acl.api.serializers import (
 )
 from acl.core.values import Role, RoleId
 from kernel.api.documents import caller_of
-from kernel.api.if_match import expected_version, tag_of
+from kernel.api.if_match import expected_version, if_match_on, tag_of
 from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.pages import limit_of
 
-_IF_MATCH = OpenApiParameter(name="If-Match", location="header", description="The ETag of the role as it was read.")
+_IF_MATCH = if_match_on("role")
 
 
 class RoleListView(APIView):

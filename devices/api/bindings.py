@@ -19,7 +19,7 @@ from devices.core.windows import WindowState, window_of
 from devices.queries import BindingRow
 from devices.services.bindings import BindingTarget, UnknownBinding
 from kernel.api.documents import StrictDocument, body_of, caller_of
-from kernel.api.if_match import expected_version, tag_of
+from kernel.api.if_match import expected_version, if_match_on, tag_of
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import NotFound
@@ -107,7 +107,12 @@ class BindingView(APIView):
         caller = caller_of(request)
         return _answer(_seen(BindingId(binding), caller), caller)
 
-    @extend_schema(operation_id="changeBinding", request=WindowDocument, responses=BindingDocument)
+    @extend_schema(
+        operation_id="changeBinding",
+        parameters=[if_match_on("binding")],
+        request=WindowDocument,
+        responses=BindingDocument,
+    )
     def patch(self, request: Request, binding: UUID) -> Response:
         """The binding with another window: a bound that is left out stays, null takes it away."""
         caller = caller_of(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -17,12 +17,10 @@ from devices.core.values import Device, DeviceId
 from devices.queries.device_rules import DeviceRules, device_rules
 from devices.services.device_rules import set_device_rules
 from kernel.api.documents import StrictDocument, body_of, caller_of
-from kernel.api.if_match import expected_digest, tag_of
+from kernel.api.if_match import expected_digest, if_match_on, tag_of
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import Denied
-
-_IF_MATCH = OpenApiParameter(name="If-Match", location="header", description="The ETag of the rules as they were read.")
 
 
 class NoBinding(Denied):
@@ -50,7 +48,7 @@ class DeviceRulesView(APIView):
 
     @extend_schema(
         operation_id="setDeviceRules",
-        parameters=[_IF_MATCH],
+        parameters=[if_match_on("rules")],
         request=DeviceRulesDocument,
         responses=DeviceRulesDocument,
     )

@@ -25,7 +25,7 @@ from devices.api.principals import CredentialDocument, RevokeDocument, StateChan
 from devices.core.tags import device_tag
 from devices.core.values import Device, DeviceId, DeviceState, PrincipalKind
 from kernel.api.documents import StrictDocument, body_of, caller_of
-from kernel.api.if_match import expected_digest, tag_of
+from kernel.api.if_match import expected_digest, if_match_on, tag_of
 from kernel.core.clock import utc_now
 
 
@@ -99,9 +99,7 @@ class DeviceView(APIView):
 
     @extend_schema(
         operation_id="changeDevice",
-        parameters=[
-            OpenApiParameter(name="If-Match", location="header", description="The ETag of the device as it was read.")
-        ],
+        parameters=[if_match_on("device")],
         request=ChangedDeviceDocument,
         responses=DeviceDocument,
     )

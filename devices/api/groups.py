@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +17,7 @@ from devices.core.tags import query_tag
 from devices.core.values import DeviceId, GroupId
 from devices.queries import GroupRow
 from kernel.api.documents import StrictDocument, body_of, caller_of
-from kernel.api.if_match import expected_digest, tag_of
+from kernel.api.if_match import expected_digest, if_match_on, tag_of
 from kernel.core.clock import utc_now
 from kernel.core.pages import page
 
@@ -118,9 +118,7 @@ class GroupView(APIView):
 
     @extend_schema(
         operation_id="changeGroup",
-        parameters=[
-            OpenApiParameter(name="If-Match", location="header", description="The ETag of the group as it was read.")
-        ],
+        parameters=[if_match_on("group")],
         request=QueryDocument,
         responses=GroupDocument,
     )

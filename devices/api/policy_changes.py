@@ -23,13 +23,13 @@ from devices.core.policy_json import policy_from_json
 from devices.queries import policy_changes as queries
 from devices.services import policy_changes as services
 from kernel.api.documents import body_of, caller_of
-from kernel.api.if_match import expected_version, tag_of
+from kernel.api.if_match import expected_version, if_match_on, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
 from kernel.core.errors import FieldError, Invalid
 from kernel.core.pages import limit_of, page
 
-IF_MATCH = OpenApiParameter(name="If-Match", location="header", description="The ETag of the change as it was read.")
+IF_MATCH = if_match_on("change")
 
 
 class ChangeListView(APIView):

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 _VERSION = re.compile(r'"(\d{1,9})"')
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
+
+
+def if_match_on(thing: str) -> OpenApiParameter:
+    """The header as the schema tells of it."""
+    return OpenApiParameter(name="If-Match", location="header", description=f"The ETag of the {thing} as it was read.")
 
 
 def expected_version(request: Request) -> int | None:
