@@ -15,6 +15,11 @@ from brokers.services.desired import desired_state_of
 from brokers.services.lease import lease_on
 from devices.core.values import DeviceId
 
+_STAYS = (
+    "Its permissions are gone for whoever connects from now on. Gatehouse can not end a session at this broker: one "
+    "that is open goes on until it ends by itself."
+)
+
 
 def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
     """What was closed: the device's permissions become what its state allows, then its sessions there end.
@@ -38,6 +43,8 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
         # After an outage the rest is still to be compared: the next push or check does that.
         missed = {"sync": SyncState.PENDING} if row.sync == SyncState.UNREACHABLE else {}
         records.note_contact(broker=broker, now=lease.now(), version=version, desired_digest="", **missed)
+        if closed is None:
+            return Eviction(closed=None, detail=_STAYS)
         known = max(before, _forget_sessions(row, device, now=lease.now()))
     return Eviction(closed=known if closed < 0 else closed, detail=_sentence(closed, known))
 
