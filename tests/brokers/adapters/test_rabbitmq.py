@@ -50,13 +50,13 @@ class House:
         members = {"host": "127.0.0.1", "port": self.rabbit.management, "username": "gate/house", "password": PASSWORD}
         return RabbitmqAdapter(link=broker_link(AdapterKind.RABBITMQ, {**members, **changed}))
 
-    def device(self, name: str, *, keep: bool = False) -> Client:
-        """A connection with the certificate of that name. Raises Closed."""
+    def device(self, name: str, *, client_id: str = "", keep: bool = False) -> Client:
+        """A connection with the certificate of that name, and a client id that is the name too. Raises Closed."""
         path = self.ca.folder / f"{name}.pem"
         certificate, key = (path, path.with_suffix(".key")) if path.exists() else self.ca.make(name)
         context = ssl.create_default_context(cadata=self.ca.certificate)
         context.load_cert_chain(certificate, key)
-        return Client(self.tls_port, name, name, keep=keep, tls=context)
+        return Client(self.tls_port, name, client_id or name, keep=keep, tls=context)
 
     def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> object:
         """What the management API answers its administrator."""
@@ -245,6 +245,21 @@ def test_barred_device_is_thrown_out_and_does_not_come_back(house: House) -> Non
     assert house.ask("GET", "queues/%2F/mqtt-subscription-alphaqos1") is None
 
 
+def test_disconnecting_closes_every_connection_of_the_account_and_those_of_nobody_else(house: House) -> None:
+    adapter, beta = house.adapter(), subject("beta", UP, DOWN)
+    alpha = subject("alpha", UP, DOWN)
+    bring_to(adapter, all_of(alpha, beta))
+    both = [house.device("alpha", keep=True), house.device("alpha", client_id="its other")]
+    both[0].subscribe("north/alpha/down/#")
+    other = house.device("beta", client_id="alpha beta")
+    assert adapter.disconnect(alpha.principal) == 2
+    for one in both:
+        assert refused(one, "north/alpha/up/t")
+    assert not refused(other, "north/beta/up/t")
+    assert house.ask("GET", "queues/%2F/mqtt-subscription-alphaqos1") is None
+    assert adapter.disconnect(alpha.principal) == 0
+
+
 def test_device_that_may_subscribe_to_nothing_any_more_begins_a_clean_session(house: House) -> None:
     bring_to(house.adapter(), all_of(subject("gamma", UP, DOWN)))
     gamma = house.device("gamma", keep=True)
@@ -319,13 +334,21 @@ def test_connections_and_refusals_are_told_also_those_while_nobody_listened(hous
     heard = Ear(adapter)
     house.device("alpha").close()
     heard.wait_for((AccessKind.CONNECTED, "alpha"), (AccessKind.DISCONNECTED, "alpha"))
+    stays = house.device("alpha", client_id="stays")
+    wait_until(lambda: "stays" in {event.client_id for event in heard.events}, seconds=60, what="it is told")
     assert heard.events[0].kind is AccessKind.STARTED
     assert heard.events[0].at < heard.events[1].at
     heard.stop()
+    stays.close()
     with pytest.raises(Closed):
         house.device("stranger")
     again = Ear(house.adapter())
     again.wait_for((AccessKind.REFUSED, "stranger"))
+    [begun] = {event.connection_id for event in heard.events if event.client_id == "stays"}
+    ended = (AccessKind.DISCONNECTED, begun)
+    wait_until(
+        lambda: ended in {(event.kind, event.connection_id) for event in again.events}, seconds=60, what="it ends"
+    )
     again.stop()
 
 
