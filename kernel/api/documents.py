@@ -10,6 +10,8 @@ from rest_framework.request import Request
 
 from kernel.core.caller import Caller
 
+_MOST_TOLD = 100
+
 
 class StrictDocument(serializers.Serializer[Any]):
     """Refuses members that it does not know: a misspelt condition would silently change what is meant."""
@@ -25,7 +27,7 @@ class StrictDocument(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         """The validated input. Raises ValidationError."""
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        unknown = sorted(set(data) - set(self.fields))[:_MOST_TOLD] if isinstance(data, Mapping) else []
         if unknown:
             known = ", ".join(self.fields)
             raise serializers.ValidationError(
