@@ -143,4 +143,6 @@ def _why(octets: bytes) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or error}"
+    if isinstance(error, HTTPException) and not isinstance(error, OSError):
+        return "that is no HTTP"  # what it is, whoever registers a broker is not to learn
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

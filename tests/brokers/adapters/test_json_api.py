@@ -75,6 +75,7 @@ def test_whoever_is_no_management_api_is_said_to_be_none(answers: Answers, octet
     ):
         api.get("users")
     assert "pw" not in f"{caught.value.detail}{api!r}"
+    assert "SSH" not in caught.value.detail
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"null", b"7", b'"text"'])
