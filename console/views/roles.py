@@ -15,8 +15,8 @@ from acl import queries, services
 from acl.core.own_rules import holder_of
 from acl.core.rules import RuleSpec
 from acl.core.values import Role, RoleId, Rule
-from console.views.device import actions_of, conditions_of
 from console.views.frame import Visit, screen, show
+from console.views.permissions import actions_of, conditions_of
 from console.views.role_forms import BindForm, RoleForm, RuleForms, WindowForm, in_zone, tell_faults
 from devices.core.values import BindingId
 from devices.queries import (

@@ -43,7 +43,8 @@ def test_who_may_counts_and_names_devices_and_rules(north: Scene, at_ada: Client
 
 def test_who_may_is_counted_behind_the_page(north: Scene, at_ada: Client) -> None:
     page = text(at_ada, "/explorer/who/", action="publish", topic="north/pump-01/up/t")
-    assert 'hx-get="/explorer/who/?action=publish&amp;topic=north%2Fpump-01%2Fup%2Ft&amp;answer=1" hx-trigger="load"' in page
+    answer = "/explorer/who/?action=publish&amp;topic=north%2Fpump-01%2Fup%2Ft&amp;answer=1"
+    assert f'hx-get="{answer}" hx-trigger="load"' in page
     assert "devices</strong>" not in page
     assert "Counting" not in text(at_ada, "/explorer/who/")
 
