@@ -31,6 +31,13 @@ from kernel.core.journal import Change, Subject
 from kernel.services import record_many
 
 _MOST_TOLD = 1_000
+_MOST_QUERIES = 1_000  # a domain's; each is asked of every device that is registered, enrolled or changed
+
+
+class TooManyQueries(Conflict):
+    """The domain has very many groups by query."""
+
+    code = "too-many-group-queries"
 
 
 class GroupKind(Conflict):
@@ -64,7 +71,7 @@ def create_group(
 ) -> GroupId:
     """A new group with these members, or of the devices that the query is true of, now and from now on.
 
-    Raises BadName, NameTaken, UnknownDevice, BadQuery; Invalid where both are given.
+    Raises BadName, NameTaken, UnknownDevice, BadQuery, TooManyQueries; Invalid where both are given.
     """
     check_name(name)
     if query and members:
@@ -145,6 +152,9 @@ def group_kind(group: GroupSpec) -> GroupKind:
 
 
 def _make(domain: DomainId, group: GroupSpec) -> _Write:
+    """A new group. Raises NameTaken, TooManyQueries. The caller holds the domain's policy."""
+    if group.query and Group.objects.filter(domain_id=domain).exclude(query="").count() >= _MOST_QUERIES:
+        raise TooManyQueries(f"There are {_MOST_QUERIES} groups by query already: change the query of one of them.")
     row = Group(id=new_id(), domain_id=domain, name=group.name, query=group.query)
     try:
         with transaction.atomic():

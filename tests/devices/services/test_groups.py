@@ -25,11 +25,11 @@ from devices.models import Domain, Group
 from devices.queries import UnknownGroup
 from devices.queries.concerned import concerned_devices
 from devices.queries.policy import policy_document
-from devices.services import policy_changes
+from devices.services import groups, policy_changes
 from devices.services.bindings import BindingTarget
 from devices.services.change_attributes import DeviceMoved
 from devices.services.domains import NameTaken
-from devices.services.groups import GroupKind, QueryMoved
+from devices.services.groups import GroupKind, QueryMoved, TooManyQueries
 from devices.services.policy_changes.approving import BaseMoved
 from devices.services.policy_changes.rebasing import RebaseConflict
 from devices.services.policy_gate import ApprovalRequired
@@ -91,6 +91,17 @@ def test_devices_of_another_domain_and_applications_are_in_no_group_by_query() -
     assert members() == []
     group('not name == "y"', "yard")
     assert members("yard") == []
+
+
+def test_a_domain_has_so_many_groups_by_query_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    domain(SOUTH, "south")
+    monkeypatch.setattr(groups, "_MOST_QUERIES", 2)
+    group(NORTHERN, "one")
+    group(NORTHERN, "two")
+    with pytest.raises(TooManyQueries, match="2 groups"):
+        group(NORTHERN, "three")
+    services.create_group(domain=SOUTH, name="one", query=NORTHERN, **WHO)
+    services.create_group(domain=NORTH, name="chosen", **WHO)
 
 
 def test_every_field_counts() -> None:
