@@ -82,17 +82,16 @@ class JsonApi:
             raise BrokerUnreachable(f"{self._of} refuses our account ({answer.status}). {self._rights}")
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise BrokerUnreachable(f"{self._of} fails at {method} {_what(path)} ({answer.status}): {_why(octets)}.")
-        if answer.status != HTTPStatus.NOT_FOUND and not answer.status // 100 == 2:
+        missing = answer.status == HTTPStatus.NOT_FOUND
+        if not missing and answer.status // 100 != 2:
             raise RequestRefused(f"{self._of} refused {method} {_what(path)} ({answer.status}): {_why(octets)}.")
-        if not octets and method != "GET":
+        if method != "GET" and (missing or not octets):
             return None
         try:
             found = json.loads(octets)
         except (ValueError, RecursionError) as error:
-            if method != "GET" and answer.status == HTTPStatus.NOT_FOUND:
-                return None
             raise self._strange() from error
-        return None if answer.status == HTTPStatus.NOT_FOUND else found
+        return None if missing else found
 
     def _strange(self) -> BrokerUnreachable:
         return BrokerUnreachable(f"{self._of} does not answer as its management API does: is that the right port?")
