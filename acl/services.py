@@ -73,14 +73,7 @@ def create_role(
         _save(row)
         _write_rules(row, rules)
         role = queries.get_role(id=RoleId(row.id))
-        record(
-            action="acl.role.created",
-            subject=_subject(role),
-            actor=actor,
-            now=now,
-            domain=domain,
-            after=_told(role, change),
-        )
+        _record("acl.role.created", role, before={}, after=_told(role, change), actor=actor, now=now)
     return role
 
 
@@ -116,15 +109,7 @@ def change_role(
         _save(row)
         _write_rules(row, rules, before=before)
         after = queries.get_role(id=role)
-        record(
-            action="acl.role.changed",
-            subject=_subject(after),
-            actor=actor,
-            now=now,
-            domain=after.domain,
-            before=_told(before),
-            after=_told(after, change),
-        )
+        _record("acl.role.changed", after, before=_told(before), after=_told(after, change), actor=actor, now=now)
     return after
 
 
@@ -151,15 +136,7 @@ def delete_role(
             raise RoleInUse(
                 f"The role {before.name} is still bound or is a quarantine role: remove its bindings first."
             ) from error
-        record(
-            action="acl.role.deleted",
-            subject=_subject(before),
-            actor=actor,
-            now=now,
-            domain=before.domain,
-            before=_told(before),
-            after=_of(change),
-        )
+        _record("acl.role.deleted", before, before=_told(before), after=_of(change), actor=actor, now=now)
 
 
 def _check_own(name: str, *, own: bool) -> None:
@@ -218,8 +195,11 @@ def _specs(role: Role) -> list[RuleSpec]:
     return [RuleSpec.of(rule) for rule in role.rules]
 
 
-def _subject(role: Role) -> Subject:
-    return Subject(kind="acl.role", id=str(role.id), label=role.name)
+def _record(
+    action: str, role: Role, *, before: Mapping[str, Any], after: Mapping[str, Any], actor: Actor, now: datetime
+) -> None:
+    subject = Subject(kind="acl.role", id=str(role.id), label=role.name)
+    record(action=action, subject=subject, actor=actor, now=now, domain=role.domain, before=before, after=after)
 
 
 def _of(change: UUID | None) -> Mapping[str, Any]:

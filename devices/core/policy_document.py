@@ -163,6 +163,12 @@ class PolicyDifference:
     quarantine_role: tuple[str | None, str | None] | None = None
 
     @property
+    def role_names(self) -> frozenset[str]:
+        """The names of the roles that come, change or go."""
+        whole = {role.name for role in (*self.roles_added, *self.roles_removed)}
+        return frozenset(whole | {changed.name for changed in self.roles_changed})
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing has to be done."""
         return self == PolicyDifference()
@@ -203,9 +209,7 @@ def differences(before: PolicyDocument, after: PolicyDocument) -> PolicyDifferen
 
 def bindings_at_work(before: PolicyDocument, after: PolicyDocument) -> set[BindingSpec]:
     """The bindings by which somebody may gain or lose: those that differ, and those of roles that do."""
-    difference = differences(before, after)
-    roles = {role.name for role in (*difference.roles_added, *difference.roles_removed)}
-    roles |= {changed.name for changed in difference.roles_changed}
+    roles = differences(before, after).role_names
     theirs = {each for each in (*before.bindings, *after.bindings) if each.role in roles}
     return theirs | ({*before.bindings} ^ {*after.bindings})
 

@@ -32,15 +32,13 @@ def concerned_devices(
 
 def _concerned(domain: DomainId, before: PolicyDocument, after: PolicyDocument) -> DeviceQuerySet:
     difference = differences(before, after)
-    roles = {role.name for role in (*difference.roles_added, *difference.roles_removed)}
-    roles |= {changed.name for changed in difference.roles_changed}
     queries = _Queries(before, after)
     targets: dict[BindingVia, set[str]] = {via: set() for via in BindingVia}
     for binding in bindings_at_work(before, after):
         targets[binding.via].add(binding.target)
     reached = (_reached(targets, queries) | queries.moved()) & Q(state=DeviceState.ACTIVE)
     quarantine = {before.quarantine_role, after.quarantine_role}
-    if difference.quarantine_role is not None or quarantine & roles:
+    if difference.quarantine_role is not None or quarantine & difference.role_names:
         reached |= Q(state=DeviceState.QUARANTINED)
     return Device.objects.filter(reached, domain_id=domain)
 
