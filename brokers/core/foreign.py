@@ -14,6 +14,7 @@ from enum import StrEnum
 from acl.core.rules import MOST_RULES, InvalidRole, RuleSpec, check_role
 from acl.core.values import Effect
 from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
+from devices.core.windows import ALWAYS
 from kernel.core.errors import Conflict, FieldError
 
 MOST_NOTES = 1_000
@@ -136,9 +137,10 @@ def roles_holding(rules: Iterable[RuleSpec], *, name: str, description: str, nam
 def merged(
     present: PolicyDocument, foreign: ForeignPolicy, devices: DevicesById
 ) -> tuple[PolicyDocument, tuple[Note, ...]]:
-    """The policy in force with the foreign one beside it, and a note for each binding whose device is not there.
+    """The policy in force with the foreign one beside it, and a note for each binding that it leaves out.
 
-    Raises RoleDiffers if a role of the same name says something else: to replace it could give others more.
+    Those are of devices that are not there, and of roles that are given for a time already. Raises RoleDiffers if a
+    role of the same name says something else: to replace it could give others more.
     """
     known = {role.name: role for role in present.roles}
     faults = [
@@ -153,12 +155,19 @@ def merged(
     if faults:
         raise RoleDiffers(faults[0].detail, errors=tuple(faults[:100]))
     notes = Notes()
-    bound = [found for each in foreign.bindings if (found := _bound(each, present.domain, devices, notes))]
+    given = {binding.place: binding for binding in present.bindings}
+    for each in foreign.bindings:
+        if found := _bound(each, present.domain, devices, notes):
+            if given.setdefault(found.place, found).window != ALWAYS:
+                why = (
+                    f"{found.role} is given to it for a time already, and stays so: change that if it is to be always."
+                )
+                notes.add(each.place, Loss.LEFT_OUT, found.target, why)
     document = PolicyDocument.of(
         domain=present.domain,
         quarantine_role=present.quarantine_role,
         roles=[*present.roles, *(role for role in foreign.roles if role.name not in known)],
-        bindings={*present.bindings, *bound},
+        bindings=given.values(),
         groups=present.groups,
     )
     return document, notes.all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from acl.core.rules import RuleSpec
@@ -24,6 +26,7 @@ from brokers.core.foreign_filters import first_levels, meet, unhidden
 from brokers.core.foreign_meeting import Sourced
 from brokers.core.foreign_order import note_overlaps, settled
 from devices.core.policy_document import BindingSpec, BindingVia, GroupSpec, PolicyDocument, RoleSpec
+from devices.core.windows import Window
 
 BOTH = frozenset(Action)
 
@@ -80,6 +83,17 @@ def test_foreign_roles_stand_beside_those_that_there_are() -> None:
         groups=[GroupSpec(name="hall")],
     )
     assert [(note.place, note.loss, note.source) for note in notes] == [("line 4", Loss.LEFT_OUT, "q")]
+
+
+def test_role_that_is_given_for_a_time_is_not_given_always_by_importing_it_again() -> None:
+    role = RoleSpec(name="new", rules=(allow("b"),))
+    until = Window(not_after=datetime(2027, 3, 1, tzinfo=UTC))
+    bindings = [BindingSpec(role="new", via=BindingVia.DOMAIN, target="north", window=until)]
+    present = PolicyDocument.of(domain="north", roles=[role], bindings=bindings)
+    foreign = ForeignPolicy(roles=(role,), bindings=(ForeignBinding(role="new", place="line 1"),))
+    document, notes = merged(present, foreign, DevicesById(auth={}, client={}))
+    assert document == present
+    assert [(note.place, note.loss, note.source) for note in notes] == [("line 1", Loss.LEFT_OUT, "north")]
 
 
 def test_role_that_says_something_else_is_not_replaced() -> None:
