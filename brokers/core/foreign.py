@@ -157,12 +157,10 @@ def merged(
     notes = Notes()
     given = {binding.place: binding for binding in present.bindings}
     for each in foreign.bindings:
-        if found := _bound(each, present.domain, devices, notes):
-            if given.setdefault(found.place, found).window != ALWAYS:
-                why = (
-                    f"{found.role} is given to it for a time already, and stays so: change that if it is to be always."
-                )
-                notes.add(each.place, Loss.LEFT_OUT, found.target, why)
+        found = _bound(each, present.domain, devices, notes)
+        if found and given.setdefault(found.place, found).window != ALWAYS:
+            why = f"{found.role} is given to it for a time already, and stays so: change that window if need be."
+            notes.add(each.place, Loss.LEFT_OUT, found.target, why)
     document = PolicyDocument.of(
         domain=present.domain,
         quarantine_role=present.quarantine_role,
