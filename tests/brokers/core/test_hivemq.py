@@ -10,8 +10,8 @@ import pytest
 from acl.core.values import Action, BoundRule, CertificateFields, Principal, Publish, Receive, Retain, Shared, Subscribe
 from brokers.core import hivemq_ce_file, hivemq_ese_file, hivemq_ese_sql
 from brokers.core.hivemq import NOTHING_ROLE, limited
-from brokers.core.hivemq_accounts import MARK
 from brokers.core.hivemq_emulator import allows, deliverable_ese, emulate_ese, emulate_rbac
+from brokers.core.hivemq_marks import MARK
 from brokers.core.hivemq_permissions import NOTHING, Activity, Permission, Realm, Retained, Sharing
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.targets import TARGETS, Target

@@ -18,6 +18,7 @@ from brokers.adapters.nats import NatsAdapter
 from brokers.core.values import BrokerEvent, BrokerId, BrokerLink, Connection
 from brokers.listen import callout, keeper, writing
 from brokers.listen.keeper import Keeper
+from brokers.services import policy_use
 from tests.brokers.listen.test_callout import Judge
 from tests.brokers.nats.conftest import Open, device, nats
 from tests.brokers.nats.server import LiveNats
@@ -100,7 +101,7 @@ def house(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.setattr(keeper, "refresh_embedded", lambda **_: False)
     monkeypatch.setattr(writing, "note_events", house.note)
     monkeypatch.setattr(writing, "note_heard", lambda **_: None)
-    monkeypatch.setattr(keeper.policy_use, "flush", lambda: None)
+    monkeypatch.setattr(policy_use, "flush", lambda: None)
     monkeypatch.setattr(keeper, "replace_sessions", house.replace)
     monkeypatch.setattr(keeper, "LOOK_SECONDS", 0.2)
     for module in (keeper, writing, callout):
