@@ -52,12 +52,17 @@ def fleet(north: Factory) -> Factory:
 def give(fleet: Factory, dice: random.Random) -> None:
     """Roles by group, type and domain, some for a second more or from then on; four devices have own rules."""
     who: dict[str, Any] = {"actor": ADA, "now": fleet.now}
-    targets = [{"group": "hall"}, {"group": "few"}, {"device_type": "pump"}, {"domain": "north"}]
+    targets = [
+        BindingTarget(group="hall"),
+        BindingTarget(group="few"),
+        BindingTarget(device_type="pump"),
+        BindingTarget(domain="north"),
+    ]
     windows = [Window(not_after=fleet.now + SECOND), Window(not_before=fleet.now + SECOND), ALWAYS]
     for number, target in enumerate(targets):
         role = fleet.role(f"r{number}", *rules(dice))
         window = dice.choice(windows)
-        bind_role(domain=fleet.domain, role=role.id, target=BindingTarget(**target), window=window, **who)
+        bind_role(domain=fleet.domain, role=role.id, target=target, window=window, **who)
     for device in Device.objects.filter(name__in=["d0", "d1", "d3", "d6"]):
         set_device_rules(device=DeviceId(device.id), rules=rules(dice), **who)
     services.set_quarantine_role(domain=fleet.domain, role=fleet.role("barred", *rules(dice)).id, **who)

@@ -8,6 +8,7 @@ import pytest
 
 from devices import services
 from devices.core.attributes import MAX_ATTRIBUTES, AttributeSpec, AttributeType, BadAttributes, check_attributes
+from devices.core.values import DeviceId
 from devices.models import Device, DeviceType, EnrolmentRequest
 from tests.cast import ADA
 from tests.devices.factory import SCHEMA, Factory
@@ -49,7 +50,7 @@ def test_what_an_operator_took_away_while_it_waited_does_not_come_back(north: Fa
     token, csr = north.mint("gate").token, north.workshop.csr()
     waits = north.wait(attributes={"site": "hall", "litres": 5}, token=token, csr=csr)
     device = Device.objects.get()
-    services.change_attributes(device=device.id, attributes={"site": None}, actor=ADA, now=north.now)
+    services.change_attributes(device=DeviceId(device.id), attributes={"site": None}, actor=ADA, now=north.now)
     services.approve_request(request=waits.request, actor=ADA, now=north.now)
     made = north.enroll(token=token, csr=csr).device
     assert (made.attributes, made.groups) == ({"litres": 5}, ())
