@@ -21,14 +21,15 @@ from console.views.role_forms import BindForm, RoleForm, RuleForms, WindowForm, 
 from devices.core.values import BindingId
 from devices.queries import (
     BindingRow,
-    find_binding,
+    UnknownBinding,
     find_principal_by_name,
+    get_binding,
     list_bindings,
     list_device_types,
     list_groups,
 )
 from devices.services import bind_role, change_binding, unbind_role
-from devices.services.bindings import BindingTarget, UnknownBinding
+from devices.services.bindings import BindingTarget
 from devices.services.policy_gate import ApprovalRequired
 from kernel.core.errors import Conflict, Invalid, NotFound
 from kernel.core.ids import DomainId
@@ -157,9 +158,9 @@ def change_window(request: HttpRequest, visit: Visit, role: UUID, binding: UUID)
     """Gives the role to the same for another time."""
     found = _seen(visit, role)
     visit.check_may("bindings:write", found.domain)
-    row = find_binding(binding=BindingId(binding), domains=[found.domain])
-    if row is None or row.role != found.id:
-        raise UnknownBinding("There is no such binding: it may have been removed already.")
+    row = get_binding(binding=BindingId(binding), domains=[found.domain])
+    if row.role != found.id:
+        raise UnknownBinding("That binding is one of another role: look for it on the page of that role.")
     zone = visit.operator.time_zone
     form = WindowForm(request.POST or None, zone=zone, initial={**in_zone(row.window, zone), "version": row.version})
     if request.method == "POST" and form.is_valid():

@@ -17,7 +17,7 @@ from devices import queries, services
 from devices.core.values import BindingId, PrincipalKind
 from devices.core.windows import WindowState, window_of
 from devices.queries import BindingRow
-from devices.services.bindings import BindingTarget, UnknownBinding
+from devices.services.bindings import BindingTarget
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.api.if_match import expected_version, if_match_on, tag_of
 from kernel.core.caller import Caller
@@ -154,10 +154,7 @@ def _role(text: str, domain: DomainId) -> tuple[RoleId, str]:
 
 
 def _seen(binding: BindingId, caller: Caller) -> BindingRow:
-    found = queries.find_binding(binding=binding, domains=caller.domain_ids)
-    if found is None:
-        raise UnknownBinding("There is no such binding: it may have been removed already.")
-    return found
+    return queries.get_binding(binding=binding, domains=caller.domain_ids)
 
 
 def _answer(row: BindingRow, caller: Caller, *, role: str | None = None, status: int = 200) -> Response:

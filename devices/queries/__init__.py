@@ -1,6 +1,13 @@
 """Reading the fleet."""
 
-from devices.queries.bindings import BindingRow, count_untold, find_binding, list_bindings, next_boundary_in
+from devices.queries.bindings import (
+    BindingRow,
+    UnknownBinding,
+    count_untold,
+    get_binding,
+    list_bindings,
+    next_boundary_in,
+)
 from devices.queries.credentials import credentials_of, device_of_certificate
 from devices.queries.devices import (
     APPROXIMATE_FROM,
@@ -77,6 +84,7 @@ __all__ = [
     "SomeDevices",
     "TokenRow",
     "UnknownApplication",
+    "UnknownBinding",
     "UnknownDevice",
     "UnknownDomain",
     "UnknownFellows",
@@ -93,12 +101,12 @@ __all__ = [
     "device_of_certificate",
     "enrolment_request_exists",
     "enrolment_token_exists",
-    "find_binding",
     "find_device_set",
     "find_principal_by_auth_id",
     "find_principal_by_name",
     "find_principal_id",
     "get_application",
+    "get_binding",
     "get_device",
     "get_domain",
     "get_group",

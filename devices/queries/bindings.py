@@ -12,7 +12,14 @@ from acl.core.values import RoleId
 from devices.core.values import BindingId, GroupId
 from devices.core.windows import ALWAYS, Window
 from devices.models import Binding
+from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
+
+
+class UnknownBinding(NotFound):
+    """There is no such binding."""
+
+    code = "binding-unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +64,18 @@ def count_untold(*, now: datetime) -> int:
     return Binding.objects.untold(now=now).count()
 
 
-def find_binding(*, binding: BindingId, domains: Collection[DomainId]) -> BindingRow | None:
-    """The binding, if there is such a one in one of the domains."""
+def get_binding(*, binding: BindingId, domains: Collection[DomainId]) -> BindingRow:
+    """The binding, in one of the domains. Raises UnknownBinding."""
     rows = Binding.objects.select_related("device", "group", "device_type", "domain")
     row = rows.filter(id=binding, domain_id__in=domains).first()
-    return binding_row(row) if row else None
+    if row is None:
+        raise unknown_binding()
+    return binding_row(row)
+
+
+def unknown_binding() -> UnknownBinding:
+    """The error that there is no such binding."""
+    return UnknownBinding("There is no such binding: it may have been removed already.")
 
 
 def binding_row(row: Binding) -> BindingRow:

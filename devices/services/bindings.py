@@ -17,7 +17,7 @@ from devices.core.policy_changes import PolicyChangeId
 from devices.core.values import BindingId, DeviceId, DeviceState, PrincipalKind
 from devices.core.windows import ALWAYS, Window, check_window
 from devices.models import Binding, Device, DeviceType, Domain, Group
-from devices.queries.bindings import target_of
+from devices.queries.bindings import target_of, unknown_binding
 from devices.services.policy_gate import enter_policy
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, Invalid, NotFound, Superseded
@@ -30,12 +30,6 @@ class UnknownTarget(NotFound):
     """There is nothing of that name to give a role to."""
 
     code = "binding-target-unknown"
-
-
-class UnknownBinding(NotFound):
-    """There is no such binding."""
-
-    code = "binding-unknown"
 
 
 class BindingMoved(Superseded):
@@ -166,7 +160,7 @@ def _locked(binding: BindingId, change: PolicyChangeId | None) -> Binding:
         enter_policy(DomainId(domain), change=change)
     row = Binding.objects.select_for_update(of=("self",)).select_related("role").filter(id=binding).first()
     if row is None:
-        raise UnknownBinding("There is no such binding: it may have been removed already.")
+        raise unknown_binding()
     return row
 
 

@@ -13,8 +13,8 @@ from devices.core.attributes import BadAttributes
 from devices.core.names import BadName
 from devices.core.values import BindingId, DeviceId, GroupId
 from devices.models import Binding, Group
-from devices.queries import UnknownDevice
-from devices.services.bindings import AlreadyBound, BindingTarget, UnknownBinding, UnknownTarget
+from devices.queries import UnknownBinding, UnknownDevice
+from devices.services.bindings import AlreadyBound, BindingTarget, UnknownTarget
 from devices.services.domains import NameTaken
 from devices.services.enrolment_tokens import UnknownProfile
 from kernel.core.errors import Invalid, NotFound
@@ -198,9 +198,10 @@ def test_binding_never_crosses_domains(north: Factory, south: Factory, who: dict
 
 def test_binding_of_another_domain_does_not_exist(north: Factory, south: Factory, who: dict[str, Any]) -> None:
     made = services.bind_role(domain=north.domain, role=north.role().id, target=BindingTarget(domain="north"), **who)
-    assert queries.find_binding(binding=made, domains=[north.domain])
-    assert not queries.find_binding(binding=made, domains=[south.domain])
-    assert not queries.find_binding(binding=BindingId(new_id()), domains=[north.domain])
+    assert queries.get_binding(binding=made, domains=[north.domain]).id == made
+    for binding, domain in ((made, south.domain), (BindingId(new_id()), north.domain)):
+        with pytest.raises(UnknownBinding):
+            queries.get_binding(binding=binding, domains=[domain])
 
 
 @pytest.mark.parametrize(
