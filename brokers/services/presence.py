@@ -35,7 +35,7 @@ def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
         return
     for some in _batches(events):
         with transaction.atomic():
-            lines = _write(row, some)
+            lines = _write(row, _with_clients(row, some))
         note_told(broker=broker, lines=lines)
 
 
@@ -201,6 +201,23 @@ def _write(row: models.Broker, events: Sequence[BrokerEvent]) -> list[models.Acc
         update_fields=_OF_A_CONNECTION,
     )
     return models.AccessEvent.objects.bulk_create(lines)
+
+
+def _with_clients(row: models.Broker, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
+    """The events, with the client id of its session in each end that names its connection alone."""
+    nameless = {event.connection_id for event in events if _names_connection_alone(event)}
+    if not nameless:
+        return events
+    sessions = models.Session.objects.filter(broker=row, connection_id__in=nameless).order_by("connected_at")
+    clients = dict(sessions.values_list("connection_id", "client_id"))
+    return [
+        replace(event, client_id=clients.get(event.connection_id, "")) if _names_connection_alone(event) else event
+        for event in events
+    ]
+
+
+def _names_connection_alone(event: BrokerEvent) -> bool:
+    return event.kind is AccessKind.DISCONNECTED and bool(event.connection_id) and not event.client_id
 
 
 def _batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:

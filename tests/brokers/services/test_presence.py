@@ -63,6 +63,16 @@ def test_end_without_a_username_is_the_devices(fleet: Fleet, broker: Broker) -> 
     assert [event.kind for event in queries.events_of(device=one.id)] == ["disconnected", "connected"]
 
 
+def test_end_that_names_the_connection_alone_is_that_of_its_session(fleet: Fleet, broker: Broker) -> None:
+    one = fleet.enroll("p-1")
+    come(broker, "p-1", connection_id="192.0.2.1:1 -> 192.0.2.9:8883")
+    come(broker, "p-2", connection_id="192.0.2.1:2 -> 192.0.2.9:8883")
+    for connection_id in ("192.0.2.1:1 -> 192.0.2.9:8883", "192.0.2.1:3 -> 192.0.2.9:8883"):
+        services.note_disconnected(broker=broker.id, client_id="", at=NOW, connection_id=connection_id)
+    assert clients(broker) == ["p-2"]
+    assert [event.kind for event in queries.events_of(device=one.id)] == ["disconnected", "connected"]
+
+
 def test_late_end_of_an_earlier_connection_closes_nothing(broker: Broker) -> None:
     come(broker, "p-1", connection_id="2")
     services.note_disconnected(broker=broker.id, client_id="p-1", at=NOW, connection_id="1")
