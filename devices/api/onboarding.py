@@ -66,7 +66,7 @@ class TokenDocument(serializers.Serializer[Any]):
 
 
 class RequestDocument(serializers.Serializer[Any]):
-    """A wish to be enrolled, with its evidence."""
+    """A wish to be enrolled, with its evidence; `attributes` are what the device tells of itself."""
 
     id = serializers.UUIDField()
     domain = serializers.CharField()
@@ -74,6 +74,7 @@ class RequestDocument(serializers.Serializer[Any]):
     name = serializers.CharField()
     state = serializers.CharField()
     hardware_serial = serializers.CharField()
+    attributes = serializers.DictField()
     address = serializers.CharField()
     public_key_sha256 = serializers.CharField()
     device = serializers.UUIDField(allow_null=True)
@@ -197,6 +198,7 @@ class RequestListView(APIView):
                 "name": row.name,
                 "state": row.state.value,
                 "hardware_serial": row.hardware_serial,
+                "attributes": dict(row.attributes),
                 "address": row.address,
                 "public_key_sha256": row.public_key_sha256,
                 "device": str(row.device) if row.device else None,

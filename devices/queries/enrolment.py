@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from devices.core.values import DeviceId, EnrolmentProfileId, EnrolmentRequestId, EnrolmentTokenId, RequestState
+from devices.core.values import (
+    AttributeValue,
+    DeviceId,
+    EnrolmentProfileId,
+    EnrolmentRequestId,
+    EnrolmentTokenId,
+    RequestState,
+)
 from devices.models import EnrolmentProfile, EnrolmentRequest, EnrolmentToken
 from kernel.conf import master_key
 from kernel.core.ids import DomainId
@@ -87,7 +94,7 @@ def list_enrolment_profiles(*, domains: Collection[DomainId]) -> list[ProfileRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRow:
-    """An enrolment request and its evidence."""
+    """An enrolment request and its evidence. Name, serial and attributes are as the device tells them."""
 
     id: EnrolmentRequestId
     domain: DomainId
@@ -95,6 +102,7 @@ class RequestRow:
     name: str
     state: RequestState
     hardware_serial: str
+    attributes: Mapping[str, AttributeValue]
     address: str
     public_key_sha256: str
     device: DeviceId | None
@@ -114,6 +122,7 @@ def list_enrolment_requests(*, domains: Collection[DomainId], state: str = "", l
             name=row.name,
             state=RequestState(row.state),
             hardware_serial=row.hardware_serial,
+            attributes=row.attributes,
             address=row.address,
             public_key_sha256=row.public_key_sha256,
             device=DeviceId(row.device_id) if row.device_id else None,

@@ -61,14 +61,21 @@ class Scene:
         self.devices[name] = enrolled.device.id  # type: ignore[union-attr]
         return self.devices[name]
 
-    def waiting(self, name: str) -> None:
-        """A device that asked to come in, and waits for somebody's word."""
+    def waiting(self, name: str, **attributes: str) -> None:
+        """A device that asked to come in, and waits for somebody's word; what it tells of itself."""
         if not self.strict_token:
             devices.create_enrolment_profile(
                 domain=self.domain, name="strict", device_type="pump", needs_approval=True, actor=SYSTEM, now=self.now
             )
             self.strict_token = mint(self.domain, "strict", now=self.now)
-        devices.enroll_device(token=self.strict_token, csr=make_csr(name), name=name, address="192.0.2.9", now=self.now)
+        devices.enroll_device(
+            token=self.strict_token,
+            csr=make_csr(name),
+            name=name,
+            attributes=attributes,
+            address="192.0.2.9",
+            now=self.now,
+        )
 
     def register(self, name: str) -> DeviceId:
         """A device without one."""

@@ -144,11 +144,13 @@ def test_token_is_shown_once(north: Scene, at_ada: Client) -> None:
 
 
 def test_enrolment_that_waits_is_approved_or_denied(north: Scene, at_ada: Client, at_bo: Client, at_cy: Client) -> None:
-    north.waiting("meter-1")
+    north.waiting("meter-1", site="vault")
     north.waiting("meter-2")
     waits = list_enrolment_requests(domains=[north.domain], state="pending")
     addresses = {row.name: f"/enrolment/requests/{row.id}" for row in waits}
-    assert b"meter-1" in at_ada.get("/enrolment/").content
+    page = at_ada.get("/enrolment/").content
+    assert b"meter-1" in page
+    assert b"site = vault" in page
     assert at_bo.post(addresses["meter-1"] + "/approve/").status_code == 403
     assert at_cy.post(addresses["meter-1"] + "/approve/").status_code == 404
     at_ada.post(addresses["meter-1"] + "/approve/")

@@ -259,9 +259,10 @@ def test_types_and_profiles_are_made_and_listed(ada: Program) -> None:
 
 
 def test_waiting_request_is_seen_and_decided(north: Factory, ada: Program) -> None:
-    waiting = north.wait("pump-17")
+    waiting = north.wait("pump-17", attributes={"site": "vault"})
     [row] = ada.get("enrolment-requests/", state="pending").json()["results"]
     assert (row["id"], row["name"], row["state"]) == (str(waiting.request), "pump-17", "pending")
+    assert row["attributes"] == {"site": "vault"}
     for _ in range(2):
         assert ada.post(f"enrolment-requests/{waiting.request}/approve/").status_code == 204
     problem(ada.post(f"enrolment-requests/{waiting.request}/deny/"), 409, "already-decided")
