@@ -22,6 +22,7 @@ from devices.core.values import BindingId
 from devices.queries import (
     BindingRow,
     UnknownBinding,
+    count_bindings,
     find_principal_by_name,
     get_binding,
     list_bindings,
@@ -65,9 +66,9 @@ def rule_rows(rules: Sequence[Rule | RuleSpec]) -> list[RuleRow]:
 @screen("roles:read")
 def list_roles(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     """The domain's roles."""
-    bindings = list_bindings(domains=[visit.domain.id])
+    given = count_bindings(domains=[visit.domain.id])
     rows = [
-        RoleRow(role=role, given=sum(binding.role == role.id for binding in bindings))
+        RoleRow(role=role, given=given.get(role.id, 0))
         for role in queries.list_roles(domains=[visit.domain.id], with_own=False)
     ]
     context = {"rows": rows, "may_write": visit.may("roles:write"), "may_export": visit.may("policy:read")}

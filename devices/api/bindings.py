@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,11 +20,12 @@ from devices.queries import BindingRow
 from devices.services.bindings import BindingTarget
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.api.if_match import expected_version, if_match_on, tag_of
+from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
-from kernel.core.pages import page
+from kernel.core.pages import limit_of, page
 
 
 def _moment() -> serializers.CharField:
@@ -60,6 +61,14 @@ class BindingDocument(StrictDocument):
     version = serializers.IntegerField(read_only=True)
 
 
+class BindingListDocument(serializers.Serializer[Any]):
+    """A page of them."""
+
+    results = BindingDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
+
+
 class WindowDocument(StrictDocument):
     """When a role is to count."""
 
@@ -72,14 +81,28 @@ class BindingListView(APIView):
 
     scopes = {"GET": "bindings:read", "POST": "bindings:write"}
 
-    @extend_schema(operation_id="listBindings", responses=BindingDocument(many=True))
+    @extend_schema(
+        operation_id="listBindings",
+        parameters=[
+            OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent."),
+            OpenApiParameter(name="cursor", description="`next` of the page before."),
+        ],
+        responses=BindingListDocument,
+    )
     def get(self, request: Request) -> Response:
-        """Every binding of the caller's domains."""
-        caller = caller_of(request)
-        names = {role.id: role.name for role in roles.list_roles(domains=list(caller.domain_ids))}
-        found = queries.list_bindings(domains=caller.domain_ids)
-        results = [_document(row, caller, role=names[row.role]) for row in found]
-        return Response(page(results, next_cursor=None, approximate_count=len(results)))
+        """A page of the bindings of the caller's domains, the oldest first."""
+        caller, limit = caller_of(request), limit_of(request.query_params)
+        after = _place(request.query_params.get("cursor"))
+        found = queries.list_bindings(domains=caller.domain_ids, after=after, limit=limit + 1)
+        shown, last = found[:limit], found[limit - 1] if len(found) > limit else None
+        names = roles.roles_by_id(ids=[row.role for row in shown])
+        return Response(
+            page(
+                [_document(row, caller, role=names[row.role].name) for row in shown],
+                next_cursor=cursor.encode([str(last.id)]) if last else None,
+                approximate_count=sum(queries.count_bindings(domains=caller.domain_ids).values()),
+            )
+        )
 
     @extend_schema(operation_id="createBinding", request=BindingDocument, responses={201: BindingDocument})
     def post(self, request: Request) -> Response:
@@ -151,6 +174,16 @@ def _role(text: str, domain: DomainId) -> tuple[RoleId, str]:
         except ValueError as error:
             raise NotFound(f"There is no role {text[:64]!r} in this domain.", code="role-not-found") from error
     return found.id, found.name
+
+
+def _place(text: str | None) -> BindingId | None:
+    if not text:
+        return None
+    try:
+        [binding] = cursor.decode(text)
+        return BindingId(UUID(binding))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise cursor.WrongCursor("The cursor is none of ours: begin again without one.") from error
 
 
 def _seen(binding: BindingId, caller: Caller) -> BindingRow:

@@ -3,6 +3,7 @@
 from devices.queries.bindings import (
     BindingRow,
     UnknownBinding,
+    count_bindings,
     count_untold,
     get_binding,
     list_bindings,
@@ -92,6 +93,7 @@ __all__ = [
     "any_reached",
     "applications_among",
     "bindings_at_work",
+    "count_bindings",
     "count_by_state",
     "count_devices",
     "count_reached",

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Min
+from django.db.models import Count, Min
 
 from acl.core.values import RoleId
 from devices.core.values import BindingId, GroupId
@@ -40,15 +40,27 @@ class BindingRow:
 
 
 def list_bindings(
-    *, domains: Collection[DomainId], role: RoleId | None = None, group: GroupId | None = None
+    *,
+    domains: Collection[DomainId],
+    role: RoleId | None = None,
+    group: GroupId | None = None,
+    after: BindingId | None = None,
+    limit: int | None = None,
 ) -> list[BindingRow]:
-    """Every binding of the domains, of one role or to one group if it is given; those too that are not in force."""
+    """The bindings of the domains by id, of one role or to one group if it is given, beyond `after`, at most `limit`.
+
+    Those too that are not in force.
+    """
     rows = Binding.objects.select_related("device", "group", "device_type", "domain").filter(domain_id__in=domains)
-    if role:
-        rows = rows.filter(role_id=role)
-    if group:
-        rows = rows.filter(group_id=group)
-    return [binding_row(row) for row in rows.order_by("id")]
+    narrowed = {"role_id": role, "group_id": group, "id__gt": after}
+    rows = rows.filter(**{name: value for name, value in narrowed.items() if value is not None})
+    return [binding_row(row) for row in rows.order_by("id")[:limit]]
+
+
+def count_bindings(*, domains: Collection[DomainId]) -> dict[RoleId, int]:
+    """How many bindings each role of the domains has, of those that have any."""
+    rows = Binding.objects.filter(domain_id__in=domains).order_by().values_list("role_id").annotate(size=Count("id"))
+    return {RoleId(role): size for role, size in rows}
 
 
 def next_boundary_in(*, domain: DomainId, now: datetime) -> datetime | None:

@@ -9,6 +9,7 @@ import pytest
 from devices import queries, services
 from devices.core.values import DeviceState
 from devices.models import Device
+from kernel.core import cursor
 from kernel.core.ids import new_id
 from kernel.queries import list_entries
 from pki import queries as pki
@@ -166,6 +167,24 @@ def test_role_is_bound_by_name_or_id_to_each_kind_of_target(north: Factory, ada:
     listed = ada.get("bindings/").json()["results"]
     assert sorted(str(each["target"]) for each in listed) == sorted(map(str, targets))
     assert len(ada.get(f"devices/{device}/permissions/").json()["results"]) == 2 * len(targets)
+
+
+def test_bindings_come_in_pages_in_a_fixed_number_of_queries(
+    north: Factory, ada: Program, django_assert_max_num_queries: Any
+) -> None:
+    role = north.role()
+    for number in range(5):
+        device = north.register(f"pump-{number}").id
+        assert ada.post("bindings/", {"role": role.name, "target": {"device": str(device)}}).status_code == 201
+    found, place = list[str](), ""
+    for size in (2, 2, 1):
+        with django_assert_max_num_queries(12):
+            answer = ada.get("bindings/", limit=2, **({"cursor": place} if place else {})).json()
+        assert (len(answer["results"]), answer["approximate_count"]) == (size, 5)
+        found, place = [*found, *(each["id"] for each in answer["results"])], answer["next"]
+    assert (len(set(found)), place) == (5, None)
+    for bad in (cursor.encode([5]), cursor.encode(["x"]), cursor.encode([]), "x"):
+        problem(ada.get("bindings/", cursor=bad), 400, "invalid-cursor")
 
 
 @pytest.mark.parametrize(
