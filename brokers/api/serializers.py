@@ -149,6 +149,7 @@ class DriftDocument(serializers.Serializer[Any]):
 class SessionDocument(serializers.Serializer[Any]):
     """A session that is open, as far as the broker told us."""
 
+    broker = serializers.CharField()
     device = serializers.UUIDField(allow_null=True)
     auth_id = serializers.CharField()
     client_id = serializers.CharField()
@@ -351,6 +352,7 @@ def drift_document(found: Comparison) -> dict[str, Any]:
 def session_document(session: Session) -> dict[str, Any]:
     """The session as JSON."""
     return {
+        "broker": session.broker_name,
         "device": str(session.device) if session.device else None,
         "auth_id": session.auth_id,
         "client_id": session.client_id,

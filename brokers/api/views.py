@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +19,7 @@ from brokers.api.serializers import (
     OperationReference,
     PlanDocument,
     RenderingDocument,
+    SessionDocument,
     SessionListDocument,
     broker_document,
     deviation_document,
@@ -28,6 +31,8 @@ from brokers.api.serializers import (
 from brokers.conf import adapter_class
 from brokers.core.plans import planned_deviation
 from brokers.core.values import AdapterKind, Broker, PlanId
+from devices.core.values import DeviceId
+from devices.queries import get_device
 from kernel.api.documents import caller_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
@@ -187,6 +192,18 @@ class SessionListView(APIView):
                 "approximate_count": queries.count_sessions(broker=broker.id),
             }
         )
+
+
+class DeviceSessionListView(APIView):
+    """Where one device is connected."""
+
+    scopes = {"GET": "devices:read"}
+
+    @extend_schema(operation_id="listDeviceSessions", responses=SessionDocument(many=True))
+    def get(self, request: Request, device: UUID) -> Response:
+        """The sessions, the oldest first."""
+        found = get_device(device=DeviceId(device), domains=caller_of(request).domain_ids)
+        return Response({"results": list(map(session_document, queries.sessions_of(device=found.id)))})
 
 
 def seen(request: Request, name: str) -> Broker:

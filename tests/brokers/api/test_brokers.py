@@ -180,6 +180,18 @@ def test_rendering_is_what_the_broker_should_hold(api: Api, hall: Hall) -> None:
     assert isinstance(body["deviations"], list)
 
 
+def test_device_tells_where_it_is_connected(api: Api, hall: Hall) -> None:
+    one, two = hall.fleet.enroll("p-1"), hall.fleet.enroll("p-2")
+    assert api.get(f"devices/{one.id}/sessions/").json() == {"results": []}
+    for enrolled in (one, two):
+        name = enrolled.device.auth_id
+        services.note_connected(
+            broker=hall.broker.id, auth_id=name, client_id=name, address="192.0.2.7", at=enrolled.device.created_at
+        )
+    [session] = api.get(f"devices/{one.id}/sessions/").json()["results"]
+    assert (session["broker"], session["auth_id"], session["address"]) == ("hall-7", "p-1", "192.0.2.7")
+
+
 def test_sessions_are_listed_by_page(api: Api, hall: Hall) -> None:
     for name in ("a", "b", "c"):
         services.note_connected(broker=hall.broker.id, auth_id=name, client_id=name, address="192.0.2.1", at=utc_now())
