@@ -49,7 +49,7 @@ def changes(wanted: GoAuthRows, present: GoAuthRows, *, whole: bool) -> list[Row
     leaving = [  # lest they have for a moment what is new in the set that they leave
         RowsChange(kind="set-user", name=name, rows=rows, summary=f"Take {name} out of the roles {old[name][0]}.")
         for name, (roles, rows) in users.items()
-        if roles and name in old and old[name][0] != roles and changed.get(old[name][0] or "")
+        if (roles or rows) and name in old and old[name][0] != roles and changed.get(old[name][0] or "")
     ]
     found = [
         RowsChange(kind="set-roles", name=name, rows=rows, summary=f"What {name} may do.")

@@ -13,7 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 from acl.core.values import Publish
 from brokers.adapters import postgresql
 from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
-from brokers.core.goauth_postgresql import ACL_QUERY, READ, SCHEMA, SUBSCRIBE, WRITE
+from brokers.core.goauth_changes import changes
+from brokers.core.goauth_postgresql import ACL_QUERY, READ, SCHEMA, SUBSCRIBE, WRITE, GoAuthRows, Row
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link
@@ -126,6 +127,21 @@ def test_at_no_moment_has_a_user_what_it_had_not_and_is_not_to_have(database: Da
     assert seen <= allowed
     assert database.topics("alpha", WRITE) == {"north/other/t"}
     assert database.topics("beta", WRITE) == {"north/beta/up/#", "north/new/t"}
+
+
+def test_user_whose_rights_become_its_own_leaves_its_roles_before_they_grow() -> None:
+    old, new = Row("pump", "north/t", WRITE), Row("pump", "north/new", WRITE)
+    present = GoAuthRows(members={"alpha": "pump"}, roles=frozenset({old}), own=frozenset())
+    own = frozenset({Row("alpha", "north/t", WRITE)})
+    wanted = GoAuthRows(members={"beta": "pump"}, roles=frozenset({old, new}), own=own)
+    first, second, *_ = changes(wanted, present, whole=True)
+    assert (first.kind, first.name, first.roles, first.rows) == (
+        "set-user",
+        "alpha",
+        None,
+        frozenset({("north/t", WRITE)}),
+    )
+    assert (second.kind, second.name) == ("set-roles", "pump")
 
 
 def test_one_device_is_read_alone(database: Database) -> None:
