@@ -21,7 +21,7 @@ from devices.services.policy_changes import apply_change, approve_change, draft_
 from kernel.core.actor import Actor
 from tests.cast import ADA, BO
 from tests.console.views.scene import Scene
-from tests.e2e.browser.test_screens import LOOKS, Look, faults_of, keep, open_context, watch
+from tests.e2e.browser.test_screens import LOOKS, Look, open_context, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -74,15 +74,5 @@ def test_screens_of_changes_are_clean(
     live_server: LiveServer,
 ) -> None:
     assert ada.is_active
-    context = open_context(chromium, look, live_server, session_cookie)
-    page = context.new_page()
-    said, faults = watch(page), []
-    for name, address in addresses.items():
-        page.goto(live_server.url + address)
-        page.wait_for_load_state("networkidle")
-        keep(page, name, look)
-        faults += [f"{name}: {fault}" for fault in faults_of(page)]
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        faults += [f"{name}: {wide} px wider than the window"] if wide > 0 else []
-    context.close()
+    faults, said = visit(open_context(chromium, look, live_server, session_cookie), live_server, look, addresses)
     assert not faults + said, "\n".join(faults + said)

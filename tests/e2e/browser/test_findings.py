@@ -14,7 +14,7 @@ from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 from pki.models import Certificate, Crl, IssuerRequest, Key, PublicKeyHolder
 from tests.console.views.scene import Scene
-from tests.e2e.browser.test_screens import LOOKS, Look, faults_of, keep, open_context, watch
+from tests.e2e.browser.test_screens import LOOKS, Look, open_context, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -43,21 +43,12 @@ def ill(north: Scene) -> Scene:
 def test_findings_and_overview_are_clean(
     look: Look, ill: Scene, ada: Operator, session_cookie: str, chromium: Browser, live_server: LiveServer
 ) -> None:
-    context = open_context(chromium, look, live_server, session_cookie)
-    page = context.new_page()
-    said, faults = watch(page), []
-    for name, address in {
+    addresses = {
         "findings": "/findings/",
         "overview-ill": "/",
         "findings-none-fits": "/findings/?code=x",
-    }.items():
-        page.goto(live_server.url + address)
-        page.wait_for_load_state("networkidle")
-        keep(page, name, look)
-        faults += [f"{name}: {fault}" for fault in faults_of(page)]
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        faults += [f"{name}: {wide} px wider than the window"] if wide > 0 else []
-    context.close()
+    }
+    faults, said = visit(open_context(chromium, look, live_server, session_cookie), live_server, look, addresses)
     assert not faults + said, "\n".join(faults + said)
 
 

@@ -12,7 +12,7 @@ from console.models import Operator
 from devices import queries, services
 from kernel.core.actor import SYSTEM
 from tests.console.views.scene import Scene
-from tests.e2e.browser.test_screens import LOOKS, Look, faults_of, keep, open_context, watch
+from tests.e2e.browser.test_screens import LOOKS, Look, open_context, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -43,17 +43,7 @@ def test_screens_of_groups_are_clean(
     chromium: Browser,
     live_server: LiveServer,
 ) -> None:
-    context = open_context(chromium, look, live_server, session_cookie)
-    page = context.new_page()
-    said, faults = watch(page), []
-    for name, address in addresses.items():
-        page.goto(live_server.url + address)
-        page.wait_for_load_state("networkidle")
-        keep(page, name, look)
-        faults += [f"{name}: {fault}" for fault in faults_of(page)]
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        faults += [f"{name}: {wide} px wider than the window"] if wide > 0 else []
-    context.close()
+    faults, said = visit(open_context(chromium, look, live_server, session_cookie), live_server, look, addresses)
     assert not faults + said, "\n".join(faults + said)
 
 

@@ -106,6 +106,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     pki.request_issuer(domain=scene.domain, slug="company", common_name="By the company", actor=SYSTEM, now=scene.now)
     return {
         "overview": "/",
+        "time-zone": "/time-zone/",
         "devices": "/devices/",
         "devices-none-fits": "/devices/?state=decommissioned",
         "device": f"/devices/{device}/",
@@ -196,21 +197,30 @@ def keep(page: Page, name: str, look: Look) -> None:
         page.screenshot(path=Path(folder) / f"{name}-{look.name}.png", full_page=True)
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
-def test_every_screen_is_clean(
-    look: Look, north: Scene, ada: Operator, session_cookie: str, chromium: Browser, live_server: LiveServer
-) -> None:
-    context = open_context(chromium, look, live_server, session_cookie)
+def visit(
+    context: BrowserContext, server: LiveServer, look: Look, addresses: dict[str, str]
+) -> tuple[list[str], list[str]]:
+    """What is wrong with the screens at these addresses, by name, and what the browser complains about; closes it."""
     page = context.new_page()
     said, faults = watch(page), []
-    for name, address in screens(north, ada).items():
-        page.goto(live_server.url + address)
+    for name, address in addresses.items():
+        page.goto(server.url + address)
         page.wait_for_load_state("networkidle" if "operation" not in address else "load")
         keep(page, name, look)
         faults += [f"{name}: {fault}" for fault in faults_of(page)]
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         faults += [f"{name}: {wide} px wider than the window"] if wide > 0 else []
     context.close()
+    return faults, said
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+def test_every_screen_is_clean(
+    look: Look, north: Scene, ada: Operator, session_cookie: str, chromium: Browser, live_server: LiveServer
+) -> None:
+    faults, said = visit(
+        open_context(chromium, look, live_server, session_cookie), live_server, look, screens(north, ada)
+    )
     faults += [line for line in said if "404" not in line]
     assert not faults, "\n".join(faults)
 
