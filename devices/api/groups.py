@@ -88,9 +88,9 @@ class GroupListView(APIView):
 
 
 class GroupPreviewView(APIView):
-    """What a query would find; no group is made."""
+    """What a query would find; no group is made. It tells of devices what a list of them does."""
 
-    scopes = {"POST": "groups:read"}
+    scopes = {"POST": "devices:read"}
 
     @extend_schema(operation_id="previewGroup", request=AskedQueryDocument, responses=PreviewDocument)
     def post(self, request: Request) -> Response:

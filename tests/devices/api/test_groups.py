@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from console.core.roles import EVERY_SCOPE
 from devices import queries
 from devices.services.groups import GroupKind
 from tests.devices.api.conftest import Program
@@ -50,6 +51,8 @@ def test_preview_makes_nothing(north: Factory, ada: Program, bo: Program, cy: Pr
         found = program.post("groups/preview/", {"query": 'attr.site=="north"'})
         assert found.json() == {"query": NORTHERN, "approximate_count": 1, "sample": ["pump-1"]}
     assert cy.post("groups/preview/", {"query": NORTHERN}).json()["approximate_count"] == 0
+    sees_no_devices = Program(north, EVERY_SCOPE - {"devices:read"})
+    problem(sees_no_devices.post("groups/preview/", {"query": NORTHERN}), 403, "insufficient-scope")
     assert queries.list_groups(domains=[north.domain]) == []
 
 
