@@ -27,7 +27,10 @@ class DomainDocument(StrictDocument):
 
 
 class DeviceTypeDocument(StrictDocument):
-    """A kind of device; `schema` is like `{"site": {"type": "string", "required": false, "choices": []}}`."""
+    """A kind of device; `schema` is like `{"site": {"type": "string", "required": false, "choices": []}}`.
+
+    An attribute with `"operators_only": true` is told by no device that enrols, unless it is registered with that value.
+    """
 
     id = serializers.UUIDField(read_only=True)
     domain = serializers.CharField(required=False)
