@@ -176,7 +176,8 @@ def test_bindings_come_in_pages_in_a_fixed_number_of_queries(
     for number in range(5):
         device = north.register(f"pump-{number}").id
         assert ada.post("bindings/", {"role": role.name, "target": {"device": str(device)}}).status_code == 201
-    found, place = list[str](), ""
+    found: list[str] = []
+    place: str | None = None
     for size in (2, 2, 1):
         with django_assert_max_num_queries(12):
             answer = ada.get("bindings/", limit=2, **({"cursor": place} if place else {})).json()
