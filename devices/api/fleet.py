@@ -29,7 +29,7 @@ class DomainDocument(StrictDocument):
 class DeviceTypeDocument(StrictDocument):
     """A kind of device; `schema` is like `{"site": {"type": "string", "required": false, "choices": []}}`.
 
-    An attribute with `"operators_only": true` is told by no device that enrols, unless it is registered with that value.
+    An attribute with `"operators_only": true` is told by no device that enrols, except as it is registered.
     """
 
     id = serializers.UUIDField(read_only=True)
