@@ -173,7 +173,7 @@ def _timed(device: Device) -> list[tuple[str, BindingRow]]:
     """What is given to the device for a time, each with its role."""
     rows = queries.timed_bindings(device=device.id)
     found = roles_by_id(ids=[row.role for row in rows])
-    return [(words_of(found[row.role].name), row) for row in rows]
+    return [(words_of(found[row.role].name), row) for row in rows if row.role in found]
 
 
 def _timeline(visit: Visit, device: Device, events: Sequence[AccessEvent]) -> list[Happening]:

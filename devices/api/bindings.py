@@ -98,7 +98,7 @@ class BindingListView(APIView):
         names = roles.roles_by_id(ids=[row.role for row in shown])
         return Response(
             page(
-                [_document(row, caller, role=names[row.role].name) for row in shown],
+                [_document(row, caller, role=names[row.role].name) for row in shown if row.role in names],  # not gone
                 next_cursor=cursor.encode([str(last.id)]) if last else None,
                 approximate_count=sum(queries.count_bindings(domains=caller.domain_ids).values()),
             )
