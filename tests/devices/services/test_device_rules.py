@@ -39,7 +39,18 @@ from pki.core.values import ReasonCode
 from tests.cast import ADA
 from tests.devices.factory import DOWN, UP, Factory
 
-HOSTILE = ["pump 17", "pump\"'\\;--", "泵-17", "@pump", "...", "{role}: [x]", "a" * 64, "no", "&x *y", "%u ${client_id}"]
+HOSTILE = [
+    "pump 17",
+    "pump\"'\\;--",
+    "泵-17",
+    "@pump",
+    "...",
+    "{role}: [x]",
+    "a" * 64,
+    "no",
+    "&x *y",
+    "%u ${client_id}",
+]
 ALARM = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="alarm/${client_id}")
 
 
