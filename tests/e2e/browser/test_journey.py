@@ -84,7 +84,7 @@ def test_device_is_enrolled_by_the_lines_of_the_page_and_thrown_out(page: Page, 
     expect(page.locator("#operation h2")).to_contain_text("done")
 
     page.get_by_role("link", name="Revoke").click()
-    page.get_by_label("Type the device's name to confirm").fill("journey-pump")
+    page.get_by_label("Type its name to confirm").fill("journey-pump")
     page.get_by_label("Reason").select_option("keyCompromise")
     page.get_by_role("button", name="Revoke journey-pump").click()
     panel = page.locator("#operation")
