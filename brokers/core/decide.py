@@ -6,8 +6,9 @@ devices are: decide_judging.py judges, and brokers/services/deciding.py knows wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -18,12 +19,14 @@ from brokers.core.access_reasons import AccessReason
 
 DecisionSecretId = NewType("DecisionSecretId", UUID)
 EITHER = frozenset({False, True})
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")  # RFC 7515 7.1; `{"` begins each header
 
 
 class Identity(StrEnum):
     """What a broker's word on who somebody is rests on.
 
-    shown: each login hands the client's certificate over, which is judged here, and none without one is let in.
+    shown: each login hands the client's certificate, token or password over, which is judged here, and none without
+    one is let in.
     certificate: whoever made the secret says that the broker lets nobody log in without a client certificate of the
     domain's CAs, and takes the username from it; so that names are believed.
     """
@@ -56,23 +59,35 @@ class Wish:
     any_group: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Password:
+    """What came as the password of a CONNECT; an empty one proves nobody."""
+
+    text: str = field(repr=False)
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it has the shape of a signed token (JWS compact serialisation), and so is taken for nothing else."""
+        return _TOKEN.fullmatch(self.text) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """Somebody connects as `username`. What the broker does not send is None; an empty text never matches anybody.
 
-    `certificate` is the client's in DER, `common_name` what the broker says of it.
+    `certificate` is the client's in DER, `common_name` what the broker says of it: empty if there is none.
     """
 
     username: str
     client_id: str | None = None
     certificate: bytes | None = None
     common_name: str | None = None
-    with_password: bool = False
+    password: Password | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """Whether `username`, known by that name alone, may be there at all, with that client id."""
+    """Whether `username`, whose login was asked about, may be there at all, with that client id."""
 
     username: str
     client_id: str | None = None
@@ -80,7 +95,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acts:
-    """What `username` wants to do. `by_name_alone`: nothing but the broker's word says that it is there."""
+    """What `username` wants to do. `by_name_alone`: it may be there without that its login was asked about."""
 
     username: str
     client_id: str | None

@@ -17,6 +17,7 @@ from brokers.core.decide import (
     Call,
     Judgement,
     Login,
+    Password,
     Question,
     Unreadable,
     Wish,
@@ -30,13 +31,13 @@ _ALLOW = b'{"result":"allow"}'
 
 def _read_login(asked: Asked) -> Login:
     members = read_either(asked)
-    pem = text_or_none(members, "cert_pem")
+    pem, password = text_or_none(members, "cert_pem"), text_or_none(members, "password")
     return Login(
         username=text(members, "username"),
         client_id=text(members, "clientid"),
         certificate=der_of(pem) if pem else None,
         common_name=text_or_none(members, "cert_cn"),
-        with_password=bool(text_or_none(members, "password")),  # what has no value is rendered as an empty text
+        password=Password(password) if password else None,  # what has no value is rendered as an empty text
     )
 
 

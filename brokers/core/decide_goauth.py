@@ -14,13 +14,14 @@ from brokers.core.decide import (
     Call,
     Judgement,
     Login,
+    Password,
     Presence,
     Question,
     Unreadable,
     Wish,
     WishKind,
 )
-from brokers.core.decide_reading import number, read_either, text
+from brokers.core.decide_reading import number, read_either, text, text_or_none
 
 _KINDS = {
     1: (WishKind.RECEIVE,),
@@ -33,7 +34,8 @@ _KINDS = {
 def _read_user(asked: Asked) -> Login:
     """Mosquitto asks this only of somebody whom no certificate proves (eclipse-mosquitto/mosquitto#995)."""
     members = read_either(asked)
-    return Login(username=text(members, "username"), client_id=text(members, "clientid"), with_password=True)
+    password = Password(text_or_none(members, "password") or "")
+    return Login(username=text(members, "username"), client_id=text(members, "clientid"), password=password)
 
 
 def _read_superuser(_asked: Asked) -> Presence:

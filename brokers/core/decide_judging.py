@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
+from typing import Protocol
 
 from acl.core.evaluation import PrincipalPolicy
 from acl.core.values import (
@@ -22,13 +23,36 @@ from acl.core.values import (
     Verdict,
 )
 from brokers.core.access_reasons import AccessReason
-from brokers.core.decide import Acts, Identity, Judgement, Login, Presence, Question, Wish, WishKind
+from brokers.core.decide import (
+    Acts,
+    Identity,
+    Judgement,
+    Login,
+    Password,
+    Presence,
+    Question,
+    Wish,
+    WishKind,
+)
 from brokers.core.ports import RenderSubject, Standing
 
 GRANT_LIFE = timedelta(hours=1)
 
-Prove = Callable[[bytes], datetime | None]
-"""Until when a certificate (DER) proves the principal; None if it does not."""
+
+class Proofs(Protocol):
+    """Until when something proves one principal, active as it is; None if it does not."""
+
+    def certificate(self, der: bytes) -> datetime | None:
+        """The same, of a certificate (DER)."""
+        ...
+
+    def token(self, text: str) -> datetime | None:
+        """The same, of a signed token."""
+        ...
+
+    def password(self, text: str) -> datetime | None:
+        """The same, of a password, which is not empty."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +70,12 @@ class Judged:
         return cls(subject, policy, any(map(_is_conditional, subject.policy)))
 
 
-def judge(question: Question, judged: Judged, identity: Identity, *, prove: Prove, now: datetime) -> Judgement:
+def judge(question: Question, judged: Judged, identity: Identity, *, proofs: Proofs, now: datetime) -> Judgement:
     """The judgement on what is asked about this principal, whose auth id is the question's username."""
     if refused := _refused(question, judged, identity):
         return refused
     if isinstance(question, Login):
-        return _judge_login(question, identity, prove=prove, now=now)
+        return _judge_login(question, identity, proofs=proofs, now=now)
     if isinstance(question, Presence):
         return Judgement(allowed=(True,))
     decided = tuple(judge_wish(wish, judged) for wish in question.wishes)
@@ -60,9 +84,10 @@ def judge(question: Question, judged: Judged, identity: Identity, *, prove: Prov
 
 _NO_PROOF = Judgement(
     reason=AccessReason.BAD_CERTIFICATE,
-    why="No certificate was sent along, and the secret does not say that the broker requires one.",
+    why="No certificate, token or password was sent along, and the secret does not say that the broker requires one.",
 )
-_PASSWORD = Judgement(reason=AccessReason.NOT_AUTHORISED, why="A password proves nobody here.")
+_BAD_PASSWORD = Judgement(reason=AccessReason.NOT_AUTHORISED, why="The password is not the device's.")
+_BAD_TOKEN = Judgement(reason=AccessReason.NOT_AUTHORISED, why="The token does not prove the device.")
 _NOT_ITS_OWN = Judgement(reason=AccessReason.BAD_CERTIFICATE, why="The certificate does not prove the device.")
 _OTHER_NAME = Judgement(reason=AccessReason.WRONG_USERNAME, why="The certificate's common name is not the username.")
 _OTHER_CLIENT_ID = Judgement(reason=AccessReason.WRONG_CLIENT_ID, why="The client id is not the device's.")
@@ -78,20 +103,35 @@ def _refused(question: Question, judged: Judged, identity: Identity) -> Judgemen
         return _NOT_ACTIVE
     if question.client_id not in {None, principal.client_id}:
         return _OTHER_CLIENT_ID
-    if not isinstance(question, Presence) and question.common_name not in {None, principal.auth_id}:
+    if not isinstance(question, Presence) and _is_of_another(question, principal.auth_id):
         return _OTHER_NAME
-    by_name_alone = isinstance(question, Presence) or (isinstance(question, Acts) and question.by_name_alone)
+    by_name_alone = isinstance(question, Acts) and question.by_name_alone
     return _NO_PROOF if by_name_alone and identity is not Identity.CERTIFICATE else None
 
 
-def _judge_login(login: Login, identity: Identity, *, prove: Prove, now: datetime) -> Judgement:
-    until = now + GRANT_LIFE
+def _is_of_another(question: Login | Acts, auth_id: str) -> bool:
+    """Whether the certificate's common name is another; there may be none if something else is the proof."""
+    proved_without = isinstance(question, Acts) or question.password is not None
+    return question.common_name not in ({None, "", auth_id} if proved_without else {None, auth_id})
+
+
+def _judge_login(login: Login, identity: Identity, *, proofs: Proofs, now: datetime) -> Judgement:
+    """A certificate decides alone; else what came as the password; else what the secret says."""
     if login.certificate is not None:
-        proved_until = prove(login.certificate)
-        return Judgement(allowed=(True,), until=min(until, proved_until)) if proved_until else _NOT_ITS_OWN
-    if login.with_password:
-        return _PASSWORD
-    return Judgement(allowed=(True,), until=until) if identity is Identity.CERTIFICATE else _NO_PROOF
+        return _let_in(proofs.certificate(login.certificate), now) or _NOT_ITS_OWN
+    if login.password is not None:
+        return _judge_password(login.password, proofs, now)
+    return _let_in(now + GRANT_LIFE if identity is Identity.CERTIFICATE else None, now) or _NO_PROOF
+
+
+def _judge_password(password: Password, proofs: Proofs, now: datetime) -> Judgement:
+    if password.is_token:
+        return _let_in(proofs.token(password.text), now) or _BAD_TOKEN
+    return _let_in(proofs.password(password.text) if password.text else None, now) or _BAD_PASSWORD
+
+
+def _let_in(until: datetime | None, now: datetime) -> Judgement | None:
+    return Judgement(allowed=(True,), until=min(until, now + GRANT_LIFE)) if until else None
 
 
 def judge_wish(wish: Wish, judged: Judged) -> tuple[Request, Verdict]:

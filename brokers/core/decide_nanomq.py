@@ -1,7 +1,7 @@
 """NanoMQ's HTTP authentication: a form comes, and the status is the whole answer, of which only 200 allows.
 
-It takes no username from a certificate, so who somebody is, is what it says of the certificate (`cn=%C`). The filters
-of one SUBSCRIBE come as one text, joined by commas that a filter may have itself.
+It takes no username from a certificate, so who somebody is, is what it says of the certificate (`cn=%C`), and without
+one the username. The filters of one SUBSCRIBE come as one text, joined by commas that a filter may have itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from acl.core.values import Subscribe
-from brokers.core.decide import Acts, Answer, Asked, Call, Judgement, Login, Question, Unreadable, Wish, WishKind
+from brokers.core.decide import (
+    Acts,
+    Answer,
+    Asked,
+    Call,
+    Judgement,
+    Login,
+    Password,
+    Question,
+    Unreadable,
+    Wish,
+    WishKind,
+)
 from brokers.core.decide_reading import number, read_form, text
 
 MOST_PIECES = 12
@@ -18,12 +30,11 @@ _KINDS = {1: WishKind.SUBSCRIBE, 2: WishKind.PUBLISH}
 
 def _read_login(asked: Asked) -> Login:
     fields = read_form(asked)
-    name = _name(fields)
     return Login(
-        username=name,
+        username=_name(fields),
         client_id=text(fields, "clientid"),
-        common_name=name,
-        with_password=bool(fields.get("password")),  # a placeholder without a value is empty
+        common_name=text(fields, "cn"),
+        password=Password(fields["password"]) if fields.get("password") else None,  # what has no value is empty
     )
 
 
@@ -31,20 +42,15 @@ def _read_acl(asked: Asked) -> Acts:
     fields = read_form(asked)
     kind, topic = _KINDS[number(fields, "access", low=1, high=2)], text(fields, "topic")
     wishes = (Wish(kind=kind, topic=topic),) if kind is WishKind.PUBLISH else tuple(map(_filter, _possible(topic)))
-    return Acts(
-        username=_name(fields),
-        client_id=text(fields, "clientid"),
-        wishes=wishes,
-        by_name_alone=True,
-    )
+    return Acts(username=_name(fields), client_id=text(fields, "clientid"), wishes=wishes)
 
 
 def _name(fields: Mapping[str, str]) -> str:
-    """The certificate's common name, which a username may repeat."""
-    name = text(fields, "cn")
-    if fields.get("username", "") not in {"", name}:
+    """The certificate's common name, which a username may repeat, or the username if there is no certificate."""
+    name, username = text(fields, "cn"), fields.get("username", "")
+    if name and username not in {"", name}:
         raise Unreadable("The username is not the one of the certificate.")
-    return name
+    return name or username
 
 
 def _possible(topics: str) -> Iterator[str]:

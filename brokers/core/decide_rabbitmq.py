@@ -1,7 +1,8 @@
 """RabbitMQ's HTTP backend (`rabbitmq_auth_backend_http`) for its MQTT plugin, as 3.10 asks and reads.
 
 A form comes, and `allow` or `deny` goes back with 200: 3.10 knows no other word, and tags are never answered. A login
-without a password field is one by certificate; an empty password is one that anybody may send.
+without a password field is one by certificate; an empty password is one that anybody may send. With no other backend
+every login is asked about, so that names are those of somebody who was let in.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from brokers.core.decide import (
     Call,
     Judgement,
     Login,
+    Password,
     Presence,
     Question,
     Unreadable,
@@ -30,7 +32,9 @@ AS_MQTT = str.maketrans(".*", "/+")
 def _read_user(asked: Asked) -> Login:
     fields = read_form(asked)
     return Login(
-        username=text(fields, "username"), client_id=fields.get("client_id"), with_password="password" in fields
+        username=text(fields, "username"),
+        client_id=fields.get("client_id"),
+        password=Password(fields["password"]) if "password" in fields else None,
     )
 
 
@@ -61,7 +65,6 @@ def _read_topic(asked: Asked) -> Acts:
         username=text(fields, "username"),
         client_id=text(fields, "variable_map.client_id"),
         wishes=(Wish(kind=kind, topic=topic.translate(AS_MQTT)),),
-        by_name_alone=True,
     )
 
 

@@ -12,7 +12,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from acl.core.values import Subscribe
-from brokers.core.decide import Acts, Answer, Asked, Call, Judgement, Login, Question, Unreadable, Wish, WishKind
+from brokers.core.decide import (
+    Acts,
+    Answer,
+    Asked,
+    Call,
+    Judgement,
+    Login,
+    Password,
+    Question,
+    Unreadable,
+    Wish,
+    WishKind,
+)
 from brokers.core.decide_reading import flag, number, read_json, text, text_or_none
 
 MOST_FILTERS = 200
@@ -28,12 +40,12 @@ def _read(asked: Asked) -> Question:
 
 
 def _read_register(members: Mapping[str, Any]) -> Login:
-    certificate = text_or_none(members, "client_cert")
+    certificate, password = text_or_none(members, "client_cert"), text_or_none(members, "password")
     return Login(
         username=text(members, "username"),
         client_id=text(members, "client_id"),
         certificate=_der(certificate) if certificate is not None else None,
-        with_password=members.get("password") is not None,
+        password=Password(password) if password is not None else None,
     )
 
 

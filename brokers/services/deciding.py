@@ -14,6 +14,7 @@ from brokers.core.values import BrokerId
 from brokers.services import policy_use
 from brokers.services.decision_doors import Door, identity_behind, move_to_present_key
 from brokers.services.decision_memory import DecisionMemory
+from brokers.services.decision_proofs import PrincipalProofs
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Decider:
             question,
             memory.judged(known),
             identity,
-            prove=lambda der: memory.proved_until(known, der, now=now),
+            proofs=PrincipalProofs(known, now),
             now=now,
         )
         if isinstance(question, Acts):

@@ -6,14 +6,12 @@ second in every process. While the database is away, what is known goes on holdi
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 
-from cryptography import x509
 from django.db import Error as DatabaseFault
 
 from acl.core.values import BoundRule
@@ -26,10 +24,9 @@ from devices import queries as devices
 from devices.core.names import name_fault
 from devices.core.values import DeviceId
 from kernel import queries as journal
-from kernel.core.errors import DomainError, Unavailable
+from kernel.core.errors import Unavailable
 from kernel.core.ids import DomainId
 from kernel.services.reconnect import reconnecting
-from pki import queries as pki
 from pki.core.bounded_cache import BoundedCache
 
 FRESH_SECONDS = 0.3
@@ -41,7 +38,6 @@ MOST_KNOWN = 100_000  # 1 to 2 kB each
 MOST_READY = 10_000  # 2 kB for each rule
 MOST_POLICIES = 10_000
 MOST_STRANGERS = 10_000
-MOST_PROOFS = 8
 
 
 class DecisionsAlone(Unavailable):
@@ -123,17 +119,6 @@ class DecisionMemory:
             self._ready.put(known.device, ready)
         return ready
 
-    def proved_until(self, known: Known, der: bytes, *, now: datetime) -> datetime | None:
-        """Until when the certificate proves the principal; None if it does not. May raise a database error."""
-        digest = hashlib.sha256(der).digest()
-        if digest in known.proofs:
-            until = known.proofs[digest]
-        else:
-            until = reconnecting(lambda: _proved_until(known.device, der, now=now))
-            if len(known.proofs) < MOST_PROOFS:
-                known.proofs[digest] = until
-        return until if until and now < until else None
-
     def _read_journal(self) -> None:
         if self._clock() - self._read_at < FRESH_SECONDS:
             return  # another thread did while this one waited
@@ -169,12 +154,3 @@ class DecisionMemory:
             self._policies.put(subject.policy, subject.policy)
             return subject
         return replace(subject, policy=policy)
-
-
-def _proved_until(device: DeviceId, der: bytes, *, now: datetime) -> datetime | None:
-    try:
-        certificate = pki.verify_presented(chain=[x509.load_der_x509_certificate(der)], now=now)
-    except (DomainError, ValueError):
-        return None
-    owner = devices.device_of_certificate(certificate=certificate.id)
-    return certificate.not_after if owner == device else None

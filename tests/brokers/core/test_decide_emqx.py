@@ -69,8 +69,12 @@ def test_a_connection_without_a_certificate_has_an_empty_common_name_and_stays_o
     assert said(login(cert_pem="", cert_cn=""), identity=Identity.CERTIFICATE) == DENY
 
 
-def test_a_password_proves_nobody() -> None:
-    assert said(login(cert_pem="", password="x"), identity=Identity.CERTIFICATE) == DENY
+@pytest.mark.parametrize("identity", Identity)
+def test_a_password_is_judged_if_there_is_no_certificate(identity: Identity) -> None:
+    without = {"cert_pem": "", "cert_cn": ""}
+    assert said(login(**without, password="correct horse"), identity=identity)["result"] == "allow"
+    assert said(login(**without, password="x"), identity=identity) == DENY
+    assert said(login(cert_pem=PEM.replace("Z29vZA==", "YmFkIQ=="), password="correct horse")) == DENY
 
 
 def wish(**changes: Any) -> Asked:
@@ -88,6 +92,7 @@ def wish(**changes: Any) -> Asked:
         {"qos": 2, "retain": True},
         {"action": "subscribe", "topic": "north/pump-1/down/#"},
         {"action": "subscribe", "topic": "north/all/x", "retain": ""},
+        {"cert_cn": ""},  # a password let it in
     ],
 )
 def test_what_the_policy_allows_is_allowed(right: dict[str, Any]) -> None:
@@ -106,7 +111,7 @@ def test_what_the_policy_allows_is_allowed(right: dict[str, Any]) -> None:
         {"retain": "perhaps"},
         {"clientid": "pump-2"},
         {"username": "pump-2"},
-        {"cert_cn": ""},
+        {"cert_cn": "pump-2"},
         {"topic": None},
         {"topic": "north/\ud800"},
         {"topic": "north/pump-1/up/" + "x" * 65_536},

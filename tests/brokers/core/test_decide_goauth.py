@@ -8,7 +8,7 @@ import pytest
 
 from brokers.core.decide import Asked, Identity
 from brokers.core.decide_goauth import ACLCHECK, GETUSER, SUPERUSER
-from tests.brokers.core.deciding import answered, document, form
+from tests.brokers.core.deciding import TOKEN, answered, document, form
 
 
 def check(topic: str, acc: object, *, username: str = "pump-1", clientid: str = "pump-1") -> Asked:
@@ -51,8 +51,12 @@ def test_names_have_to_agree() -> None:
     assert not allows(check("north/pump-1/up/t", 2, username=""))
 
 
-def test_whoever_has_to_give_a_password_is_refused_and_nobody_is_superuser() -> None:
-    for password in ("", "x"):
+@pytest.mark.parametrize("identity", Identity)
+def test_whoever_is_asked_about_has_to_give_a_good_password(identity: Identity) -> None:
+    for password, status in (("", 403), ("x", 403), (None, 403), ("correct horse", 200), (TOKEN, 200)):
         asked = document(username="pump-1", password=password, clientid="pump-1")
-        assert answered(GETUSER, asked).status == 403
+        assert answered(GETUSER, asked, identity=identity).status == status
+
+
+def test_nobody_is_superuser() -> None:
     assert answered(SUPERUSER, document(username="pump-1")).status == 403

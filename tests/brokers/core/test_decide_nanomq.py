@@ -37,6 +37,17 @@ def test_every_other_login_is_refused(text: str) -> None:
     assert login(text) == 403
 
 
+@pytest.mark.parametrize("identity", Identity)
+def test_without_a_certificate_the_username_says_who_it_is_and_a_password_has_to_prove_it(identity: Identity) -> None:
+    def entering(username: str, password: str) -> int:
+        return login(f"clientid=pump-1&username={username}&password={password}&cn=", identity=identity)
+
+    assert entering("pump-1", "correct+horse") == 200
+    assert [entering("pump-1", "x"), entering("pump-1", ""), entering("", "correct+horse")] == [403, 403, 403]
+    publishes = "access=2&username=pump-1&clientid=pump-1&cn=&topic=north/pump-1/up/t"
+    assert answered(ACL, form(publishes), identity=identity).status == 200
+
+
 def act(access: int, topic: str, *, judged: RenderSubject = PUMP) -> int:
     text = f"access={access}&username=&clientid=pump-1&cn=pump-1&topic={topic}"
     return answered(ACL, form(text), judged=judged).status

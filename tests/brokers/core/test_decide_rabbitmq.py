@@ -42,11 +42,18 @@ def test_every_other_login_is_denied(text: str) -> None:
     assert said(USER, text) == b"deny"
 
 
-def test_nothing_is_believed_unless_the_secret_says_that_certificates_are_required() -> None:
-    shown = Identity.SHOWN
-    assert said(USER, "username=pump-1", identity=shown) == b"deny"
-    assert said(VHOST, "username=pump-1&vhost=%2F&ip=127.0.0.1&tags=&client_id=pump-1", identity=shown) == b"deny"
-    assert said(TOPIC, topic("write", "north.pump-1.up.t"), identity=shown) == b"deny"
+def test_nobody_enters_by_name_unless_the_secret_says_that_certificates_are_required() -> None:
+    assert said(USER, "username=pump-1", identity=Identity.SHOWN) == b"deny"
+    assert said(USER, "username=pump-1&password=", identity=Identity.SHOWN) == b"deny"
+
+
+@pytest.mark.parametrize("identity", Identity)
+def test_who_entered_with_a_password_is_known_by_name_from_then_on(identity: Identity) -> None:
+    assert said(USER, "username=pump-1&password=correct+horse&client_id=pump-1", identity=identity) == b"allow"
+    assert said(USER, "username=pump-1&password=x&client_id=pump-1", identity=identity) == b"deny"
+    assert said(VHOST, "username=pump-1&vhost=%2F&ip=127.0.0.1&tags=&client_id=pump-1", identity=identity) == b"allow"
+    assert said(TOPIC, topic("write", "north.pump-1.up.t"), identity=identity) == b"allow"
+    assert said(TOPIC, topic("write", "north.pump-2.up.t"), identity=identity) == b"deny"
 
 
 def test_the_vhost_is_open_to_the_devices_client_id_alone() -> None:

@@ -63,6 +63,14 @@ def test_without_a_certificate_names_are_believed_only_if_the_secret_says_so_and
     assert said(register(client_cert=None, password="x"), identity=believing) == REFUSED
 
 
+@pytest.mark.parametrize("identity", Identity)
+def test_a_password_is_judged_if_there_is_no_certificate(identity: Identity) -> None:
+    assert said(register(client_cert=None, password="correct horse"), identity=identity) == OK
+    assert said(register(client_cert=None, password="correct house"), identity=identity) == REFUSED
+    assert said(register(client_cert="YmFk", password="correct horse"), identity=identity) == REFUSED
+    assert said(register(client_cert=None, password=1), identity=identity) == REFUSED
+
+
 def publish(hook: str = "auth_on_publish", **changes: Any) -> Asked:
     members = {
         "username": "pump-1", "mountpoint": "", "client_id": "pump-1", "qos": 1, "topic": "north/pump-1/up/t",
