@@ -58,6 +58,12 @@ def verify_proof(token: str, *, audience: str, csr: bytes, now: datetime) -> Pro
 
     `csr` is a request in PEM or DER that was inspected before. Raises BadProof.
     """
+    chain, claims = read_signed(token)
+    return _check_claims(claims, chain, audience=audience, csr=csr, now=now)
+
+
+def read_signed(token: str) -> tuple[tuple[x509.Certificate, ...], object]:
+    """The certificates in `x5c`, and the payload, which the key of the first one has signed. Raises BadProof."""
     if len(token) > MAX_OCTETS:
         raise BadProof("The proof is too large: send one certificate, or a short chain, in x5c.")
     try:
@@ -65,10 +71,9 @@ def verify_proof(token: str, *, audience: str, csr: bytes, now: datetime) -> Pro
         chain = _chain(found.headers().get("x5c"))
         algorithms, key = _key(chain[0])
         payload = jws.deserialize_compact(token, key, registry=_Registry(algorithms=algorithms)).payload
-        claims = json.loads(payload)
+        return chain, json.loads(payload)
     except (JoseError, ValueError, KeyError, TypeError, UnsupportedAlgorithm, RecursionError) as error:
         raise BadProof("The proof is no JWS by the key of the certificate in its x5c header: sign it anew.") from error
-    return _check_claims(claims, chain, audience=audience, csr=csr, now=now)
 
 
 def _chain(encoded: object) -> tuple[x509.Certificate, ...]:
@@ -100,12 +105,17 @@ def _check_claims(
         raise BadProof(f"The proof is for another address: its aud has to be {audience}.")
     if claims.get("csr_sha256") not in _digests(csr):
         raise BadProof("The proof is for another request: csr_sha256 has to be the SHA-256 of the csr that is sent.")
-    issued, jti = claims.get("iat"), claims.get("jti")
-    if not _is_number(issued) or abs(now.timestamp() - issued) > SKEW.total_seconds():
+    issued = claims.get("iat")
+    if not is_number(issued) or abs(now.timestamp() - issued) > SKEW.total_seconds():
         raise BadProof("The proof's iat is not within five minutes of our time: set the clock, and sign it anew.")
+    return Proof(chain=chain, jti=checked_jti(claims.get("jti")), replay_until=datetime.fromtimestamp(issued, UTC) + 2 * SKEW)
+
+
+def checked_jti(jti: object) -> str:
+    """The id by which the proof is known again. Raises BadProof."""
     if not isinstance(jti, str) or not _JTI.fullmatch(jti):
         raise BadProof("The proof needs a jti of 1 to 128 visible ASCII characters that was never used before.")
-    return Proof(chain=chain, jti=jti, replay_until=datetime.fromtimestamp(issued, UTC) + 2 * SKEW)
+    return jti
 
 
 def _digests(csr: bytes) -> list[str]:
@@ -117,6 +127,6 @@ def _digests(csr: bytes) -> list[str]:
     return [text for each in digests for text in (each.hex(), base64.urlsafe_b64encode(each).decode().rstrip("="))]
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether it is a NumericDate (RFC 7519 2)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
-from devices.core.proof import BadProof, Proof
+from devices.core.proof import Proof
 from devices.core.values import CredentialState, DeviceId, DeviceState
-from devices.models import Credential, Device, UsedProof
+from devices.models import Credential, Device
 from devices.queries import device_of_certificate
 from devices.services.issue_credential import (
     DeviceRefused,
@@ -23,6 +21,7 @@ from devices.services.issue_credential import (
     issue_for,
     revoke_stray,
 )
+from devices.services.use_proof import use_proof
 from kernel.core.actor import Actor, ActorKind
 from kernel.core.ids import DomainId
 from kernel.services import record
@@ -49,7 +48,7 @@ def renew_credential(
         raise DeviceRefused("This device may not renew now: ask the operator of its domain.")
     facts = inspect_csr(csr.encode())
     if proof is not None:
-        _use(proof, now=now)
+        use_proof(proof, now=now)
     given = _given_before(row, presented, facts.public_key_sha256, now=now)
     if given is None:
         check_few(row, now=now)
@@ -59,17 +58,6 @@ def renew_credential(
     if given is None:
         raise DeviceRefused("The device was thrown out, or the certificate it showed revoked, while it renewed.")
     return enrolment_of(DeviceId(row.id), given)
-
-
-def _use(proof: Proof, *, now: datetime) -> None:
-    """Takes the proof this once. Raises BadProof if it was shown before."""
-    leaf = hashlib.sha256(proof.chain[0].public_bytes(Encoding.DER)).hexdigest()
-    UsedProof.objects.filter(until__lt=now).delete()
-    try:
-        with transaction.atomic():
-            UsedProof.objects.create(jti=f"{leaf}:{proof.jti}", until=proof.replay_until)
-    except IntegrityError as error:
-        raise BadProof("This proof was used before: sign a fresh one with a new jti.") from error
 
 
 def _given_before(
