@@ -108,7 +108,9 @@ def _check_claims(
     issued = claims.get("iat")
     if not is_number(issued) or abs(now.timestamp() - issued) > SKEW.total_seconds():
         raise BadProof("The proof's iat is not within five minutes of our time: set the clock, and sign it anew.")
-    return Proof(chain=chain, jti=checked_jti(claims.get("jti")), replay_until=datetime.fromtimestamp(issued, UTC) + 2 * SKEW)
+    return Proof(
+        chain=chain, jti=checked_jti(claims.get("jti")), replay_until=datetime.fromtimestamp(issued, UTC) + 2 * SKEW
+    )
 
 
 def checked_jti(jti: object) -> str:
