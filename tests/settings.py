@@ -22,6 +22,7 @@ if "GATEHOUSE_TEST_DATABASE_URL" in os.environ:
 
 from console.settings import *  # noqa: E402, F403
 
+PASSWORD_HASHERS = ["tests.cheap_argon2.CheapArgon2"]
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

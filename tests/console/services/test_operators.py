@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from django.contrib.auth import authenticate
 from django.db import connection
+from django.utils.module_loading import import_string
 
+from console import settings as installed
 from console.core.roles import ConsoleRole
 from console.models import Membership, Operator, SetupLink
 from console.services.operators import (
@@ -72,6 +74,11 @@ def test_link_lets_the_operator_choose_a_password(ada: Operator, settings: Any, 
     redeem(url)
     assert authenticate(request=rf.post("/"), username="ada", password=GOOD) == ada
     assert Operator.objects.get().password.startswith("argon2")
+
+
+def test_an_installation_hashes_at_the_full_price_of_argon2() -> None:
+    [hasher] = installed.PASSWORD_HASHERS  # that of the tests is cheaper
+    assert import_string(hasher)().encode(GOOD, "salt" * 4).startswith("argon2$argon2id$v=19$m=102400,t=2,p=8$")
 
 
 def test_link_works_once(ada: Operator) -> None:
