@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 _SETUP_LINK = re.compile(r"(/setup/)[^/\s?\"']+")
-_DECISION_SECRET = re.compile(r"(/decide/[^/\s?\"']*/)[^/\s?\"']{20,}")
+_DECISION_SECRET = re.compile(r"(/(?:decide|ingest)/[^/\s?\"']*/)[^/\s?\"']{20,}")
 _OF_STRUCTLOG = {"_record", "_from_structlog"}
 _OF_OTHER_HANDLERS = {"message", "asctime"}
 _PLAIN = (str, int, float, bool, type(None), list, tuple, dict)

@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 _django = get_wsgi_application()
 
-from brokers.api import decide_wsgi  # noqa: E402 - its models need Django set up
+from brokers.api import decide_wsgi, ingest_wsgi  # noqa: E402 - its models need Django set up
 from pki.api.wsgi import application as _pki  # noqa: E402
 from pki.api.wsgi import keep_up  # noqa: E402
 
@@ -24,12 +24,14 @@ decide_wsgi.keep_up()
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """What is below /pki/ or /decide/ is answered without sessions, cookies and middleware; all else by Django."""
+    """Below /pki/, /decide/ and /ingest/ there are no sessions, cookies and middleware; all else is for Django."""
     path = environ.get("PATH_INFO", "")
     if path.startswith("/pki/"):
         return _pki(environ, start_response)
     if path.startswith("/decide/"):
         return decide_wsgi.application(environ, start_response)
+    if path.startswith("/ingest/"):
+        return ingest_wsgi.application(environ, start_response)
     return _django(environ, start_response)
 
 

@@ -31,6 +31,7 @@ from brokers.core.emqx_changes import (
     write_held,
 )
 from brokers.core.emqx_connection import EmqxConnection, connection_errors
+from brokers.core.emqx_events import connection_id
 from brokers.core.emqx_rule import rules_of
 from brokers.core.emqx_rules import EmqxRules, parse
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
@@ -222,7 +223,7 @@ def _connected(row: Mapping[str, Any]) -> BrokerEvent:
         auth_id=str(row.get("username") or ""),
         client_id=str(row["clientid"]),
         address=f"{row['ip_address']}:{row['port']}",
-        connection_id=f"{row['connected_at']} {row['node']}",
+        connection_id=connection_id(row["ip_address"], row["port"]),
     )
 
 

@@ -80,22 +80,22 @@ def _answer(call: Call, broker: str, secret: str, hook: str, environ: Environ) -
         if admitted is None:
             return call.say(None, NO)
         content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        question = call.read(Asked(body=_read_body(environ), content_type=content_type, hook=hook))
+        question = call.read(Asked(body=read_body(environ), content_type=content_type, hook=hook))
         judgement = decider.answer(*admitted, question, now=utc_now())
         if isinstance(question, Login) and not judgement.all_allowed:
             refusal = Refusal(why=judgement.why, auth_id=question.username[:_MOST_TOLD], reason=judgement.reason)
             refusals.note(admitted[0].broker, _Caller((question.client_id or "")[:_MOST_TOLD]), refusal)
         return call.say(question, judgement)
     except Unreadable as error:
-        log.debug("a question of broker %s can not be read: %s", _shown(broker), error)
+        log.debug("a question of broker %s can not be read: %s", shown(broker), error)
     except (DatabaseFault, Unavailable) as error:
-        log.warning("a question of broker %s is refused: %s", _shown(broker), type(error).__name__)
+        log.warning("a question of broker %s is refused: %s", shown(broker), type(error).__name__)
     except Exception:
-        log.exception("a question of broker %s failed", _shown(broker))
+        log.exception("a question of broker %s failed", shown(broker))
     return call.say(question, NO)
 
 
-def _shown(broker: str) -> str:
+def shown(broker: str) -> str:
     """The id as it may stand in a log: whoever leaves it out has the secret in its place."""
     return broker if len(broker) == _ID_CHARACTERS else "(no id)"
 
@@ -106,11 +106,16 @@ def _split(environ: Environ) -> tuple[str, str, str]:
     head, _, rest = path.partition("/")
     if call_of(path, "") is None and call_of(rest, "") is not None:
         return broker, head, rest
-    bearer = environ.get("HTTP_AUTHORIZATION", "")
-    return broker, environ.get("HTTP_X_GATEHOUSE_SECRET") or bearer.removeprefix("Bearer "), path
+    return broker, secret_in_header(environ), path
 
 
-def _read_body(environ: Environ) -> bytes:
+def secret_in_header(environ: Environ) -> str:
+    """The broker's secret, as a bearer token or in a header of its own; empty if there is none."""
+    bearer: str = environ.get("HTTP_AUTHORIZATION", "")
+    return environ.get("HTTP_X_GATEHOUSE_SECRET") or bearer.removeprefix("Bearer ")
+
+
+def read_body(environ: Environ) -> bytes:
     """The body. Raises Unreadable if it is larger than any question."""
     limit = MAX_BODY_OCTETS + 1
     try:

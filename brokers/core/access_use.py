@@ -13,6 +13,8 @@ TOLD_WHILE_HEARD: Mapping[AdapterKind, frozenset[Action]] = {
     AdapterKind.MOSQUITTO_DYNSEC: frozenset({Action.SUBSCRIBE})
 }
 """What kinds of broker tell by their log or events, and so only to who listens. All else is told by asking us."""
+TOLD_IN_PART = frozenset({AdapterKind.EMQX})
+"""What kinds of broker tell by webhook, where nobody knows what was lost on the way."""
 
 _MINUTES_HEARD = 1_380  # 23 hours of a day: a restart is no gap
 _LATELY = timedelta(days=7)
@@ -33,6 +35,8 @@ def reports_use(kind: AdapterKind, heard: Mapping[date, DayHeard], *, since: dat
     What is told only to who listens was listened to on each of the days, and was told at all. A broker that asks us
     about each request did so at the beginning and lately: who is not answered is not let in meanwhile.
     """
+    if kind in TOLD_IN_PART:
+        return frozenset()
     days = [since + timedelta(days=number) for number in range((until - since).days)]
     listened = all(day in heard and heard[day].minutes >= _MINUTES_HEARD for day in days)
     known = set()

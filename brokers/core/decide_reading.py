@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,13 +15,26 @@ _MOST_FIELDS = 50
 
 def read_json(asked: Asked) -> Mapping[str, Any]:
     """The members of the JSON object. Raises Unreadable, also if a member stands there twice."""
-    try:
-        document = _DECODER.decode(asked.body.decode())
-    except (ValueError, RecursionError) as error:
-        raise Unreadable("The body is no JSON.") from error
+    document = _document(asked)
     if not isinstance(document, dict):
         raise Unreadable("The body is no JSON object.")
     return document
+
+
+def read_objects(asked: Asked) -> Sequence[Mapping[str, Any]]:
+    """The objects of the JSON array, or the one object. Raises Unreadable."""
+    document = _document(asked)
+    found = document if isinstance(document, list) else [document]
+    if not all(isinstance(each, dict) for each in found):
+        raise Unreadable("The body is neither a JSON object nor an array of them.")
+    return found
+
+
+def _document(asked: Asked) -> Any:
+    try:
+        return _DECODER.decode(asked.body.decode())
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("The body is no JSON.") from error
 
 
 def read_form(asked: Asked) -> Mapping[str, str]:

@@ -25,11 +25,13 @@ _LOOK_SECONDS = 1.0
 class EventWriter:
     """A thread that writes the events of one broker in their order. When 20,000 wait, whoever brings more waits too.
 
-    From the first event or `settle` on it also notes, once in a minute, that the broker is heard.
+    `by_time`: they may come in another order than that in which they happened, so those that wait are sorted.
+    From the first `put` or `settle` on it also notes, once in a minute, that the broker is heard.
     """
 
-    def __init__(self, broker: BrokerId) -> None:
+    def __init__(self, broker: BrokerId, *, by_time: bool = False) -> None:
         self._broker = broker
+        self._by_time = by_time
         self._waiting: queue.Queue[BrokerEvent | None] = queue.Queue(MOST_WAITING)
         self._heard_at: float | None = None
         self._thread = Thread(target=self._run, name="access-log", daemon=True)
@@ -39,6 +41,14 @@ class EventWriter:
         """Has the event written soon."""
         self._hear()
         self._waiting.put(event)
+
+    def offer(self, event: BrokerEvent) -> bool:
+        """Whether the event will be written: not when 20,000 wait. Never waits, and the broker is not heard by it."""
+        try:
+            self._waiting.put_nowait(event)
+        except queue.Full:
+            return False
+        return True
 
     def settle(self) -> None:
         """Returns when all that was put is written."""
@@ -74,6 +84,8 @@ class EventWriter:
     def _write(self, events: list[BrokerEvent]) -> None:
         if not events:
             return
+        if self._by_time:
+            events = sorted(events, key=lambda event: event.at)
         close_old_connections()
         try:
             note_events(broker=self._broker, events=events)

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from brokers import models
 from brokers.core.access_reasons import AccessAction, AccessReason
-from brokers.core.values import AccessKind, BrokerEvent, BrokerId
+from brokers.core.values import AccessKind, AdapterKind, BrokerEvent, BrokerId
 from brokers.services.told_use import LONGEST_TOPIC, note_told
 from devices import queries as devices
 from devices.core.values import DeviceId
@@ -29,14 +29,18 @@ def note_event(*, broker: BrokerId, event: BrokerEvent) -> None:
 
 
 def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
-    """The same for several events, in their order; five statements for each 500 of them."""
-    row = models.Broker.objects.filter(id=broker).first()
-    if row is None:
-        return
+    """The same for several events, in their order; six statements for each 500 of them.
+
+    Several processes may write about one broker: one after another, as the lock of its row says.
+    """
     for some in _batches(events):
         with transaction.atomic():
+            row = models.Broker.objects.select_for_update(no_key=True).filter(id=broker).first()
+            if row is None:
+                return
             lines = _write(row, _with_clients(row, some))
-        note_told(broker=broker, lines=lines)
+        if row.kind != AdapterKind.HTTP_DECISIONS:  # what it asked us was noted when it asked
+            note_told(broker=broker, lines=lines)
 
 
 def note_connected(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from brokers.api import decide_wsgi
@@ -32,8 +33,8 @@ class Broker:
 
     def ask_json(self, path: str, *, hook: str = "", **members: Any) -> Reply:
         """The reply to a JSON object of these members."""
-        headers = {"HTTP_VERNEMQ_HOOK": hook} if hook else {}
-        return ask(f"/decide/{self.id}/{path}", json.dumps(members).encode(), secret=self.secret, **headers)
+        body = json.dumps(members).encode()
+        return ask(f"/decide/{self.id}/{path}", body, secret=self.secret, HTTP_VERNEMQ_HOOK=hook)
 
     def ask_form(self, path: str, form: str) -> Reply:
         """The reply to a form as it stands on the wire; the secret is in the path."""
@@ -41,7 +42,15 @@ class Broker:
         return ask(f"/decide/{self.id}/{self.secret}/{path}", form.encode(), CONTENT_TYPE=content_type)
 
 
-def ask(path: str, body: bytes = b"", *, method: str = "POST", secret: str = "", **environ: str) -> Reply:
+def ask(
+    path: str,
+    body: bytes = b"",
+    *,
+    method: str = "POST",
+    secret: str = "",
+    by: ModuleType = decide_wsgi,
+    **environ: str,
+) -> Reply:
     """The reply of the callable that stands before Django's handler."""
     seen: list[Any] = []
     given: dict[str, Any] = {
@@ -50,5 +59,5 @@ def ask(path: str, body: bytes = b"", *, method: str = "POST", secret: str = "",
     }  # fmt: skip
     if secret:
         given["HTTP_AUTHORIZATION"] = f"Bearer {secret}"
-    answer = decide_wsgi.application(given | environ, lambda *said: seen.extend(said))
+    answer = by.application(given | environ, lambda *said: seen.extend(said))
     return Reply(status=seen[0], body=b"".join(answer), headers=dict(seen[1]))

@@ -51,6 +51,7 @@ def test_token_of_a_setup_link_never_reaches_the_log(log: io.StringIO, client: C
         ("GET /setup/abc/ now", "GET /setup/***/ now"),
         ("POST /decide/0193-a1/abcdefghijklmnopqrstuvwxyz/rabbitmq/user", "POST /decide/0193-a1/***/rabbitmq/user"),
         ("POST /decide/0193-a1/rabbitmq/user", "POST /decide/0193-a1/rabbitmq/user"),
+        ("POST /ingest/0193-a1/abcdefghijklmnopqrstuvwxyz/vernemq", "POST /ingest/0193-a1/***/vernemq"),
         ("Authorization: Bearer abcdefgh1234", "Authorization: Bearer ***"),
         ("Basic dXNlcjpwYXNz", "Basic ***"),
         ("Bearer of news", "Bearer of news"),

@@ -49,6 +49,10 @@ def test_broker_that_asks_tells_of_what_it_asks() -> None:
     assert known(RABBITMQ, heard(-3, 3, publishes=1, subscribes=2)) == {"publish", "subscribe"}
 
 
+def test_broker_that_tells_by_webhook_tells_nothing_for_sure() -> None:
+    assert known(AdapterKind.EMQX, heard(*range(10), publishes=1, subscribes=1)) == set()
+
+
 @pytest.mark.parametrize("days", [heard(1, 9, publishes=1), heard(0, 2, publishes=1), heard(0, 9)])
 def test_broker_that_did_not_always_ask_tells_nothing_for_sure(days: dict[date, DayHeard]) -> None:
     assert known(RABBITMQ, days) == set()
