@@ -9,7 +9,8 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
-from devices.core import policy_changes
+from devices.core import passwords, policy_changes
+from devices.core.password_verifier import PasswordVerifier
 from devices.core.policy_changes import Approval, ApprovalRule, ChangeState, Person, PolicyChangeId
 from devices.core.policy_kept import from_kept
 from devices.core.values import (
@@ -192,6 +193,53 @@ class Credential(models.Model):
             state=CredentialState(self.state),
             not_before=self.not_before,
             not_after=self.not_after,
+        )
+
+
+class PasswordQuerySet(models.QuerySet["Password"]):
+    def good(self, *, now: datetime) -> Self:
+        """Those that prove their device at that moment."""
+        return self.filter(Q(not_after=None) | Q(not_after__gt=now), state__in=passwords.LIVE)
+
+    def ended(self, *, now: datetime) -> Self:
+        """Those whose time is over, and nobody was told."""
+        return self.filter(not_after__lte=now, state__in=passwords.LIVE)
+
+
+class Password(models.Model):
+    """A password that proves a device, of which only what checks it is kept."""
+
+    id = models.UUIDField(primary_key=True)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="passwords")
+    state = models.CharField(max_length=8, choices=_choices(CredentialState))
+    verifier = models.JSONField()
+    created_at = models.DateTimeField()
+    not_after = models.DateTimeField(null=True)
+
+    objects = PasswordQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device", "state"], name="devices_password_one", condition=Q(state__in=sorted(passwords.LIVE))
+            ),
+            models.CheckConstraint(condition=Q(state__in=[*CredentialState]), name="devices_password_state"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["not_after"], name="devices_password_ends", condition=Q(state__in=sorted(passwords.LIVE))
+            )
+        ]
+
+    def as_value(self) -> passwords.Password:
+        """The row as a value."""
+        return passwords.Password(
+            id=passwords.PasswordId(self.id),
+            device=DeviceId(self.device_id),
+            state=CredentialState(self.state),
+            created_at=self.created_at,
+            not_after=self.not_after,
+            verifier=PasswordVerifier.from_json(self.verifier),
         )
 
 

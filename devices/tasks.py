@@ -10,5 +10,7 @@ from kernel.core.clock import utc_now
 
 @shared_task(name="devices.tell_windows", ignore_result=True, expires=5)
 def tell_windows() -> None:
-    """Tells of bindings whose window began or ended, and the brokers follow. Beat asks for it every 2 s."""
-    services.tell_windows(now=utc_now())
+    """Tells of bindings whose window began or ended, and of passwords that did; brokers follow. Beat asks each 2 s."""
+    now = utc_now()
+    services.tell_windows(now=now)
+    services.tell_ended_passwords(now=now)

@@ -271,4 +271,19 @@ class Migration(migrations.Migration):
             model_name='binding',
             index=models.Index(condition=models.Q(('not_after__isnull', False)), fields=['not_after'], name='devices_binding_ends'),
         ),
+        migrations.CreateModel(
+            name='Password',
+            fields=[
+                ('id', models.UUIDField(primary_key=True, serialize=False)),
+                ('state', models.CharField(choices=[('staged', 'staged'), ('active', 'active'), ('retiring', 'retiring'), ('revoked', 'revoked'), ('expired', 'expired')], max_length=8)),
+                ('verifier', models.JSONField()),
+                ('created_at', models.DateTimeField()),
+                ('not_after', models.DateTimeField(null=True)),
+                ('device', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='passwords', to='devices.device')),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('state__in', ['active', 'retiring', 'staged'])), fields=['not_after'], name='devices_password_ends')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ['active', 'retiring', 'staged'])), fields=('device', 'state'), name='devices_password_one'), models.CheckConstraint(condition=models.Q(('state__in', ['staged', 'active', 'retiring', 'revoked', 'expired'])), name='devices_password_state')],
+            },
+        ),
     ]

@@ -58,6 +58,13 @@ from devices.queries.groups import (
     list_groups,
     preview_query,
 )
+from devices.queries.passwords import (
+    good_passwords,
+    is_without_certificate,
+    passwords_of,
+    verifiers_in,
+    without_certificate,
+)
 from devices.queries.reaching import (
     Fellows,
     Reached,
@@ -113,6 +120,8 @@ __all__ = [
     "get_domain",
     "get_group",
     "get_principal",
+    "good_passwords",
+    "is_without_certificate",
     "issuer_of",
     "iterate_subjects",
     "list_bindings",
@@ -126,6 +135,7 @@ __all__ = [
     "next_boundary",
     "next_boundary_in",
     "older_token_ends",
+    "passwords_of",
     "preview_query",
     "principal_ids",
     "reached_subjects",
@@ -134,4 +144,6 @@ __all__ = [
     "subject_of",
     "subjects_among",
     "timed_bindings",
+    "verifiers_in",
+    "without_certificate",
 ]

@@ -27,11 +27,20 @@ from devices.services.enrolment_tokens import (
 )
 from devices.services.groups import add_to_group, change_group_query, create_group, remove_from_group
 from devices.services.import_devices import import_devices
+from devices.services.passwords import (
+    IssuedPassword,
+    issue_password,
+    revoke_password,
+    rotate_password,
+    switch_password,
+    tell_ended_passwords,
+)
 from devices.services.register_device import register_application, register_device
 from devices.services.renew_credential import renew_credential
 
 __all__ = [
     "Enrolment",
+    "IssuedPassword",
     "MintedToken",
     "Pending",
     "add_to_group",
@@ -49,6 +58,7 @@ __all__ = [
     "deny_request",
     "enroll_device",
     "import_devices",
+    "issue_password",
     "mint_enrolment_token",
     "quarantine_device",
     "register_application",
@@ -58,9 +68,13 @@ __all__ = [
     "resume_device",
     "revoke_device",
     "revoke_enrolment_token",
+    "revoke_password",
+    "rotate_password",
     "set_issuer",
     "set_quarantine_role",
     "suspend_device",
+    "switch_password",
+    "tell_ended_passwords",
     "tell_windows",
     "unbind_role",
 ]

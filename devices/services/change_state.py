@@ -14,6 +14,7 @@ from devices.core.lifecycle import check_resumable, check_transition
 from devices.core.values import CredentialState, DeviceId, DeviceState
 from devices.models import Credential, Device
 from devices.queries import UnknownDevice
+from devices.services.passwords import end_passwords
 from kernel.core.actor import Actor
 from kernel.core.ids import DomainId, EntryId
 from kernel.services import record
@@ -40,7 +41,7 @@ def quarantine_device(*, device: DeviceId, actor: Actor, now: datetime, note: st
 
 
 def revoke_device(*, device: DeviceId, reason: ReasonCode, actor: Actor, now: datetime, note: str = "") -> EntryId:
-    """The operation. Device and certificates are revoked for good. Repeating it is harmless."""
+    """The operation. Device, certificates and passwords are revoked for good. Repeating it is harmless."""
     return _end(device, DeviceState.REVOKED, "revoked", reason=reason, actor=actor, now=now, note=note)
 
 
@@ -81,6 +82,7 @@ def _end(
                     certificate=certificate.id, reason=reason, actor=actor, now=now, note=note
                 )
         Credential.objects.filter(device=row, state__in=_LIVE).update(state=CredentialState.REVOKED)
+        end_passwords(row)
         more = {
             "reason": reason.value,
             "holder": row.holder,
@@ -90,11 +92,12 @@ def _end(
 
 
 def _move(row: Device, state: DeviceState) -> None:
-    """Puts a locked device into the state; being in it already is fine."""
+    """Puts a locked device into the state, and ends its access tokens; being in it already is fine."""
     if row.state != state:
         check_transition(before=DeviceState(row.state), after=state)
         row.state = state
-        row.save(update_fields=["state"])
+        row.token_epoch += 1
+        row.save(update_fields=["state", "token_epoch"])
 
 
 def _lock(device: DeviceId) -> Device:
