@@ -50,6 +50,7 @@ from brokers.core import (
     vernemq_postgresql,
 )
 from brokers.core.ports import Capabilities, Rendering, RenderSubject
+from kernel.core.garbage import collection_paused
 
 
 def _never(_request: Request) -> bool:
@@ -69,7 +70,7 @@ class Target:
 
     name: str
     capabilities: Capabilities
-    render: Callable[[Iterable[RenderSubject]], Rendering]
+    renders: Callable[[Iterable[RenderSubject]], Rendering]
     parse: Callable[[str], Any]
     write: Callable[[Any], str]
     emulate: Callable[[Any, Principal, Request], bool]
@@ -77,6 +78,11 @@ class Target:
     together: bool = False
     grants_all: bool = False
     limited: Callable[[Request], bool] = _never
+
+    def render(self, subjects: Iterable[RenderSubject]) -> Rendering:
+        """What the broker should hold of these principals, and how it deviates from the policy."""
+        with collection_paused():
+            return self.renders(subjects)
 
 
 MOSQUITTO_DYNSEC = Target(
@@ -87,7 +93,7 @@ MOSQUITTO_DYNSEC = Target(
         version="2.0",
         limits=tuple((limit.kind, limit.why) for limit in mosquitto_dynsec.LIMITS),
     ),
-    render=mosquitto_dynsec.render,
+    renders=mosquitto_dynsec.render,
     parse=dynsec_state.parse,
     write=dynsec_state.to_artifact,
     emulate=lambda state, principal, request: dynsec_emulator.emulate(state, principal.auth_id, request),
@@ -101,7 +107,7 @@ MOSQUITTO_DYNSEC_21 = replace(
     MOSQUITTO_DYNSEC,
     name="mosquitto-dynsec-2.1",
     capabilities=mosquitto_dynsec_21.CAPABILITIES,
-    render=mosquitto_dynsec_21.render,
+    renders=mosquitto_dynsec_21.render,
     emulate=mosquitto_dynsec_21_emulator.emulate,
     deliverable=mosquitto_dynsec_21_emulator.deliverable,
 )
@@ -109,7 +115,7 @@ MOSQUITTO_DYNSEC_21 = replace(
 MOSQUITTO_ACL = Target(
     name="mosquitto-acl",
     capabilities=mosquitto_acl.CAPABILITIES,
-    render=mosquitto_acl.render,
+    renders=mosquitto_acl.render,
     parse=mosquitto_acl_file.parse,
     write=mosquitto_acl_file.to_text,
     emulate=mosquitto_acl_emulator.emulate,
@@ -122,7 +128,7 @@ MOSQUITTO_ACL_PATTERNS = replace(
     MOSQUITTO_ACL,
     name="mosquitto-acl-patterns",
     capabilities=mosquitto_acl_patterns.CAPABILITIES,
-    render=mosquitto_acl_patterns.render,
+    renders=mosquitto_acl_patterns.render,
 )
 
 NATS = Target(
@@ -134,7 +140,7 @@ NATS = Target(
         version="2.14",
         limits=tuple((limit.kind, limit.why) for limit in nats.LIMITS),
     ),
-    render=nats.render,
+    renders=nats.render,
     parse=nats.parse,
     write=nats.to_artifact,
     emulate=lambda state, principal, request: nats_emulator.emulate(
@@ -150,7 +156,7 @@ NATS = Target(
 RABBITMQ = Target(
     name="rabbitmq",
     capabilities=rabbitmq.CAPABILITIES,
-    render=rabbitmq.render,
+    renders=rabbitmq.render,
     parse=rabbitmq_state.parse,
     write=rabbitmq_state.to_artifact,
     emulate=rabbitmq_emulator.emulate,
@@ -161,7 +167,7 @@ RABBITMQ = Target(
 HIVEMQ_ESE_SQL = Target(
     name="hivemq-ese-sql",
     capabilities=hivemq_ese_sql.CAPABILITIES,
-    render=hivemq_ese_sql.render,
+    renders=hivemq_ese_sql.render,
     parse=hivemq_ese_sql.parse,
     write=hivemq_ese_sql.to_artifact,
     emulate=hivemq_emulator.emulate_ese,
@@ -172,7 +178,7 @@ HIVEMQ_ESE_SQL = Target(
 HIVEMQ_ESE_FILE = Target(
     name="hivemq-ese-file",
     capabilities=hivemq_ese_file.CAPABILITIES,
-    render=hivemq_ese_file.render,
+    renders=hivemq_ese_file.render,
     parse=hivemq_ese_file.parse,
     write=hivemq_ese_file.to_artifact,
     emulate=hivemq_emulator.emulate_ese,
@@ -183,7 +189,7 @@ HIVEMQ_ESE_FILE = Target(
 HIVEMQ_CE_FILE = Target(
     name="hivemq-ce-file",
     capabilities=hivemq_ce_file.CAPABILITIES,
-    render=hivemq_ce_file.render,
+    renders=hivemq_ce_file.render,
     parse=hivemq_ce_file.parse,
     write=hivemq_ce_file.to_artifact,
     emulate=hivemq_emulator.emulate_rbac,
@@ -194,7 +200,7 @@ HIVEMQ_CE_FILE = Target(
 VERNEMQ_POSTGRESQL = Target(
     name="vernemq-postgresql",
     capabilities=vernemq_postgresql.CAPABILITIES,
-    render=vernemq_postgresql.render,
+    renders=vernemq_postgresql.render,
     parse=vernemq_postgresql.parse,
     write=vernemq_postgresql.to_artifact,
     emulate=vernemq_emulator.emulate_rows,
@@ -205,7 +211,7 @@ VERNEMQ_POSTGRESQL = Target(
 VERNEMQ_ACL = Target(
     name="vernemq-acl",
     capabilities=vernemq_acl.CAPABILITIES,
-    render=vernemq_acl.render,
+    renders=vernemq_acl.render,
     parse=vernemq_acl.parse,
     write=vernemq_acl.to_artifact,
     emulate=vernemq_emulator.emulate_file,
@@ -216,7 +222,7 @@ VERNEMQ_ACL = Target(
 EMQX_RULES = Target(
     name="emqx-rules",
     capabilities=emqx_rules.CAPABILITIES,
-    render=emqx_rules.render,
+    renders=emqx_rules.render,
     parse=emqx_rules.parse,
     write=emqx_rules.write,
     emulate=emqx_rules_emulator.emulate,
@@ -227,7 +233,7 @@ EMQX_RULES = Target(
 EMQX_ACL = Target(
     name="emqx-acl",
     capabilities=emqx_acl.CAPABILITIES,
-    render=emqx_acl.render,
+    renders=emqx_acl.render,
     parse=emqx_acl.parse,
     write=emqx_acl.write,
     emulate=emqx_emulator.emulate,
@@ -238,7 +244,7 @@ EMQX_ACL = Target(
 EMQX_FILE = Target(
     name="emqx-file",
     capabilities=emqx_file.CAPABILITIES,
-    render=emqx_file.render,
+    renders=emqx_file.render,
     parse=emqx_file.parse,
     write=emqx_file.write,
     emulate=emqx_file_emulator.emulate,
@@ -249,7 +255,7 @@ EMQX_FILE = Target(
 NANOMQ = Target(
     name="nanomq",
     capabilities=nanomq.CAPABILITIES,
-    render=nanomq.render,
+    renders=nanomq.render,
     parse=nanomq_file.parse,
     write=nanomq_file.write,
     emulate=nanomq_emulator.emulate,
@@ -260,7 +266,7 @@ NANOMQ = Target(
 GOAUTH_POSTGRESQL = Target(
     name="goauth-postgresql",
     capabilities=goauth_postgresql.CAPABILITIES,
-    render=goauth_postgresql.render,
+    renders=goauth_postgresql.render,
     parse=goauth_postgresql.parse,
     write=goauth_postgresql.to_artifact,
     emulate=goauth_emulator.emulate_rows,
@@ -271,7 +277,7 @@ GOAUTH_POSTGRESQL = Target(
 GOAUTH_REDIS = Target(
     name="goauth-redis",
     capabilities=goauth_redis.CAPABILITIES,
-    render=goauth_redis.render,
+    renders=goauth_redis.render,
     parse=goauth_redis.parse,
     write=goauth_redis.to_artifact,
     emulate=goauth_emulator.emulate_keys,

@@ -396,8 +396,8 @@ def test_receiving_is_what_some_subscription_is_granted() -> None:
 
 TRIED = {
     **{name: target for name, target in TARGETS.items() if name.startswith("hivemq-")},
-    "sql, client id proved": replace(TARGETS["hivemq-ese-sql"], render=SQL),
-    "file, client id proved": replace(TARGETS["hivemq-ese-file"], render=FILE),
+    "sql, client id proved": replace(TARGETS["hivemq-ese-sql"], renders=SQL),
+    "file, client id proved": replace(TARGETS["hivemq-ese-file"], renders=FILE),
 }
 
 

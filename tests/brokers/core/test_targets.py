@@ -186,7 +186,7 @@ def _forgetful(effect: Effect) -> Target:
         ]
         return MOSQUITTO_DYNSEC.render(left)
 
-    return replace(MOSQUITTO_DYNSEC, render=render)
+    return replace(MOSQUITTO_DYNSEC, renders=render)
 
 
 @pytest.mark.parametrize(("lost", "kinds"), [(Effect.DENY, {"wider", "signalling"}), (Effect.ALLOW, {"narrower"})])
@@ -220,7 +220,7 @@ def test_a_leak_that_is_declared_of_another_rule_is_no_excuse() -> None:
         kinds = [replace(each, kind=DeviationKind.WIDER) for each in rendering.deviations]
         return replace(rendering, deviations=tuple(kinds))
 
-    found = trial(replace(MOSQUITTO_DYNSEC, render=render), seed="forgetful", pairs=1_000)
+    found = trial(replace(MOSQUITTO_DYNSEC, renders=render), seed="forgetful", pairs=1_000)
     assert found.counts["unexplained"] > 0
 
 
@@ -228,7 +228,7 @@ def test_an_error_of_a_compiler_is_a_finding() -> None:
     def fail(_subjects: object) -> Rendering:
         raise ValueError("no")
 
-    broken = replace(MOSQUITTO_DYNSEC, render=fail)
+    broken = replace(MOSQUITTO_DYNSEC, renders=fail)
     found = trial(broken, seed=1, pairs=10)
     assert found.counts["unexplained"] == found.counts.total()
     assert found.first is not None
