@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -47,3 +48,8 @@ def access_log_days() -> int:
 def access_file_days() -> int:
     """How long the daily files of the access log are kept."""
     return int(settings.GATEHOUSE_ACCESS_FILE_DAYS)
+
+
+def token_life() -> timedelta:
+    """For how long an access token is good at most."""
+    return timedelta(seconds=settings.GATEHOUSE_TOKEN_SECONDS)

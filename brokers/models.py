@@ -9,7 +9,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from brokers.core import decide, plans, values
+from brokers.core import decide, plans, token_keys, values
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.decide import DecisionSecretId, Identity
 from brokers.core.values import AccessKind, AdapterKind, BrokerId, Listener, PlanId, SyncState, Transport
@@ -119,6 +119,27 @@ class DecisionSecret(models.Model):
         """The secret, without its hash."""
         return decide.DecisionSecret(
             id=DecisionSecretId(self.id), identity=Identity(self.identity), created_at=self.created_at
+        )
+
+
+class TokenKey(models.Model):
+    """A key that signs access tokens, or did, or will. `private_key` (PKCS #8) is an envelope under the master key."""
+
+    number = models.PositiveIntegerField(primary_key=True)
+    kid = models.CharField(max_length=43, unique=True)
+    public_key = models.BinaryField()
+    private_key = models.BinaryField()
+    created_at = models.DateTimeField()
+    signs_from = models.DateTimeField()
+
+    def as_value(self) -> token_keys.TokenKey:
+        """The key, without its private half."""
+        return token_keys.TokenKey(
+            number=self.number,
+            kid=self.kid,
+            public_key=bytes(self.public_key),
+            created_at=self.created_at,
+            signs_from=self.signs_from,
         )
 
 

@@ -18,6 +18,7 @@ from brokers.core.access_reasons import AccessAction
 from brokers.core.decide import DecisionSecret
 from brokers.core.plans import Plan
 from brokers.core.ports import Capabilities
+from brokers.core.token_keys import TokenKey
 from brokers.core.values import AccessEvent, AccessKind, Broker, BrokerId, BrokerLink, Connection, PlanId, Session
 from devices.core.names import check_slug
 from devices.core.ports import BrokerEndpoint
@@ -99,13 +100,19 @@ def link_to(*, broker: BrokerId) -> BrokerLink:
 
 
 def unknown_connection_keys() -> set[str]:
-    """The ids (hex) of master keys that brokers' connections hang on, and that are not known here."""
-    return unknown_master_keys(rows=models.Broker.objects.all(), column="connection")
+    """The ids (hex) of master keys that connections and keys of tokens hang on, and that are not known here."""
+    connections = unknown_master_keys(rows=models.Broker.objects.all(), column="connection")
+    return connections | unknown_master_keys(rows=models.TokenKey.objects.all(), column="private_key")
 
 
 def decision_secrets_of(*, broker: BrokerId) -> list[DecisionSecret]:
     """The secrets by which the broker asks over HTTP, the oldest first."""
     return [row.as_value() for row in models.DecisionSecret.objects.filter(broker_id=broker).order_by("id")]
+
+
+def list_token_keys() -> list[TokenKey]:
+    """The keys that sign access tokens, did, or will, and whose tokens are taken, in the order of their making."""
+    return [row.as_value() for row in models.TokenKey.objects.order_by("number")]
 
 
 def get_plan(*, plan: PlanId, broker: BrokerId) -> Plan:

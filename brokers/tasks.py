@@ -92,3 +92,9 @@ def roll_access_log() -> None:
         log.info(
             "access log: %s files made, %s removed, %s lines forgotten", found.made, found.removed, found.forgotten
         )
+
+
+@shared_task(name="brokers.rotate_token_keys", ignore_result=True)
+def rotate_token_keys() -> None:
+    """Makes the next key that signs access tokens, and removes old ones. Beat asks for it each minute."""
+    services.rotate_token_keys(now=utc_now())

@@ -105,7 +105,10 @@ class DeviceQuerySet(models.QuerySet["Device"]):
 
 
 class Device(models.Model):
-    """A principal: a device, or an application, which has no type. Its name and auth id are reserved for ever."""
+    """A principal: a device, or an application, which has no type. Its name and auth id are reserved for ever.
+
+    `token_epoch` counts how often its access tokens were ended.
+    """
 
     id = models.UUIDField(primary_key=True)
     kind = models.CharField(max_length=16, choices=_choices(PrincipalKind), default=PrincipalKind.DEVICE)
@@ -119,6 +122,7 @@ class Device(models.Model):
     attributes = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     enrolled_at = models.DateTimeField(null=True)
+    token_epoch = models.PositiveIntegerField(default=0)
 
     groups = models.ManyToManyField(Group, related_name="members")
 

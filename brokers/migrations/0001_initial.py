@@ -76,6 +76,17 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='TokenKey',
+            fields=[
+                ('number', models.PositiveIntegerField(primary_key=True, serialize=False)),
+                ('kid', models.CharField(max_length=43, unique=True)),
+                ('public_key', models.BinaryField()),
+                ('private_key', models.BinaryField()),
+                ('created_at', models.DateTimeField()),
+                ('signs_from', models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='Plan',
             fields=[
                 ('id', models.UUIDField(default=kernel.core.ids.new_id, editable=False, primary_key=True, serialize=False)),

@@ -1,6 +1,7 @@
 """The use cases of brokers."""
 
 from brokers.services.access_files import roll_access_log
+from brokers.services.access_tokens import GivenToken, give_access_token
 from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.checking import check_drift, compare_broker
@@ -23,8 +24,10 @@ from brokers.services.publishing_crl import push_crl
 from brokers.services.registering import register_broker, remove_broker
 from brokers.services.scaffolding import scaffold_mosquitto
 from brokers.services.suggesting import draft_suggestions, suggest_changes
+from brokers.services.token_keys import replace_token_keys, rotate_token_keys
 
 __all__ = [
+    "GivenToken",
     "apply_plan",
     "check_drift",
     "compare_broker",
@@ -34,6 +37,7 @@ __all__ = [
     "evict",
     "explain_request",
     "foresee_change",
+    "give_access_token",
     "mint_decision_secret",
     "note_connected",
     "note_disconnected",
@@ -47,8 +51,10 @@ __all__ = [
     "remove_broker",
     "render_broker",
     "replace_sessions",
+    "replace_token_keys",
     "revoke_decision_secret",
     "roll_access_log",
+    "rotate_token_keys",
     "scaffold_mosquitto",
     "suggest_changes",
     "who_can",

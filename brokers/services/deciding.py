@@ -34,6 +34,7 @@ class Decider:
         """
         self._memory.follow()
         self._memory.door("")
+        self._memory.token_keys()
 
     def admit(self, broker: str, secret: str) -> tuple[Door, Identity] | None:
         """The broker that asks with this secret, and what the secret says of identity; None if there is none such.
@@ -60,7 +61,7 @@ class Decider:
             question,
             memory.judged(known),
             identity,
-            proofs=PrincipalProofs(known, now),
+            proofs=PrincipalProofs(known, memory.token_keys, now),
             now=now,
         )
         if isinstance(question, Acts):

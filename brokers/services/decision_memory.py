@@ -13,11 +13,13 @@ from datetime import datetime
 from threading import Lock
 
 from django.db import Error as DatabaseFault
+from joserfc.jwk import ECKey
 
 from acl.core.values import BoundRule
 from brokers.core.decide_epoch import Epoch
 from brokers.core.decide_judging import Judged
 from brokers.core.ports import RenderSubject
+from brokers.queries import list_token_keys
 from brokers.services.decision_doors import Door, read_doors
 from brokers.services.desired import desired_state_of
 from devices import queries as devices
@@ -70,6 +72,7 @@ class DecisionMemory:
         self._read_at = self._again_at = float("-inf")
         self._reading = Lock()
         self._doors: tuple[int, Mapping[str, Door]] = (-1, {})
+        self._token_keys: tuple[int, Mapping[str, ECKey]] = (-1, {})
         self._known: BoundedCache[tuple[DomainId, str], Known] = BoundedCache(MOST_KNOWN)
         self._ready: BoundedCache[DeviceId, Judged] = BoundedCache(MOST_READY)
         self._policies: BoundedCache[tuple[BoundRule, ...], tuple[BoundRule, ...]] = BoundedCache(MOST_POLICIES)
@@ -98,6 +101,15 @@ class DecisionMemory:
             doors = reconnecting(read_doors)
             self._doors = (now, doors)
         return doors.get(broker)
+
+    def token_keys(self) -> Mapping[str, ECKey]:
+        """The public keys of those that sign access tokens, by `kid`. Raises a database error."""
+        read_at, keys = self._token_keys
+        if not self._epoch.has_doors(since=read_at):
+            now = self._epoch.number
+            keys = {key.kid: ECKey.import_key(key.public_key) for key in reconnecting(list_token_keys)}
+            self._token_keys = (now, keys)
+        return keys
 
     def find(self, domain: DomainId, auth_id: str, *, now: datetime) -> Known | None:
         """The principal of that auth id, or None. Raises a database error if it is not known already."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from joserfc.jwk import ECKey
 
+from brokers.core.access_token import read_access_token
 from brokers.services.decision_memory import Known
 from devices import queries as devices
-from devices.core.values import DeviceId
+from devices.conf import base_url
+from devices.core.values import CredentialId, DeviceId
 from kernel.core.errors import DomainError
 from kernel.services.reconnect import reconnecting
 from pki import queries as pki
@@ -23,26 +27,44 @@ class PrincipalProofs:
     """Until when, after `now`, something proves the principal; None if it does not. May raise a database error."""
 
     known: Known
+    token_keys: Callable[[], Mapping[str, ECKey]]
     now: datetime
 
     def certificate(self, der: bytes) -> datetime | None:
         """The same, of a certificate that was issued here, is good now, and is the principal's."""
-        digest, proofs = hashlib.sha256(der).digest(), self.known.proofs
-        if digest in proofs:
-            until = proofs[digest]
-        else:
-            until = reconnecting(lambda: _proved_until(self.known.device, der, now=self.now))
-            if len(proofs) < MOST_PROOFS:
-                proofs[digest] = until
-        return until if until and self.now < until else None
+        return self._remembered(
+            hashlib.sha256(der).digest(), lambda: _proved_until(self.known.device, der, now=self.now)
+        )
 
-    def token(self, text: str) -> datetime | None:  # noqa: ARG002 - nobody has one yet
-        """None: no token is known yet."""
-        return None
+    def token(self, text: str) -> datetime | None:
+        """The same, of a token that was signed here for the principal, and whose credential is good now."""
+        token = read_access_token(text, issuer=base_url(), keys=self.token_keys(), now=self.now)
+        principal = self.known.subject.principal
+        named = (principal.domain, principal.auth_id, principal.client_id)
+        if token is None or (token.domain, token.auth_id, token.client_id) != named:
+            return None
+        backed_until = self._remembered(
+            token.credential.bytes + token.epoch.to_bytes(8),
+            lambda: devices.token_backed_until(
+                device=self.known.device, credential=CredentialId(token.credential), epoch=token.epoch, now=self.now
+            ),
+        )
+        return min(token.expires_at, backed_until) if backed_until else None
 
     def password(self, text: str) -> datetime | None:  # noqa: ARG002 - nobody has one yet
         """None: no password is known yet."""
         return None
+
+    def _remembered(self, key: bytes, ask: Callable[[], datetime | None]) -> datetime | None:
+        """What `ask` said of that key when it was asked first."""
+        proofs = self.known.proofs
+        if key in proofs:
+            until = proofs[key]
+        else:
+            until = reconnecting(ask)
+            if len(proofs) < MOST_PROOFS:
+                proofs[key] = until
+        return until if until and self.now < until else None
 
 
 def _proved_until(device: DeviceId, der: bytes, *, now: datetime) -> datetime | None:

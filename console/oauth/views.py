@@ -1,4 +1,4 @@
-"""/oauth/: tokens for applications (RFC 6749 4.4), their end (RFC 7009) and state (RFC 7662); metadata (RFC 8414)."""
+"""/oauth/: tokens (RFC 6749 4.4), their end (RFC 7009) and state (RFC 7662); metadata (RFC 8414)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ from oauth2_provider.models import AccessToken
 from oauth2_provider.views.mixins import OAuthLibMixin
 
 from console.core.roles import SCOPES
+from console.oauth.device_tokens import give_device_token, is_by_device
 from console.oauth.failures import TooManyFailures, check_failures, note_failure
 from console.oauth.validator import token_hashes
+from devices.core.proof import ALGORITHMS
 from kernel.api.address import peer_address
 from kernel.core.clock import utc_now
+from kernel.core.errors import Conflict, Denied, Invalid, Unauthenticated, Unavailable
+from pki.queries import CertificateRefused
 
 _UNAUTHORIZED = 401
 
 
 @method_decorator(csrf_exempt, name="dispatch")
-@method_decorator(sensitive_post_parameters("client_secret", "token"), name="dispatch")
+@method_decorator(sensitive_post_parameters("client_secret", "client_assertion", "token"), name="dispatch")
 class _ClientView(OAuthLibMixin, View):  # type: ignore[misc]
     """An endpoint where a client proves itself; wrong secrets are counted."""
 
@@ -55,13 +59,29 @@ class TokenView(_ClientView):
     """POST /oauth/token/"""
 
     def respond(self, request: HttpRequest) -> HttpResponse:
-        """A bearer token for the client credentials grant."""
+        """A bearer token for the client credentials grant: opaque for our API, or a device's JWT for brokers."""
         grant = request.POST.get("grant_type")
         if grant != "client_credentials":
             error = "unsupported_grant_type" if grant else "invalid_request"
             return _error(error, "Send a form with grant_type=client_credentials.", status=400)
+        if is_by_device(request):
+            return _device_token(request)
         _, headers, body, status = self.create_token_response(request)
         return _as_json(body, status, headers)
+
+
+def _device_token(request: HttpRequest) -> HttpResponse:
+    try:
+        given = give_device_token(request)
+    except (Unauthenticated, CertificateRefused) as refusal:
+        return _error("invalid_client", refusal.detail, status=_UNAUTHORIZED)
+    except Denied as refusal:
+        return _error("unauthorized_client", refusal.detail, status=400)
+    except Unavailable as refusal:
+        return _error("temporarily_unavailable", refusal.detail, status=503, **{"Retry-After": "1"})
+    except (Invalid, Conflict) as refusal:
+        return _error("invalid_request", refusal.detail, status=400)
+    return JsonResponse({"access_token": given.text, "token_type": "Bearer", "expires_in": given.expires_in})
 
 
 class RevokeTokenView(_ClientView):
@@ -103,7 +123,9 @@ def authorization_server(request: HttpRequest) -> JsonResponse:
             "token_endpoint": f"{base}/oauth/token/",
             "revocation_endpoint": f"{base}/oauth/revoke_token/",
             "introspection_endpoint": f"{base}/oauth/introspect/",
-            "token_endpoint_auth_methods_supported": methods,
+            "jwks_uri": f"{base}/.well-known/jwks.json",
+            "token_endpoint_auth_methods_supported": [*methods, "private_key_jwt", "tls_client_auth"],
+            "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "revocation_endpoint_auth_methods_supported": methods,
             "introspection_endpoint_auth_methods_supported": methods,
             "grant_types_supported": ["client_credentials"],

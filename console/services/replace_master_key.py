@@ -10,6 +10,7 @@ from oauth2_provider.models import AccessToken
 
 from brokers.queries import unknown_connection_keys
 from brokers.services.rewrapping import rewrap_connections
+from brokers.services.token_keys import rewrap_token_keys
 from console.models import IdempotentCall, SetupLink
 from console.services.idempotent_calls import KEPT_FOR, rewrap_answers
 from devices.queries import older_token_ends
@@ -65,7 +66,7 @@ def rewrap_everything(*, actor: Actor, now: datetime) -> Replacement:
 
     Processes that have only the older key go on writing under it: start them with both before. Raises SealBroken.
     """
-    envelopes = (*rewrap_keys(), rewrap_connections(), rewrap_answers())
+    envelopes = (*rewrap_keys(), rewrap_connections(), rewrap_token_keys(), rewrap_answers())
     replacement = Replacement(
         key=master_key().current.id.hex(),
         envelopes=envelopes,

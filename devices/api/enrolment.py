@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from cryptography import x509
 from django.core.exceptions import RequestDataTooBig
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -17,7 +14,8 @@ from rest_framework.views import APIView
 from devices import services
 from devices.api.documents import PermissionDocument, enrolment_document
 from devices.conf import base_url, client_cert_header
-from devices.core.proof import BadProof, Proof, verify_proof
+from devices.core.client_cert import read_client_cert
+from devices.core.proof import Proof, verify_proof
 from devices.core.tokens import TokenRefused
 from kernel.api.address import is_trusted_proxy, peer_address
 from kernel.api.documents import StrictDocument, body_of
@@ -141,13 +139,7 @@ def _presented_to_proxy(request: Request) -> tuple[x509.Certificate, ...]:
             "Prove the current key: by mutual TLS, or with `Authorization: Proof <JWS>` signed by it.",
             code="proof-required",
         )
-    try:
-        item = header.strip()
-        if not (len(item) > 2 and item[0] == item[-1] == ":"):
-            raise ValueError("not a byte sequence")
-        return (x509.load_der_x509_certificate(base64.b64decode(item[1:-1], validate=True)),)
-    except (ValueError, binascii.Error) as error:
-        raise BadProof("The proxy's header with the client's certificate is not as RFC 9440 writes it.") from error
+    return (read_client_cert(header),)
 
 
 def _credentials(request: Request, scheme: str) -> str | None:

@@ -25,6 +25,8 @@ from kernel.core.errors import Unauthenticated
 SKEW = timedelta(minutes=5)
 MAX_OCTETS = 32_768
 MAX_CHAIN = 5
+ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA", "Ed25519")
+"""Those of a proof; which of them is good is told by the certificate's key."""
 
 
 class _Registry(JWSRegistry):

@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 ('attributes', models.JSONField(default=dict)),
                 ('created_at', models.DateTimeField()),
                 ('enrolled_at', models.DateTimeField(null=True)),
+                ('token_epoch', models.PositiveIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(

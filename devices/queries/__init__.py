@@ -75,6 +75,7 @@ from devices.queries.reaching import (
     sample_reached,
 )
 from devices.queries.subjects import iterate_subjects, next_boundary, subject_of, subjects_among, timed_bindings
+from devices.queries.token_standing import token_backed_until
 
 __all__ = [
     "APPROXIMATE_FROM",
@@ -144,6 +145,7 @@ __all__ = [
     "subject_of",
     "subjects_among",
     "timed_bindings",
+    "token_backed_until",
     "verifiers_in",
     "without_certificate",
 ]

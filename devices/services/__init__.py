@@ -18,6 +18,7 @@ from devices.services.domains import (
     set_issuer,
     set_quarantine_role,
 )
+from devices.services.end_tokens import end_tokens
 from devices.services.enroll_device import Enrolment, Pending, enroll_device
 from devices.services.enrolment_tokens import (
     MintedToken,
@@ -35,6 +36,7 @@ from devices.services.passwords import (
     switch_password,
     tell_ended_passwords,
 )
+from devices.services.prove_principal import ProvedPrincipal, prove_by_certificate
 from devices.services.register_device import register_application, register_device
 from devices.services.renew_credential import renew_credential
 
@@ -43,6 +45,7 @@ __all__ = [
     "IssuedPassword",
     "MintedToken",
     "Pending",
+    "ProvedPrincipal",
     "add_to_group",
     "approve_request",
     "bind_role",
@@ -56,10 +59,12 @@ __all__ = [
     "create_group",
     "decommission_device",
     "deny_request",
+    "end_tokens",
     "enroll_device",
     "import_devices",
     "issue_password",
     "mint_enrolment_token",
+    "prove_by_certificate",
     "quarantine_device",
     "register_application",
     "register_device",

@@ -92,11 +92,12 @@ def _end(
 
 
 def _move(row: Device, state: DeviceState) -> None:
-    """Puts a locked device into the state; being in it already is fine."""
+    """Puts a locked device into the state, and ends its access tokens; being in it already is fine."""
     if row.state != state:
         check_transition(before=DeviceState(row.state), after=state)
         row.state = state
-        row.save(update_fields=["state"])
+        row.token_epoch += 1
+        row.save(update_fields=["state", "token_epoch"])
 
 
 def _lock(device: DeviceId) -> Device:

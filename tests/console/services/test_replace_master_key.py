@@ -23,6 +23,7 @@ from brokers import services as broker_services
 from brokers.core.values import AdapterKind, Broker
 from brokers.services.changing import change_connection
 from brokers.services.rewrapping import rewrap_connections
+from brokers.services.token_keys import open_signing_key
 from console.models import Application, IdempotentCall, Operator, SetupLink
 from console.oauth.validator import find_token, token_hash
 from console.services import idempotent_calls
@@ -112,12 +113,16 @@ def hanging_on(key: MasterKey) -> set[str]:
 def test_everything_opens_without_the_old_key_afterwards(
     keys: dict[KeyId, bytes], broker: Broker, answered: Answer, settings: Any
 ) -> None:
-    everywhere = {"pki.Key.wrapped", "brokers.Broker.connection", "console.IdempotentCall.answer"}
+    everywhere = {
+        "pki.Key.wrapped", "brokers.Broker.connection", "brokers.TokenKey.private_key", "console.IdempotentCall.answer",
+    }  # fmt: skip
+    signing = open_signing_key(now=utc_now())
     assert hanging_on(OLD) == everywhere
     with_both(settings)
     done = rewrap()
     assert {place.place: place.done for place in done.envelopes} == {
-        "private keys": 2, "key files": 2, "connections of brokers": 1, "kept answers": 1,
+        "private keys": 2, "key files": 2, "connections of brokers": 1, "keys that sign tokens": 1,
+        "kept answers": 1,
     }  # fmt: skip
     assert (done.left, done.sealed) == ((), True)
     assert hanging_on(OLD) == set()
@@ -125,6 +130,7 @@ def test_everything_opens_without_the_old_key_afterwards(
     with_the_new_one_alone(settings)
     assert {id: key_to_der(KeptKeys().open(id)) for id in keys} == keys
     assert brokers.link_to(broker=broker.id).connection["password"] == "p"
+    assert open_signing_key(now=utc_now()) == signing
     assert not [found for found in journal.verify_journal() if isinstance(found, Break)]
 
 

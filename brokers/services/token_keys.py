@@ -1,0 +1,116 @@
+"""The keys that sign access tokens: made ahead of their time, replaced in it, and at once if one may be known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from joserfc.jwk import ECKey
+
+from brokers import models, queries
+from brokers.core.token_keys import TokenKey, new_key, next_signs_from, outlived, signing_key
+from kernel.conf import master_key
+from kernel.core.actor import SYSTEM, Actor
+from kernel.core.clock import to_rfc3339
+from kernel.core.errors import Unavailable
+from kernel.core.journal import Subject
+from kernel.services import record
+from kernel.services.rewrap_envelopes import Rewrapped, rewrap_envelopes
+
+_PURPOSE = "brokers.token-key"
+_TRIES = 3
+
+
+class TokenKeysBusy(Unavailable):
+    """Others made keys at the same time."""
+
+    code = "token-keys-busy"
+
+
+def rotate_token_keys(*, actor: Actor = SYSTEM, now: datetime) -> None:
+    """Makes the next key if it is time, and removes those whose last token has ended. Repeating it is harmless."""
+    keys = queries.list_token_keys()
+    signs_from = next_signs_from(keys, now=now)
+    if signs_from is not None:
+        try:
+            with transaction.atomic():
+                _make(_number_after(keys), signs_from, actor=actor, now=now)
+        except IntegrityError:  # somebody else made it
+            return
+    with transaction.atomic():
+        for key in outlived(keys, now=now):
+            if models.TokenKey.objects.filter(number=key.number).delete()[0]:
+                _record("brokers.token_key.retired", key.kid, {}, actor=actor, now=now)
+
+
+def replace_token_keys(*, actor: Actor, now: datetime, note: str = "") -> TokenKey:
+    """The fresh key, which signs at once. All others are gone: no token that they signed is taken here any more.
+
+    Raises TokenKeysBusy.
+    """
+    for _ in range(_TRIES):
+        try:
+            with transaction.atomic():
+                gone = [row.as_value() for row in models.TokenKey.objects.select_for_update().order_by("number")]
+                for key in gone:
+                    models.TokenKey.objects.filter(number=key.number).delete()
+                    _record("brokers.token_key.revoked", key.kid, {}, actor=actor, now=now, note=note)
+                return _make(_number_after(gone), now, actor=actor, now=now)
+        except IntegrityError:
+            continue
+    raise TokenKeysBusy("Other keys were made at the same time: look at the list, and replace them again.")
+
+
+def open_signing_key(*, now: datetime) -> tuple[str, ECKey]:
+    """The `kid` and the private key that signs now; the first one there is is made. Raises WrongKey."""
+    key = signing_key(queries.list_token_keys(), now=now)
+    if key is None:
+        rotate_token_keys(now=now)
+        key = signing_key(queries.list_token_keys(), now=now)
+    row = models.TokenKey.objects.filter(number=key.number).first() if key else None
+    if row is None:
+        raise TokenKeysBusy("The keys that sign tokens are being replaced: ask again.")
+    octets = master_key().unwrap(bytes(row.private_key), purpose=_PURPOSE, context=row.kid)
+    return row.kid, ECKey.import_key(octets)
+
+
+def rewrap_token_keys() -> Rewrapped:
+    """What became of them: each is under the present master key. Not to be called in a transaction."""
+    return rewrap_envelopes(
+        place="keys that sign tokens",
+        rows=models.TokenKey.objects.all(),
+        column="private_key",
+        purpose=_PURPOSE,
+        context=lambda row: row.kid,
+    )
+
+
+def _number_after(keys: Sequence[TokenKey]) -> int:
+    return max((key.number for key in keys), default=0) + 1
+
+
+def _make(number: int, signs_from: datetime, *, actor: Actor, now: datetime) -> TokenKey:
+    """The new key. Raises IntegrityError if another took the number."""
+    kid, key = new_key()
+    row = models.TokenKey.objects.create(
+        number=number,
+        kid=kid,
+        public_key=key.as_der(private=False),
+        private_key=master_key().wrap(key.as_der(private=True), purpose=_PURPOSE, context=kid),
+        created_at=now,
+        signs_from=signs_from,
+    )
+    _record("brokers.token_key.created", kid, {"signs_from": to_rfc3339(signs_from)}, actor=actor, now=now)
+    return row.as_value()
+
+
+def _record(action: str, kid: str, told: dict[str, str], *, actor: Actor, now: datetime, note: str = "") -> None:
+    record(
+        action=action,
+        subject=Subject(kind="brokers.token_key", id=kid, label=kid),
+        actor=actor,
+        now=now,
+        after=told,
+        note=note,
+    )

@@ -1,0 +1,70 @@
+"""POST /oauth/token/ by devices, and by applications that connect to brokers: a JWT to show as the MQTT password.
+
+They prove themselves by an assertion that their certificate's key signed (RFC 7523 2.2), or by mutual TLS to a trusted
+proxy (RFC 8705 2). Exchanging again is how a token is refreshed: there is no refresh token to lose.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from brokers import services as brokers
+from brokers.services import GivenToken
+from devices import services as devices
+from devices.conf import client_cert_header
+from devices.core.client_assertion import ASSERTION_TYPE, verify_assertion
+from devices.core.client_cert import read_client_cert
+from devices.core.proof import BadProof
+from devices.services import ProvedPrincipal
+from kernel.api.address import is_trusted_proxy
+from kernel.core.clock import utc_now
+from kernel.core.errors import Invalid
+
+_WITH_ACL = {"emqx": True, "none": False}
+
+
+class BadTokenRequest(Invalid):
+    """The request for a token is none."""
+
+    code = "bad-token-request"
+
+
+def is_by_device(request: HttpRequest) -> bool:
+    """Whether a device asks, or whoever asks has no secret to show and a certificate that a trusted proxy checked."""
+    if "client_assertion" in request.POST or "client_assertion_type" in request.POST:
+        return True
+    shows_secret = "Authorization" in request.headers or "client_secret" in request.POST
+    return not shows_secret and client_cert_header() in request.headers and is_trusted_proxy(request)
+
+
+def give_device_token(request: HttpRequest) -> GivenToken:
+    """The token. Raises BadTokenRequest, and what proving a principal and giving it a token raise."""
+    with_acl = _WITH_ACL.get(request.POST.get("acl", "emqx"))
+    if with_acl is None:
+        raise BadTokenRequest("Say acl=emqx, or acl=none for a token without rules.")
+    if "scope" in request.POST:
+        raise BadTokenRequest("A device's token has no scope, its policy says what it may do: leave scope out.")
+    principal = _by_assertion(request) if "client_assertion" in request.POST else _by_mutual_tls(request)
+    return brokers.give_access_token(principal=principal, with_acl=with_acl, now=utc_now())
+
+
+def _by_assertion(request: HttpRequest) -> ProvedPrincipal:
+    if "Authorization" in request.headers or "client_secret" in request.POST:
+        raise BadTokenRequest("Prove yourself in one way only: by the assertion, or by a secret.")
+    if request.POST.get("client_assertion_type") != ASSERTION_TYPE:
+        raise BadTokenRequest(f"An assertion comes with client_assertion_type={ASSERTION_TYPE}.")
+    base, now = settings.GATEHOUSE_BASE_URL, utc_now()
+    assertion = verify_assertion(request.POST["client_assertion"], audiences=(base, f"{base}/oauth/token/"), now=now)
+    if request.POST.get("client_id", assertion.client) != assertion.client:
+        raise BadProof("The client_id is another than the assertion's sub.")
+    return devices.prove_by_certificate(
+        client=assertion.client, chain=assertion.proof.chain, proof=assertion.proof, now=now
+    )
+
+
+def _by_mutual_tls(request: HttpRequest) -> ProvedPrincipal:
+    if "client_id" not in request.POST or "client_assertion_type" in request.POST:
+        raise BadTokenRequest("Say who asks, such as client_id=north/pump-1, or send a client_assertion.")
+    certificate = read_client_cert(request.headers[client_cert_header()])
+    return devices.prove_by_certificate(client=request.POST["client_id"], chain=[certificate], now=utc_now())

@@ -1,0 +1,31 @@
+"""Whether an access token that was given once is still backed by what proved its device."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cryptography import x509
+
+from devices.core.values import CredentialId, CredentialState, DeviceId
+from devices.models import Credential, Device
+from pki import queries as pki
+from pki.core.values import CertificateId
+
+LIVE = frozenset({CredentialState.STAGED, CredentialState.ACTIVE, CredentialState.RETIRING})
+
+
+def token_backed_until(*, device: DeviceId, credential: CredentialId, epoch: int, now: datetime) -> datetime | None:
+    """Until when the credential, which proved the device then, still would; None if it would not now.
+
+    Nor does it if the device's tokens were ended since: `epoch` is how often they had been.
+    """
+    if not Device.objects.filter(id=device, token_epoch=epoch).exists():
+        return None
+    held = Credential.objects.filter(id=credential, device_id=device, state__in=LIVE).first()
+    if held is None:
+        return None
+    certificate = pki.certificates_by_id(ids=[CertificateId(held.certificate_id)])[CertificateId(held.certificate_id)]
+    try:
+        return pki.verify_presented(chain=[x509.load_pem_x509_certificate(certificate.pem.encode())], now=now).not_after
+    except pki.CertificateRefused:
+        return None
