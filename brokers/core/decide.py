@@ -35,6 +35,17 @@ class Identity(StrEnum):
     CERTIFICATE = "certificate"
 
 
+class Method(StrEnum):
+    """What may prove who logs in: a certificate, or what came as the password, by its shape."""
+
+    CERTIFICATE = "certificate"
+    TOKEN = "token"  # noqa: S105 - what it is called
+    PASSWORD = "password"  # noqa: S105 - what it is called
+
+
+EVERY_METHOD = tuple(Method)
+
+
 class WishKind(StrEnum):
     """What somebody who is connected wants to do."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
@@ -24,10 +24,12 @@ from acl.core.values import (
 )
 from brokers.core.access_reasons import AccessReason
 from brokers.core.decide import (
+    EVERY_METHOD,
     Acts,
     Identity,
     Judgement,
     Login,
+    Method,
     Password,
     Presence,
     Question,
@@ -70,12 +72,23 @@ class Judged:
         return cls(subject, policy, any(map(_is_conditional, subject.policy)))
 
 
-def judge(question: Question, judged: Judged, identity: Identity, *, proofs: Proofs, now: datetime) -> Judgement:
-    """The judgement on what is asked about this principal, whose auth id is the question's username."""
-    if refused := _refused(question, judged, identity):
+def judge(
+    question: Question,
+    judged: Judged,
+    identity: Identity,
+    *,
+    proofs: Proofs,
+    methods: Sequence[Method] = EVERY_METHOD,
+    now: datetime,
+) -> Judgement:
+    """The judgement on what is asked about this principal, whose auth id is the question's username.
+
+    The first of `methods` of which a login has something decides alone.
+    """
+    if refused := _refused(question, judged, identity, methods):
         return refused
     if isinstance(question, Login):
-        return _judge_login(question, identity, proofs=proofs, now=now)
+        return _judge_login(question, identity, proofs=proofs, methods=methods, now=now)
     if isinstance(question, Presence):
         return Judgement(allowed=(True,))
     decided = tuple(judge_wish(wish, judged) for wish in question.wishes)
@@ -88,6 +101,9 @@ _NO_PROOF = Judgement(
 )
 _BAD_PASSWORD = Judgement(reason=AccessReason.NOT_AUTHORISED, why="The password is not the device's.")
 _BAD_TOKEN = Judgement(reason=AccessReason.NOT_AUTHORISED, why="The token does not prove the device.")
+_NOT_TAKEN = Judgement(
+    reason=AccessReason.NOT_AUTHORISED, why="What came as the password is no proof that the broker's chain takes."
+)
 _NOT_ITS_OWN = Judgement(reason=AccessReason.BAD_CERTIFICATE, why="The certificate does not prove the device.")
 _OTHER_NAME = Judgement(reason=AccessReason.WRONG_USERNAME, why="The certificate's common name is not the username.")
 _OTHER_CLIENT_ID = Judgement(reason=AccessReason.WRONG_CLIENT_ID, why="The client id is not the device's.")
@@ -96,32 +112,45 @@ _NOT_ACTIVE = Judgement(
 )
 
 
-def _refused(question: Question, judged: Judged, identity: Identity) -> Judgement | None:
+def _refused(question: Question, judged: Judged, identity: Identity, methods: Sequence[Method]) -> Judgement | None:
     """The refusal, before certificate and policy are looked at; None if nothing is wrong."""
     principal = judged.subject.principal
     if judged.subject.state is not Standing.ADMITTED:
         return _NOT_ACTIVE
     if question.client_id not in {None, principal.client_id}:
         return _OTHER_CLIENT_ID
-    if not isinstance(question, Presence) and _is_of_another(question, principal.auth_id):
+    if not isinstance(question, Presence) and _is_of_another(question, principal.auth_id, methods):
         return _OTHER_NAME
     by_name_alone = isinstance(question, Acts) and question.by_name_alone
     return _NO_PROOF if by_name_alone and identity is not Identity.CERTIFICATE else None
 
 
-def _is_of_another(question: Login | Acts, auth_id: str) -> bool:
+def _is_of_another(question: Login | Acts, auth_id: str, methods: Sequence[Method]) -> bool:
     """Whether the certificate's common name is another; there may be none if something else is the proof."""
-    proved_without = isinstance(question, Acts) or question.password is not None
+    if isinstance(question, Login):
+        proved_without = question.password is not None
+    else:
+        proved_without = any(method is not Method.CERTIFICATE for method in methods)
     return question.common_name not in ({None, "", auth_id} if proved_without else {None, auth_id})
 
 
-def _judge_login(login: Login, identity: Identity, *, proofs: Proofs, now: datetime) -> Judgement:
-    """A certificate decides alone; else what came as the password; else what the secret says."""
-    if login.certificate is not None:
-        return _let_in(proofs.certificate(login.certificate), now) or _NOT_ITS_OWN
+def _judge_login(
+    login: Login, identity: Identity, *, proofs: Proofs, methods: Sequence[Method], now: datetime
+) -> Judgement:
+    """The first method of which there is something decides alone; if there is nothing, what the secret says."""
+    for method in methods:
+        if method is Method.CERTIFICATE and login.certificate is not None:
+            return _let_in(proofs.certificate(login.certificate), now) or _NOT_ITS_OWN
+        if login.password is not None and method is _method_of(login.password):
+            return _judge_password(login.password, proofs, now)
     if login.password is not None:
-        return _judge_password(login.password, proofs, now)
-    return _let_in(now + GRANT_LIFE if identity is Identity.CERTIFICATE else None, now) or _NO_PROOF
+        return _NOT_TAKEN
+    believed = identity is Identity.CERTIFICATE and Method.CERTIFICATE in methods
+    return _let_in(now + GRANT_LIFE if believed else None, now) or _NO_PROOF
+
+
+def _method_of(password: Password) -> Method:
+    return Method.TOKEN if password.is_token else Method.PASSWORD
 
 
 def _judge_password(password: Password, proofs: Proofs, now: datetime) -> Judgement:
