@@ -305,6 +305,16 @@ class DeniedAttempt(models.Model):
         ]
 
 
+class Listening(models.Model):
+    """How a broker is to listen, and what the last probe of its listeners saw; no row if nobody said and looked."""
+
+    broker = models.OneToOneField(Broker, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    profile = models.JSONField(null=True)
+    version = models.PositiveIntegerField(default=0)
+    probe = models.JSONField(null=True)
+    probed_at = models.DateTimeField(null=True)
+
+
 class HeardDay(models.Model):
     """For how many minutes of a day (UTC) a broker was heard, and how often it told that something was used.
 

@@ -166,6 +166,7 @@ WITHOUT_CONSEQUENCE = frozenset(
         "acl.role.created",  # nobody has it before it is bound
         "brokers.broker.removed",
         "brokers.decision_secret.created",
+        "brokers.listener_profile.changed",  # whoever installs the broker's configuration brings it there
         "brokers.decision_secret.revoked",
         "brokers.token_key.created",
         "brokers.token_key.retired",

@@ -7,6 +7,7 @@ from django.urls import path
 from brokers.api.access_log import AccessFileListView, AccessFileView, AccessLogView
 from brokers.api.decision_secret_views import DecisionSecretListView, DecisionSecretView
 from brokers.api.foresight_views import ForesightView
+from brokers.api.listener_views import ConfigurationView, ListenerProfileView
 from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.reach_views import ReachView
@@ -37,6 +38,8 @@ urlpatterns = [
     path("brokers/<slug:name>/apply/", ApplyView.as_view(), name="broker-apply"),
     path("brokers/<slug:name>/drift/", DriftView.as_view(), name="broker-drift"),
     path("brokers/<slug:name>/rendering/", RenderingView.as_view(), name="broker-rendering"),
+    path("brokers/<slug:name>/listener-profile/", ListenerProfileView.as_view(), name="broker-listener-profile"),
+    path("brokers/<slug:name>/configuration/", ConfigurationView.as_view(), name="broker-configuration"),
     path("brokers/<slug:name>/sessions/", SessionListView.as_view(), name="broker-sessions"),
     path("brokers/<slug:name>/decision-secrets/", DecisionSecretListView.as_view(), name="broker-decision-secrets"),
     path(

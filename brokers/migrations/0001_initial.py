@@ -76,6 +76,16 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Listening',
+            fields=[
+                ('broker', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='brokers.broker')),
+                ('profile', models.JSONField(null=True)),
+                ('version', models.PositiveIntegerField(default=0)),
+                ('probe', models.JSONField(null=True)),
+                ('probed_at', models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
             name='TokenKey',
             fields=[
                 ('number', models.PositiveIntegerField(primary_key=True, serialize=False)),

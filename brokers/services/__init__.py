@@ -11,6 +11,11 @@ from brokers.services.decision_secrets import mint_decision_secret, revoke_decis
 from brokers.services.evicting import evict
 from brokers.services.explaining import explain_request
 from brokers.services.foreseeing import foresee_change
+from brokers.services.listener_profiles import (
+    change_listener_profile,
+    listener_profile_of,
+    render_listener_profile,
+)
 from brokers.services.planning import apply_plan, plan_broker, render_broker
 from brokers.services.presence import (
     note_connected,
@@ -29,6 +34,7 @@ from brokers.services.token_keys import replace_token_keys, rotate_token_keys
 __all__ = [
     "GivenToken",
     "apply_plan",
+    "change_listener_profile",
     "check_drift",
     "compare_broker",
     "compile_policy",
@@ -38,6 +44,7 @@ __all__ = [
     "explain_request",
     "foresee_change",
     "give_access_token",
+    "listener_profile_of",
     "mint_decision_secret",
     "note_connected",
     "note_disconnected",
@@ -50,6 +57,7 @@ __all__ = [
     "register_broker",
     "remove_broker",
     "render_broker",
+    "render_listener_profile",
     "replace_sessions",
     "replace_token_keys",
     "revoke_decision_secret",

@@ -1,6 +1,6 @@
 """Reading issuers, certificates and CRLs."""
 
-from pki.queries.addresses import public_url
+from pki.queries.addresses import ocsp_url, public_url
 from pki.queries.certificate_counts import begin_of_week, count_by_state, count_ending_by_week
 from pki.queries.certificates import (
     APPROXIMATE_FROM,
@@ -123,6 +123,7 @@ __all__ = [
     "newest_crl_number",
     "ocsp_signer_ends_at",
     "profile_versions",
+    "ocsp_url",
     "public_url",
     "published_crls",
     "remainder_of",
