@@ -37,6 +37,7 @@ PROTOCOL_VERSIONS = {
     "rabbitmq": ("3.1.1",),
     "hivemq-ese-sql": ("3.1.1", "5"),
     "emqx": ("3.1.1", "5"),
+    "vernemq-postgresql": ("3.1.1", "5"),
     "http-decisions": ("3.1.1", "5"),
 }
 

@@ -273,6 +273,7 @@ adapters: Mapping[str, str] = {
     "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
     "hivemq-ese-sql": "brokers.adapters.hivemq_ese.HivemqEseAdapter",
     "emqx": "brokers.adapters.emqx.EmqxAdapter",
+    "vernemq-postgresql": "brokers.adapters.vernemq_postgresql.VernemqPostgresqlAdapter",
 }
 
 

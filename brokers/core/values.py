@@ -30,6 +30,7 @@ class AdapterKind(StrEnum):
     RABBITMQ = "rabbitmq"
     HIVEMQ_ESE_SQL = "hivemq-ese-sql"
     EMQX = "emqx"
+    VERNEMQ_POSTGRESQL = "vernemq-postgresql"
     HTTP_DECISIONS = "http-decisions"
 
 

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=kernel.core.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=63, unique=True)),
-                ('kind', models.CharField(choices=[(brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['NATS']), (brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC']), (brokers.core.values.AdapterKind['MOSQUITTO_FILES'], brokers.core.values.AdapterKind['MOSQUITTO_FILES']), (brokers.core.values.AdapterKind['GOAUTH_POSTGRESQL'], brokers.core.values.AdapterKind['GOAUTH_POSTGRESQL']), (brokers.core.values.AdapterKind['RABBITMQ'], brokers.core.values.AdapterKind['RABBITMQ']), (brokers.core.values.AdapterKind['HIVEMQ_ESE_SQL'], brokers.core.values.AdapterKind['HIVEMQ_ESE_SQL']), (brokers.core.values.AdapterKind['EMQX'], brokers.core.values.AdapterKind['EMQX']), (brokers.core.values.AdapterKind['HTTP_DECISIONS'], brokers.core.values.AdapterKind['HTTP_DECISIONS'])], max_length=32)),
+                ('kind', models.CharField(choices=[(brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['NATS']), (brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC']), (brokers.core.values.AdapterKind['MOSQUITTO_FILES'], brokers.core.values.AdapterKind['MOSQUITTO_FILES']), (brokers.core.values.AdapterKind['GOAUTH_POSTGRESQL'], brokers.core.values.AdapterKind['GOAUTH_POSTGRESQL']), (brokers.core.values.AdapterKind['RABBITMQ'], brokers.core.values.AdapterKind['RABBITMQ']), (brokers.core.values.AdapterKind['HIVEMQ_ESE_SQL'], brokers.core.values.AdapterKind['HIVEMQ_ESE_SQL']), (brokers.core.values.AdapterKind['EMQX'], brokers.core.values.AdapterKind['EMQX']), (brokers.core.values.AdapterKind['VERNEMQ_POSTGRESQL'], brokers.core.values.AdapterKind['VERNEMQ_POSTGRESQL']), (brokers.core.values.AdapterKind['HTTP_DECISIONS'], brokers.core.values.AdapterKind['HTTP_DECISIONS'])], max_length=32)),
                 ('connection', models.BinaryField()),
                 ('control_name', models.CharField(blank=True, max_length=255)),
                 ('listeners', models.JSONField(default=list)),
@@ -168,7 +168,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='broker',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', [brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'], brokers.core.values.AdapterKind['MOSQUITTO_FILES'], brokers.core.values.AdapterKind['GOAUTH_POSTGRESQL'], brokers.core.values.AdapterKind['RABBITMQ'], brokers.core.values.AdapterKind['HIVEMQ_ESE_SQL'], brokers.core.values.AdapterKind['EMQX'], brokers.core.values.AdapterKind['HTTP_DECISIONS']])), name='brokers_broker_kind'),
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', [brokers.core.values.AdapterKind['NATS'], brokers.core.values.AdapterKind['MOSQUITTO_DYNSEC'], brokers.core.values.AdapterKind['MOSQUITTO_FILES'], brokers.core.values.AdapterKind['GOAUTH_POSTGRESQL'], brokers.core.values.AdapterKind['RABBITMQ'], brokers.core.values.AdapterKind['HIVEMQ_ESE_SQL'], brokers.core.values.AdapterKind['EMQX'], brokers.core.values.AdapterKind['VERNEMQ_POSTGRESQL'], brokers.core.values.AdapterKind['HTTP_DECISIONS']])), name='brokers_broker_kind'),
         ),
         migrations.AddConstraint(
             model_name='broker',

@@ -12,6 +12,7 @@ from brokers.adapters.hivemq_ese import HivemqEseAdapter
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.adapters.rabbitmq import RabbitmqAdapter
+from brokers.adapters.vernemq_postgresql import VernemqPostgresqlAdapter
 from brokers.core.ports import AppliedState, BrokerAdapter, DesiredState, Effect, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link
@@ -26,6 +27,10 @@ ADAPTERS: Mapping[AdapterKind, tuple[type[BrokerAdapter], Mapping[str, object]]]
     AdapterKind.MOSQUITTO_FILES: (MosquittoAclFileAdapter, {"files": {"directory": "hall"}}),
     AdapterKind.MOSQUITTO_DYNSEC: (MosquittoDynsecAdapter, ACCOUNT),
     AdapterKind.RABBITMQ: (RabbitmqAdapter, ACCOUNT),
+    AdapterKind.VERNEMQ_POSTGRESQL: (
+        VernemqPostgresqlAdapter,
+        {**ACCOUNT, "database": "d", "api": {"host": "::1", "port": 1, "api_key": SECRET}},
+    ),
 }
 BEFORE = DesiredState(subjects=(subject("alpha", UP), subject("beta", UP, DOWN)))
 AFTER = DesiredState(subjects=(subject("alpha", UP, ALL), subject("beta", standing=Standing.BARRED)))

@@ -1,0 +1,190 @@
+"""VerneMQ with vmq_diversity, by the rows that it reads from PostgreSQL when somebody connects.
+
+It remembers them until the client disconnects and judges no delivery, so whoever loses something has to connect anew:
+with its HTTP API the session is ended, without it that is left to the device. Passwords are never touched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from threading import Event
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from acl.core.values import Principal, Request
+from brokers.adapters.json_api import JsonApi
+from brokers.adapters.postgresql import session
+from brokers.adapters.writing import Latest, paced
+from brokers.core import vernemq_postgresql
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.vernemq_changes import RowChange, changes, effect, is_ours, marked, stored_row
+from brokers.core.vernemq_connection import VernemqApi, VernemqConnection, connection_errors
+from brokers.core.vernemq_emulator import emulate_rows
+from brokers.core.vernemq_postgresql import Row, Rows, parse, to_artifact
+from kernel.core.errors import Conflict, FieldError
+
+_BATCH = 20
+_SCHEMA = (
+    "The database has not the table vmq_auth_acl, or our account may not use it: make it as docs/howto/vernemq.md "
+    "tells, and grant SELECT, INSERT, UPDATE and DELETE on it."
+)
+_RIGHTS = "Its API key needs the scope mgmt."
+
+
+class RowTaken(Conflict):
+    """The table has a row of a device's name that is not ours."""
+
+    code = "vernemq-row-taken"
+
+
+class VernemqPostgresqlAdapter:
+    """Writes one table, and ends sessions."""
+
+    capabilities: ClassVar[Capabilities] = vernemq_postgresql.CAPABILITIES
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._connection = VernemqConnection.of(link.connection)
+        self._compile = Latest(_compiled)
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return connection_errors(connection)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """The rows."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """Our rows there, and whose the others are. The database does not say which version reads it."""
+        with session(self._connection, wanted=_SCHEMA) as database:
+            found = _rows(database, only)
+        ours = [stored_row(columns) for columns in found if is_ours(columns["subscribe_acl"])]
+        foreign = frozenset(columns["username"] for columns in found if not is_ours(columns["subscribe_acl"]))
+        return AppliedState(artifact=to_artifact({row.key: row for row in ours}), only=only, foreign=foreign)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """Rows that differ. Raises RowTaken: whatever that row says would hold, for whoever is barred as well."""
+        taken = sorted(applied.foreign & {subject.principal.auth_id for subject in desired.subjects})
+        if taken:
+            raise RowTaken(
+                f"The table has a row of {taken[0]!r} that Gatehouse did not make: a device of that name has what "
+                "the row says. Delete it; set the password in the row that Gatehouse makes."
+            )
+        return tuple(map(_step, changes(self._compile(desired)[0], _parsed(applied))))
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses which filters."""
+        return effect(_parsed(applied), self._compile(desired)[0])
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Each by itself; the session of who loses something ends before the row is as it stays."""
+        with session(self._connection, wanted=_SCHEMA) as database:
+            for step in paced(steps, between, every=_BATCH):
+                kept = json.loads(step.payload)
+                [before] = parse(kept["before"]).values()
+                row = next(iter(parse(kept["row"]).values()), None)
+                if kept["ends"] and self._can_end(before.client_id):
+                    empty = replace(before, publish=(), subscribe=())
+                    _put(database, marked(row or empty, ending=True))
+                    self._end_session(before.client_id)
+                if row is None:
+                    _delete(database, before)
+                else:
+                    _put(database, marked(row))
+
+    def disconnect(self, principal: Principal) -> int | None:
+        """Ends the session of the client id: -1, since VerneMQ does not say whether there was one.
+
+        None without its API, or if that could not be told which client is meant.
+        """
+        if not self._can_end(principal.client_id):
+            return None
+        self._end_session(principal.client_id)
+        return -1
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether VerneMQ would let it pass."""
+        return emulate_rows(parse(rendering.artifact), principal, request)
+
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: there is no folder that both share."""
+        del pem, trust
+        return ""
+
+    def present(self) -> None:
+        """None: its list leaves out whoever takes longer than 100 ms to be asked."""
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Nothing: VerneMQ tells by webhook."""
+        stop.wait()
+        yield from ()
+
+    def _can_end(self, client_id: str) -> bool:
+        """VerneMQ puts the client id into a query of its own between quotes, as it is: no other may be meant by it."""
+        plain = all(" " <= character <= "~" and character not in '"\\' for character in client_id)
+        return self._connection.api is not None and plain and client_id not in ("", vernemq_postgresql.ANY_CLIENT)
+
+    def _end_session(self, client_id: str) -> None:
+        """With what is kept for the client: subscriptions of a session that is kept would go on."""
+        if self._connection.api is not None:
+            with _api(self._connection.api) as broker:
+                broker.ask("GET", f"session/disconnect?client-id={quote(client_id, safe='')}&--cleanup")
+
+
+def _compiled(desired: DesiredState) -> tuple[Rows, Rendering]:
+    rendering = vernemq_postgresql.render(desired.subjects)
+    return parse(rendering.artifact), rendering
+
+
+def _parsed(applied: AppliedState) -> Rows:
+    return parse(applied.artifact) if applied.artifact else {}
+
+
+def _api(api: VernemqApi) -> JsonApi:
+    return JsonApi(
+        of="VerneMQ's API",
+        host=api.host,
+        port=api.port,
+        root="/api/v1",
+        rights=_RIGHTS,
+        ca_pem=api.ca_pem,
+        username=api.api_key,
+        password="",
+    )
+
+
+def _rows(database: Connection[Any], only: frozenset[str] | None) -> list[dict[str, Any]]:
+    query = (
+        "SELECT mountpoint, client_id, username, publish_acl, subscribe_acl FROM vmq_auth_acl"
+        " WHERE %(only)s::text[] IS NULL OR username = ANY(%(only)s)"
+    )
+    with database.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, {"only": None if only is None else sorted(only)}).fetchall()
+
+
+def _put(database: Connection[Any], row: Row) -> None:
+    [columns] = json.loads(to_artifact({row.key: row}))["vmq_auth_acl"]
+    database.execute(
+        "INSERT INTO vmq_auth_acl (mountpoint, client_id, username, publish_acl, subscribe_acl)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (mountpoint, client_id, username)"
+        " DO UPDATE SET publish_acl = excluded.publish_acl, subscribe_acl = excluded.subscribe_acl",
+        [*row.key, json.dumps(columns["publish_acl"]), json.dumps(columns["subscribe_acl"])],
+    )
+
+
+def _delete(database: Connection[Any], row: Row) -> None:
+    database.execute("DELETE FROM vmq_auth_acl WHERE mountpoint = %s AND client_id = %s AND username = %s", [*row.key])
+
+
+def _step(change: RowChange) -> Step:
+    row = {} if change.row is None else {change.row.key: change.row}
+    payload = {"before": to_artifact({change.before.key: change.before}), "row": to_artifact(row), "ends": change.ends}
+    kind = "delete-row" if change.row is None else "set-row"
+    return Step(kind=kind, target=change.before.username, summary=change.summary, payload=json.dumps(payload))

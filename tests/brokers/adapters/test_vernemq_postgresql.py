@@ -1,0 +1,244 @@
+"""The adapter on vmq_auth_acl in a real PostgreSQL, asked as vmq_diversity's script asks; VerneMQ's API is a stand-in.
+
+The schema and the query are those of `postgres_cockroach_commons.lua`, the API's answers those of `vmq_info_cli`:
+VerneMQ itself can not be installed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from brokers.adapters.vernemq_postgresql import RowTaken, VernemqPostgresqlAdapter
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.values import AdapterKind
+from tests.brokers.links import broker_link
+from tests.brokers.subjects import ALL, DOWN, UP, subject
+
+pytestmark = pytest.mark.e2e
+
+SCHEMA = """CREATE TABLE vmq_auth_acl (
+    mountpoint character varying(10) NOT NULL,
+    client_id character varying(128) NOT NULL,
+    username character varying(128) NOT NULL,
+    password character varying(128),
+    publish_acl json,
+    subscribe_acl json,
+    CONSTRAINT vmq_auth_acl_primary_key PRIMARY KEY (mountpoint, client_id, username))"""
+REGISTER = """SELECT publish_acl::TEXT, subscribe_acl::TEXT, password AS passhash, client_id FROM vmq_auth_acl
+  WHERE mountpoint = %s AND (client_id = %s OR client_id = '*') AND username = %s"""
+MARK = "$gatehouse/nothing"
+
+
+@dataclass
+class Api:
+    """VerneMQ's API as far as it ends sessions: which were ended, and what stood in the table then."""
+
+    ended: list[str] = field(default_factory=list)
+    held: list[set[str]] = field(default_factory=list)
+    broken: bool = False
+    port: int = 0
+
+
+@dataclass(frozen=True)
+class Database:
+    """VerneMQ's database, and its API if it is asked."""
+
+    url: str
+    api: Api
+
+    def ask(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as session:
+            found = session.execute(query.encode(), values)
+            return found.fetchall() if found.description else []
+
+    def patterns(self, name: str) -> set[str] | None:
+        """What the client of that name and id may do, as the script reads it; None if it is not let in."""
+        rows = self.ask(REGISTER, "", name, name)
+        if not rows:
+            return None
+        publish, subscribe, *_ = rows[0]
+        return {item["pattern"] for column in (publish, subscribe) for item in json.loads(str(column))}
+
+    def adapter(self, *, api: bool = True, **changed: object) -> VernemqPostgresqlAdapter:
+        told = conninfo_to_dict(self.url)
+        members: dict[str, object] = {
+            "host": told["host"],
+            "port": int(str(told["port"])),
+            "database": told["dbname"],
+            "username": told["user"],
+            "password": "trusted",
+        }
+        if api:
+            members["api"] = {"host": "127.0.0.1", "port": self.api.port, "api_key": "k"}
+        assert not VernemqPostgresqlAdapter.connection_errors(members | changed)
+        return VernemqPostgresqlAdapter(link=broker_link(AdapterKind.VERNEMQ_POSTGRESQL, members | changed))
+
+
+@pytest.fixture
+def database(postgresql_url: str) -> Iterator[Database]:
+    state = Api()
+    made = Database(postgresql_url, state)
+    made.ask(SCHEMA)
+
+    class Answers(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+        def do_GET(self) -> None:
+            asked = urlsplit(self.path)
+            flags = parse_qs(asked.query, keep_blank_values=True)
+            assert asked.path == "/api/v1/session/disconnect"
+            assert self.headers["Authorization"] == "Basic azo="  # printf 'k:' | base64
+            assert set(flags) == {"client-id", "--cleanup"}
+            [client] = flags["client-id"]
+            if not state.broken:
+                state.ended.append(client)
+                state.held.append(made.patterns(client) or set())
+            octets = json.dumps({"type": "text", "text": "Done"}).encode()
+            self.send_response(500 if state.broken else 200)
+            self.send_header("Content-Length", str(len(octets)))
+            self.end_headers()
+            self.wfile.write(octets)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    state.port = server.server_address[1]
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield made
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: VernemqPostgresqlAdapter, desired: DesiredState) -> list[tuple[str, str]]:
+    """The steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [(step.kind, step.target) for step in steps]
+
+
+def test_script_reads_what_policy_gives_and_passwords_stay(database: Database) -> None:
+    adapter: BrokerAdapter = database.adapter()  # the type checker compares
+    assert not adapter.read().foreign
+    bring_to(database.adapter(), all_of(subject("alpha", UP, DOWN), subject("beta", UP, standing=Standing.BARRED)))
+    down = {"north/alpha/down/#", "$share/+/north/alpha/down/#"}
+    assert database.patterns("alpha") == {"north/alpha/up/#", MARK, *down}
+    assert database.patterns("beta") is None
+    database.ask("UPDATE vmq_auth_acl SET password = 'set by hand'")
+    bring_to(database.adapter(), only(subject("alpha", UP)))
+    assert database.ask("SELECT password FROM vmq_auth_acl") == [("set by hand",)]
+
+
+def test_session_of_who_loses_something_ends_and_of_who_gains_does_not(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP), subject("gamma", UP)))
+    bring_to(
+        adapter, all_of(subject("alpha", UP), subject("beta", UP, ALL), subject("gamma", standing=Standing.BARRED))
+    )
+    assert sorted(database.api.ended) == ["alpha", "gamma"]
+    assert not {"north/alpha/down/#", "north/gamma/up/#"} & set().union(*database.api.held)  # nothing to come back to
+    assert database.patterns("gamma") is None
+
+
+def test_session_that_could_not_be_ended_is_ended_the_next_time(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
+    for desired in (all_of(subject("alpha", UP)), all_of()):
+        database.api.broken = True
+        with pytest.raises(BrokerUnreachable, match="fails at GET session"):
+            adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+        assert "north/alpha/down/#" not in (database.patterns("alpha") or set())
+        database.api.broken = False
+        assert len(bring_to(adapter, desired)) == 1
+    assert database.api.ended == ["alpha", "alpha"]
+    assert database.patterns("alpha") is None
+
+
+def test_row_that_is_not_ours_is_never_touched_and_stops_the_plan_of_who_is_called_so(database: Database) -> None:
+    adapter = database.adapter()
+    database.ask("INSERT INTO vmq_auth_acl VALUES ('', 'other', 'chief', 'h', '[{\"pattern\": \"#\"}]', NULL)")
+    assert adapter.read().foreign == {"chief"}
+    for standing in (Standing.ADMITTED, Standing.BARRED):  # it would let in who is barred
+        with pytest.raises(RowTaken, match="'chief'"):
+            adapter.plan(only(subject("chief", standing=standing)), adapter.read())
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    bring_to(adapter, all_of())
+    assert database.ask("SELECT username FROM vmq_auth_acl") == [("chief",)]
+
+
+def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> None:
+    adapter, desired = database.adapter(), all_of(subject("alpha", UP))
+    bring_to(adapter, desired)
+    added = (
+        {"pattern": "#"},
+        {"pattern": "a", "modifiers": {"topic": "b"}},
+        {"pattern": "north/alpha/down/#", "max_qos": "many"},
+        7,
+    )
+    for item in added:
+        database.ask("UPDATE vmq_auth_acl SET subscribe_acl = %s", json.dumps([{"pattern": MARK}, item]))
+        assert bring_to(adapter, desired) == [("set-row", "alpha")]
+        assert database.patterns("alpha") == {"north/alpha/up/#", MARK}
+    assert database.api.ended == ["alpha"] * len(added)
+
+
+def test_names_that_look_like_something_else_are_names(database: Database) -> None:
+    adapter, names = database.adapter(), ["a/b", "a b&c=d", "a'b", "%2F", "--cleanup", "x" * 128]
+    bring_to(adapter, all_of(subject("alpha", UP), *(subject(name, DOWN) for name in names)))
+    for name in names:
+        bring_to(adapter, only(subject(name, standing=Standing.BARRED)))
+        assert adapter.disconnect(subject(name).principal) == -1
+    assert database.api.ended == [name for name in names for _ in range(2)]
+    assert database.ask("SELECT username FROM vmq_auth_acl") == [("alpha",)]
+
+
+def test_name_that_would_end_the_sessions_of_others_ends_none(database: Database) -> None:
+    adapter, names = database.adapter(), ['x" OR client_id="alpha', "back\\slash", "*", "pümp"]
+    assert [adapter.disconnect(subject(name).principal) for name in names] == [None] * 4
+    bring_to(adapter, all_of(*(subject(name, UP) for name in names)))
+    bring_to(adapter, all_of())
+    assert database.api.ended == []
+
+
+def test_without_the_api_nothing_is_ended_and_that_is_said(database: Database) -> None:
+    adapter = database.adapter(api=False)
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    bring_to(adapter, all_of(subject("alpha", standing=Standing.BARRED)))
+    assert database.patterns("alpha") is None
+    assert adapter.disconnect(subject("alpha").principal) is None
+    assert database.api.ended == []
+
+
+def test_plan_tells_who_gains_and_who_loses_what(database: Database) -> None:
+    adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    found = adapter.effect(all_of(subject("alpha", DOWN)), adapter.read())
+    assert EffectLine(auth_id="alpha", action="subscribe", filter="north/alpha/down/#") in found.gain
+    assert found.lose == (EffectLine(auth_id="alpha", action="publish", filter="north/alpha/up/#"),)
+
+
+def test_database_without_the_table_and_an_api_without_a_key_are_said(postgresql_url: str) -> None:
+    with pytest.raises(BrokerUnreachable, match="has not the table vmq_auth_acl"):
+        Database(postgresql_url, Api()).adapter(api=False).read()
+    account = {"host": "::1", "port": 1, "database": "d", "username": "u", "password": "p"}
+    errors = VernemqPostgresqlAdapter.connection_errors(account | {"api": {"host": "::1", "port": 1}})
+    assert [error.pointer for error in errors] == ["/connection/api/api_key"]
+    assert VernemqPostgresqlAdapter.connection_errors(account | {"api": 7})[0].pointer == "/connection/api"
