@@ -96,14 +96,14 @@ def read_access_token(text: str, *, issuer: str, keys: Mapping[str, ECKey], now:
             return None
         claims = json.loads(jws.deserialize_compact(text, keys[header["kid"]], registry=_REGISTRY).payload)
         token = _token(claims)
-    except (JoseError, ValueError, KeyError, TypeError):
+    except (JoseError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None
     in_time = token.issued_at <= now + LEEWAY and now < token.expires_at
-    return token if in_time and claims["iss"] == issuer else None
+    return token if in_time and claims.get("iss") == issuer else None
 
 
 def _token(claims: Mapping[str, Any]) -> AccessToken:
-    """What was signed here, so only its form is read. Raises KeyError, TypeError or ValueError if it is another."""
+    """What was signed here. Raises one of many errors if it has another form."""
     if claims["username"] != claims["sub"] or claims["nbf"] != claims["iat"]:
         raise ValueError("claims")
     return AccessToken(
