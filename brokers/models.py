@@ -282,9 +282,10 @@ class RuleUse(models.Model):
 
 
 class DeniedAttempt(models.Model):
-    """How often a device was denied the same on one day (UTC). `rule_id` is the deny rule that said so, if one did.
+    """How often a device was denied the same on one day (UTC), and from when on.
 
-    `topic` has placeholders and wildcards where single topics would be too many.
+    `rule_id` is the deny rule that said so, if one did. `topic` has placeholders and wildcards where single topics would
+    be too many.
     """
 
     broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="+")
@@ -295,6 +296,7 @@ class DeniedAttempt(models.Model):
     rule_id = models.UUIDField(null=True)
     day = models.DateField()
     count = models.PositiveBigIntegerField()
+    first_at = models.DateTimeField()
     last_at = models.DateTimeField()
 
     class Meta:

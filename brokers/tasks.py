@@ -84,6 +84,12 @@ def _device(wake: Wake) -> DeviceId | None:
     return principal_held(str(wake.entry.after.get("holder", "")))
 
 
+@shared_task(name="brokers.watch_rollouts", ignore_result=True, expires=5)
+def watch_rollouts() -> None:
+    """Looks at changes that come in waves, and does what is next. Beat asks for it every 5 s."""
+    services.watch_rollouts(now=utc_now())
+
+
 @shared_task(name="brokers.roll_access_log", ignore_result=True)
 def roll_access_log() -> None:
     """Makes the daily files of the access log, and forgets what is old. Beat asks for it each hour."""

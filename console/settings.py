@@ -196,6 +196,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": Queue.BULK.value, "expires": 43_200},
     },
     "probe": {"task": "pki.probe", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
+    "rollouts": {
+        "task": "brokers.watch_rollouts",
+        "schedule": 5.0,
+        "options": {"queue": Queue.POLICY.value, "expires": 5},
+    },
     "access-log": {
         "task": "brokers.roll_access_log",
         "schedule": 3600.0,

@@ -145,6 +145,9 @@ ROUTES: Mapping[str, Route] = {
     "devices.binding.ended": push,
     "devices.group.changed": push_once,
     "devices.policy_change.applied": push,
+    "devices.rollout.started": push,
+    "devices.rollout.advanced": push,
+    "devices.rollout.rolled_back": push,
     "acl.role.changed": push_once,
     "acl.role.deleted": push_once,
     "pki.certificate.revoked": revoke_certificate,
@@ -200,6 +203,9 @@ WITHOUT_CONSEQUENCE = frozenset(
         "devices.policy_change.rewritten",
         "devices.policy_change.rolled_back",
         "devices.policy_change.withdrawn",
+        "devices.rollout.finished",  # the change is applied with it, in an entry of its own
+        "devices.rollout.paused",
+        "devices.rollout.resumed",
         "pki.certificate.issued",
         "pki.issuer.created",  # its first CRL goes to the brokers, and the CAs with it
         "pki.issuer.cross_certified",

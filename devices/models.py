@@ -9,10 +9,11 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
-from devices.core import passwords, policy_changes
+from devices.core import passwords, policy_changes, rollouts
 from devices.core.password_verifier import PasswordVerifier
 from devices.core.policy_changes import Approval, ApprovalRule, ChangeState, Person, PolicyChangeId
 from devices.core.policy_kept import from_kept
+from devices.core.rollouts import Gate, Measured, RolloutId, RolloutState, Split, WaveRecord, Waves
 from devices.core.values import (
     Credential as CredentialValue,
 )
@@ -37,7 +38,15 @@ from pki.core.values import CertificateId
 
 def _choices(
     values: type[
-        DeviceState | PrincipalKind | CredentialState | RequestState | ApprovalRule | ChangeState | WindowState
+        DeviceState
+        | PrincipalKind
+        | CredentialState
+        | RequestState
+        | ApprovalRule
+        | ChangeState
+        | WindowState
+        | Split
+        | RolloutState
     ],
 ) -> list[tuple[str, str]]:
     return [(each.value, each.value) for each in values]
@@ -347,7 +356,7 @@ class PolicyChange(models.Model):
             models.UniqueConstraint(fields=["domain", "number"], name="devices_policy_change_number"),
             models.CheckConstraint(condition=Q(state__in=[*ChangeState]), name="devices_policy_change_state"),
             models.CheckConstraint(
-                condition=Q(state__in=[ChangeState.DRAFT, ChangeState.APPROVED], ended_at=None)
+                condition=Q(state__in=[ChangeState.DRAFT, ChangeState.APPROVED, ChangeState.ROLLING_OUT], ended_at=None)
                 | Q(
                     state__in=[
                         ChangeState.APPLIED,
@@ -384,6 +393,83 @@ class PolicyChange(models.Model):
             ended_by=_person(self.ended_by) if self.ended_by else None,
             note=self.note,
         )
+
+
+class RolloutQuerySet(models.QuerySet["Rollout"]):
+    def under_way(self) -> Self:
+        """Those that are not over."""
+        return self.filter(state__in=[RolloutState.RUNNING, RolloutState.PAUSED])
+
+    def whole(self) -> Self:
+        """With all that `as_value` needs, and without the documents of the change."""
+        return self.select_related("domain", "change").defer("change__base", "change__document")
+
+
+class Rollout(models.Model):
+    """A change that comes in waves. The waves up to `wave` have come; at most one of a domain is under way."""
+
+    id = models.UUIDField(primary_key=True)
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="+")
+    change = models.ForeignKey(PolicyChange, on_delete=models.PROTECT, related_name="+")
+    split = models.CharField(max_length=16, choices=_choices(Split))
+    parts = models.JSONField()
+    gate = models.JSONField()
+    state = models.CharField(max_length=16, choices=_choices(RolloutState), default=RolloutState.RUNNING)
+    version = models.PositiveIntegerField(default=1)
+    wave = models.PositiveIntegerField(default=0)
+    seq = models.BigIntegerField(default=0)
+    records = models.JSONField()
+    heard = models.JSONField(default=dict)
+    note = models.TextField(blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    objects = RolloutQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["domain"],
+                name="devices_rollout_one",
+                condition=Q(state__in=[RolloutState.RUNNING, RolloutState.PAUSED]),
+            ),
+            models.CheckConstraint(condition=Q(split__in=[*Split]), name="devices_rollout_split"),
+            models.CheckConstraint(
+                condition=Q(state__in=[RolloutState.RUNNING, RolloutState.PAUSED], ended_at=None)
+                | Q(state__in=[RolloutState.DONE, RolloutState.ROLLED_BACK], ended_at__isnull=False),
+                name="devices_rollout_end",
+            ),
+        ]
+
+    def as_value(self) -> rollouts.Rollout:
+        """The row as a value; load it with `whole()`."""
+        return rollouts.Rollout(
+            id=RolloutId(self.id),
+            domain=DomainId(self.domain_id),
+            domain_slug=self.domain.slug,
+            change=PolicyChangeId(self.change_id),
+            number=self.change.number,
+            title=self.change.title,
+            waves=Waves(split=Split(self.split), parts=tuple(map(tuple, self.parts))),
+            gate=Gate.from_kept(self.gate),
+            state=RolloutState(self.state),
+            version=self.version,
+            wave=self.wave,
+            seq=self.seq,
+            records=tuple(map(_wave_record, self.records)),
+            heard=self.heard,
+            note=self.note,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+        )
+
+
+def _wave_record(kept: Mapping[str, Any]) -> WaveRecord:
+    return WaveRecord(
+        entered_at=datetime.fromisoformat(kept["entered_at"]),
+        obeyed_at=datetime.fromisoformat(kept["obeyed_at"]) if kept["obeyed_at"] else None,
+        measured=Measured.from_kept(kept["measured"]) if kept["measured"] else None,
+    )
 
 
 def _person(kept: Mapping[str, str]) -> Person:

@@ -39,7 +39,8 @@ class ClosedBinding:
 class DeviceExplanation:
     """Why a device may or may not, and what the brokers of its domain make of that.
 
-    `not_now` are bindings whose rules were not considered.
+    `not_now` are bindings whose rules were not considered. `rollout` is a sentence on the change that comes in waves,
+    if one does: where waves are of brokers, the explanation is by the policy before until the last has come.
     """
 
     device: Device
@@ -47,6 +48,7 @@ class DeviceExplanation:
     reason: str
     brokers: tuple[BrokerJudgement, ...]
     not_now: tuple[ClosedBinding, ...] = ()
+    rollout: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class WhoCan:
     The sample is by auth id, applications first; `applications` are those in it.
     `examined` of them could be judged one by one only, and are counted as they were judged; `undecided` more were not
     looked at, since they are too many. With `more_grants` there are rules that let them beyond those listed.
+    `rollouts` are sentences on changes that come in waves: the answer is by the policy before them.
     """
 
     sample: tuple[DeviceId, ...]
@@ -65,6 +68,7 @@ class WhoCan:
     examined: int = 0
     undecided: int = 0
     more_grants: bool = False
+    rollouts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

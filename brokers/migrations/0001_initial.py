@@ -139,6 +139,7 @@ class Migration(migrations.Migration):
                 ('rule_id', models.UUIDField(null=True)),
                 ('day', models.DateField()),
                 ('count', models.PositiveBigIntegerField()),
+                ('first_at', models.DateTimeField()),
                 ('last_at', models.DateTimeField()),
                 ('broker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='brokers.broker')),
             ],

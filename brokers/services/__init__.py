@@ -27,6 +27,7 @@ from brokers.services.presence import (
 )
 from brokers.services.publishing_crl import push_crl
 from brokers.services.registering import register_broker, remove_broker
+from brokers.services.rollouts import start_rollout, watch_rollouts
 from brokers.services.scaffolding import scaffold_mosquitto
 from brokers.services.suggesting import draft_suggestions, suggest_changes
 from brokers.services.token_keys import replace_token_keys, rotate_token_keys
@@ -64,7 +65,9 @@ __all__ = [
     "roll_access_log",
     "rotate_token_keys",
     "scaffold_mosquitto",
+    "start_rollout",
     "suggest_changes",
+    "watch_rollouts",
     "who_can",
     "who_can_do",
 ]

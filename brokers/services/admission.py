@@ -64,7 +64,7 @@ def judge_connect(
     if device is None or certificate.domain != row.domain_id:
         why = "The certificate belongs to no device of this broker's domain."
         return Refusal(why=why, reason=AccessReason.UNKNOWN)
-    subject = render_subject(devices.subject_of(device=device, now=now))
+    subject = render_subject(devices.subject_of(device=device, broker=broker, now=now))
     ends = [now + GRANT_LIFE, certificate.not_after, devices.next_boundary(device=device, now=now)]
     return _judge_subject(subject, device, client_id, username, min(end for end in ends if end is not None))
 

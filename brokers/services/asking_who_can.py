@@ -23,6 +23,7 @@ from brokers.core.answers import WhoCan
 from devices import queries as devices
 from devices.core.values import DeviceId, Domain
 from devices.queries import Reached
+from devices.queries.rollouts import rollouts_under_way
 from kernel.core.ids import DomainId
 
 _SAMPLE = 20
@@ -88,6 +89,7 @@ def who_can_do(*, domains: Sequence[DomainId], question: Question, now: datetime
         more_grants=found.more_grants,
         examined=found.examined,
         undecided=found.undecided,
+        rollouts=tuple(rollout.sentence for rollout in rollouts_under_way(domains=domains)),
     )
 
 

@@ -76,7 +76,7 @@ def _compare(
     except BrokerUnreachable as error:
         records.note_unreachable(broker=BrokerId(row.id), now=now, detail=error.detail)
         raise
-    desired = desired_state(domain=DomainId(row.domain_id), now=now)
+    desired = desired_state(domain=DomainId(row.domain_id), broker=BrokerId(row.id), now=now)
     return applied, desired, adapter.plan(desired, applied)
 
 

@@ -12,6 +12,7 @@ from brokers.core.ports import Deviation, DeviationKind, Rendering
 from brokers.core.targets import TARGETS
 from brokers.services.desired import desired_state
 from devices import queries as devices
+from devices.queries.rollouts import rollouts_under_way
 from kernel.core.actor import Actor
 from kernel.core.clock import to_rfc3339
 from kernel.core.errors import Conflict, FieldError, NotFound
@@ -43,12 +44,15 @@ def compile_policy(
     known = TARGETS.get(target)
     if known is None:
         raise UnknownTarget(f"There is no target {target[:64]}: use one of {', '.join(TARGETS)}.")
-    rendering = known.render(desired_state(domain=domain, now=now).subjects)
+    rendering = known.render(desired_state(domain=domain, broker=None, now=now).subjects)
     wider = [each for each in rendering.deviations if each.kind is DeviationKind.WIDER]
     if refused := [each for each in wider if each.id not in accept]:
         raise _wider(target, refused)
     if wider:
         _record_acceptance(domain, target, wider, actor=actor, now=now)
+    for rollout in rollouts_under_way(domains=[domain]):
+        warning = f"{rollout.sentence} Compile it anew when that is over."
+        rendering = replace(rendering, warnings=(*rendering.warnings, warning))
     if ends := devices.next_boundary_in(domain=domain, now=now):
         warning = f"A binding begins or ends at {to_rfc3339(ends)}: this is the policy until then. Compile it anew."
         return replace(rendering, warnings=(*rendering.warnings, warning))

@@ -55,7 +55,7 @@ def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
     adapter = adapter_for(queries.link_to(broker=broker))
     try:
         adapter.read(only=frozenset())  # a broker that does not answer costs no rendering
-        desired = desired_state(domain=DomainId(row.domain_id), now=lease.now(), pause=lease.keep)
+        desired = desired_state(domain=DomainId(row.domain_id), broker=broker, now=lease.now(), pause=lease.keep)
         steps, version = _bring_to(adapter, desired, row, lease)
     except DomainError as error:
         _note_failure(broker, error, lease)
@@ -77,7 +77,8 @@ def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Conve
     broker = BrokerId(row.id)
     adapter = adapter_for(queries.link_to(broker=broker))
     try:
-        steps, version = _bring_to(adapter, desired_state_of(device=device, now=lease.now()), row, lease)
+        desired = desired_state_of(device=device, broker=broker, now=lease.now())
+        steps, version = _bring_to(adapter, desired, row, lease)
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise

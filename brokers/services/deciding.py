@@ -54,7 +54,7 @@ class Decider:
     def answer(self, door: Door, identity: Identity, question: Question, *, now: datetime) -> Judgement:
         """The judgement on a question of that broker. May raise a database error, about somebody not yet known."""
         memory = self._memory
-        known = memory.find(door.domain, question.username, now=now)
+        known = memory.find(door.domain, question.username, broker=door.broker, now=now)
         if known is None:
             return _UNKNOWN
         judgement = judge(

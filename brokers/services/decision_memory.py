@@ -19,6 +19,7 @@ from acl.core.values import BoundRule
 from brokers.core.decide_epoch import Epoch
 from brokers.core.decide_judging import Judged
 from brokers.core.ports import RenderSubject
+from brokers.core.values import BrokerId
 from brokers.queries import list_token_keys
 from brokers.services.decision_doors import Door, read_doors
 from brokers.services.desired import desired_state_of
@@ -73,7 +74,7 @@ class DecisionMemory:
         self._reading = Lock()
         self._doors: tuple[int, Mapping[str, Door]] = (-1, {})
         self._token_keys: tuple[int, Mapping[str, ECKey]] = (-1, {})
-        self._known: BoundedCache[tuple[DomainId, str], Known] = BoundedCache(MOST_KNOWN)
+        self._known: BoundedCache[tuple[DomainId, str, BrokerId | None], Known] = BoundedCache(MOST_KNOWN)
         self._ready: BoundedCache[DeviceId, Judged] = BoundedCache(MOST_READY)
         self._policies: BoundedCache[tuple[BoundRule, ...], tuple[BoundRule, ...]] = BoundedCache(MOST_POLICIES)
         self._strangers: BoundedCache[tuple[DomainId, str], int] = BoundedCache(MOST_STRANGERS)
@@ -111,14 +112,16 @@ class DecisionMemory:
             self._token_keys = (now, keys)
         return keys
 
-    def find(self, domain: DomainId, auth_id: str, *, now: datetime) -> Known | None:
-        """The principal of that auth id, or None. Raises a database error if it is not known already."""
-        key = (domain, auth_id)
+    def find(
+        self, domain: DomainId, auth_id: str, *, broker: BrokerId | None = None, now: datetime
+    ) -> Known | None:
+        """The principal of that auth id at that broker, or None. Raises a database error if it is not known already."""
+        key = (domain, auth_id, broker)
         known = self._known.get(key)
         holds = known and (known.until is None or now < known.until)
         if known and holds and self._epoch.has_device(known.device, domain, since=known.since):
             return known
-        since = self._strangers.get(key)
+        since = self._strangers.get((domain, auth_id))
         if since is not None and self._epoch.has_stranger(domain, since=since):
             return None
         return None if name_fault(auth_id) else self._learn(key, now=now)
@@ -146,14 +149,14 @@ class DecisionMemory:
             return
         self._end, self._read_at = end, asked_at
 
-    def _learn(self, key: tuple[DomainId, str], *, now: datetime) -> Known | None:
-        domain, auth_id = key
+    def _learn(self, key: tuple[DomainId, str, BrokerId | None], *, now: datetime) -> Known | None:
+        domain, auth_id, broker = key
         since = self._epoch.number
         device = reconnecting(lambda: devices.find_principal_id(domain=domain, auth_id=auth_id))
         if device is None:
-            self._strangers.put(key, since)
+            self._strangers.put((domain, auth_id), since)
             return None
-        [subject] = desired_state_of(device=device, now=now).subjects
+        [subject] = desired_state_of(device=device, broker=broker, now=now).subjects
         until = devices.next_boundary(device=device, now=now)
         known = Known(device, self._sharing(subject), since, {}, until)
         self._known.put(key, known)

@@ -1,4 +1,7 @@
-"""What should hold on the brokers of a domain, from the register of devices."""
+"""What should hold on the brokers of a domain, from the register of devices.
+
+While a change comes in waves, that depends on the broker, so each is named by who acts for one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from uuid import UUID
 
 from brokers.core.ports import DesiredState, RenderSubject
 from brokers.core.standing import render_subject
+from brokers.core.values import BrokerId
 from devices import queries as devices
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId
@@ -19,22 +23,27 @@ _PAGE = 1_000
 _TAKEN_AWAY = frozenset({CertificateState.HELD, CertificateState.REVOKED})
 
 
-def desired_state(*, domain: DomainId, now: datetime, pause: Callable[[], None] | None = None) -> DesiredState:
+def desired_state(
+    *, domain: DomainId, broker: BrokerId | None, now: datetime, pause: Callable[[], None] | None = None
+) -> DesiredState:
     """Everything that should hold now. `pause` is called after each 500 devices; what it raises ends the work."""
-    return DesiredState(subjects=tuple(_subjects(domain, now, pause)))
+    return DesiredState(subjects=tuple(_subjects(domain, broker, now, pause)))
 
 
-def desired_state_of(*, device: DeviceId, now: datetime) -> DesiredState:
+def desired_state_of(*, device: DeviceId, broker: BrokerId | None, now: datetime) -> DesiredState:
     """What should hold of one device now."""
-    known = devices.subject_of(device=device, now=now)
+    known = devices.subject_of(device=device, broker=broker, now=now)
     revoked = pki.revoked_issuers(domain=known.device.domain)
     subject = render_subject(known, proved=_is_proved(known.device.holder, revoked=revoked))
     return DesiredState(subjects=(subject,), only=frozenset({subject.principal.auth_id}))
 
 
-def _subjects(domain: DomainId, now: datetime, pause: Callable[[], None] | None) -> Iterator[RenderSubject]:
+def _subjects(
+    domain: DomainId, broker: BrokerId | None, now: datetime, pause: Callable[[], None] | None
+) -> Iterator[RenderSubject]:
     disproved = _disproved_holders(domain)
-    for number, subject in enumerate(devices.iterate_subjects(domain=domain, now=now, chunk=_CHUNK), start=1):
+    subjects = devices.iterate_subjects(domain=domain, broker=broker, now=now, chunk=_CHUNK)
+    for number, subject in enumerate(subjects, start=1):
         yield render_subject(subject, proved=subject.device.holder not in disproved)
         if pause is not None and number % _CHUNK == 0:
             pause()

@@ -32,7 +32,7 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
     with lease_on(broker=broker, now=now, urgent=True) as lease:
         adapter = adapter_for(queries.link_to(broker=broker))
         try:
-            desired = desired_state_of(device=device, now=lease.now())
+            desired = desired_state_of(device=device, broker=broker, now=lease.now())
             # What is heard of the broker ends these rows too, perhaps before it is our turn.
             before = models.Session.objects.filter(broker=row, device_id=device).count()
             version = _take_away(adapter, desired)

@@ -17,19 +17,22 @@ from brokers.core.values import Broker
 from devices import queries as devices
 from devices.core.values import DeviceId, DeviceState, DeviceSubject
 from devices.core.windows import WindowState
+from devices.queries.rollouts import rollouts_under_way
 
 
 def explain_request(*, device: DeviceId, request: Request, now: datetime) -> DeviceExplanation:
     """The verdict on the device's request now, every rule that was considered, and each broker's judgement."""
     subject = devices.subject_of(device=device, now=now)
+    rollouts = rollouts_under_way(domains=[subject.device.domain])
     explanation = explain(subject.policy, subject.principal, request)
     brokers = queries.list_brokers(domains=[subject.device.domain])
     return DeviceExplanation(
         device=subject.device,
         explanation=explanation,
         reason=_reason(subject, explanation),
-        brokers=tuple(_judgements(brokers, subject, request, explanation)),
+        brokers=tuple(_judgements(brokers, subject, request, now if rollouts else None)),
         not_now=tuple(_not_now(device, now)),
+        rollout=" ".join(each.sentence for each in rollouts),
     )
 
 
@@ -50,15 +53,18 @@ def _reason(subject: DeviceSubject, explanation: Explanation) -> str:
 
 
 def _judgements(
-    brokers: Iterable[Broker], subject: DeviceSubject, request: Request, explanation: Explanation
+    brokers: Iterable[Broker], known: DeviceSubject, request: Request, anew: datetime | None
 ) -> Iterable[BrokerJudgement]:
-    principal: Principal = subject.principal
-    desired = DesiredState(subjects=(render_subject(subject),), only=frozenset({principal.auth_id}))
-    wanted = isinstance(explanation.verdict, Allow)
+    """`anew`: the moment at which each broker may have another policy; None if all have that of `known`."""
+    principal: Principal = known.principal
     for broker in brokers:
         if broker.managed_since is None:
             yield BrokerJudgement(name=broker.name, enforced_as=UNMANAGED)
             continue
+        subject = devices.subject_of(device=known.device.id, broker=broker.id, now=anew) if anew else known
+        desired = DesiredState(subjects=(render_subject(subject),), only=frozenset({principal.auth_id}))
+        explanation = explain(subject.policy, principal, request)
+        wanted = isinstance(explanation.verdict, Allow)
         adapter = adapter_for(queries.link_to(broker=broker.id))
         rendering = adapter.render(desired)
         enforced = adapter.enforces(rendering, principal, request)

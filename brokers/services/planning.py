@@ -47,7 +47,7 @@ def plan_broker(*, broker: BrokerId, actor: Actor, now: datetime) -> Plan:
     except BrokerUnreachable as error:
         records.note_unreachable(broker=broker, now=now, detail=error.detail)
         raise
-    desired = desired_state(domain=link.broker.domain, now=now)
+    desired = desired_state(domain=link.broker.domain, broker=broker, now=now)
     steps = adapter.plan(desired, applied)
     if link.broker.sync is SyncState.UNREACHABLE:
         records.note_contact(broker=broker, now=now, version=applied.version, sync=SyncState.PENDING, detail="")
@@ -122,4 +122,4 @@ def apply_plan(
 def render_broker(*, broker: BrokerId, now: datetime) -> Rendering:
     """What the broker should hold now, and how that deviates from the policy; nobody is contacted."""
     link = queries.link_to(broker=broker)
-    return adapter_for(link).render(desired_state(domain=link.broker.domain, now=now))
+    return adapter_for(link).render(desired_state(domain=link.broker.domain, broker=broker, now=now))

@@ -92,6 +92,7 @@ def _write_denials(denials: Mapping[DenialKey, Denial]) -> None:
             reason=key.reason,
             day=key.day,
             count=0,
+            first_at=denial.last_at,
             last_at=denial.last_at,
         )
         for key, denial in denials.items()

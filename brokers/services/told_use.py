@@ -20,7 +20,7 @@ LONGEST_TOPIC = 500
 _FRESH_SECONDS = 10.0
 _MOST_KEPT = 20_000
 
-_kept: dict[DeviceId, tuple[float, DeviceSubject]] = {}
+_kept: dict[tuple[BrokerId, DeviceId], tuple[float, DeviceSubject]] = {}
 
 
 def note_told(*, broker: BrokerId, lines: Sequence[models.AccessEvent]) -> None:
@@ -30,7 +30,7 @@ def note_told(*, broker: BrokerId, lines: Sequence[models.AccessEvent]) -> None:
     noted, the second as denied.
     """
     told = [line for line in lines if _tells_of_use(line)]
-    subjects = _subjects({DeviceId(line.device_id) for line in told if line.device_id})
+    subjects = _subjects(broker, {DeviceId(line.device_id) for line in told if line.device_id})
     for line in told:
         subject = subjects.get(DeviceId(line.device_id)) if line.device_id else None
         if subject is None:
@@ -59,15 +59,15 @@ def _request(line: models.AccessEvent) -> Publish | Subscribe:
     return Subscribe.parse(line.topic, qos=line.qos or 0)
 
 
-def _subjects(wanted: Collection[DeviceId]) -> dict[DeviceId, DeviceSubject]:
+def _subjects(broker: BrokerId, wanted: Collection[DeviceId]) -> dict[DeviceId, DeviceSubject]:
     """The principals with their policy, as read within the last ten seconds."""
     now = time.monotonic()
-    kept = {id: _kept.get(id, (0.0, None)) for id in wanted}
+    kept = {id: _kept.get((broker, id), (0.0, None)) for id in wanted}
     found = {id: subject for id, (until, subject) in kept.items() if subject is not None and until >= now}
     stale = set(wanted) - found.keys()
     if len(_kept) + len(stale) > _MOST_KEPT:
         _kept.clear()
-    for subject in devices.subjects_among(devices=stale, now=utc_now()) if stale else ():
+    for subject in devices.subjects_among(devices=stale, broker=broker, now=utc_now()) if stale else ():
         found[subject.device.id] = subject
-        _kept[subject.device.id] = (now + _FRESH_SECONDS, subject)
+        _kept[broker, subject.device.id] = (now + _FRESH_SECONDS, subject)
     return found

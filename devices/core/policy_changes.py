@@ -20,12 +20,14 @@ _SHELL = "command:"
 
 
 class ChangeState(StrEnum):
-    """The life of a change: draft → approved → applied → rolled-back; an end before it is applied is withdrawn or
-    rejected, and an approved change that is written again is a draft again.
+    """The life of a change: draft → approved → applied → rolled-back, with rolling-out before it is applied if it comes
+    in waves; an end before it is applied is withdrawn or rejected, and an approved change that is written again, or
+    whose rollout is rolled back, is a draft again.
     """
 
     DRAFT = "draft"
     APPROVED = "approved"
+    ROLLING_OUT = "rolling-out"
     APPLIED = "applied"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"

@@ -23,7 +23,7 @@ class PolicyInForce:
     """A document at a moment, ready to be asked about one device after another.
 
     `rule_ids` and `binding_ids` are those that the policy in force has; what is new gets one that depends on what it
-    says alone.
+    says alone. `aliases` are names for roles to go by in the rules that hold.
     """
 
     def __init__(
@@ -33,8 +33,10 @@ class PolicyInForce:
         rule_ids: Mapping[tuple[str, RuleSpec], RuleId],
         binding_ids: Mapping[BindingSpec, UUID],
         now: datetime,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self._roles = {role.name: role for role in document.roles}
+        self._aliases = aliases or {}
         self._quarantine = document.quarantine_role
         self._rule_ids = rule_ids
         self._binding_ids = {binding.place: id for binding, id in binding_ids.items()}
@@ -89,8 +91,9 @@ class PolicyInForce:
         key = binding or role.name
         if key not in self._rules:
             ref = self._ref(binding) if binding else None
+            name = self._aliases.get(role.name, role.name)
             self._rules[key] = tuple(
-                BoundRule(rule=rule.with_id(self._rule_id(role.name, rule)), role_name=role.name, binding=ref)
+                BoundRule(rule=rule.with_id(self._rule_id(role.name, rule)), role_name=name, binding=ref)
                 for rule in role.rules
             )
         return self._rules[key]

@@ -1,10 +1,15 @@
-"""Devices as brokers judge them: the principal, and the policy in force for it."""
+"""Devices as brokers judge them: the principal, and the policy in force for it.
+
+While a change comes in waves, that depends on the broker: name the one that is asked about. Without one it is the
+policy before, where waves are of brokers, until the last has come.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -18,16 +23,17 @@ from devices.models import Device as DeviceRow
 from devices.queries.bindings import BindingRow, binding_row, target_of
 from devices.queries.devices import UnknownDevice
 from devices.queries.placeholder_sql import CERTIFICATE_NAMES
+from devices.queries.rollouts import find_overlay
 from kernel.core.ids import DomainId
 from pki.core.values import CertificateState
 
 
-def subject_of(*, device: DeviceId, now: datetime) -> DeviceSubject:
+def subject_of(*, device: DeviceId, broker: UUID | None = None, now: datetime) -> DeviceSubject:
     """The device with its principal and the policy in force for it at that moment. Raises UnknownDevice."""
     row = DeviceRow.objects.whole().filter(id=device).first()
     if row is None:
         raise UnknownDevice("There is no such device.")
-    [subject] = _subjects([row], now)
+    [subject] = _subjects([row], now, broker)
     return subject
 
 
@@ -43,26 +49,31 @@ def next_boundary(*, device: DeviceId, now: datetime) -> datetime | None:
     return min((moment for row in rows for moment in row.window.boundaries_after(now)), default=None)
 
 
-def subjects_among(*, devices: Collection[DeviceId], now: datetime) -> Iterator[DeviceSubject]:
+def subjects_among(
+    *, devices: Collection[DeviceId], broker: UUID | None = None, now: datetime
+) -> Iterator[DeviceSubject]:
     """Those of these devices of one domain that exist, by auth id; a fixed number of queries."""
     rows = list(DeviceRow.objects.whole().filter(id__in=devices).order_by("auth_id"))
     if rows:
-        yield from _subjects(rows, now)
+        yield from _subjects(rows, now, broker)
 
 
-def iterate_subjects(*, domain: DomainId, now: datetime, after: str = "", chunk: int = 500) -> Iterator[DeviceSubject]:
+def iterate_subjects(
+    *, domain: DomainId, broker: UUID | None = None, now: datetime, after: str = "", chunk: int = 500
+) -> Iterator[DeviceSubject]:
     """Every device of the domain by auth id, beyond `after`; a fixed number of queries for each `chunk`."""
     while True:
         rows = list(DeviceRow.objects.whole().filter(domain_id=domain, auth_id__gt=after).order_by("auth_id")[:chunk])
         if not rows:
             return
-        yield from _subjects(rows, now)
+        yield from _subjects(rows, now, broker)
         after = rows[-1].auth_id
 
 
-def _subjects(rows: list[DeviceRow], now: datetime) -> Iterator[DeviceSubject]:
+def _subjects(rows: list[DeviceRow], now: datetime, broker: UUID | None) -> Iterator[DeviceSubject]:
     """Subjects of devices of one domain."""
     domain = rows[0].domain
+    overlay = find_overlay(domain=DomainId(domain.id), now=now)
     bindings = list(bindings_reaching(rows).in_force(now=now))
     wanted = {RoleId(binding.role_id) for binding in bindings}
     if domain.quarantine_role_id:
@@ -70,14 +81,21 @@ def _subjects(rows: list[DeviceRow], now: datetime) -> Iterator[DeviceSubject]:
     by_id = roles.roles_by_id(ids=wanted)
     fields = _certificate_fields(rows)
     for row in rows:
-        policy: list[BoundRule] = []
-        if row.state == DeviceState.QUARANTINED and domain.quarantine_role_id:
-            role = by_id[RoleId(domain.quarantine_role_id)]
-            policy = [BoundRule(rule=rule, role_name=role.name) for rule in role.rules]
-        elif row.state == DeviceState.ACTIVE:
-            policy = [bound for binding in bindings if _reaches(binding, row) for bound in _bound(binding, by_id)]
         device = row.as_value()
-        yield DeviceSubject(device=device, principal=_principal(device, fields.get(device.id)), policy=tuple(policy))
+        policy = overlay.policy_of(device, broker) if overlay else None
+        if policy is None:
+            policy = tuple(_policy(row, bindings, by_id))
+        yield DeviceSubject(device=device, principal=_principal(device, fields.get(device.id)), policy=policy)
+
+
+def _policy(row: DeviceRow, bindings: Iterable[Binding], by_id: Mapping[RoleId, Any]) -> Iterator[BoundRule]:
+    """What the tables give to the device."""
+    quarantine_role = row.domain.quarantine_role_id
+    if row.state == DeviceState.QUARANTINED and quarantine_role:
+        role = by_id[RoleId(quarantine_role)]
+        yield from (BoundRule(rule=rule, role_name=role.name) for rule in role.rules)
+    elif row.state == DeviceState.ACTIVE:
+        yield from (bound for binding in bindings if _reaches(binding, row) for bound in _bound(binding, by_id))
 
 
 def bindings_reaching(rows: Iterable[DeviceRow]) -> BindingQuerySet:

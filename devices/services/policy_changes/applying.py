@@ -28,9 +28,11 @@ from devices.services.domains import set_quarantine_role
 from devices.services.groups import write_groups
 from devices.services.policy_changes.approving import check_base
 from devices.services.policy_changes.rows import end_change, locked_change, record_change, save_change
+from devices.services.policy_gate import check_rollout
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict
 from kernel.core.ids import DomainId, EntryId
+from kernel.core.journal import Entry
 
 
 class ApprovalsMissing(Conflict):
@@ -59,25 +61,38 @@ def apply_change(
     """The change, in force as a whole; the brokers follow. What goes wrong leaves the policy as it was.
 
     Raises PolicyChangeNotFound, ChangeMoved, WrongChangeState, ApprovalsMissing, BaseMoved, NothingToChange,
-    TargetGone.
+    TargetGone, RolloutUnderWay.
     """
     with transaction.atomic():
         row, rule = locked_change(change, expected_version=expected_version, among={ChangeState.APPROVED})
         value = row.as_value()
-        _check_approvals(rule, value)
+        check_rollout(value.domain, change=value.id)
+        check_approvals(rule, value)
         check_base(value)
-        difference = differences(value.base, value.document)
-        _lock_targets(value.domain, difference.bindings_added)
-        _Writer(value, actor=actor, now=now).write(difference)
-        end_change(row, ChangeState.APPLIED, note="", actor=actor, now=now)
-        if row.rolls_back_id:
-            _roll_back(PolicyChangeId(row.rolls_back_id), by=row, actor=actor, now=now)
-        entry = record_change("devices.policy_change.applied", row, actor=actor, now=now, more=_told(difference, value))
+        entry = write_change(row, actor=actor, now=now)
     return AppliedChange(change=row.as_value(), operation=entry.id)
 
 
-def _check_approvals(rule: ApprovalRule, change: PolicyChange) -> None:
-    """Where four eyes are asked for, an approval counts only as long as who gave it may approve still."""
+def write_change(row: PolicyChangeRow, *, actor: Actor, now: datetime) -> Entry:
+    """The entry that says the change is in force. The caller holds the domain's policy, which is the change's base.
+
+    Raises TargetGone.
+    """
+    value = row.as_value()
+    difference = differences(value.base, value.document)
+    _lock_targets(value.domain, difference.bindings_added)
+    _Writer(value, actor=actor, now=now).write(difference)
+    end_change(row, ChangeState.APPLIED, note="", actor=actor, now=now)
+    if row.rolls_back_id:
+        _roll_back(PolicyChangeId(row.rolls_back_id), by=row, actor=actor, now=now)
+    return record_change("devices.policy_change.applied", row, actor=actor, now=now, more=_told(difference, value))
+
+
+def check_approvals(rule: ApprovalRule, change: PolicyChange) -> None:
+    """Nothing, if the change has all approvals that it needs. Raises ApprovalsMissing.
+
+    Where four eyes are asked for, an approval counts only as long as who gave it may approve still.
+    """
     approvals = change.approvals
     if rule is not ApprovalRule.NONE:
         given = {approval.by.id for approval in approvals}

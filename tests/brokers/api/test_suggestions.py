@@ -184,7 +184,7 @@ def test_denied_attempts_are_told(api: Api, past: Past) -> None:
     def denied(topic: str, count: int, rule: UUID | None = None) -> None:
         models.DeniedAttempt.objects.create(
             broker=past.broker, device_id=one, action="publish", topic=topic, reason="not-allowed", rule_id=rule,
-            day=at.date(), count=count, last_at=at,
+            day=at.date(), count=count, first_at=at, last_at=at,
         )  # fmt: skip
 
     denied("other/x", 3)

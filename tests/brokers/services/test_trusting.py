@@ -105,8 +105,8 @@ def test_crl_of_an_offline_root_that_is_not_signed_yet_holds_nothing_up(hall: Ha
 
 def test_desired_state_shuts_out_who_has_only_certificates_of_a_revoked_issuer(fleet: Fleet) -> None:
     old = fleet.enroll("p-1")
-    assert desired_state_of(device=old.id, now=utc_now()).subjects[0].state == "admitted"
+    assert desired_state_of(device=old.id, broker=None, now=utc_now()).subjects[0].state == "admitted"
     pki.revoke_issuer(issuer=fleet.ca.id, actor=ADA, now=utc_now())
-    assert desired_state_of(device=old.id, now=utc_now()).subjects[0].state != "admitted"
-    [subject] = desired_state(domain=fleet.domain.id, now=utc_now()).subjects
+    assert desired_state_of(device=old.id, broker=None, now=utc_now()).subjects[0].state != "admitted"
+    [subject] = desired_state(domain=fleet.domain.id, broker=None, now=utc_now()).subjects
     assert subject.state != "admitted"

@@ -100,7 +100,8 @@ def test_suggestion_is_a_draft_by_one_click(
         )
     models.DeniedAttempt.objects.create(
         broker=broker, device_id=north.devices["pump-01"], action="publish", topic="other/${client_id}/x",
-        reason="not-allowed", day=north.now.date(), count=4, last_at=north.now,
+        reason="not-allowed", day=north.now.date(), count=4, first_at=north.now,
+        last_at=north.now,
     )  # fmt: skip
     page = text(at_ada, "/suggestions/?days=30")
     chosen = f"drop-rule:{rule.id}"
