@@ -1,10 +1,15 @@
 """POST /oauth/token/ by devices, and by applications that connect to brokers: a JWT to show as the MQTT password.
 
-They prove themselves by an assertion that their certificate's key signed (RFC 7523 2.2), or by mutual TLS to a trusted
-proxy (RFC 8705 2). Exchanging again is how a token is refreshed: there is no refresh token to lose.
+They prove themselves by an assertion that their certificate's key signed (RFC 7523 2.2), by mutual TLS to a trusted
+proxy (RFC 8705 2), or by their password. A device's client id has a slash in it, and no program's has. Exchanging
+again is how a token is refreshed: there is no refresh token to lose.
 """
 
 from __future__ import annotations
+
+import base64
+import binascii
+from urllib.parse import unquote_plus
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -34,8 +39,14 @@ def is_by_device(request: HttpRequest) -> bool:
     """Whether a device asks, or whoever asks has no secret to show and a certificate that a trusted proxy checked."""
     if "client_assertion" in request.POST or "client_assertion_type" in request.POST:
         return True
-    shows_secret = "Authorization" in request.headers or "client_secret" in request.POST
-    return not shows_secret and client_cert_header() in request.headers and is_trusted_proxy(request)
+    if shows_secret(request):
+        return "/" in claimed_client(request)[0]
+    return client_cert_header() in request.headers and is_trusted_proxy(request)
+
+
+def shows_secret(request: HttpRequest) -> bool:
+    """Whether the request has a secret, which could be guessed; it may have a signature as well."""
+    return "Authorization" in request.headers or "client_secret" in request.POST
 
 
 def give_device_token(request: HttpRequest) -> GivenToken:
@@ -45,8 +56,34 @@ def give_device_token(request: HttpRequest) -> GivenToken:
         raise BadTokenRequest("Say acl=emqx, or acl=none for a token without rules.")
     if "scope" in request.POST:
         raise BadTokenRequest("A device's token has no scope, its policy says what it may do: leave scope out.")
-    principal = _by_assertion(request) if "client_assertion" in request.POST else _by_mutual_tls(request)
-    return brokers.give_access_token(principal=principal, with_acl=with_acl, now=utc_now())
+    return brokers.give_access_token(principal=_prove(request), with_acl=with_acl, now=utc_now())
+
+
+def claimed_client(request: HttpRequest) -> tuple[str, str]:
+    """The client id and the secret that the request claims (RFC 6749 2.3.1), unproven; empty if it claims none."""
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return request.POST.get("client_id", ""), request.POST.get("client_secret", "")
+    try:
+        client, _, secret = base64.b64decode(encoded).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return unquote_plus(client), unquote_plus(secret)
+
+
+def _prove(request: HttpRequest) -> ProvedPrincipal:
+    if "client_assertion" not in request.POST:
+        return _by_password(request) if shows_secret(request) else _by_mutual_tls(request)
+    if shows_secret(request):
+        raise BadTokenRequest("Prove yourself in one way only: by the assertion, or by a secret.")
+    return _by_assertion(request)
+
+
+def _by_password(request: HttpRequest) -> ProvedPrincipal:
+    client, password = claimed_client(request)
+    if request.POST.get("client_id", client) != client:
+        raise BadTokenRequest("The client_id is another than that of the Authorization header.")
+    return devices.prove_by_password(client=client, password=password, now=utc_now())
 
 
 def _by_assertion(request: HttpRequest) -> ProvedPrincipal:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from typing import Any
 
@@ -18,7 +16,7 @@ from oauth2_provider.models import AccessToken
 from oauth2_provider.views.mixins import OAuthLibMixin
 
 from console.core.roles import SCOPES
-from console.oauth.device_tokens import give_device_token, is_by_device
+from console.oauth.device_tokens import claimed_client, give_device_token, is_by_device, shows_secret
 from console.oauth.failures import TooManyFailures, check_failures, note_failure
 from console.oauth.validator import token_hashes
 from devices.core.proof import ALGORITHMS
@@ -38,15 +36,18 @@ class _ClientView(OAuthLibMixin, View):  # type: ignore[misc]
     http_method_names = ("post",)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """The answer of `respond`, unless the client has failed too often."""
-        client, address = _claimed_client(request), peer_address(request)
+        """The answer of `respond`, unless the client has failed too often with what can be guessed."""
+        client, address = claimed_client(request)[0], peer_address(request)
+        may_guess = shows_secret(request) or not is_by_device(request)
         try:
-            check_failures(client=client, address=address)
+            if may_guess:
+                check_failures(client=client, address=address)
         except TooManyFailures as refusal:
             return _error("slow_down", refusal.detail, status=429, **{"Retry-After": str(refusal.retry_after_seconds)})
         response = self.respond(request)
         if response.status_code == _UNAUTHORIZED:
-            note_failure(client=client, address=address)
+            if may_guess:
+                note_failure(client=client, address=address)
             response.headers["WWW-Authenticate"] = 'Basic realm="gatehouse"'
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -105,7 +106,7 @@ class IntrospectView(_ClientView):
             .filter(token_checksum__in=token_hashes(request.POST.get("token", "")), expires__gt=utc_now())
             .first()
         )
-        if token is None or token.application.client_id != _claimed_client(request):
+        if token is None or token.application.client_id != claimed_client(request)[0]:
             return JsonResponse({"active": False})
         facts = {"active": True, "scope": token.scope, "client_id": token.application.client_id, "token_type": "Bearer"}
         return JsonResponse({**facts, "exp": int(token.expires.timestamp())})
@@ -134,17 +135,6 @@ def authorization_server(request: HttpRequest) -> JsonResponse:
             "service_documentation": f"{base}/api/v1/docs/",
         }
     )
-
-
-def _claimed_client(request: HttpRequest) -> str:
-    """The client id that the request claims, unproven; empty if it claims none."""
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if scheme != "Basic":
-        return request.POST.get("client_id", "")
-    try:
-        return base64.b64decode(encoded).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
 
 
 def _as_json(body: str, status: int, headers: dict[str, Any]) -> HttpResponse:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cryptography import x509
 
 from devices.core.values import CredentialId, CredentialState, DeviceId
-from devices.models import Credential, Device
+from devices.models import Credential, Device, Password
 from pki import queries as pki
 from pki.core.values import CertificateId
 
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
 LIVE = frozenset({CredentialState.STAGED, CredentialState.ACTIVE, CredentialState.RETIRING})
 
 
@@ -21,6 +22,8 @@ def token_backed_until(*, device: DeviceId, credential: CredentialId, epoch: int
     """
     if not Device.objects.filter(id=device, token_epoch=epoch).exists():
         return None
+    if password := Password.objects.filter(id=credential, device_id=device).good(now=now).first():
+        return password.not_after or FOR_EVER
     held = Credential.objects.filter(id=credential, device_id=device, state__in=LIVE).first()
     if held is None:
         return None

@@ -36,7 +36,7 @@ from devices.services.passwords import (
     switch_password,
     tell_ended_passwords,
 )
-from devices.services.prove_principal import ProvedPrincipal, prove_by_certificate
+from devices.services.prove_principal import ProvedPrincipal, prove_by_certificate, prove_by_password
 from devices.services.register_device import register_application, register_device
 from devices.services.renew_credential import renew_credential
 
@@ -65,6 +65,7 @@ __all__ = [
     "issue_password",
     "mint_enrolment_token",
     "prove_by_certificate",
+    "prove_by_password",
     "quarantine_device",
     "register_application",
     "register_device",

@@ -1,4 +1,4 @@
-"""Who stands behind a certificate whose key was proved: a device or an application that brokers let in."""
+"""Who stands behind a certificate whose key was proved, or a password: somebody whom brokers let in."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from cryptography import x509
 
 from devices.core.proof import BadProof, Proof
 from devices.core.values import CredentialId, DeviceId, DeviceState
-from devices.models import Credential
-from devices.queries.token_standing import LIVE
+from devices.models import Credential, Device
+from devices.queries.passwords import good_passwords
+from devices.queries.token_standing import FOR_EVER, LIVE
 from devices.services.issue_credential import DeviceRefused
 from devices.services.use_proof import use_proof
+from kernel.core.errors import Unauthenticated
 from pki import queries as pki
 
 _LET_IN = frozenset({DeviceState.ACTIVE, DeviceState.QUARANTINED})
+
+
+class WrongPassword(Unauthenticated):
+    """Nobody of that name has that password."""
+
+    code = "wrong-password"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +54,23 @@ def prove_by_certificate(
         raise BadProof("The certificate is of somebody else than the client id: that is <domain>/<auth id>.")
     if proof is not None:
         use_proof(proof, now=now)
+    return _let_in(device, CredentialId(credential.id), until=presented.not_after)
+
+
+def prove_by_password(*, client: str, password: str, now: datetime) -> ProvedPrincipal:
+    """The principal that `client`, such as north/pump-1, names. Raises WrongPassword, DeviceRefused."""
+    domain, _, auth_id = client.partition("/")
+    found = Device.objects.filter(domain__slug=domain, auth_id=auth_id) if "\x00" not in client else ()
+    for device in found:
+        for kept in good_passwords(device=DeviceId(device.id), now=now):
+            if kept.verifier.is_of(password):
+                return _let_in(device, CredentialId(kept.id), until=kept.not_after or FOR_EVER)
+    raise WrongPassword("The device is unknown or its password is wrong.")
+
+
+def _let_in(device: Device, credential: CredentialId, *, until: datetime) -> ProvedPrincipal:
     if device.state not in _LET_IN:
         raise DeviceRefused("This device may not connect now: ask the operator of its domain.")
     return ProvedPrincipal(
-        device=DeviceId(device.id),
-        token_epoch=device.token_epoch,
-        credential=CredentialId(credential.id),
-        until=presented.not_after,
+        device=DeviceId(device.id), token_epoch=device.token_epoch, credential=credential, until=until
     )

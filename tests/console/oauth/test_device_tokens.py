@@ -40,6 +40,7 @@ from pki import services as pki
 from pki.core.values import CertificateId, ReasonCode
 from tests.brokers.fleet import PUMP_RULES, Enrolled, Fleet, allow
 from tests.cast import ADA
+from tests.console.conftest import basic
 from tests.devices.jws import sign
 
 pytestmark = pytest.mark.django_db
@@ -283,6 +284,48 @@ def test_mutual_tls_counts_behind_a_trusted_proxy_alone(client: Client, pump: En
     assert (nameless.status_code, nameless.json()["error"]) == (400, "invalid_request")
     with_secret = client.post("/oauth/token/", {**form, "client_secret": "s"}, headers=shown)
     assert with_secret.status_code == 401  # it is an application's, and there is none of that name
+
+
+def test_a_password_is_exchanged_until_it_ends_and_its_tokens_with_it(
+    client: Client, fleet: Fleet, pump: Enrolled, door: Door
+) -> None:
+    made = devices.issue_password(device=pump.id, actor=ADA, now=utc_now())
+    form = {"grant_type": "client_credentials"}
+
+    def ask(name: str, password: str, **more: str) -> Any:
+        return client.post("/oauth/token/", {**form, **more}, headers=basic(name, password))
+
+    answer = ask("north%2Fpump-1", made.text)
+    assert answer.status_code == 200, answer.content
+    token = answer.json()["access_token"]
+    assert claims_of(client, token)["credential"] == str(made.password.id)
+    assert door.lets_in("pump-1", token)
+    posted = client.post("/oauth/token/", {**form, "client_id": "north/pump-1", "client_secret": made.text})
+    assert posted.status_code == 200
+    answers = [
+        ask("north/pump-1", "wrong"),
+        ask("north/nobody", made.text),
+        ask("south/pump-1", made.text),
+        ask("north/pump-1", ""),
+        ask("north/\0", made.text),
+    ]
+    assert {(each.status_code, each.content) for each in answers} == {(401, answers[0].content)}
+    assert ask("north/pump-1", made.text, client_id="north/pump-2").status_code == 400
+    devices.revoke_password(device=pump.id, password=made.password.id, actor=ADA, now=utc_now())
+    assert ask("north/pump-1", made.text).status_code == 401
+    assert not door.lets_in("pump-1", token)
+    assert door.lets_in("pump-1", token_of(client, pump))
+
+
+def test_guesses_are_counted_and_bad_signatures_of_one_device_hinder_no_other(
+    client: Client, fleet: Fleet, pump: Enrolled
+) -> None:
+    for _ in range(60):
+        assert exchange(client, pump, signed="eyJ.a.b").status_code == 401
+    assert exchange(client, pump).status_code == 200
+    form, wrong = {"grant_type": "client_credentials"}, basic("north/pump-1", "wrong")
+    answers = [client.post("/oauth/token/", form, headers=wrong).status_code for _ in range(12)]
+    assert answers == [401] * 10 + [429] * 2
 
 
 def test_replaced_keys_end_every_token_and_leave_the_key_set(client: Client, pump: Enrolled, door: Door) -> None:
