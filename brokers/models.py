@@ -42,6 +42,7 @@ class BrokerQuerySet(models.QuerySet["Broker"]):
 class Broker(models.Model):
     """A broker. `connection` is an envelope under the master key, `control_name` the account that it names.
 
+    `auth_chain` is a document of core/auth_chain_document.py, {} for the one without steps.
     `lease` says who writes to it now, `yield_until` asks that one to give way to an eviction. `desired_digest` is of
     the rendering that was last verified on the broker.
     """
@@ -54,6 +55,7 @@ class Broker(models.Model):
     control_name = models.CharField(max_length=255, blank=True)
     listeners = models.JSONField(default=list)
     accepted_deviations = models.JSONField(default=list)
+    auth_chain = models.JSONField(default=dict)
     sync = models.CharField(max_length=16, choices=_choices(*SyncState), default=SyncState.UNKNOWN)
     detail = models.TextField(blank=True)
     version = models.CharField(max_length=64, blank=True)

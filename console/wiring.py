@@ -171,6 +171,7 @@ WITHOUT_CONSEQUENCE = frozenset(
         "brokers.decision_secret.created",
         "brokers.listener_profile.changed",  # whoever installs the broker's configuration brings it there
         "brokers.decision_secret.revoked",
+        "brokers.auth_chain.changed",  # decisions read it anew
         "brokers.token_key.created",
         "brokers.token_key.retired",
         "brokers.token_key.revoked",  # decisions read the keys anew; brokers that verify by themselves do in their time

@@ -16,7 +16,8 @@ from typing import Any
 from django.db import Error as DatabaseFault
 
 from brokers.core.decide import NO, Answer, Asked, Call, Login, Question, Unreadable
-from brokers.core.decide_dialects import call_of
+from brokers.core.decide_dialects import call_of, dialect_of
+from brokers.core.decide_snippets import Dialect
 from brokers.listen.refusals import RefusalLog
 from brokers.services.admission import Refusal
 from brokers.services.deciding import Decider
@@ -32,6 +33,7 @@ MAX_BODY_OCTETS = 262_144
 _KEPT_UP_EACH_SECONDS = 5.0
 _MOST_TOLD = 255
 _ID_CHARACTERS = 36
+_HOOK = "HTTP_VERNEMQ_HOOK"
 _STATUS = {200: "200 OK", 403: "403 Forbidden"}
 _NOWHERE = Answer(status=403, body=b"There is no such question: see docs/howto/http-decisions.md.\n")
 decider = Decider()
@@ -65,23 +67,23 @@ def _keep_up() -> None:
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Answers a request whose path begins with /decide/."""
     broker, secret, path = _split(environ)
-    hook = environ.get("HTTP_VERNEMQ_HOOK", "")
-    call = call_of(path, hook)
-    answer = _NOWHERE if call is None else _answer(call, broker, secret, hook, environ)
+    call = call_of(path, environ.get(_HOOK, ""))
+    answer = _NOWHERE if call is None else _answer(call, dialect_of(path), broker, secret, environ)
     headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
     start_response(_STATUS[answer.status], headers)
     return [answer.body]
 
 
-def _answer(call: Call, broker: str, secret: str, hook: str, environ: Environ) -> Answer:
+def _answer(call: Call, dialect: Dialect, broker: str, secret: str, environ: Environ) -> Answer:
     question: Question | None = None
     try:
         admitted = decider.admit(broker, secret) if environ["REQUEST_METHOD"] == "POST" else None
         if admitted is None:
             return call.say(None, NO)
         content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        question = call.read(Asked(body=read_body(environ), content_type=content_type, hook=hook))
-        judgement = decider.answer(*admitted, question, now=utc_now())
+        asked = Asked(body=read_body(environ), content_type=content_type, hook=environ.get(_HOOK, ""))
+        question = call.read(asked)
+        judgement = decider.answer(*admitted, question, dialect=dialect, now=utc_now())
         if isinstance(question, Login) and not judgement.all_allowed:
             refusal = Refusal(why=judgement.why, auth_id=question.username[:_MOST_TOLD], reason=judgement.reason)
             refusals.note(admitted[0].broker, _Caller((question.client_id or "")[:_MOST_TOLD]), refusal)

@@ -9,16 +9,14 @@ from typing import Any
 from brokers.core.auth_chain import MOST_CHARACTERS, AuthChain, AuthStep, CertificatePart, StepKind
 from brokers.core.auth_chain_flow import flow_of
 from brokers.core.auth_patterns import PatternFault, parse_pattern
-from brokers.core.auth_terms import TELLS_NAME
 from brokers.core.decide import Method
-from brokers.core.decide_snippets import NAMES, Dialect
+from brokers.core.decide_snippets import NAMES, SHOWS_CERTIFICATE, TELLS_NAME, Dialect
 from kernel.core.errors import FieldError, Invalid
 
 MOST_STEPS = 20
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _TEXT = re.compile(r"(?:[^$\x00-\x1f\x7f]|\$(?!\{)|\$\{[a-z][a-z0-9_]{0,31}\})*")
 _TOLD = frozenset({"username", "client_id"})
-_SHOWS = {Dialect.EMQX, Dialect.VERNEMQ}
 
 
 class InvalidAuthChain(Invalid):
@@ -54,7 +52,7 @@ def read_chain(document: Mapping[str, Any]) -> AuthChain:
 def refuse_for(chain: AuthChain, dialect: Dialect) -> None:
     """Nothing if a broker that asks like that tells what the chain needs. Raises InvalidAuthChain."""
     errors = []
-    shows, tells_name = dialect in _SHOWS, dialect in TELLS_NAME
+    shows, tells_name = dialect in SHOWS_CERTIFICATE, dialect in TELLS_NAME
     for number, step in enumerate(chain.steps, 1):
         if step.do is StepKind.CERTIFICATE and not shows and not (tells_name and step.value == CertificatePart.CN):
             told = "the common name of a certificate alone: take cn" if tells_name else "nothing of a certificate"

@@ -9,11 +9,9 @@ from brokers.core.access_reasons import AccessReason
 from brokers.core.auth_chain import AuthChain, Told, Walked, walk
 from brokers.core.auth_chain_flow import Flow, flow_of
 from brokers.core.decide import Identity, Judgement, Login, Method, Presence, Question
-from brokers.core.decide_snippets import Dialect
+from brokers.core.decide_snippets import TELLS_NAME, Dialect
 from pki.core.bounded_cache import BoundedCache
 
-TELLS_NAME = {Dialect.EMQX, Dialect.NANOMQ}
-"""Those that tell the certificate's common name with each question."""
 MOST_KEPT = 10_000
 _LONGEST_KEPT = 512
 

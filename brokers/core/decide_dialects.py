@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from brokers.core import decide_emqx, decide_goauth, decide_nanomq, decide_rabbitmq, decide_vernemq
 from brokers.core.decide import Call
+from brokers.core.decide_snippets import Dialect
 
 CALLS: Mapping[str, Call] = {
     "emqx/authn": decide_emqx.AUTHN,
@@ -21,6 +22,11 @@ CALLS: Mapping[str, Call] = {
     "rabbitmq/vhost": decide_rabbitmq.VHOST,
     "vernemq": decide_vernemq.MQTT_3,
 }
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect of a path that `call_of` knows."""
+    return Dialect(path.partition("/")[0])
 
 
 def call_of(path: str, hook: str) -> Call | None:

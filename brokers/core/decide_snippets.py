@@ -19,6 +19,10 @@ class Dialect(StrEnum):
     NANOMQ = "nanomq"
 
 
+TELLS_NAME = frozenset({Dialect.EMQX, Dialect.NANOMQ})
+"""Those that tell the certificate's common name with each question."""
+SHOWS_CERTIFICATE = frozenset({Dialect.EMQX, Dialect.VERNEMQ})
+"""Those that can hand the certificate over at a login."""
 NAMES: Mapping[Dialect, str] = {
     Dialect.EMQX: "EMQX",
     Dialect.RABBITMQ: "RabbitMQ",

@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 ('control_name', models.CharField(blank=True, max_length=255)),
                 ('listeners', models.JSONField(default=list)),
                 ('accepted_deviations', models.JSONField(default=list)),
+                ('auth_chain', models.JSONField(default=dict)),
                 ('sync', models.CharField(choices=[(brokers.core.values.SyncState['IN_SYNC'], brokers.core.values.SyncState['IN_SYNC']), (brokers.core.values.SyncState['PENDING'], brokers.core.values.SyncState['PENDING']), (brokers.core.values.SyncState['DRIFT'], brokers.core.values.SyncState['DRIFT']), (brokers.core.values.SyncState['UNREACHABLE'], brokers.core.values.SyncState['UNREACHABLE']), (brokers.core.values.SyncState['UNKNOWN'], brokers.core.values.SyncState['UNKNOWN'])], default=brokers.core.values.SyncState['UNKNOWN'], max_length=16)),
                 ('detail', models.TextField(blank=True)),
                 ('version', models.CharField(blank=True, max_length=64)),

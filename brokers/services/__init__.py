@@ -4,6 +4,7 @@ from brokers.services.access_files import roll_access_log
 from brokers.services.access_tokens import GivenToken, give_access_token
 from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
+from brokers.services.auth_chains import auth_chain_of, change_auth_chain, try_auth_chain
 from brokers.services.checking import check_drift, compare_broker
 from brokers.services.compiling import compile_policy
 from brokers.services.converging import converge
@@ -35,6 +36,8 @@ from brokers.services.token_keys import replace_token_keys, rotate_token_keys
 __all__ = [
     "GivenToken",
     "apply_plan",
+    "auth_chain_of",
+    "change_auth_chain",
     "change_listener_profile",
     "check_drift",
     "compare_broker",
@@ -67,6 +70,7 @@ __all__ = [
     "scaffold_mosquitto",
     "start_rollout",
     "suggest_changes",
+    "try_auth_chain",
     "watch_rollouts",
     "who_can",
     "who_can_do",

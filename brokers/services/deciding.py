@@ -8,8 +8,9 @@ from datetime import datetime
 from django.db import Error as DatabaseFault
 
 from brokers.core.access_reasons import AccessReason
-from brokers.core.decide import Acts, Identity, Judgement, Question
+from brokers.core.decide import Acts, Identity, Judgement, Login, Question
 from brokers.core.decide_judging import judge
+from brokers.core.decide_snippets import Dialect
 from brokers.core.values import BrokerId
 from brokers.services import policy_use
 from brokers.services.decision_doors import Door, identity_behind, move_to_present_key
@@ -51,8 +52,14 @@ class Decider:
             _move(door.broker, secret)
         return door, identity
 
-    def answer(self, door: Door, identity: Identity, question: Question, *, now: datetime) -> Judgement:
+    def answer(
+        self, door: Door, identity: Identity, question: Question, *, dialect: Dialect, now: datetime
+    ) -> Judgement:
         """The judgement on a question of that broker. May raise a database error, about somebody not yet known."""
+        understood = door.terms.understand(question, identity, dialect=dialect)
+        if isinstance(understood, Judgement):
+            return understood
+        question, identity = understood
         memory = self._memory
         known = memory.find(door.domain, question.username, broker=door.broker, now=now)
         if known is None:
@@ -62,6 +69,7 @@ class Decider:
             memory.judged(known),
             identity,
             proofs=PrincipalProofs(known, memory.token_keys, now),
+            methods=door.terms.methods,
             now=now,
         )
         if isinstance(question, Acts):
@@ -69,6 +77,13 @@ class Decider:
             for request, verdict in judgement.decided:
                 policy_use.note(broker=door.broker, principal=principal, request=request, verdict=verdict, now=now)
         return judgement
+
+    def judge_afresh(
+        self, door: Door, identity: Identity, login: Login, *, dialect: Dialect, now: datetime
+    ) -> Judgement:
+        """The same of a login as things stand now."""
+        self._memory.follow()
+        return self.answer(door, identity, login, dialect=dialect, now=now)
 
 
 def _move(broker: BrokerId, secret: str) -> None:

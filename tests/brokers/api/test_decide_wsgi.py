@@ -17,7 +17,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from acl.core.values import Action, Allow, Deny
 from brokers import models, services
 from brokers.api import decide_wsgi
-from brokers.core.decide import DecisionSecretId, Identity
+from brokers.core.auth_chain_document import read_chain
+from brokers.core.decide import EVERY_METHOD, DecisionSecretId, Identity
 from brokers.core.values import BrokerId
 from brokers.services import decision_secrets
 from brokers.services.deciding import Decider
@@ -340,3 +341,40 @@ def test_the_secret_is_never_logged(
     assert broker.secret not in caplog.text
     assert broker.id in caplog.text
     assert "(no id) failed" in caplog.text
+
+
+def test_a_changed_chain_counts_at_the_next_look_and_is_about_what_follows_a_login_too(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, pump = hall.broker(), hall.fleet.enroll("pump-1")
+    processes = (decide_wsgi.decider, hall.other)
+    steps = [
+        {"do": "regex", "field": "username", "value": "CN=(?P<username>[^,]+),O=.*"},
+        {"do": "copy", "field": "client_id", "value": "username"},
+    ]
+    chain = read_chain({"steps": steps, "methods": EVERY_METHOD})
+    for process in processes:
+        monkeypatch.setattr(decide_wsgi, "decider", process)
+        assert (register(broker, pump), publish(broker)) == ("ok", "ok")
+    services.change_auth_chain(broker=hall.id, chain=chain, actor=ADA, now=utc_now())
+    hall.pass_time()
+    for process in processes:
+        monkeypatch.setattr(decide_wsgi, "decider", process)
+        assert (register(broker, pump), publish(broker)) == (REFUSED, REFUSED)
+        assert (register(broker, pump, name="CN=pump-1,O=x"), publish(broker, "CN=pump-1,O=x")) == ("ok", "ok")
+        assert publish(broker, "CN=pump-2,O=x") == REFUSED
+    assert hall.refused[0][2].why == "Step 1 of the authentication chain: username does not match."
+
+
+def test_a_chain_that_can_not_be_read_lets_nobody_in(hall: Hall) -> None:
+    broker, pump = hall.broker(), hall.fleet.enroll("pump-1")
+    models.Broker.objects.update(auth_chain={"steps": [{"do": "of tomorrow"}], "methods": ["certificate"]})
+    assert (register(broker, pump), publish(broker)) == (REFUSED, REFUSED)
+
+
+def test_only_what_the_chain_takes_for_a_proof_counts(hall: Hall) -> None:
+    broker, pump = hall.broker(), hall.fleet.enroll("pump-1")
+    chain = read_chain({"steps": [], "methods": ["password"]})
+    services.change_auth_chain(broker=hall.id, chain=chain, actor=ADA, now=utc_now())
+    hall.pass_time()
+    assert (register(broker, pump), publish(broker)) == (REFUSED, "ok")
