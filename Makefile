@@ -37,10 +37,10 @@ install-dev: .venv/dev.done
 system:
 	@.ci/apt openssl curl mosquitto mosquitto-clients redis-server postgresql chromium fonts-dejavu-core gnutls-bin softhsm2 nginx-light rabbitmq-server || echo "Going on without them."
 
-# Tests that start servers stay together on one of the two workers (tests/conftest.py). Up to three that fail are asked
-# once more, alone: one that passes then is a defect of the test, told in what was printed. Races are not asked again.
+# A module stays on one of the two workers; those with servers come first (tests/scheduling.py). Up to three that fail are
+# asked once more, alone: one that passes then is a defect of the test, told in what was printed. Races are not asked again.
 test: install-dev system
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup) || { [ $$? = 1 ] && [ -s .pytest_cache/second_try ] \
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile) || { [ $$? = 1 ] && [ -s .pytest_cache/second_try ] \
 		&& echo "Asking once more:" && cat .pytest_cache/second_try && $(BIN)/python -m pytest @.pytest_cache/second_try; }
 
 check: export GATEHOUSE_HOME := $(CURDIR)/var/check

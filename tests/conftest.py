@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,6 +21,7 @@ from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 from kernel.core.ids import new_id
+from tests.scheduling import ByModule, turn
 from tests.servers import empty_redis, running_postgresql, running_redis
 
 # The same examples in every run, however slow the machine is: what fails here fails for everybody.
@@ -100,13 +101,14 @@ def redis_url(redis_server: str) -> str:
     return redis_server
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps tests that start servers together, so that parallel runs start each server once."""
-    for item in items:
-        if item.get_closest_marker("e2e") and not item.get_closest_marker("xdist_group"):
-            folder = item.path.parent.name
-            item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else item.path.stem))
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -116,7 +118,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return  # a run inside of a test
     failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
     races = any("several_writers" in word for report in failed for word in report.keywords)
-    names = sorted({re.sub(r"@\w+$", "", report.nodeid) for report in failed})
+    names = sorted({report.nodeid for report in failed})
     place = Path(config.rootpath, ".pytest_cache", "second_try")
     place.parent.mkdir(exist_ok=True)
     place.write_text("".join(f"{name}\n" for name in names if len(names) <= MOST_TRIED_TWICE and not races))

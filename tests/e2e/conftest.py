@@ -19,7 +19,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """As a newcomer has it, with SQLite and a queue of files; as in production for the parameter `postgresql`."""
     with ExitStack() as stack:
         servers = {}
-        if getattr(request, "param", "") == "postgresql":
+        if getattr(request, "param", None) == "postgresql":
             servers["DATABASE_URL"] = stack.enter_context(running_postgresql())
             servers["REDIS_URL"] = stack.enter_context(running_redis())
         house = House(tmp_path_factory.mktemp("house") / "home", servers=servers)
@@ -55,9 +55,9 @@ def mosquitto(house: House, fleet: Fleet) -> Iterator[Mosquitto]:
     mosquitto.stop()
 
 
-@pytest.fixture(scope="session", params=["embedded", "mosquitto"])
+@pytest.fixture(params=["embedded", "mosquitto"])
 def broker(request: pytest.FixtureRequest, house: House) -> LiveBroker:
-    """Each kind in turn; both are of the same domain."""
+    """Each kind; both are of the same domain and run as long as the house does."""
     if request.param == "embedded":
         return Embedded(house)
     found: LiveBroker = request.getfixturevalue("mosquitto")

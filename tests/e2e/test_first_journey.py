@@ -14,7 +14,9 @@ from tests.servers import wait_until
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.parametrize("house", ["embedded", "postgresql"], indirect=True, scope="session"),
+    pytest.mark.parametrize(
+        "house", ["postgresql", None], ids=["postgresql", "embedded"], indirect=True, scope="session"
+    ),
 ]
 
 
