@@ -38,6 +38,8 @@ PROTOCOL_VERSIONS = {
     "hivemq-ese-sql": ("3.1.1", "5"),
     "emqx": ("3.1.1", "5"),
     "vernemq-postgresql": ("3.1.1", "5"),
+    "hivemq-ese-file": ("3.1.1", "5"),
+    "hivemq-ce-file": ("3.1.1", "5"),
     "http-decisions": ("3.1.1", "5"),
 }
 

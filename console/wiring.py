@@ -280,6 +280,8 @@ adapters: Mapping[str, str] = {
     "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
     "hivemq-ese-sql": "brokers.adapters.hivemq_ese.HivemqEseAdapter",
     "emqx": "brokers.adapters.emqx.EmqxAdapter",
+    "hivemq-ce-file": "brokers.adapters.hivemq_files.HivemqCeFileAdapter",
+    "hivemq-ese-file": "brokers.adapters.hivemq_files.HivemqEseFileAdapter",
     "vernemq-postgresql": "brokers.adapters.vernemq_postgresql.VernemqPostgresqlAdapter",
 }
 

@@ -14,13 +14,12 @@ from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_realm import tables
-from brokers.adapters.json_api import JsonApi
+from brokers.adapters.hivemq_rest import end_session
 from brokers.adapters.writing import Latest, paced
 from brokers.core import hivemq_ese_sql
-from brokers.core.api_path import path
 from brokers.core.hivemq import NOTHING_ROLE
 from brokers.core.hivemq_changes import RealmChange, changes, effect, ending
-from brokers.core.hivemq_connection import HivemqConnection, RestConnection, connection_errors
+from brokers.core.hivemq_connection import HivemqConnection, connection_errors
 from brokers.core.hivemq_emulator import emulate_ese
 from brokers.core.hivemq_ese_sql import parse, to_artifact
 from brokers.core.hivemq_permissions import Realm
@@ -28,7 +27,6 @@ from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect,
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
-_RIGHTS = "Its role needs HIVEMQ_MQTT_CLIENTS_CLIENTID_GET and HIVEMQ_MQTT_CLIENTS_CLIENTID_DELETE."
 _BATCH = 20
 
 
@@ -86,14 +84,14 @@ class HivemqEseAdapter:
                 change, client_id = _change(step)
                 if change.account is not None and change.ends and self._connection.rest is not None:
                     realm.make(replace(change, account=ending(change.account)))
-                    self._end_session(self._connection.rest, client_id)
+                    end_session(self._connection.rest, client_id)
                 realm.make(change)
 
     def disconnect(self, principal: Principal) -> int | None:
         """Ends the session of the client id, without its will; None without a REST API."""
         if self._connection.rest is None:
             return None
-        return self._end_session(self._connection.rest, principal.client_id)
+        return end_session(self._connection.rest, principal.client_id)
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether HiveMQ would let it pass."""
@@ -112,30 +110,10 @@ class HivemqEseAdapter:
         stop.wait()
         yield from ()
 
-    def _end_session(self, rest: RestConnection, client_id: str) -> int:
-        where = path("mqtt", "clients", client_id)
-        with _api(rest) as broker:
-            found = broker.ask("GET", where)
-            broker.ask("DELETE", f"{where}?preventWillMessage=true")
-        return int(bool(found and found["client"]["connected"]))
-
 
 def _compiled(desired: DesiredState) -> tuple[Realm, Rendering]:
     rendering = hivemq_ese_sql.render(desired.subjects)
     return parse(rendering.artifact), rendering
-
-
-def _api(rest: RestConnection) -> JsonApi:
-    return JsonApi(
-        of="HiveMQ's REST API",
-        host=rest.host,
-        port=rest.port,
-        root="/api/v1",
-        rights=_RIGHTS,
-        ca_pem=rest.ca_pem,
-        username=rest.username,
-        password=rest.password,
-    )
 
 
 def _parsed(applied: AppliedState) -> Realm:

@@ -8,6 +8,7 @@ the hashes in with `with_passwords`. An account that is barred is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from brokers.core import hivemq, hivemq_file
 from brokers.core.hivemq_dialect import Dialect
@@ -55,15 +56,27 @@ _DIALECT = Dialect(variable=USERNAME, in_parts=True, personal=False, keeps_barre
 
 
 def render(subjects: Iterable[RenderSubject]) -> Rendering:
-    """The file for these subjects, and what it can not express.
-
-    The extension refuses a file without any account, and would go on with the old one: then there is one for nobody.
-    """
+    """The file for these subjects, and what it can not express."""
     deviations = Deviations()
-    realm = hivemq.realm_of(subjects, _DIALECT, deviations)
-    if not realm.users:
-        realm = Realm(users={NOBODY: Account(roles=(hivemq.NOTHING_ROLE,))}, roles=realm.roles)
+    realm = as_taken(hivemq.realm_of(subjects, _DIALECT, deviations))
     return Rendering(artifact=to_artifact(realm), deviations=deviations.all())
+
+
+def as_taken(realm: Realm) -> Realm:
+    """The realm with an account for nobody if it has none, and without passwords that are no hash.
+
+    The extension would refuse the whole file, and go on with the old one.
+    """
+    users = {
+        name: account if _is_hash(account.password or NO_PASSWORD) else replace(account, password=None)
+        for name, account in without_nobody(realm).users.items()
+    }
+    return replace(realm, users=users or {NOBODY: Account(roles=(hivemq.NOTHING_ROLE,))})
+
+
+def without_nobody(realm: Realm) -> Realm:
+    """The realm of somebody's accounts alone."""
+    return replace(realm, users={name: account for name, account in realm.users.items() if name != NOBODY})
 
 
 def to_artifact(realm: Realm) -> str:

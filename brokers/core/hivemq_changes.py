@@ -13,6 +13,7 @@ from acl.core.values import Action
 from brokers.core import effects
 from brokers.core.effects import Flow
 from brokers.core.hivemq import OURS
+from brokers.core.hivemq_ce_file import USERNAME
 from brokers.core.hivemq_permissions import NOTHING, Account, Activity, Permission, Realm
 from brokers.core.ports import Effect
 
@@ -107,4 +108,5 @@ def _differs(wanted: Account, present: Account) -> bool:
 def _flow(realm: Realm, name: str, action: Action) -> Flow:
     held: Iterable[Permission] = realm.permissions_of(name) if name in realm.users else ()
     about = (Activity.ALL, _ABOUT[action])
-    return Flow(allows=frozenset(each.topic for each in held if each.activity in about and each != NOTHING))
+    topics = (each.topic for each in held if each.activity in about and each != NOTHING)
+    return Flow(allows=frozenset(topic.replace(USERNAME, name) for topic in topics))

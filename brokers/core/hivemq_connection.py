@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from brokers.core import registration
+from brokers.core.mosquitto_connection import files_errors
 from kernel.core.errors import FieldError
 
 _TEXTS = ("database", "username", "password")
-_MEMBERS = ("host", "port", *_TEXTS, "ca_pem", "rest")
+_MEMBERS = ("host", "port", *_TEXTS, "ca_pem")
 _REST_MEMBERS = ("host", "port", "username", "password", "ca_pem")
 
 
@@ -46,20 +47,39 @@ class HivemqConnection:
     def of(cls, members: Mapping[str, Any]) -> HivemqConnection:
         """The connection that these members, found without error, spell."""
         given = {name: members[name] for name in _MEMBERS if members.get(name)}
-        rest = given.pop("rest", None) or {}
-        told = {name: value for name, value in rest.items() if value}
-        return cls(**given, rest=RestConnection(**told) if told else None)
+        return cls(**given, rest=rest_of(members))
+
+
+def rest_of(members: Mapping[str, Any]) -> RestConnection | None:
+    """Where the REST API is, if these members, found without error, say so."""
+    told = {name: value for name, value in (members.get("rest") or {}).items() if value}
+    return RestConnection(**told) if told else None
 
 
 def connection_errors(connection: object) -> list[FieldError]:
     """What is wrong with the members of a connection."""
     errors = registration.connection_errors(connection, texts=_TEXTS, more=("rest",))
-    rest = connection.get("rest") if isinstance(connection, Mapping) else None
+    return errors + rest_errors(connection.get("rest")) if isinstance(connection, Mapping) else errors
+
+
+def file_connection_errors(connection: object, *, rest: bool) -> list[FieldError]:
+    """What is wrong with a connection of files: `{"files": {"directory"}}`, and with `rest` that as well."""
+    if not isinstance(connection, Mapping) or connection.get("files") is None:
+        detail = 'Give {"files": {"directory": "<name>"}}: a folder in GATEHOUSE_HOME/brokers.'
+        return [FieldError(pointer="/connection", code="invalid-connection", detail=detail)]
+    known = ("files", "rest") if rest else ("files",)
+    errors = registration.unknown_member_errors(connection, known, pointer="/connection")
+    errors += files_errors(connection["files"])
+    return errors + rest_errors(connection.get("rest")) if rest else errors
+
+
+def rest_errors(rest: object) -> list[FieldError]:
+    """What is wrong with where the REST API is; nothing if there is none."""
     if rest is None:
-        return errors
+        return []
     if not isinstance(rest, Mapping):
         detail = "Give an object with host and port, and username and password if the REST API asks for them."
-        return [*errors, FieldError(pointer="/connection/rest", code="invalid-rest", detail=detail)]
-    errors += registration.place_errors(rest, _REST_MEMBERS, pointer="/connection/rest")
+        return [FieldError(pointer="/connection/rest", code="invalid-rest", detail=detail)]
+    errors = registration.place_errors(rest, _REST_MEMBERS, pointer="/connection/rest")
     given = [name for name in ("username", "password") if rest.get(name) is not None]
     return errors + registration.text_errors(rest, given, pointer="/connection/rest")

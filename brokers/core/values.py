@@ -31,6 +31,8 @@ class AdapterKind(StrEnum):
     HIVEMQ_ESE_SQL = "hivemq-ese-sql"
     EMQX = "emqx"
     VERNEMQ_POSTGRESQL = "vernemq-postgresql"
+    HIVEMQ_ESE_FILE = "hivemq-ese-file"
+    HIVEMQ_CE_FILE = "hivemq-ce-file"
     HTTP_DECISIONS = "http-decisions"
 
 

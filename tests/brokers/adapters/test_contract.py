@@ -9,6 +9,7 @@ import pytest
 from brokers.adapters.emqx import EmqxAdapter
 from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
 from brokers.adapters.hivemq_ese import HivemqEseAdapter
+from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.adapters.rabbitmq import RabbitmqAdapter
@@ -24,6 +25,8 @@ ADAPTERS: Mapping[AdapterKind, tuple[type[BrokerAdapter], Mapping[str, object]]]
     AdapterKind.EMQX: (EmqxAdapter, {"host": "::1", "port": 1, "api_key": "k", "api_secret": SECRET}),
     AdapterKind.GOAUTH_POSTGRESQL: (GoAuthPostgresqlAdapter, {**ACCOUNT, "database": "d"}),
     AdapterKind.HIVEMQ_ESE_SQL: (HivemqEseAdapter, {**ACCOUNT, "database": "d", "rest": ACCOUNT}),
+    AdapterKind.HIVEMQ_CE_FILE: (HivemqCeFileAdapter, {"files": {"directory": "hall"}}),
+    AdapterKind.HIVEMQ_ESE_FILE: (HivemqEseFileAdapter, {"files": {"directory": "hall"}, "rest": ACCOUNT}),
     AdapterKind.MOSQUITTO_FILES: (MosquittoAclFileAdapter, {"files": {"directory": "hall"}}),
     AdapterKind.MOSQUITTO_DYNSEC: (MosquittoDynsecAdapter, ACCOUNT),
     AdapterKind.RABBITMQ: (RabbitmqAdapter, ACCOUNT),

@@ -1,0 +1,230 @@
+"""HiveMQ by its files: file RBAC of the Community Edition, and the file realm of the Enterprise Security Extension.
+
+HiveMQ reads a file again after a while, takes permissions when somebody connects and judges no delivery again. So what
+is taken away is gone at the next connect behind the next reading; with Enterprise's REST API sessions are ended.
+Passwords that stand in the file stay there, but for those of who is barred.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import ClassVar
+
+from acl.core.values import Principal, Request
+from brokers.adapters.hivemq_rest import end_session
+from brokers.adapters.shared_folder import GroupFolder
+from brokers.adapters.writing import Latest
+from brokers.conf import files_root
+from brokers.core import hivemq_ce_file, hivemq_ese_file
+from brokers.core.hivemq_ce_file import as_taken, without_nobody
+from brokers.core.hivemq_changes import ENDING_ROLE, RealmChange, changes, effect, ending
+from brokers.core.hivemq_connection import file_connection_errors, rest_of
+from brokers.core.hivemq_emulator import emulate_ese, emulate_rbac
+from brokers.core.hivemq_permissions import NOTHING, Account, Permission, Realm
+from brokers.core.hivemq_xml import InvalidXml
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Standing, Step
+from brokers.core.values import BrokerEvent, BrokerLink
+from kernel.core.errors import FieldError
+
+_HIDDEN = "***"  # in place of a password that stands in the file
+
+
+@dataclass(slots=True, kw_only=True)
+class _File:
+    """What is to be written, and by account the client ids whose sessions end."""
+
+    users: dict[str, Account]
+    roles: dict[str, frozenset[Permission]]
+    ends: dict[str, str] = field(default_factory=dict)
+
+    def with_marks(self) -> Realm:
+        """The same, with a mark on each account whose session is still to end."""
+        marked = {name: ending(account) if name in self.ends else account for name, account in self.users.items()}
+        return Realm(users=marked, roles={**self.roles, ENDING_ROLE: frozenset({NOTHING})})
+
+
+class HivemqCeFileAdapter:
+    """Writes `credentials.xml`; nobody can close a client from outside."""
+
+    capabilities: ClassVar[Capabilities] = hivemq_ce_file.CAPABILITIES
+    file_name: ClassVar[str] = "credentials.xml"
+    takes_rest: ClassVar[bool] = False
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._name: str = link.connection["files"]["directory"]
+        self._rest = rest_of(link.connection)
+        self._compile = Latest(self._compiled)
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return file_connection_errors(connection, rest=cls.takes_rest)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """The file, without passwords."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """What stands in the file, without passwords. Who wrote it does not matter: all of it is ours.
+
+        Nothing, if something is in it that Gatehouse does not write: then all of it is written anew.
+        """
+        realm = self._realm()
+        if realm is None:
+            return AppliedState(artifact="", only=only)
+        users = {
+            name: replace(account, password=account.password and _HIDDEN)
+            for name, account in realm.users.items()
+            if only is None or name in only
+        }
+        return AppliedState(artifact=self._to_text(replace(realm, users=users)), only=only)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """Accounts and roles that differ."""
+        found = changes(self._compile(desired)[0], self._held(applied), whole=desired.only is None)
+        clients = {subject.principal.auth_id: subject.principal.client_id for subject in desired.subjects}
+        return tuple(self._step(change, client_id=clients.get(change.name, change.name)) for change in found)
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses which filters."""
+        return effect(self._held(applied), self._compile(desired)[0])
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Writes the file once; with the REST API once more, when the sessions of who loses something have ended."""
+        between()
+        if not steps:
+            return
+        realm = self._realm() or Realm()
+        file = _File(users=dict(realm.users), roles={**realm.roles})
+        for step in steps:
+            self._take(step, file)
+        file.roles.pop(ENDING_ROLE, None)
+        if file.ends and self._rest is not None:
+            self._write(file.with_marks())
+            for client_id in file.ends.values():
+                end_session(self._rest, client_id)
+        self._write(Realm(users=file.users, roles=file.roles))
+
+    def disconnect(self, principal: Principal) -> int | None:
+        """Ends the session of the client id, without its will; None without a REST API."""
+        return None if self._rest is None else end_session(self._rest, principal.client_id)
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether HiveMQ would let it pass."""
+        return emulate_rbac(self._parse(rendering.artifact), principal, request)
+
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: HiveMQ is told of CRLs in its own configuration, if at all."""
+        del pem, trust
+        return ""
+
+    def present(self) -> None:
+        """None: nobody lists connections."""
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Nothing: nobody tells."""
+        stop.wait()
+        yield from ()
+
+    def _compiled(self, desired: DesiredState) -> tuple[Realm, Rendering]:
+        rendering = self._render(desired)
+        realm = without_nobody(self._parse(rendering.artifact))
+        barred = {subject.principal.auth_id for subject in desired.subjects if subject.state is Standing.BARRED}
+        users = {name: replace(account, barred=name in barred) for name, account in realm.users.items()}
+        return replace(realm, users=users), rendering
+
+    def _held(self, applied: AppliedState) -> Realm:
+        """What is there; who has no password may as well be barred."""
+        if not applied.artifact:
+            return Realm()
+        realm = without_nobody(self._parse(applied.artifact))
+        users = {name: replace(account, barred=account.password is None) for name, account in realm.users.items()}
+        return replace(realm, users=users)
+
+    def _step(self, change: RealmChange, *, client_id: str) -> Step:
+        roles = {} if change.role is None else {change.name: change.role}
+        users = {} if change.account is None else {change.name: change.account}
+        payload = {
+            "realm": self._to_text(Realm(users=users, roles=roles)),
+            "barred": change.account is not None and change.account.barred,
+            "ends": client_id if change.ends else "",
+        }
+        return Step(kind=change.kind, target=change.name, summary=change.summary, payload=json.dumps(payload))
+
+    def _take(self, step: Step, file: _File) -> None:
+        """Makes one change in what is to be written. A password that is there stays, unless the account is barred."""
+        kept = json.loads(step.payload)
+        realm = self._parse(kept["realm"])
+        if step.target in realm.users:
+            before = file.users.get(step.target, Account())
+            password = None if kept["barred"] else before.password
+            file.users[step.target] = replace(realm.users[step.target], password=password)
+        elif step.kind == "delete-user":
+            file.users.pop(step.target, None)
+        elif step.kind == "delete-role":
+            file.roles.pop(step.target, None)
+        file.roles.update(realm.roles)
+        if kept["ends"]:
+            file.ends[step.target] = kept["ends"]
+
+    def _realm(self) -> Realm | None:
+        """What stands in the file, as its extension would take it; None if it would not, or there is none."""
+        text = self._folder().text(self.file_name)
+        try:
+            return self._parse(text) if text else None
+        except InvalidXml:
+            return None
+
+    def _write(self, realm: Realm) -> None:
+        self._folder().replace(self.file_name, self._to_text(self._taken(realm)))
+
+    def _folder(self) -> GroupFolder:
+        return GroupFolder(root=files_root(), name=self._name)
+
+    @staticmethod
+    def _render(desired: DesiredState) -> Rendering:
+        return hivemq_ce_file.render(desired.subjects)
+
+    @staticmethod
+    def _parse(text: str) -> Realm:
+        return hivemq_ce_file.parse(text)
+
+    @staticmethod
+    def _to_text(realm: Realm) -> str:
+        return hivemq_ce_file.to_artifact(realm)
+
+    @staticmethod
+    def _taken(realm: Realm) -> Realm:
+        """The realm as HiveMQ takes it."""
+        return as_taken(realm)
+
+
+class HivemqEseFileAdapter(HivemqCeFileAdapter):
+    """Writes `ese-file-realm.xml`, and ends sessions where the REST API is."""
+
+    capabilities: ClassVar[Capabilities] = hivemq_ese_file.CAPABILITIES
+    file_name: ClassVar[str] = "ese-file-realm.xml"
+    takes_rest: ClassVar[bool] = True
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether HiveMQ would let it pass."""
+        return emulate_ese(self._parse(rendering.artifact), principal, request)
+
+    @staticmethod
+    def _render(desired: DesiredState) -> Rendering:
+        return hivemq_ese_file.render(desired.subjects)
+
+    @staticmethod
+    def _parse(text: str) -> Realm:
+        return hivemq_ese_file.parse(text)
+
+    @staticmethod
+    def _to_text(realm: Realm) -> str:
+        return hivemq_ese_file.to_artifact(realm)
+
+    @staticmethod
+    def _taken(realm: Realm) -> Realm:
+        return realm

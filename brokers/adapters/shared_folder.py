@@ -1,0 +1,64 @@
+"""A folder directly below GATEHOUSE_HOME/brokers/ that a broker reads: files that are each replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from brokers.core.ports import BrokerUnreachable
+from kernel.core.errors import Conflict
+
+FOR_ALL = 0o644
+FOR_THE_GROUP = 0o640
+
+
+class UnsafeFolder(Conflict):
+    """The shared folder is not a plain folder where it should be."""
+
+    code = "unsafe-folder"
+
+
+class SharedFolder:
+    """The shared folder of one broker. Raises UnsafeFolder if it is missing, a link, or leads elsewhere."""
+
+    mode = FOR_ALL
+    """Of the files: the broker is another user."""
+
+    def __init__(self, *, root: Path, name: str) -> None:
+        path = root / name
+        if path.parent != root or path.is_symlink() or not path.is_dir():
+            raise UnsafeFolder(f"There has to be a plain folder {name!r} in GATEHOUSE_HOME/brokers: make it.")
+        self._path = path
+
+    def text(self, name: str) -> str:
+        """What stands in a file; empty if there is none. Octets that are no text become marks.
+
+        Raises BrokerUnreachable.
+        """
+        target = self._path / name
+        try:
+            plain = target.is_file() and not target.is_symlink()
+            return target.read_text(encoding="utf-8", errors="replace") if plain else ""
+        except OSError as error:
+            raise BrokerUnreachable(f"{name} in the shared folder can not be read: {error.strerror}.") from error
+
+    def replace(self, name: str, text: str) -> None:
+        """Writes a file in place of the old one, by rename, so that no reader ever sees a part."""
+        new = self._path / f"{name}.new"
+        try:
+            new.unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, self.mode)
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+                os.fchmod(stream.fileno(), self.mode)
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(self._path / name)
+        except OSError as error:
+            raise BrokerUnreachable(f"{name} in the shared folder can not be written: {error.strerror}.") from error
+
+
+class GroupFolder(SharedFolder):
+    """One whose files nobody but us and the folder's group may read, since they hold secrets."""
+
+    mode = FOR_THE_GROUP

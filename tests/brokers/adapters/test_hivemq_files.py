@@ -1,0 +1,215 @@
+"""HiveMQ's two files as its extensions would read them; HiveMQ itself can not be installed here.
+
+What the Community Edition's extension refuses is told by a mirror of its validator (`faults_of`).
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from xml.etree import ElementTree as ET
+
+import pytest
+from pytest_django import Settings
+
+from acl.core.values import Publish
+from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
+from brokers.adapters.shared_folder import UnsafeFolder
+from brokers.core import hivemq_ce_file
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.values import AdapterKind
+from tests.brokers.links import broker_link
+from tests.brokers.subjects import ALL, DOWN, UP, subject
+
+HASH = "c2FsdA==:100:aGFzaA=="
+Make = Callable[[], BrokerAdapter]
+FILES = {"files": {"directory": "hall"}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings: Settings) -> Path:
+    settings.GATEHOUSE_HOME = tmp_path
+    made = tmp_path / "brokers" / "hall"
+    made.mkdir(parents=True)
+    return made
+
+
+def ce() -> HivemqCeFileAdapter:
+    assert not HivemqCeFileAdapter.connection_errors(FILES)
+    return HivemqCeFileAdapter(link=broker_link(AdapterKind.HIVEMQ_CE_FILE, FILES))
+
+
+def ese(**rest: object) -> HivemqEseFileAdapter:
+    connection = FILES | ({"rest": rest} if rest else {})
+    assert not HivemqEseFileAdapter.connection_errors(connection)
+    return HivemqEseFileAdapter(link=broker_link(AdapterKind.HIVEMQ_ESE_FILE, connection))
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, str]]:
+    """The steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [(step.kind, step.target) for step in steps]
+
+
+def accounts(file: Path) -> dict[str | None, str | None]:
+    """The password of each account, as another reader of XML finds it."""
+    users = ET.parse(file).iter("user")
+    return {user.findtext("name"): user.findtext("password") for user in users}
+
+
+def give_password(file: Path, name: str, password: str) -> None:
+    text = re.sub(r"\s*<password>[^<]*</password>", "", file.read_text())
+    file.write_text(text.replace(f"<name>{name}</name>", f"<name>{name}</name><password>{password}</password>"))
+
+
+@pytest.mark.parametrize("make", [ce, ese])
+def test_file_holds_what_policy_gives_and_is_for_the_group_alone(folder: Path, make: Make) -> None:
+    adapter: BrokerAdapter = make()
+    desired = all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL))
+    bring_to(adapter, desired)
+    [file] = folder.iterdir()
+    assert set(accounts(file)) == {"alpha", "beta"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    rendering, alpha = adapter.render(desired), desired.subjects[0].principal
+    assert adapter.enforces(rendering, alpha, Publish(topic="north/alpha/up/t"))
+    assert not adapter.enforces(rendering, alpha, Publish(topic="north/beta/up/t"))
+    assert bring_to(adapter, only(subject("alpha", UP)))
+    lost = adapter.effect(all_of(subject("alpha", UP)), adapter.read()).lose
+    assert EffectLine(auth_id="beta", action="publish", filter="north/beta/up/#") in lost
+
+
+def test_community_edition_takes_every_file_that_is_written(folder: Path) -> None:
+    for desired in (all_of(), all_of(subject("alpha", UP)), all_of(subject("alpha", standing=Standing.BARRED))):
+        bring_to(ce(), desired)
+        text = (folder / "credentials.xml").read_text()
+        assert not list(hivemq_ce_file.faults_of(hivemq_ce_file.parse(text)))
+
+
+def test_password_that_is_no_hash_is_left_out_lest_the_whole_file_is_refused(folder: Path) -> None:
+    bring_to(ce(), all_of(subject("alpha", UP)))
+    give_password(folder / "credentials.xml", "alpha", "plain")
+    bring_to(ce(), all_of(subject("alpha", UP, DOWN)))
+    assert accounts(folder / "credentials.xml")["alpha"] == hivemq_ce_file.NO_PASSWORD
+
+
+def test_each_file_is_newer_than_what_was_read_before(folder: Path) -> None:
+    file = folder / "credentials.xml"
+    bring_to(ce(), all_of(subject("alpha", UP)))
+    read_at = file.stat().st_mtime_ns
+    bring_to(ce(), all_of(subject("alpha", DOWN)))
+    assert file.stat().st_mtime_ns > read_at  # the extension looks at nothing else
+    unchanged = file.stat().st_mtime_ns
+    ce().apply((), between=lambda: None)
+    assert file.stat().st_mtime_ns == unchanged
+
+
+@pytest.mark.parametrize("make", [ce, ese])
+def test_passwords_stay_but_those_of_who_is_barred(folder: Path, make: Make) -> None:
+    adapter = make()
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP)))
+    [file] = folder.iterdir()
+    give_password(file, "alpha", HASH)
+    assert HASH not in adapter.read().artifact
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL)))
+    assert accounts(file)["alpha"] == HASH
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert HASH not in file.read_text()
+
+
+@pytest.mark.parametrize("make", [ce, ese])
+def test_what_somebody_else_wrote_is_written_anew(folder: Path, make: Make) -> None:
+    adapter, desired = make(), all_of(subject("alpha", UP))
+    bring_to(adapter, desired)
+    [file] = folder.iterdir()
+    before = file.read_text()
+    for text in (
+        before.replace("north/", "#/"),
+        before.replace("</permission>", "<deny/></permission>"),
+        before.replace("<roles>", "<rules>"),
+        "",
+        "<a/>",
+        "\x00",
+    ):
+        file.write_text(text)
+        assert bring_to(adapter, desired)
+        assert file.read_text() == before
+
+
+def test_folder_has_to_be_plain_and_to_be_there(folder: Path, tmp_path: Path) -> None:
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(UnsafeFolder):
+        ce().read()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UnsafeFolder):
+        ese().read()
+
+
+@pytest.fixture
+def ended() -> Iterator[list[str]]:
+    """The sessions that HiveMQ's REST API was asked to end; the last is its port. Broken while it has `broken`."""
+    told: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+        def do_GET(self) -> None:
+            self._answer(404)
+
+        def do_DELETE(self) -> None:
+            if "broken" not in told:
+                told.insert(0, self.path)
+            self._answer(503 if "broken" in told else 204)
+
+        def _answer(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0" if status == 204 else "2")
+            self.end_headers()
+            self.wfile.write(b"" if status == 204 else b"{}")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    told.append(str(server.server_address[1]))
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield told
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_session_of_who_loses_something_ends_and_if_not_then_the_next_time(folder: Path, ended: list[str]) -> None:
+    adapter = ese(host="127.0.0.1", port=int(ended[-1]))
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP)))
+    desired = all_of(subject("alpha", UP), subject("beta", UP, ALL))
+    ended.insert(0, "broken")
+    with pytest.raises(BrokerUnreachable):
+        bring_to(adapter, desired)
+    assert "down" not in (folder / "ese-file-realm.xml").read_text()
+    ended.remove("broken")
+    assert bring_to(adapter, desired) == [("set-user", "alpha")]
+    assert ended[:-1] == ["/api/v1/mqtt/clients/alpha?preventWillMessage=true"]
+    assert "gh.ending" not in (folder / "ese-file-realm.xml").read_text()
+    assert adapter.disconnect(subject("alpha").principal) == 0
+    assert ese().disconnect(subject("alpha").principal) is None
+
+
+def test_connection_is_a_folder_and_nothing_unknown() -> None:
+    rest = {"rest": {"host": "127.0.0.1", "port": 1}}
+    assert [error.pointer for error in HivemqCeFileAdapter.connection_errors(FILES | rest)] == ["/connection/rest"]
+    assert HivemqEseFileAdapter.connection_errors({"files": {"directory": "../x"}})
+    assert HivemqEseFileAdapter.connection_errors({})
+    assert HivemqCeFileAdapter.connection_errors(7)
