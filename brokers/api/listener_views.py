@@ -113,7 +113,7 @@ class ConfigurationView(APIView):
     @extend_schema(operation_id="renderListenerProfile", responses=ConfigurationDocument)
     def get(self, request: Request, name: str) -> Response:
         """The texts, and the warnings, the worst first."""
-        rendered = services.render_listener_profile(broker=seen(request, name))
+        rendered = services.render_listener_profile(broker=seen(request, name), now=utc_now())
         return Response(
             {
                 "files": [{"name": file.name, "text": file.text} for file in rendered.files],

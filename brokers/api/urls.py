@@ -12,6 +12,7 @@ from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.reach_views import ReachView
 from brokers.api.role_diff_views import RoleDiffView
+from brokers.api.server_certificate_views import ServerCertificateView, TrustBundleView
 from brokers.api.suggestions import DeniedListView, RuleUseListView, SuggestionDraftView, SuggestionListView
 from brokers.api.views import (
     ApplyView,
@@ -40,6 +41,8 @@ urlpatterns = [
     path("brokers/<slug:name>/rendering/", RenderingView.as_view(), name="broker-rendering"),
     path("brokers/<slug:name>/listener-profile/", ListenerProfileView.as_view(), name="broker-listener-profile"),
     path("brokers/<slug:name>/configuration/", ConfigurationView.as_view(), name="broker-configuration"),
+    path("brokers/<slug:name>/server-certificate/", ServerCertificateView.as_view(), name="broker-server-certificate"),
+    path("brokers/<slug:name>/trust-bundle/", TrustBundleView.as_view(), name="broker-trust-bundle"),
     path("brokers/<slug:name>/sessions/", SessionListView.as_view(), name="broker-sessions"),
     path("brokers/<slug:name>/decision-secrets/", DecisionSecretListView.as_view(), name="broker-decision-secrets"),
     path(

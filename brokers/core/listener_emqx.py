@@ -149,8 +149,8 @@ def _on_stapling(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarni
     )
     yield from not_had(
         "staple_ocsp",
-        "Nobody knows where to ask: the domain has no issuing CA. Stapling is left out.",
-        "Set the domain's issuing CA.",
+        "Gatehouse issued no certificate to this broker, so nobody knows where to ask: stapling is left out.",
+        "Send a request for its certificate.",
         asked=not site.ocsp_url,
     )
     yield from not_had(

@@ -5,6 +5,7 @@ from brokers.services.access_tokens import GivenToken, give_access_token
 from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.auth_chains import auth_chain_of, change_auth_chain, try_auth_chain
+from brokers.services.certify_server import ServerChain, certify_server, server_chain_of
 from brokers.services.checking import check_drift, compare_broker
 from brokers.services.compiling import compile_policy
 from brokers.services.converging import converge
@@ -31,13 +32,16 @@ from brokers.services.registering import register_broker, remove_broker
 from brokers.services.rollouts import start_rollout, watch_rollouts
 from brokers.services.scaffolding import scaffold_mosquitto
 from brokers.services.suggesting import draft_suggestions, suggest_changes
+from brokers.services.trust_bundles import trust_bundle_of
 from brokers.services.token_keys import replace_token_keys, rotate_token_keys
 
 __all__ = [
+    "ServerChain",
     "GivenToken",
     "apply_plan",
     "auth_chain_of",
     "change_auth_chain",
+    "certify_server",
     "change_listener_profile",
     "check_drift",
     "compare_broker",
@@ -68,8 +72,10 @@ __all__ = [
     "roll_access_log",
     "rotate_token_keys",
     "scaffold_mosquitto",
+    "server_chain_of",
     "start_rollout",
     "suggest_changes",
+    "trust_bundle_of",
     "try_auth_chain",
     "watch_rollouts",
     "who_can",

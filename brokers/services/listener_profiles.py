@@ -19,7 +19,7 @@ from brokers.core.listener_profile import (
 from brokers.core.listener_renderers import render_listeners
 from brokers.core.listener_rendering import RenderedListeners, Site
 from brokers.core.values import AdapterKind, Broker, BrokerId
-from devices import queries as devices
+from brokers.services.certify_server import server_chain_of
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, FieldError
 from kernel.core.ids import DomainId
@@ -50,13 +50,13 @@ def listener_profile_of(*, broker: Broker) -> KeptProfile:
     return KeptProfile(profile=read_profile(row.profile, kind=broker.kind), version=row.version)
 
 
-def render_listener_profile(*, broker: Broker) -> RenderedListeners:
+def render_listener_profile(*, broker: Broker, now: datetime) -> RenderedListeners:
     """The profile in the words of the broker's make, with warnings. It has paths of files, and nothing of theirs."""
-    issuer = devices.issuer_of(domain=broker.domain)
+    chain = server_chain_of(broker=broker, now=now)
     site = Site(
         listeners=broker.listeners,
         version=broker.version,
-        ocsp_url=pki.ocsp_url(slug=pki.find_issuer(id=issuer).slug) if issuer else "",
+        ocsp_url=pki.ocsp_url(slug=chain.certificate.issuer_slug) if chain else "",
     )
     return render_listeners(listener_profile_of(broker=broker).profile, site)
 
