@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from brokers.api.access_log import AccessFileListView, AccessFileView, AccessLogView
+from brokers.api.authentication_views import AuthenticationTrialView, AuthenticationView
 from brokers.api.decision_secret_views import DecisionSecretListView, DecisionSecretView
 from brokers.api.foresight_views import ForesightView
 from brokers.api.listener_views import ConfigurationView, ListenerProfileView
@@ -44,6 +45,12 @@ urlpatterns = [
     path("brokers/<slug:name>/server-certificate/", ServerCertificateView.as_view(), name="broker-server-certificate"),
     path("brokers/<slug:name>/trust-bundle/", TrustBundleView.as_view(), name="broker-trust-bundle"),
     path("brokers/<slug:name>/sessions/", SessionListView.as_view(), name="broker-sessions"),
+    path("brokers/<slug:name>/authentication/", AuthenticationView.as_view(), name="broker-authentication"),
+    path(
+        "brokers/<slug:name>/authentication/try/",
+        AuthenticationTrialView.as_view(),
+        name="broker-authentication-try",
+    ),
     path("brokers/<slug:name>/decision-secrets/", DecisionSecretListView.as_view(), name="broker-decision-secrets"),
     path(
         "brokers/<slug:name>/decision-secrets/<uuid:decision_secret>/",
