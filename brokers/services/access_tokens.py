@@ -10,7 +10,6 @@ from brokers.core.access_token import AccessToken, sign_access_token
 from brokers.core.emqx_compiler import compile_policy
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.rendering import Deviations
-from brokers.core.standing import render_subject
 from brokers.services.desired import desired_state_of
 from brokers.services.token_keys import open_signing_key
 from devices import queries as devices
@@ -39,7 +38,7 @@ def give_access_token(*, principal: ProvedPrincipal, with_acl: bool, now: dateti
     The `acl` never allows more than the policy does. Nothing is kept of the token. Raises DeviceRefused,
     TokenTooLarge, TokenKeysBusy, WrongKey.
     """
-    subject = render_subject(devices.subject_of(device=principal.device, now=now))
+    [subject] = desired_state_of(device=principal.device, broker=None, now=now).subjects
     if subject.state is not Standing.ADMITTED:
         raise DeviceRefused("This device may not connect now: ask the operator of its domain.")
     begins = now.replace(microsecond=0)

@@ -24,6 +24,7 @@ from acl.core.values import Action
 from brokers import models, services
 from brokers.core.access_token import MOST_OCTETS
 from brokers.core.decide import Identity, Login, Password
+from brokers.core.decide_snippets import Dialect
 from brokers.core.emqx_rule import rules_of
 from brokers.core.values import BrokerId
 from brokers.services.deciding import Decider
@@ -104,7 +105,9 @@ class Door:
         admitted = self.decider.admit(self.id, self.secret)
         assert admitted
         login = Login(username=name, client_id=client_id or name, password=Password(token))
-        return self.decider.answer(*admitted, login, now=utc_now() + timedelta(seconds=later)).all_allowed
+        return self.decider.answer(
+            *admitted, login, dialect=Dialect.EMQX, now=utc_now() + timedelta(seconds=later)
+        ).all_allowed
 
 
 @pytest.fixture
