@@ -31,8 +31,8 @@ class AuthStepDocument(StrictDocument):
         choices=[*StepKind],
         help_text="set: the field becomes the text `value`, in which ${name} is what another field holds. copy: it "
         "becomes what the field `value` holds. regex: the pattern `value` has to match it as a whole, and named groups "
-        "go into fields of their names. certificate: it becomes the part `value` of the certificate, which is one of cn, "
-        "san_uri, san_dns, o, ou and serial.",
+        "go into fields of their names. certificate: it becomes the part `value` of the certificate: cn, "
+        "san_uri, san_dns, o, ou or serial.",
     )
     field = serializers.CharField(max_length=64, help_text="username, client_id, or one of your own.")
     value = serializers.CharField(max_length=512, allow_blank=True, trim_whitespace=False)
