@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from acl.core.index import FilterIndex
-from acl.core.templates import parse, substitute
+from acl.core.templates import filled, parse, substitute
 from acl.core.topics import InvalidTopic, valid_filter, valid_name
 from acl.core.union import cover_together
 from acl.core.values import (
@@ -47,8 +47,12 @@ def effective(policy: Iterable[BoundRule], principal: Principal) -> tuple[Effect
     """Every rule of `policy` as it is for `principal`, in the order given."""
     rules = []
     for bound in policy:
-        outcome = substitute(parse(bound.rule.topic), principal, bound.rule.effect)
-        rules.append(EffectiveRule(bound=bound, filter=outcome.filter, void_reason=outcome.why))
+        template = parse(bound.rule.topic)
+        if filter := filled(template, principal):  # so are most
+            rules.append(EffectiveRule(bound=bound, filter=filter))
+        else:
+            outcome = substitute(template, principal, bound.rule.effect)
+            rules.append(EffectiveRule(bound=bound, filter=outcome.filter, void_reason=outcome.why))
     return tuple(rules)
 
 

@@ -78,20 +78,22 @@ def placeholders(text: str) -> tuple[str, ...]:
 
 def substitute(template: Template, principal: Principal, effect: Effect) -> Substituted:
     """The filter that `template` is for `principal`: void or widened, by `effect`, where a value is not safe."""
-    filter = _filled(template, principal)
+    filter = filled(template, principal)
     return Substituted(filter=filter) if filter else _judged(template, principal, effect)
 
 
-def _filled(template: Template, principal: Principal) -> str:
-    """The filter with its values; empty if one of them is not safe, or if it may be too long."""
+def filled(template: Template, principal: Principal) -> str:
+    """The filter with its values; empty where only `substitute` can say: one is not safe, or it may be too long."""
     pieces = list(template.pieces)
+    if len(pieces) == 1:
+        return template.text
     for position in range(1, len(pieces), 2):
         value = value_of(pieces[position], principal)
         if fault_of(value, leads=position == 1 and not pieces[0]):
             return ""
         pieces[position] = value
     filter = "".join(pieces)
-    return filter if len(filter) <= MAX_OCTETS // 4 or len(pieces) == 1 else ""
+    return filter if len(filter) <= MAX_OCTETS // 4 else ""
 
 
 def _judged(template: Template, principal: Principal, effect: Effect) -> Substituted:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.topics import intersects
@@ -23,6 +24,7 @@ from brokers.core.rendering import Deviations, Limit, begins_with_wildcard, cano
 
 # First levels with a meaning of their own. `$delayed/5/a` is published to a, whatever the rules say of a.
 ROOTS = ("$SYS", "$delayed", "$file")
+_place = attrgetter("place")
 MOST_LEVELS = 128  # mqtt.max_topic_levels as it comes
 _RETAIN = {Retain.ANY: None, Retain.ONLY: True, Retain.NEVER: False}
 
@@ -146,7 +148,7 @@ class _Compiler:
     def _allows(self, action: Action) -> Iterator[tuple[BoundRule, str]]:
         """The allow rules that EMQX can express, with their filters."""
         for bound, topic in concerning(self._rules, action, Effect.ALLOW):
-            root = topic.split("/", 1)[0]
+            root = topic.split("/", 1)[0] if topic[0] == "$" else ""
             if action is Action.SUBSCRIBE and bound.rule.shared is not Shared.ANY:
                 self._narrower(bound, "EMQX does not say who subscribes shared: left out. Write it without `shared`.")
             elif unreadable(topic):
@@ -156,7 +158,7 @@ class _Compiler:
             elif action is Action.SUBSCRIBE and root in {"$queue", "$exclusive"}:
                 self._narrower(bound, f"EMQX takes {root} off before it asks: left out.")
             else:
-                if any(about is action and intersects(wide, topic) for about, wide in self._widened):
+                if self._widened and any(about is action and intersects(wide, topic) for about, wide in self._widened):
                     self._narrower(bound, "A deny that EMQX would misread is widened, and hits it.")
                 yield bound, topic
 
@@ -204,13 +206,22 @@ def _rule(
 
 def _merged(rules: Iterable[EmqxRule]) -> tuple[EmqxRule, ...]:
     """The rules of one list, each once: those that differ in QoS or in their action alone become one."""
-    by_topic: dict[tuple[str, bool, bool, bool | None], dict[EmqxAction, EmqxRule]] = defaultdict(dict)
+    by_topic: dict[str, list[EmqxRule]] = defaultdict(list)
     for rule in rules:
-        actions = by_topic[rule.topic, rule.literal, rule.allow, rule.retain]
+        by_topic[rule.topic].append(rule)
+    found = [rule for alike in by_topic.values() for rule in (_united(alike) if len(alike) > 1 else alike)]
+    return tuple(sorted(found, key=_place))
+
+
+def _united(rules: Iterable[EmqxRule]) -> Iterator[EmqxRule]:
+    """The same for rules of one topic."""
+    alike: dict[tuple[bool, bool, bool | None], dict[EmqxAction, EmqxRule]] = defaultdict(dict)
+    for rule in rules:
+        actions = alike[rule.literal, rule.allow, rule.retain]
         known = actions.get(rule.action)
         actions[rule.action] = replace(known, qos=known.qos | rule.qos) if known else rule
-    found = [rule for actions in by_topic.values() for rule in _as_one(list(actions.values()))]
-    return tuple(sorted(found, key=lambda rule: rule.place))
+    for actions in alike.values():
+        yield from _as_one(list(actions.values()))
 
 
 def _as_one(rules: list[EmqxRule]) -> list[EmqxRule]:

@@ -7,13 +7,14 @@ else. The same file serves 5.8 and 6: 5.9's `zone` and `listener` and 6.3's `sec
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from brokers.core.emqx_compiler import LIMITS, ROOTS, compile_policy
 from brokers.core.emqx_file_reading import NotAclConf, read_rules
 from brokers.core.emqx_file_rules import EVERYBODY, FileRule, FileTopic, Who, WhoKind, write_rule
 from brokers.core.emqx_identity import Identity, Scope, identified, warnings_about
-from brokers.core.emqx_rule import EmqxAction, EmqxRule
+from brokers.core.emqx_rule import EmqxAction, EmqxRule, levels_of
 from brokers.core.emqx_sharing import shared, templated
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
@@ -56,7 +57,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     found = identified(subjects, deviations)
     barred = sorted(identity for identity, subject in found.items() if subject.state is Standing.BARRED)
     entries = (
-        (_kind(section, rule), identity, _topic(rule, identity, subject))
+        (_kind(section, rule.action, rule.qos, rule.retain), identity, _topic(rule, identity, subject))
         for identity, subject in found.items()
         for section, rule in _sections(subject, deviations)
     )
@@ -89,16 +90,16 @@ def _sections(subject: RenderSubject, deviations: Deviations) -> Iterator[tuple[
             yield section, rule
 
 
-def _kind(section: int, rule: EmqxRule) -> _Kind:
-    retain = 2 if rule.retain is None else int(rule.retain)
-    return _Kind(section, rule.action, tuple(sorted(rule.qos)), retain)
+@cache
+def _kind(section: int, action: EmqxAction, qos: frozenset[int], retain: bool | None) -> _Kind:
+    return _Kind(section, action, levels_of(qos), 2 if retain is None else int(retain))
 
 
 def _topic(rule: EmqxRule, identity: Identity, subject: RenderSubject) -> FileTopic:
     """Literal topics know no placeholders."""
     if rule.literal:
-        return FileTopic(topic=rule.topic, literal=True)
-    return FileTopic(topic=templated(rule.topic, identity, subject))
+        return FileTopic(rule.topic, literal=True)
+    return FileTopic(templated(rule.topic, identity, subject))
 
 
 def _line(kind: _Kind, who: Sequence[Who], topics: tuple[FileTopic, ...]) -> FileRule:

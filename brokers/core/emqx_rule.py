@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from acl.core.values import EVERY_QOS
@@ -52,7 +53,13 @@ class EmqxRule:
     def place(self) -> tuple[object, ...]:
         """What rules are sorted by where their order means nothing."""
         retain = 2 if self.retain is None else int(self.retain)
-        return self.topic, self.literal, self.action, self.allow, tuple(sorted(self.qos)), retain
+        return self.topic, self.literal, self.action, self.allow, levels_of(self.qos), retain
+
+
+@cache
+def levels_of(qos: frozenset[int]) -> tuple[int, ...]:
+    """The levels, sorted."""
+    return tuple(sorted(qos))
 
 
 def document_of(rule: EmqxRule) -> dict[str, Any]:

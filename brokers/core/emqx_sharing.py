@@ -23,10 +23,15 @@ _PLACEHOLDER = {Scope.USERNAME: "${username}", Scope.CLIENTID: "${clientid}"}
 def shared(
     entries: Iterable[tuple[Kind, Identity, Topic]],
 ) -> list[tuple[Kind, tuple[Identity, ...], tuple[Topic, ...]]]:
-    """For each kind of rule and each set of principals that have topics in common, those topics; sorted."""
-    holders: dict[tuple[Kind, Topic], set[Identity]] = defaultdict(set)
+    """For each kind of rule and each set of principals that have topics in common, those topics; sorted.
+
+    The entries of a principal follow each other.
+    """
+    holders: dict[tuple[Kind, Topic], list[Identity]] = defaultdict(list)
     for kind, identity, topic in entries:
-        holders[kind, topic].add(identity)
+        identities = holders[kind, topic]
+        if not identities or identities[-1] is not identity:
+            identities.append(identity)
     topics: dict[tuple[Kind, tuple[Identity, ...]], list[Topic]] = defaultdict(list)
     for (kind, topic), identities in holders.items():
         topics[kind, tuple(sorted(identities))].append(topic)
@@ -36,8 +41,10 @@ def shared(
 
 def templated(topic: str, identity: Identity, subject: RenderSubject) -> str:
     """The topic with a placeholder for each level that is the principal's name, if its rules have any placeholder."""
+    if identity.name not in topic or identity.name in {"+", "#"}:
+        return topic
     levels = topic.split("/")
-    if identity.name in {"+", "#"} or identity.name not in levels or not _is_templated(subject):
+    if identity.name not in levels or not _is_templated(subject):
         return topic
     return "/".join(_PLACEHOLDER[identity.scope] if level == identity.name else level for level in levels)
 

@@ -45,8 +45,9 @@ def subscribing(allows: Sequence[tuple[BoundRule, str]], denies: Iterable[str]) 
     for bound, topic in alive:
         if kept[topic] is None and not any(covers(pattern, topic) for pattern in made.patterns):
             _rewrite(made, bound, topic, denies)
-    made.patterns = {topic for topic in made.patterns if not _covered(topic, made.patterns)}
-    made.literals = {topic for topic in made.literals if not _covered(topic, made.patterns)}
+    wide = [topic for topic in made.patterns if topic[-1] == "#" or "+" in topic]
+    made.patterns = {topic for topic in made.patterns if not _covered(topic, wide)}
+    made.literals = {topic for topic in made.literals if not _covered(topic, wide)}
     allowed = [topic for _, topic in alive]
     for topic in made.patterns:
         guards = kept[topic] if topic in kept else _against_policy(topic, denies)
