@@ -252,6 +252,7 @@ class ExplanationDocument(serializers.Serializer[Any]):
     considered = ConsideredDocument(many=True)
     brokers = JudgementDocument(many=True)
     not_now = ClosedBindingDocument(many=True)
+    rollout = serializers.CharField(allow_blank=True, help_text="On a change that comes in waves, if one does.")
 
 
 class DeviceSampleDocument(serializers.Serializer[Any]):
@@ -281,6 +282,9 @@ class WhoCanAnswerDocument(serializers.Serializer[Any]):
     examined = serializers.IntegerField()
     undecided = serializers.IntegerField()
     more_grants = serializers.BooleanField()
+    rollouts = serializers.ListField(
+        child=serializers.CharField(), help_text="On changes that come in waves: the answer is by the policy before."
+    )
 
 
 def listeners_of(documents: list[Mapping[str, Any]]) -> list[Listener]:
@@ -404,6 +408,7 @@ def explanation_document(found: DeviceExplanation) -> dict[str, Any]:
             }
             for row in found.not_now
         ],
+        "rollout": found.rollout,
     }
 
 
@@ -422,6 +427,7 @@ def who_can_document(found: WhoCan) -> dict[str, Any]:
         "examined": found.examined,
         "undecided": found.undecided,
         "more_grants": found.more_grants,
+        "rollouts": list(found.rollouts),
     }
 
 

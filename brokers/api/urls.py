@@ -13,6 +13,14 @@ from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.reach_views import ReachView
 from brokers.api.role_diff_views import RoleDiffView
+from brokers.api.rollouts import (
+    AdvanceRolloutView,
+    PauseRolloutView,
+    ResumeRolloutView,
+    RollBackRolloutView,
+    RolloutListView,
+    RolloutView,
+)
 from brokers.api.server_certificate_views import ServerCertificateView, TrustBundleView
 from brokers.api.suggestions import DeniedListView, RuleUseListView, SuggestionDraftView, SuggestionListView
 from brokers.api.views import (
@@ -57,6 +65,12 @@ urlpatterns = [
         DecisionSecretView.as_view(),
         name="broker-decision-secret",
     ),
+    path("rollouts/", RolloutListView.as_view(), name="rollout-list"),
+    path("rollouts/<uuid:rollout>/", RolloutView.as_view(), name="rollout-detail"),
+    path("rollouts/<uuid:rollout>/pause/", PauseRolloutView.as_view(), name="rollout-pause"),
+    path("rollouts/<uuid:rollout>/resume/", ResumeRolloutView.as_view(), name="rollout-resume"),
+    path("rollouts/<uuid:rollout>/advance/", AdvanceRolloutView.as_view(), name="rollout-advance"),
+    path("rollouts/<uuid:rollout>/roll-back/", RollBackRolloutView.as_view(), name="rollout-roll-back"),
     path("devices/<uuid:device>/sessions/", DeviceSessionListView.as_view(), name="device-sessions"),
     path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
     path("policy/explain/", ExplainView.as_view(), name="policy-explain"),

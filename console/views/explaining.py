@@ -59,6 +59,7 @@ def explanation_context(device: Device, asked: Mapping[str, str], now: datetime)
         "summary": explanation.summary,
         "brokers": answer.brokers,
         "not_now": answer.not_now,
+        "rollout": answer.rollout,
         "considered": [
             Looked(
                 effect=row.rule.rule.effect.value,

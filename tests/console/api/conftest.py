@@ -24,6 +24,9 @@ from brokers.models import Broker
 from brokers.queries import CONNECTION_PURPOSE, access_file
 from brokers.services import mint_decision_secret
 from devices import services as devices
+from devices.core.policy_changes import PolicyChangeId
+from devices.core.rollouts import Gate, RolloutState, Split
+from devices.models import Rollout
 from devices.services.bindings import BindingTarget
 from devices.services.enroll_device import Enrolment
 from devices.services.policy_changes import draft_change
@@ -82,6 +85,7 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "device": str(device),
         "application": str(application.id),
         "policy_change": str(change.id),
+        "rollout": _rollout(change.id),
         "group": str(group),
         "role": str(role.id),
         "binding": str(binding),
@@ -99,6 +103,24 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "decision_secret": _decision_secret(),
         "day": _day(),
     }
+
+
+def _rollout(change: PolicyChangeId) -> str:
+    """One that is over, so that the policy can be written."""
+    now = utc_now()
+    made = Rollout.objects.create(
+        id=new_id(),
+        domain_id=NORTH,
+        change_id=change,
+        split=Split.GROUP,
+        parts=[["hall"]],
+        gate=Gate().as_kept(),
+        state=RolloutState.ROLLED_BACK,
+        records=[],
+        started_at=now,
+        ended_at=now,
+    )
+    return str(made.id)
 
 
 def _day() -> str:

@@ -76,6 +76,7 @@ NOBODYS = dict.fromkeys(
         "signing_request",
         "policy_change",
         "decision_secret",
+        "rollout",
     ),
     str(uuid4()),
 ) | dict.fromkeys(("issuer", "slug", "name", "domain", "day", "certificate_profile", "issuer_request"), "no-such-thing")

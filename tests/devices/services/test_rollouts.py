@@ -26,9 +26,9 @@ from devices.core.rollouts import (
     percentile,
     waves_of,
 )
-from devices.core.values import DeviceId
+from devices.core.values import DeviceId, DeviceState
 from devices.core.windows import Window
-from devices.models import Group
+from devices.models import Device, Group
 from devices.queries.policy import policy_document
 from devices.queries.policy_changes import get_change
 from devices.queries.rollouts import RolloutNotFound, get_rollout, in_present_wave
@@ -54,7 +54,8 @@ class Story:
 
     def __init__(self, factory: Factory) -> None:
         self.now = factory.now
-        self.pilot, self.other = factory.device("pump-1"), factory.device("pump-2")
+        self.pilot, self.other = (factory.register(name).id for name in ("pump-1", "pump-2"))
+        Device.objects.update(state=DeviceState.ACTIVE)
         self.role = factory.role("pumps")
         services.bind_role(
             domain=NORTH, role=self.role.id, target=BindingTarget(device_type="pump"), actor=ADA, now=self.now
