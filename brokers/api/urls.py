@@ -23,6 +23,7 @@ from brokers.api.rollouts import (
 )
 from brokers.api.server_certificate_views import ServerCertificateView, TrustBundleView
 from brokers.api.suggestions import DeniedListView, RuleUseListView, SuggestionDraftView, SuggestionListView
+from brokers.api.token_keys import ReplaceTokenKeysView, TokenKeyListView
 from brokers.api.views import (
     ApplyView,
     BrokerListView,
@@ -73,6 +74,8 @@ urlpatterns = [
     path("rollouts/<uuid:rollout>/roll-back/", RollBackRolloutView.as_view(), name="rollout-roll-back"),
     path("devices/<uuid:device>/sessions/", DeviceSessionListView.as_view(), name="device-sessions"),
     path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
+    path("token-keys/", TokenKeyListView.as_view(), name="token-key-list"),
+    path("token-keys/replace/", ReplaceTokenKeysView.as_view(), name="token-keys-replace"),
     path("policy/explain/", ExplainView.as_view(), name="policy-explain"),
     path("policy/who-can/", WhoCanView.as_view(), name="policy-who-can"),
     path("policy/import-plan/", ImportPlanView.as_view(), name="policy-import-plan"),

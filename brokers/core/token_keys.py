@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from joserfc.jwk import ECKey
 
@@ -12,6 +13,14 @@ ALGORITHM = "ES256"
 SIGNS_FOR = timedelta(days=30)
 KNOWN_BEFORE = timedelta(days=2)  # verifiers read the key set anew each 5 to 30 minutes; some only when they restart
 KNOWN_AFTER = timedelta(hours=2)  # no token lives as long
+
+
+class KeyState(StrEnum):
+    """What becomes of a key: it is to sign, it signs, or tokens that it signed may still be good."""
+
+    NEXT = "next"
+    SIGNING = "signing"
+    OLD = "old"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +44,13 @@ def signing_key(keys: Sequence[TokenKey], *, now: datetime) -> TokenKey | None:
     """The key that signs now: of those whose time has come, the one whose time came last."""
     begun = [key for key in keys if key.signs_from <= now]
     return max(begun, key=lambda key: key.number, default=None)
+
+
+def state_of(key: TokenKey, keys: Sequence[TokenKey], *, now: datetime) -> KeyState:
+    """What becomes of the key among all of them."""
+    if key.signs_from > now:
+        return KeyState.NEXT
+    return KeyState.SIGNING if key == signing_key(keys, now=now) else KeyState.OLD
 
 
 def next_signs_from(keys: Sequence[TokenKey], *, now: datetime) -> datetime | None:

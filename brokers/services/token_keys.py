@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -10,10 +10,12 @@ from joserfc.jwk import ECKey
 
 from brokers import models, queries
 from brokers.core.token_keys import TokenKey, new_key, next_signs_from, outlived, signing_key
+from devices import queries as devices
 from kernel.conf import master_key
 from kernel.core.actor import SYSTEM, Actor
 from kernel.core.clock import to_rfc3339
-from kernel.core.errors import Unavailable
+from kernel.core.errors import Denied, Unavailable
+from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record
 from kernel.services.rewrap_envelopes import Rewrapped, rewrap_envelopes
@@ -26,6 +28,12 @@ class TokenKeysBusy(Unavailable):
     """Others made keys at the same time."""
 
     code = "token-keys-busy"
+
+
+class NotEveryDomain(Denied):
+    """The actor may do this in some domains, and it is about all."""
+
+    code = "not-every-domain"
 
 
 def rotate_token_keys(*, actor: Actor = SYSTEM, now: datetime) -> None:
@@ -44,11 +52,13 @@ def rotate_token_keys(*, actor: Actor = SYSTEM, now: datetime) -> None:
                 _record("brokers.token_key.retired", key.kid, {}, actor=actor, now=now)
 
 
-def replace_token_keys(*, actor: Actor, now: datetime, note: str = "") -> TokenKey:
+def replace_token_keys(*, domains: Collection[DomainId], actor: Actor, now: datetime, note: str = "") -> TokenKey:
     """The fresh key, which signs at once. All others are gone: no token that they signed is taken here any more.
 
-    Raises TokenKeysBusy.
+    `domains` are those where the actor may: the keys are of all. Raises NotEveryDomain, TokenKeysBusy.
     """
+    if not {domain.id for domain in devices.list_domains()} <= set(domains):
+        raise NotEveryDomain("The keys sign for every domain: ask somebody who may replace them in each.")
     for _ in range(_TRIES):
         try:
             with transaction.atomic():

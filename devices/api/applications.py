@@ -179,6 +179,13 @@ class ApplicationQuarantineView(ApplicationStateView):
     change = staticmethod(services.quarantine_device)
 
 
+@extend_schema_view(post=extend_schema(operation_id="endBrokerApplicationTokens"))
+class ApplicationEndTokensView(ApplicationStateView):
+    """Ends every access token that the application was given, and its sessions."""
+
+    change = staticmethod(services.end_tokens)
+
+
 @extend_schema_view(post=extend_schema(operation_id="decommissionBrokerApplication"))
 class ApplicationDecommissionView(ApplicationStateView):
     """Ends the application."""

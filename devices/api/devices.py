@@ -172,6 +172,13 @@ class QuarantineView(DeviceStateView):
     change = staticmethod(services.quarantine_device)
 
 
+@extend_schema_view(post=extend_schema(operation_id="endDeviceTokens"))
+class EndTokensView(DeviceStateView):
+    """Ends every access token that the device was given, and its sessions."""
+
+    change = staticmethod(services.end_tokens)
+
+
 @extend_schema_view(post=extend_schema(operation_id="decommissionDevice"))
 class DecommissionView(DeviceStateView):
     """Ends the device."""

@@ -70,6 +70,7 @@ urlpatterns = [
     path("devices/<uuid:device>/suspend/", devices.SuspendView.as_view(), name="device-suspend"),
     path("devices/<uuid:device>/resume/", devices.ResumeView.as_view(), name="device-resume"),
     path("devices/<uuid:device>/quarantine/", devices.QuarantineView.as_view(), name="device-quarantine"),
+    path("devices/<uuid:device>/end-tokens/", devices.EndTokensView.as_view(), name="device-end-tokens"),
     path("devices/<uuid:device>/revoke/", devices.RevokeView.as_view(), name="device-revoke"),
     path("devices/<uuid:device>/decommission/", devices.DecommissionView.as_view(), name="device-decommission"),
     path("broker-applications/", applications.ApplicationListView.as_view(), name="broker-application-list"),
@@ -94,6 +95,11 @@ urlpatterns = [
                     "quarantine/",
                     applications.ApplicationQuarantineView.as_view(),
                     name="broker-application-quarantine",
+                ),
+                path(
+                    "end-tokens/",
+                    applications.ApplicationEndTokensView.as_view(),
+                    name="broker-application-end-tokens",
                 ),
                 path("revoke/", applications.ApplicationRevokeView.as_view(), name="broker-application-revoke"),
                 path(

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from brokers.core.token_keys import TokenKey, next_signs_from, outlived, signing_key
+from brokers.core.token_keys import KeyState, TokenKey, next_signs_from, outlived, signing_key, state_of
 from tests.cast import NOW
 
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
@@ -59,3 +59,9 @@ def test_an_old_key_stays_until_its_last_token_has_ended() -> None:
     assert outlived(keys, now=NOW + 30 * DAY + 2 * HOUR) == [FIRST]
     assert outlived([SECOND_KEY], now=NOW + 400 * DAY) == []
     assert outlived([], now=NOW) == []
+
+
+def test_a_key_is_the_next_then_signs_then_is_old() -> None:
+    keys = [FIRST, SECOND_KEY]
+    assert [state_of(key, keys, now=NOW + 29 * DAY) for key in keys] == [KeyState.SIGNING, KeyState.NEXT]
+    assert [state_of(key, keys, now=NOW + 30 * DAY) for key in keys] == [KeyState.OLD, KeyState.SIGNING]

@@ -12,10 +12,11 @@ from django.db import connections
 from brokers import models
 from brokers.queries import list_token_keys
 from brokers.services import token_keys
-from brokers.services.token_keys import open_signing_key, replace_token_keys, rotate_token_keys
+from brokers.services.token_keys import NotEveryDomain, open_signing_key, replace_token_keys, rotate_token_keys
+from devices.models import Domain
 from kernel.core.clock import utc_now
 from kernel.models import JournalEntry
-from tests.cast import ADA, NOW
+from tests.cast import ADA, NORTH, NOW, SOUTH
 
 DAY = timedelta(days=1)
 
@@ -58,7 +59,7 @@ def test_replaced_keys_are_gone_at_once_with_the_one_that_was_to_follow() -> Non
     rotate_token_keys(now=NOW)
     rotate_token_keys(now=NOW + 29 * DAY)
     assert len(list_token_keys()) == 2
-    fresh = replace_token_keys(actor=ADA, now=NOW + 29 * DAY, note="stolen")
+    fresh = replace_token_keys(domains=[], actor=ADA, now=NOW + 29 * DAY, note="stolen")
     assert [key.kid for key in list_token_keys()] == [fresh.kid]
     assert open_signing_key(now=NOW + 29 * DAY)[0] == fresh.kid
     assert told() == ["created 1", "created 2", "revoked 1", "revoked 2", "created 3"]
@@ -99,3 +100,15 @@ def test_who_is_at_it_at_once_makes_one_key(monkeypatch: pytest.MonkeyPatch) -> 
         thread.join()
     assert len(list_token_keys()) == 1
     assert told() == ["created 1"]
+
+
+@pytest.mark.django_db
+def test_who_may_in_some_domains_alone_replaces_no_keys() -> None:
+    for id, slug in ((NORTH, "north"), (SOUTH, "south")):
+        Domain.objects.create(id=id, slug=slug, name=slug.title())
+    rotate_token_keys(now=NOW)
+    before = list_token_keys()
+    with pytest.raises(NotEveryDomain):
+        replace_token_keys(domains=[NORTH], actor=ADA, now=NOW)
+    assert list_token_keys() == before
+    assert replace_token_keys(domains=[SOUTH, NORTH], actor=ADA, now=NOW) not in before

@@ -44,6 +44,7 @@ WHOLE = {
         "policy/denied",
         "policy/rule-use",
         "policy/suggestions",
+        "token-keys",
     )
 }
 """Lists that are given whole, and so know no cursor yet."""

@@ -331,10 +331,14 @@ def test_guesses_are_counted_and_bad_signatures_of_one_device_hinder_no_other(
     assert answers == [401] * 10 + [429] * 2
 
 
-def test_replaced_keys_end_every_token_and_leave_the_key_set(client: Client, pump: Enrolled, door: Door) -> None:
+def test_replaced_keys_end_every_token_and_leave_the_key_set(
+    client: Client, fleet: Fleet, pump: Enrolled, door: Door
+) -> None:
     token = token_of(client, pump)
     [known] = json.loads(client.get("/.well-known/jwks.json").content)["keys"]
-    fresh = services.replace_token_keys(actor=ADA, now=utc_now(), note="the backup was stolen")
+    fresh = services.replace_token_keys(
+        domains=[fleet.domain.id], actor=ADA, now=utc_now(), note="the backup was stolen"
+    )
     [key] = json.loads(client.get("/.well-known/jwks.json").content)["keys"]
     assert known["kid"] != key["kid"] == fresh.kid
     assert not door.lets_in("pump-1", token)
