@@ -57,7 +57,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     found = identified(subjects, deviations)
     barred = sorted(identity for identity, subject in found.items() if subject.state is Standing.BARRED)
     entries = (
-        (_kind(section, rule.action, rule.qos, rule.retain), identity, _topic(rule, identity, subject))
+        (_kind(section, rule.action, rule.qos, retain=rule.retain), identity, _topic(rule, identity, subject))
         for identity, subject in found.items()
         for section, rule in _sections(subject, deviations)
     )
@@ -91,7 +91,7 @@ def _sections(subject: RenderSubject, deviations: Deviations) -> Iterator[tuple[
 
 
 @cache
-def _kind(section: int, action: EmqxAction, qos: frozenset[int], retain: bool | None) -> _Kind:
+def _kind(section: int, action: EmqxAction, qos: frozenset[int], *, retain: bool | None) -> _Kind:
     return _Kind(section, action, levels_of(qos), 2 if retain is None else int(retain))
 
 

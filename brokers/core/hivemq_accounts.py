@@ -161,7 +161,17 @@ class Accounts:
 
 
 def _put_in(held: frozenset[Permission], meaning: Mapping[int, str]) -> frozenset[Permission]:
-    return frozenset(replace(permission, topic=permission.topic.translate(meaning)) for permission in held)
+    return frozenset(
+        Permission(
+            topic=permission.topic.translate(meaning),
+            activity=permission.activity,
+            qos=permission.qos,
+            retain=permission.retain,
+            shared=permission.shared,
+            group=permission.group,
+        )
+        for permission in held
+    )
 
 
 def merged(held: Iterable[Permission]) -> frozenset[Permission]:

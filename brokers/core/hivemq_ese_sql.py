@@ -107,6 +107,8 @@ def _told_apart(subjects: Iterable[RenderSubject], deviations: Deviations) -> It
 
 def _folded(name: str) -> str:
     """What is left of a name where case, accents and blanks at the end make no difference."""
+    if name.isascii():
+        return name.lower().rstrip()
     letters = (letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
     return unicodedata.normalize("NFKD", "".join(letters).casefold()).rstrip()
 
@@ -114,14 +116,20 @@ def _folded(name: str) -> str:
 def _rows(realm: Realm) -> Mapping[str, Iterator[str]]:
     """Each row as JSON, by table."""
     held = frozenset().union(*realm.roles.values(), *(account.permissions for account in realm.users.values()))
+    keys = {each: _key(each) for each in in_order(held)}
+    place = {each: number for number, each in enumerate(keys)}
     users = sorted(realm.users.items())
     roles = sorted(realm.roles.items())
+
+    def keys_of(permissions: Iterable[Permission]) -> Iterator[str]:
+        return map(keys.__getitem__, sorted(permissions, key=place.__getitem__))
+
     return {
-        "permissions": (f'{{"key": "{_key(each)}", {_columns(each, ascii=False)}}}' for each in in_order(held)),
-        "role_permissions": (_row(role=role, permission=_key(each)) for role, has in roles for each in in_order(has)),
+        "permissions": (f'{{"key": "{key}", {_columns(each, ascii=False)}}}' for each, key in keys.items()),
+        "role_permissions": (_row(role=role, permission=key) for role, has in roles for key in keys_of(has)),
         "roles": (_row(name=role) for role, _ in roles),
         "user_permissions": (
-            _row(user=name, permission=_key(each)) for name, account in users for each in in_order(account.permissions)
+            _row(user=name, permission=key) for name, account in users for key in keys_of(account.permissions)
         ),
         "user_roles": (_row(user=name, role=role) for name, account in users for role in account.roles),
         "users": (
@@ -134,7 +142,7 @@ _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _row(**columns: str | None) -> str:
-    return _as_json(columns)
+    return "{" + ", ".join([f'"{name}": {_as_json(text)}' for name, text in columns.items()]) + "}"
 
 
 def columns_of(permission: Permission) -> dict[str, Any]:
@@ -146,7 +154,8 @@ def columns_of(permission: Permission) -> dict[str, Any]:
 def _columns(permission: Permission, *, ascii: bool) -> str:
     """The columns of a permission as JSON, without its braces."""
     conditions = permission.activity, permission.qos, permission.retain, permission.shared, permission.group
-    return f'"topic": {json.dumps(permission.topic, ensure_ascii=ascii)}, {_conditions(*conditions, ascii=ascii)}'
+    topic = json.dumps(permission.topic) if ascii else _as_json(permission.topic)
+    return f'"topic": {topic}, {_conditions(*conditions, ascii=ascii)}'
 
 
 @lru_cache(maxsize=4096)
