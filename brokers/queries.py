@@ -40,6 +40,7 @@ PROTOCOL_VERSIONS = {
     "vernemq-postgresql": ("3.1.1", "5"),
     "hivemq-ese-file": ("3.1.1", "5"),
     "hivemq-ce-file": ("3.1.1", "5"),
+    "nats-files": ("3.1.1",),
     "http-decisions": ("3.1.1", "5"),
 }
 

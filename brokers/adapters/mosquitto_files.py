@@ -44,21 +44,9 @@ class MosquittoFolder(SharedFolder):
     def put(self, name: str, text: str) -> None:
         """Writes a file in place of the old one, and has the broker read its files."""
         self.replace(name, text)
-        written = self._written(name)
+        written = self.written(name)
         self._signal()
-        self.replace(f"{name}.told", written)
-
-    def is_told(self, name: str) -> bool:
-        """Whether the broker was told to read the file as it is; it also reads it when it starts."""
-        return self.text(f"{name}.told") == self._written(name)
-
-    def _written(self, name: str) -> str:
-        """Which writing of the file it is that there is; empty without one."""
-        try:
-            found = (self._path / name).stat()
-        except OSError:
-            return ""
-        return f"{found.st_ino} {found.st_mtime_ns}"
+        self.told(name, written)
 
     def _holds(self, name: str, pem: str) -> bool:
         return self.text(name) == pem

@@ -6,26 +6,19 @@ whose grant is no longer right; the devices come back and are judged anew. One s
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from threading import Event
 from typing import Any, ClassVar
 
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-
 from acl.core.values import Principal, Request
-from brokers.adapters.nats_system import ANSWER_SECONDS, Connections, in_time, kick, list_connections, system
+from brokers.adapters.nats_feed import hear, present_event
+from brokers.adapters.nats_system import Connections, in_time, kick, list_connections, system
 from brokers.core import nats, nats_emulator
-from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.callout import grant_digest, split_grant_name
 from brokers.core.nats_connection import NatsConnection, connection_errors
-from brokers.core.nats_events import reason_of
 from brokers.core.ports import (
     AppliedState,
-    BrokerUnreachable,
     Capabilities,
     DesiredState,
     Effect,
@@ -33,7 +26,7 @@ from brokers.core.ports import (
     Standing,
     Step,
 )
-from brokers.core.values import AccessKind, BrokerEvent, BrokerLink
+from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
 _SINGLE = 4
@@ -147,121 +140,13 @@ class NatsAdapter:
             async with system(self._connection) as client:
                 return await list_connections(client)
 
-        return [_present(each) for each in in_time(work()).connections]
+        return [present_event(each) for each in in_time(work()).connections]
 
     def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
         """Connects and disconnects of devices, and attempts to get in as one of us; None when nothing happens."""
-        with asyncio.Runner() as runner:
-            feed = _Feed(self._connection)
-            try:
-                runner.run(feed.open())
-                while not stop.is_set() and not feed.lost:
-                    yield runner.run(feed.next())
-            except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:
-                raise BrokerUnreachable("The NATS server does not answer: is it up?") from error
-            finally:
-                runner.run(feed.close())
-
-
-class _Feed:
-    """The advisories of the devices' account, as events."""
-
-    def __init__(self, connection: NatsConnection) -> None:
-        self._connection = connection
-        self._context = system(connection)
-        self._events: asyncio.Queue[BrokerEvent] = asyncio.Queue(10_000)
-        self._client: Any = None
-
-    @property
-    def lost(self) -> bool:
-        """Whether the connection is gone."""
-        return bool(self._client.is_closed)
-
-    async def open(self) -> None:
-        """Connects; whatever happens from now on is heard."""
-        self._client = await self._context.__aenter__()
-        for kind in ("CONNECT", "DISCONNECT"):
-            await self._client.subscribe(f"$SYS.ACCOUNT.{self._connection.account}.{kind}", cb=self._take)
-        await self._client.subscribe("$SYS.SERVER.*.CLIENT.AUTH.ERR", cb=self._take_refusal)
-        await self._client.flush(ANSWER_SECONDS)
-
-    async def next(self) -> BrokerEvent | None:
-        """The next event, or None if there is none for a quarter of a second."""
-        try:
-            return await asyncio.wait_for(self._events.get(), _LISTEN_SECONDS)
-        except TimeoutError:
-            return None
-
-    async def close(self) -> None:
-        """Ends the connection."""
-        if self._client is not None:
-            await self._context.__aexit__(None, None, None)
-
-    async def _take(self, message: Msg) -> None:
-        document = json.loads(message.data)
-        client = document.get("client", {})
-        if client.get("client_type") == "mqtt":
-            self._put(_event(document, client, is_connect=message.subject.endswith(".CONNECT")))
-
-    async def _take_refusal(self, message: Msg) -> None:
-        """Whom the callout refuses the callout writes down; the server asks it about everybody but our own users."""
-        document = json.loads(message.data)
-        client = document.get("client", {})
-        if client.get("user") in {self._connection.system_user, self._connection.callout_user}:
-            self._put(_refusal(document, client))
-
-    def _put(self, event: BrokerEvent) -> None:
-        if not self._events.full():
-            self._events.put_nowait(event)
+        yield from hear(self._connection, stop)
 
 
 def _held(connection: dict[str, Any], server: str) -> dict[str, Any]:
     auth_id, digest = split_grant_name(str(connection.get("authorized_user", "")))
     return {"auth_id": auth_id, "grant": digest, "server": server, "cid": connection["cid"]}
-
-
-def _present(connection: dict[str, Any]) -> BrokerEvent:
-    auth_id, digest = split_grant_name(str(connection.get("authorized_user", "")))
-    return BrokerEvent(
-        at=_moment(connection["start"]),
-        kind=AccessKind.CONNECTED,
-        action=AccessAction.CONNECT,
-        auth_id=auth_id,
-        client_id=str(connection.get("mqtt_client", "")),
-        address=str(connection.get("ip", "")),
-        connection_id=str(connection["cid"]),
-        grant_digest=digest,
-    )
-
-
-def _event(document: dict[str, Any], client: dict[str, Any], *, is_connect: bool) -> BrokerEvent:
-    auth_id, digest = split_grant_name(str(client.get("user", "")))
-    return BrokerEvent(
-        at=_moment(client["start"] if is_connect else document["timestamp"]),
-        kind=AccessKind.CONNECTED if is_connect else AccessKind.DISCONNECTED,
-        action=AccessAction.CONNECT,
-        reason=None if is_connect else reason_of(str(document.get("reason", ""))),
-        auth_id=auth_id,
-        client_id=str(client.get("client_id", "")),
-        address=str(client.get("host", "")),
-        detail="" if is_connect else str(document.get("reason", "")),
-        connection_id=str(client.get("id", "")),
-        grant_digest=digest,
-    )
-
-
-def _refusal(document: dict[str, Any], client: dict[str, Any]) -> BrokerEvent:
-    return BrokerEvent(
-        at=_moment(document["timestamp"]),
-        kind=AccessKind.REFUSED,
-        action=AccessAction.CONNECT,
-        reason=AccessReason.RESERVED_NAME,
-        address=str(client.get("host", "")),
-        detail=f"Somebody tried to get in as {client['user']}, which is Gatehouse's own.",
-    )
-
-
-def _moment(text: str) -> datetime:
-    """A time that Go wrote, which has nanoseconds."""
-    head, _, rest = text.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(f"{head}.{(rest + '000000')[:6]}").replace(tzinfo=UTC)

@@ -92,13 +92,15 @@ def system(connection: NatsConnection) -> Any:
     return connected(connection, user=connection.system_user, password=connection.system_password)
 
 
-async def list_connections(client: Client, *, client_id: str = "") -> Connections:
-    """Every MQTT connection, or those with that client id."""
+async def list_connections(client: Client, *, client_id: str = "", user: str = "") -> Connections:
+    """Every MQTT connection, or those with that client id, or of that user."""
     found: list[dict[str, Any]] = []
     while True:
         asked: dict[str, Any] = {"auth": True, "limit": PAGE, "offset": len(found)}
         if client_id:
             asked["mqtt_client"] = client_id
+        if user:
+            asked["user"] = user
         answer = await client.request("$SYS.REQ.SERVER.PING.CONNZ", json.dumps(asked).encode(), timeout=ANSWER_SECONDS)
         document = json.loads(answer.data)
         page = document["data"].get("connections") or []
@@ -107,6 +109,13 @@ async def list_connections(client: Client, *, client_id: str = "") -> Connection
             server = document["server"]
             devices = tuple(each for each in found if each.get("type") == "mqtt")
             return Connections(server=server["id"], version=server["ver"], connections=devices)
+
+
+async def reload(client: Client, *, server: str) -> str:
+    """Has the server read its configuration; why it would not, and goes on with the old one, else empty."""
+    answer = await client.request(f"$SYS.REQ.SERVER.{server}.RELOAD", b"", timeout=ANSWER_SECONDS)
+    fault = json.loads(answer.data).get("error") or {}
+    return str(fault.get("description", ""))
 
 
 async def kick(client: Client, *, server: str, cid: int) -> None:

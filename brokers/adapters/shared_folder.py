@@ -42,6 +42,22 @@ class SharedFolder:
         except OSError as error:
             raise BrokerUnreachable(f"{name} in the shared folder can not be read: {error.strerror}.") from error
 
+    def told(self, name: str, written: str) -> None:
+        """Notes that the broker was told to read that writing of the file."""
+        self.replace(f"{name}.told", written)
+
+    def is_told(self, name: str) -> bool:
+        """Whether the broker was told to read the file as it is; it also reads it when it starts."""
+        return self.text(f"{name}.told") == self.written(name)
+
+    def written(self, name: str) -> str:
+        """Which writing of the file it is that there is; empty without one."""
+        try:
+            found = (self._path / name).stat()
+        except OSError:
+            return ""
+        return f"{found.st_ino} {found.st_mtime_ns}"
+
     def replace(self, name: str, text: str) -> None:
         """Writes a file in place of the old one, by rename, so that no reader ever sees a part."""
         new = self._path / f"{name}.new"

@@ -33,6 +33,7 @@ class AdapterKind(StrEnum):
     VERNEMQ_POSTGRESQL = "vernemq-postgresql"
     HIVEMQ_ESE_FILE = "hivemq-ese-file"
     HIVEMQ_CE_FILE = "hivemq-ce-file"
+    NATS_FILES = "nats-files"
     HTTP_DECISIONS = "http-decisions"
 
 

@@ -12,6 +12,7 @@ from brokers.adapters.hivemq_ese import HivemqEseAdapter
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
+from brokers.adapters.nats_files import NatsFilesAdapter
 from brokers.adapters.rabbitmq import RabbitmqAdapter
 from brokers.adapters.vernemq_postgresql import VernemqPostgresqlAdapter
 from brokers.core.ports import AppliedState, BrokerAdapter, DesiredState, Effect, EffectLine, Standing
@@ -29,6 +30,17 @@ ADAPTERS: Mapping[AdapterKind, tuple[type[BrokerAdapter], Mapping[str, object]]]
     AdapterKind.HIVEMQ_ESE_FILE: (HivemqEseFileAdapter, {"files": {"directory": "hall"}, "rest": ACCOUNT}),
     AdapterKind.MOSQUITTO_FILES: (MosquittoAclFileAdapter, {"files": {"directory": "hall"}}),
     AdapterKind.MOSQUITTO_DYNSEC: (MosquittoDynsecAdapter, ACCOUNT),
+    AdapterKind.NATS_FILES: (
+        NatsFilesAdapter,
+        {
+            "host": "::1",
+            "port": 1,
+            "system_user": "s",
+            "system_password": SECRET,
+            "account": "A",
+            "files": {"directory": "hall"},
+        },
+    ),
     AdapterKind.RABBITMQ: (RabbitmqAdapter, ACCOUNT),
     AdapterKind.VERNEMQ_POSTGRESQL: (
         VernemqPostgresqlAdapter,

@@ -1,0 +1,171 @@
+"""A NATS server that has its users in its own configuration: a file that it includes, and a reload by its system account.
+
+Whoever is no user any more is closed by the reload, and who loses a permission is not brought any more what it
+subscribed to; nobody has to connect anew. One server, no cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from threading import Event
+from typing import ClassVar
+
+from acl.core.values import Action, Principal, Request
+from brokers.adapters.nats_feed import hear, present_event
+from brokers.adapters.nats_system import Connections, in_time, kick, list_connections, reload, system
+from brokers.adapters.shared_folder import SharedFolder
+from brokers.adapters.writing import Latest
+from brokers.conf import files_root
+from brokers.core import effects, nats, nats_emulator, nats_users
+from brokers.core.effects import Flow
+from brokers.core.nats import NatsPermissions
+from brokers.core.nats_files_connection import NatsFilesConnection, connection_errors
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.values import BrokerEvent, BrokerLink
+from kernel.core.errors import Conflict, FieldError
+
+FILE = "users.conf"
+_UNREAD = "# The server was not yet told to read this.\n"
+_NOBODY = "-"
+
+Users = Mapping[str, NatsPermissions]
+
+
+class ConfigurationRefused(Conflict):
+    """The server would not read its configuration, and goes on with the old one."""
+
+    code = "nats-configuration-refused"
+
+
+class NatsFilesAdapter:
+    """Writes one file, in the folder that it shares with one server."""
+
+    capabilities: ClassVar[Capabilities] = nats_users.CAPABILITIES
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._connection = NatsFilesConnection.of(link.connection)
+        self._compile = Latest(_compiled)
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return connection_errors(connection)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """The users' permissions."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """What stands in the file, if it is as Gatehouse writes it. Who wrote it does not matter: all of it is ours."""
+        listed = in_time(self._list(user=_NOBODY))
+        users = self._users()
+        found = {name: granted for name, granted in (users or {}).items() if only is None or name in only}
+        known = "" if users is not None and self._folder().is_told(FILE) else _UNREAD
+        return AppliedState(artifact=known + nats.to_artifact(found), version=listed.version, only=only)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """Users that differ."""
+        wanted, present = self._compile(desired)[0], _held(applied)
+        steps = [
+            _step(name, wanted.get(name))
+            for name in sorted(wanted.keys() | present.keys())
+            if wanted.get(name) != present.get(name)
+        ]
+        if applied.artifact.startswith(_UNREAD):
+            steps.append(Step(kind="read-file", target=FILE, summary="Have the server read the file."))
+        return tuple(steps)
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses which filters."""
+        after, before = self._compile(desired)[0], _held(applied)
+        return effects.effect({*after, *before}, partial(_flow, before), partial(_flow, after))
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Writes the file once, and has the server read it. Raises ConfigurationRefused."""
+        between()
+        users = dict(self._users() or {})
+        for step in steps:
+            if step.kind == "set-user":
+                users |= nats.parse(step.payload)
+            elif step.kind == "delete-user":
+                users.pop(step.target, None)
+        folder = self._folder()
+        folder.replace(FILE, nats_users.to_conf(users, subject=self._connection.subject))
+        written = folder.written(FILE)
+        fault = in_time(self._reload())
+        if fault:
+            raise ConfigurationRefused(f"The NATS server refuses its configuration: {fault[:300]} Put that right.")
+        folder.told(FILE, written)
+
+    def disconnect(self, principal: Principal) -> int:
+        """Closes what is left of the user; -1 if that was nothing, since the reload may have closed it before."""
+        user = self._connection.subject.replace(nats_users.NAME, principal.auth_id)
+
+        async def work() -> int:
+            async with system(self._connection.system) as client:
+                listed = await list_connections(client, user=user)
+                for each in listed.connections:
+                    await kick(client, server=listed.server, cid=each["cid"])
+                return len(listed.connections)
+
+        return in_time(work()) or -1
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether the server would allow the request."""
+        granted = nats.parse(rendering.artifact).get(principal.auth_id, nats.NOTHING)
+        return nats_emulator.emulate(granted, request)
+
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: NATS takes no CRLs."""
+        del pem, trust
+        return ""
+
+    def present(self) -> Sequence[BrokerEvent]:
+        """Every connection there is now."""
+        return [self._named(present_event(each)) for each in in_time(self._list()).connections]
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Connects, ends and refusals; None when nothing happens."""
+        for event in hear(self._connection.system, stop):
+            yield None if event is None else self._named(event)
+
+    def _named(self, event: BrokerEvent) -> BrokerEvent:
+        return replace(event, auth_id=nats_users.auth_id_of(event.auth_id, subject=self._connection.subject))
+
+    async def _list(self, *, user: str = "") -> Connections:
+        async with system(self._connection.system) as client:
+            return await list_connections(client, user=user)
+
+    async def _reload(self) -> str:
+        async with system(self._connection.system) as client:
+            listed = await list_connections(client, user=_NOBODY)
+            return await reload(client, server=listed.server)
+
+    def _users(self) -> Users | None:
+        return nats_users.parse_conf(self._folder().text(FILE), subject=self._connection.subject)
+
+    def _folder(self) -> SharedFolder:
+        return SharedFolder(root=files_root(), name=self._connection.directory)
+
+
+def _compiled(desired: DesiredState) -> tuple[Users, Rendering]:
+    rendering = nats_users.render(desired.subjects)
+    return nats.parse(rendering.artifact), rendering
+
+
+def _held(applied: AppliedState) -> Users:
+    """A comment is no JSON."""
+    text = applied.artifact.removeprefix(_UNREAD)
+    return nats.parse(text) if text else {}
+
+
+def _flow(users: Users, name: str, action: Action) -> Flow:
+    return nats_users.flow(users[name], action) if name in users else Flow()
+
+
+def _step(name: str, granted: NatsPermissions | None) -> Step:
+    if granted is None:
+        return Step(kind="delete-user", target=name, summary=f"Take out {name}.")
+    return Step(kind="set-user", target=name, summary=f"What {name} may do.", payload=nats.to_artifact({name: granted}))

@@ -1,0 +1,216 @@
+"""The adapter and a real NATS server that includes its file: what is written is read, and devices feel it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+from pytest_django import Settings
+
+from acl.core.values import Action
+from brokers.adapters.nats_files import FILE, ConfigurationRefused, NatsFilesAdapter
+from brokers.core import nats_users
+from brokers.core.nats import NOTHING, permissions
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, RenderSubject, Standing
+from brokers.core.values import AccessKind, AdapterKind
+from tests.brokers.conftest import OpensslCa
+from tests.brokers.links import broker_link
+from tests.brokers.nats.server import PROGRAM
+from tests.brokers.subjects import DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
+from tests.e2e.mqtt import Identity, MqttDevice
+from tests.servers import free_port, is_open, wait_until
+
+HUB = rule("allow", PUBLISH, "north/+/down/t", role="hub")
+AS_IT_BEGINS = "users: []\n"
+
+
+class Hall:
+    """The server, the folder that it shares, and devices."""
+
+    def __init__(self, home: Path, ca: OpensslCa) -> None:
+        self.ca, self.port, self.mqtt_port = ca, free_port(), free_port()
+        self.folder = home / "brokers" / "hall-5"
+        self.folder.mkdir(parents=True)
+        (self.folder / FILE).write_text(AS_IT_BEGINS)
+        self.conf, self.log = home / "nats.conf", home / "log"
+        certificate, key = ca.make("broker", "subjectAltName=IP:127.0.0.1")
+        self.good = (
+            f"server_name: gw-1\nlisten: 127.0.0.1:{self.port}\njetstream {{ store_dir: {home}/js }}\n"
+            "accounts {\n  SYS { users: [ { user: system, password: pw } ] }\n"
+            f"  FLEET {{ jetstream: enabled, include 'brokers/hall-5/{FILE}' }}\n}}\nsystem_account: SYS\n"
+            f"mqtt {{ listen: 127.0.0.1:{self.mqtt_port}\n  tls {{ cert_file: {certificate}, key_file: {key}, "
+            f"ca_file: {ca.folder}/ca.pem, verify_and_map: true, timeout: 30 }} }}\n"
+        )
+        self.conf.write_text(self.good)
+        self.process = subprocess.Popen([str(PROGRAM), "--config", str(self.conf), "--log", str(self.log)])
+        self.devices: list[MqttDevice] = []
+        for port in (self.port, self.mqtt_port):
+            wait_until(lambda port=port: is_open(port), what="NATS listens")  # type: ignore[misc]
+
+    @property
+    def adapter(self) -> NatsFilesAdapter:
+        connection = {
+            "host": "127.0.0.1", "port": self.port, "system_user": "system", "system_password": "pw",
+            "account": "FLEET", "files": {"directory": "hall-5"},
+        }  # fmt: skip
+        assert not NatsFilesAdapter.connection_errors(connection)
+        return NatsFilesAdapter(link=broker_link(AdapterKind.NATS_FILES, connection))
+
+    def device(self, name: str) -> MqttDevice:
+        certificate, key = self.ca.folder / f"{name}.pem", self.ca.folder / f"{name}.key"
+        if not certificate.exists():
+            self.ca.make(name, "extendedKeyUsage=clientAuth")
+        self.devices.append(
+            MqttDevice(Identity(name, certificate, key, self.ca.folder / "ca.pem"), port=self.mqtt_port)
+        )
+        return self.devices[-1]
+
+    def end(self) -> None:
+        for device in self.devices:
+            device.close()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(60)
+
+
+@pytest.fixture
+def hall(tmp_path: Path, settings: Settings, openssl_ca: OpensslCa) -> Iterator[Hall]:
+    settings.GATEHOUSE_HOME = tmp_path
+    made = Hall(tmp_path, openssl_ca)
+    yield made
+    made.end()
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, str]]:
+    """The steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [(step.kind, step.target) for step in steps]
+
+
+@pytest.mark.e2e
+def test_devices_may_what_the_file_says_and_lose_it_at_once(hall: Hall) -> None:
+    adapter: BrokerAdapter = hall.adapter
+    assert adapter.read().version.startswith("2.")
+    stop = Event()
+    events = adapter.watch(stop)
+    assert next(events) is None  # from now on everything is heard
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("hub", HUB)))
+    alpha, hub = hall.device("alpha"), hall.device("hub")
+    assert alpha.connect()
+    assert hub.connect()
+    assert not hall.device("stranger").connect()
+    assert alpha.subscribe("north/alpha/down/#") == 1
+    assert alpha.subscribe("north/hub/down/#") == 128
+    hub.publish("north/alpha/down/t", b"1")
+    assert alpha.received(b"1")
+    assert {event.auth_id for event in adapter.present() or ()} == {"alpha", "hub"}
+
+    bring_to(adapter, only(subject("alpha", UP)))  # it stays connected, and is not brought any more
+    hub.publish("north/alpha/down/t", b"2")
+    assert alpha.subscribe("north/alpha/down/t") == 128  # behind what hub sent
+    assert [payload for _, payload in alpha.messages] == [b"1"]
+
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert alpha.wait_closed()
+    assert not hall.device("alpha").connect()
+    wait_until(lambda: adapter.disconnect(subject("alpha").principal) == -1, what="nothing is left of alpha")
+    assert adapter.disconnect(subject("hub").principal) == 1
+    assert hub.wait_closed()
+
+    wanted = {
+        (AccessKind.CONNECTED, "alpha"), (AccessKind.DISCONNECTED, "alpha"), (AccessKind.DISCONNECTED, "hub"),
+        (AccessKind.REFUSED, ""),
+    }  # fmt: skip
+    heard = set()
+
+    def all_is_heard() -> bool:
+        event = next(events)
+        if event is not None:
+            heard.add((event.kind, "" if event.kind is AccessKind.REFUSED else event.auth_id))
+        return wanted <= heard
+
+    wait_until(all_is_heard, what="the server has told everything")
+    stop.set()
+    for _ in events:
+        continue
+
+
+@pytest.mark.e2e
+def test_what_the_server_did_not_read_is_a_difference_until_it_has(hall: Hall) -> None:
+    adapter, desired = hall.adapter, all_of(subject("alpha", UP))
+    hall.conf.write_text(hall.good + "nonsense {\n")
+    with pytest.raises(ConfigurationRefused, match=r"refuses its configuration: .*Put that right"):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    assert not hall.device("alpha").connect()
+    hall.conf.write_text(hall.good)
+    assert bring_to(adapter, desired) == [("read-file", FILE)]
+    assert hall.device("alpha").connect()
+    before = (hall.folder / FILE).read_text()
+    for text in (AS_IT_BEGINS, "", before.replace("publish", "subscribe", 1), before + "no_auth_user: alpha\n", "{"):
+        (hall.folder / FILE).write_text(text)  # by hand
+        assert ("read-file", FILE) in bring_to(adapter, desired)
+        assert (hall.folder / FILE).read_text() == before
+    hall.process.send_signal(signal.SIGKILL)
+    hall.process.wait(60)
+    with pytest.raises(BrokerUnreachable):
+        adapter.read()
+
+
+ODD = ["a.b", "a*b", "ä泵", 'a"b', "%", "$SYS", "a'b", "{auth_id}", "x" * 200]
+
+
+def test_text_of_the_file_is_read_back_as_it_was() -> None:
+    users = {name: permissions(subject(name, UP, DOWN)) for name in ODD} | {"nothing": NOTHING}
+    for spelled in ("CN={auth_id}", "CN={auth_id},OU=devices,O=Acme"):
+        text = nats_users.to_conf(users, subject=spelled)
+        assert nats_users.parse_conf(text, subject=spelled) == users
+        for strange in (text + "\n", text.replace("MQTT", "STANDARD"), text.replace("deny", "allow"), "", "users: []"):
+            assert nats_users.parse_conf(strange, subject=spelled) is None
+
+
+def test_name_that_a_subject_spells_otherwise_is_no_user_and_that_is_said() -> None:
+    for name in ("a,O=b", "a+b", "a=b", " a", "a\\", "a;b", "#a", "a\nb"):
+        rendering = nats_users.render([subject(name, UP), subject("alpha", UP)])
+        assert '"alpha"' in rendering.artifact
+        assert [each.principals for each in rendering.deviations if "subject" in each.why] == [(name,)]
+
+
+def test_user_belongs_to_a_device_only_if_it_is_spelled_so() -> None:
+    spelled = "CN={auth_id},O=Acme"
+    assert nats_users.auth_id_of("CN=alpha,O=Acme", subject=spelled) == "alpha"
+    for other in ("CN=alpha", "alpha", "CN=,O=Acme", "CN=alpha,O=Acme,C=CH", ""):
+        assert nats_users.auth_id_of(other, subject=spelled) == other
+
+
+def test_direction_without_a_permission_is_denied_as_a_whole() -> None:
+    text = nats_users.to_conf({"alpha": permissions(subject("alpha", UP))}, subject="CN={auth_id}")
+    assert '"subscribe": {"allow": [], "deny": [">"]}' in text  # without the deny the server would allow all
+
+
+def test_plan_tells_who_gains_and_who_loses_what() -> None:
+    granted = permissions(subject("a.b", rule("allow", SUBSCRIBE, "x/+//${client_id}/#")))
+    assert nats_users.flow(granted, Action.SUBSCRIBE).allows == {"x/+//a.b/#", "x/+//a.b"}
+    assert nats_users.flow(NOTHING, Action.PUBLISH).denies == {"#"}
+
+
+def test_connection_says_what_is_wrong() -> None:
+    good = {"host": "::1", "port": 1, "system_user": "s", "system_password": "p", "account": "A"}
+    files = {"files": {"directory": "hall"}}
+    assert not NatsFilesAdapter.connection_errors(good | files | {"subject": "CN={auth_id},O=x"})
+    assert [error.pointer for error in NatsFilesAdapter.connection_errors(good)] == ["/connection/files"]
+    for wrong in ("CN=x", "{auth_id}{auth_id}", 7, "CN={auth_id}\n"):
+        found = NatsFilesAdapter.connection_errors(good | files | {"subject": wrong})
+        assert [error.pointer for error in found] == ["/connection/subject"]
