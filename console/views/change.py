@@ -17,6 +17,7 @@ from devices.core.policy_changes import approvals_missing as still_missing
 from devices.core.policy_changes import may_approve as refusal_of
 from devices.core.policy_document import differences
 from devices.queries import policy_changes as queries
+from devices.queries.rollouts import list_rollouts
 
 
 def seen_change(visit: Visit, change: UUID) -> PolicyChange:
@@ -47,6 +48,7 @@ def show_change(request: HttpRequest, visit: Visit, change: UUID) -> HttpRespons
         "refusal": refusal,
         "approved_by_me": visit.actor.id in {approval.by.id for approval in found.approvals},
         "ready": found.state is ChangeState.APPROVED and not missing and not standing.base_moved,
+        "rollouts": list_rollouts(domains=[found.domain], change=found.id, limit=10),
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "may_write": visit.may("policy:write", found.domain),
         "may_approve": visit.may("policy:approve", found.domain),

@@ -17,6 +17,7 @@ from console.views.frame import Visit, screen, show
 from console.views.paging import place_of
 from devices.core.policy_changes import IN_HISTORY, ApprovalRule, ChangeState, PolicyChangeId
 from devices.queries import policy_changes as queries
+from devices.queries.rollouts import rollouts_under_way
 from devices.services import policy_changes as services
 from kernel.core.errors import Invalid
 
@@ -59,6 +60,7 @@ def list_changes(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     context = {
         "rows": rows,
         "form": form,
+        "rollouts": rollouts_under_way(domains=[visit.domain.id]),
         "pager": place.pager(shown=len(rows), next_key=next_key, noun="changes", about=count),
         "state": place.filters["state"],
         "states": list(ChangeState),

@@ -28,6 +28,7 @@ def subject_address(subject: Subject) -> str:
         "pki.certificate": "certificate",
         "acl.role": "role",
         "devices.policy_change": "change",
+        "devices.rollout": "rollout",
     }
     name = names.get(subject.kind)
     return reverse(name, args=[subject.id]) if name and _is_uuid(subject.id) else ""

@@ -42,6 +42,8 @@ from console.views import (
     revocation,
     revoking_many,
     roles,
+    rollout_acts,
+    rollouts,
     search,
     sessions,
     sign_in,
@@ -83,12 +85,22 @@ class _Verdict(_Word):
     regex = "approve|deny"
 
 
+class _RolloutAct(_Word):
+    regex = "pause|resume"
+
+
+class _RolloutStep(_Word):
+    regex = "advance|roll-back"
+
+
 class _ChangeAct(_Word):
     regex = "approve|reject|withdraw|rebase|apply|roll-back"
 
 
 register_converter(_Verdict, "verdict")
 register_converter(_ChangeAct, "change-act")
+register_converter(_RolloutAct, "rollout-act")
+register_converter(_RolloutStep, "rollout-step")
 register_converter(_Change, "change")
 register_converter(_End, "end")
 register_converter(_Hold, "hold")
@@ -185,6 +197,10 @@ urlpatterns = [
     path("changes/<uuid:change>/", change.show_change, name="change"),
     path("changes/<uuid:change>/effect/", change.show_effect, name="change-effect"),
     path("changes/<uuid:change>/<change-act:act>/", change_acts.act_on_change, name="change-act"),
+    path("changes/<uuid:change>/rollout/", rollouts.begin_rollout, name="rollout-begin"),
+    path("rollouts/<uuid:rollout>/", rollouts.show_rollout, name="rollout"),
+    path("rollouts/<uuid:rollout>/<rollout-act:act>/", rollout_acts.act_on_rollout, name="rollout-act"),
+    path("rollouts/<uuid:rollout>/<rollout-step:act>/", rollout_acts.confirm_act, name="rollout-confirm"),
     path("changes/<uuid:change>/roles/", change_editing.list_draft_roles, name="change-roles"),
     path("changes/<uuid:change>/new-role/", change_editing.new_draft_role, name="change-new-role"),
     path("changes/<uuid:change>/roles/<str:role>/", change_editing.edit_draft_role, name="change-role"),
