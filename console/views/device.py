@@ -71,6 +71,7 @@ class Acts:
     suspend: bool
     resume: bool
     quarantine: bool
+    end_tokens: bool
     revoke: bool
     decommission: bool
 
@@ -126,7 +127,7 @@ def seen_principal(visit: Visit, id: UUID) -> Device:
 
 
 def right_to(act: str, kind: PrincipalKind) -> str:
-    """The scope that suspending, resuming or quarantining takes: an application is let in by who may make one."""
+    """The scope that a change of state, or ending tokens, takes: an application is let in by who may make one."""
     if kind is PrincipalKind.DEVICE:
         return "devices:write"
     return "broker-applications:write" if act == "resume" else "certificates:revoke"
@@ -147,6 +148,7 @@ def acts_of(visit: Visit, device: Device) -> Acts:
         resume=visit.may(right_to("resume", device.kind), device.domain)
         and state in {DeviceState.SUSPENDED, DeviceState.QUARANTINED},
         quarantine=writes and _follows(state, DeviceState.QUARANTINED),
+        end_tokens=writes and state in {DeviceState.ACTIVE, DeviceState.QUARANTINED},
         revoke=revokes and _follows(state, DeviceState.REVOKED),
         decommission=writes and revokes and _follows(state, DeviceState.DECOMMISSIONED),
     )

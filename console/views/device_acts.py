@@ -40,13 +40,14 @@ _REVERSIBLE: dict[str, _Act] = {
     "suspend": services.suspend_device,
     "resume": services.resume_device,
     "quarantine": services.quarantine_device,
+    "end-tokens": services.end_tokens,
 }
 
 
 @require_POST
 @screen("devices:read")
 def change_state(request: HttpRequest, visit: Visit, device: UUID, act: str) -> HttpResponseBase:
-    """Suspends, resumes or quarantines; the page then shows the operation."""
+    """Suspends, resumes, quarantines, or ends the access tokens; the page then shows the operation."""
     found = seen_principal(visit, device)
     visit.check_may(right_to(act, found.kind), found.domain)
     note = request.POST.get("note", "").strip()[:500]

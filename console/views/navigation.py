@@ -49,6 +49,7 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Certificates", "certificate", "certificates", "certificates:read"),
             ("Profiles", "key", "profiles", "profiles:read"),
             ("Revocation", "revoke", "revocation", "certificates:read"),
+            ("Token keys", "key", "token-keys", "issuers:read"),
         ),
     ),
     (

@@ -48,6 +48,7 @@ from console.views import (
     sessions,
     sign_in,
     suggestions,
+    token_keys,
 )
 
 
@@ -62,7 +63,7 @@ class _Word:
 
 
 class _Change(_Word):
-    regex = "suspend|resume|quarantine"
+    regex = "suspend|resume|quarantine|end-tokens"
 
 
 class _End(_Word):
@@ -166,6 +167,8 @@ urlpatterns = [
         certificate.download_certificate,
         name="certificate-download",
     ),
+    path("token-keys/", token_keys.list_keys, name="token-keys"),
+    path("token-keys/replace/", token_keys.replace_keys, name="token-keys-replace"),
     path("profiles/", profiles.list_profiles, name="profiles"),
     path("profiles/_new/", profile_acts.new_profile, name="new-profile"),
     path("profiles/_preview/", profile_acts.preview_draft, name="profile-draft"),

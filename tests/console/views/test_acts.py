@@ -31,6 +31,7 @@ def posts(scene: Scene) -> dict[str, dict[str, str]]:
         f"/devices/{device}/suspend/": {},
         f"/devices/{device}/quarantine/": {},
         f"/devices/{device}/resume/": {},
+        f"/devices/{device}/end-tokens/": {},
         f"/devices/{device}/revoke/": {"name": "pump-01", "reason": "keyCompromise"},
         f"/devices/{device}/decommission/": {"name": "pump-01"},
         f"/certificates/{certificate}/revoke/": {"confirm": "", "reason": "superseded"},
