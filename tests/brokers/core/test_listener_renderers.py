@@ -260,7 +260,7 @@ def test_nats_takes_what_is_written_for_it(tmp_path: Path) -> None:
         accounts = 'server_name: x\njetstream { store_dir: "/nowhere" }\n'
         (tmp_path / "nats.conf").write_text(accounts + text)
 
-        words = [NATS, "--config", str(tmp_path / "nats.conf"), "-t"]
+        words = [str(NATS), "--config", str(tmp_path / "nats.conf"), "-t"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
 
         assert done.returncode == 0, done.stderr

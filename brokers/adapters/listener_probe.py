@@ -1,0 +1,200 @@
+"""Looks at a listener from outside, as a stranger would: a few connections, each bounded, none with a secret.
+
+It says what it saw and hands nothing on of what the other side sent.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from dataclasses import replace
+
+from cryptography import x509
+
+from brokers.core.first_connect import (
+    anonymous_connect,
+    binary_frame,
+    connack_code,
+    frame_body,
+    is_upgraded,
+    upgrade_request,
+)
+from brokers.core.listener_probe import Answer, Observation
+from brokers.core.listener_profile import TlsVersion
+from brokers.core.server_names import covers, is_address
+from brokers.core.tls_hello import MOST_OCTETS, BrokenFlight, ServerFlight, client_hello, read_flight
+from brokers.core.values import Listener, Transport
+
+TIMEOUT_SECONDS = 5.0
+"""For one connection, from its beginning to its end."""
+
+_OLD = {TlsVersion.V1_0: 1, TlsVersion.V1_1: 2}
+_MOST_ANSWER = 4_096
+_NOT_AUTHORISED = 5
+_OF_A_MISSING_CERTIFICATE = ("CERTIFICATE", "HANDSHAKE_FAILURE")
+
+
+def observe(listener: Listener, *, trust_pem: str, path: str, timeout: float = TIMEOUT_SECONDS) -> Observation:
+    """What was seen. It never raises for what the other side does; `path` is that of WebSocket."""
+    if fault := _fault_of(listener, timeout):
+        return Observation(fault=fault, versions={})
+    newest, takes_1_3 = _flight(listener, 3, timeout), _takes_1_3(listener, timeout)
+    if not takes_1_3 and not newest.whole:  # whoever says nothing to this says nothing to the rest
+        return Observation(versions={})
+    versions = {version: _flight(listener, minor, timeout).version == (3, minor) for version, minor in _OLD.items()}
+    versions |= {TlsVersion.V1_2: newest.version == (3, 3), TlsVersion.V1_3: takes_1_3}
+    leaf, chain_fault = _chain(listener, trust_pem, newest, timeout)
+    seen = Observation(
+        versions=versions,
+        chain_fault=chain_fault,
+        answer=_answer(listener, path, timeout) if any(versions.values()) else None,
+    )
+    if versions[TlsVersion.V1_2] and newest.whole:
+        seen = replace(seen, stapled=newest.stapled, asks_certificate=newest.asks_certificate)
+    return _with_leaf(seen, leaf, listener.host)
+
+
+def _with_leaf(seen: Observation, leaf: bytes, host: str) -> Observation:
+    try:
+        certificate = x509.load_der_x509_certificate(leaf)
+        return replace(seen, named=covers(certificate, host), not_after=certificate.not_valid_after_utc)
+    except ValueError:
+        return seen
+
+
+def _connect(listener: Listener, timeout: float) -> socket.socket:
+    return socket.create_connection((listener.host, listener.port), timeout=timeout)
+
+
+def _fault_of(listener: Listener, timeout: float) -> str:
+    """Why nobody listens there; empty if somebody does."""
+    try:
+        _connect(listener, timeout).close()
+    except TimeoutError:
+        return "No answer came in time."
+    except socket.gaierror:
+        return "The name is not known to DNS."
+    except OSError as error:
+        return "The connection was refused." if isinstance(error, ConnectionRefusedError) else "It can not be reached."
+    return ""
+
+
+def _flight(listener: Listener, minor: int, timeout: float) -> ServerFlight:
+    """What the server says to one who offers that version."""
+    end, octets, found = time.monotonic() + timeout, b"", ServerFlight()
+    host = "" if is_address(listener.host) else listener.host
+    try:
+        with _connect(listener, timeout) as link:
+            link.sendall(client_hello(minor, host=host, random=os.urandom(32)))
+            while not found.whole and len(octets) < MOST_OCTETS:
+                more = _receive(link, end)
+                if not more:
+                    break
+                octets += more
+                found = read_flight(octets)
+    except (OSError, BrokenFlight):
+        pass
+    return found
+
+
+def _receive(link: socket.socket, end: float) -> bytes:
+    """Some octets, none once the other side has ended. Raises TimeoutError when the time is over."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    link.settimeout(left)
+    return link.recv(_MOST_ANSWER)
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _wrap(link: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+    return context.wrap_socket(link, server_hostname=None if is_address(host) else host)
+
+
+def _takes_1_3(listener: Listener, timeout: float) -> bool:
+    """Whether a handshake of 1.3 ends well on our side: the server looks at our certificate after that."""
+    context = _context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        with _connect(listener, timeout) as link, _wrap(link, context, listener.host):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _chain(listener: Listener, trust_pem: str, flight: ServerFlight, timeout: float) -> tuple[bytes, str | None]:
+    """The server's certificate (DER; empty if unseen), and why what it shows does not lead to `trust_pem`.
+
+    Empty if it does; None if that can not be said.
+    """
+    leaf, context = flight.certificates[0] if flight.certificates else b"", _context()
+    try:
+        with _connect(listener, timeout) as link, _wrap(link, context, listener.host) as spoken:
+            leaf = spoken.getpeercert(binary_form=True) or leaf
+    except (OSError, ValueError):
+        pass
+    if not trust_pem:
+        return leaf, "the domain trusts no CA yet"
+    context = _context()
+    context.load_verify_locations(cadata=trust_pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        with _connect(listener, timeout) as link, _wrap(link, context, listener.host):
+            return leaf, ""
+    except ssl.SSLCertVerificationError as error:
+        return leaf, str(error.verify_message)[:100]
+    except ssl.SSLError as error:
+        # in 1.2 the server looks for our certificate only after we were content with its own
+        content = bool(leaf) and any(word in (error.reason or "") for word in _OF_A_MISSING_CERTIFICATE)
+        return leaf, "" if content else None
+    except (OSError, ValueError):
+        return leaf, None
+
+
+def _answer(listener: Listener, path: str, timeout: float) -> Answer | None:
+    """What comes of a CONNECT without certificate and name; None if nothing was said in time."""
+    try:
+        with _connect(listener, timeout) as link, _wrap(link, _context(), listener.host) as spoken:
+            code = _code_of(spoken, listener, path, end=time.monotonic() + timeout)
+    except TimeoutError:
+        return None
+    except ssl.SSLError as error:
+        told = any(word in (error.reason or "") for word in _OF_A_MISSING_CERTIFICATE)
+        return Answer.REFUSED_IN_TLS if told else Answer.CLOSED
+    except (OSError, ValueError):
+        return Answer.CLOSED
+    if code is None:
+        return Answer.CLOSED
+    return Answer.ADMITTED if code == 0 else Answer.REFUSED
+
+
+def _code_of(spoken: ssl.SSLSocket, listener: Listener, path: str, *, end: float) -> int | None:
+    """The code of CONNACK; None without one; 5, not authorised, for a WebSocket that is refused."""
+    packet = anonymous_connect(f"gatehouse-probe-{os.urandom(4).hex()}")
+    if listener.transport is Transport.MQTTS:
+        spoken.sendall(packet)
+        return connack_code(_receive(spoken, end))
+    spoken.sendall(upgrade_request(host=listener.host, port=listener.port, path=path, key=os.urandom(16)))
+    head = _until_head(spoken, end)
+    if not is_upgraded(head):
+        return _NOT_AUTHORISED if head else None
+    spoken.sendall(binary_frame(packet, mask=os.urandom(4)))
+    return connack_code(frame_body(_receive(spoken, end)))
+
+
+def _until_head(spoken: ssl.SSLSocket, end: float) -> bytes:
+    octets = b""
+    while b"\r\n\r\n" not in octets and len(octets) < _MOST_ANSWER:
+        more = _receive(spoken, end)
+        if not more:
+            break
+        octets += more
+    return octets

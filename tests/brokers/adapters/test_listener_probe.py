@@ -1,0 +1,168 @@
+"""The probe against openssl's own server, and against one that lets everybody in."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from brokers.adapters.listener_probe import observe
+from brokers.core.listener_probe import Answer, Observation
+from brokers.core.listener_profile import TlsVersion
+from brokers.core.values import Listener, Transport
+from tests.brokers.conftest import OpensslCa, new_openssl_ca
+from tests.servers import free_port, is_open, wait_until
+
+TIMEOUT = 60.0
+"""Of a connection: a busy machine is slow, and none of these has to run into it."""
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> OpensslCa:
+    made = new_openssl_ca(tmp_path_factory.mktemp("probe") / "ca")
+    made.make("broker", "subjectAltName=IP:127.0.0.1", "extendedKeyUsage=serverAuth")
+    return made
+
+
+@contextmanager
+def openssl_server(ca: OpensslCa, *words: str) -> Iterator[int]:
+    """The port of `openssl s_server` with the broker's certificate. It requires one too, and so never waits for us."""
+    port = free_port()
+    words = ("-Verify", "1", "-verify_return_error", "-CAfile", str(ca.folder / "ca.pem"), *words)
+    files = ["-cert", str(ca.folder / "broker.pem"), "-key", str(ca.folder / "broker.key")]
+    command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", *files, "-quiet", *words]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or is_open(port), what="openssl listens")
+            yield port
+        finally:
+            process.kill()
+
+
+def look(port: int, ca: OpensslCa, *, host: str = "127.0.0.1", trust: str | None = None) -> Observation:
+    listener = Listener(host=host, port=port)
+    return observe(listener, trust_pem=ca.certificate if trust is None else trust, path="/mqtt", timeout=TIMEOUT)
+
+
+def test_server_that_requires_certificates_and_staples(ca: OpensslCa) -> None:
+    response, folder = ca.folder / "ocsp.der", ca.folder
+    words = ["openssl", "ocsp", "-index", folder / "index.txt", "-CA", folder / "ca.pem", "-issuer", folder / "ca.pem"]
+    words += ["-rsigner", folder / "ca.pem", "-rkey", folder / "ca.key", "-cert", folder / "broker.pem"]
+    subprocess.run([*map(str, words), "-respout", str(response)], check=True, capture_output=True, timeout=120)
+
+    with openssl_server(ca, "-status_file", str(response)) as port:
+        seen = look(port, ca)
+
+    old, new = dict.fromkeys((TlsVersion.V1_0, TlsVersion.V1_1), False), (TlsVersion.V1_2, TlsVersion.V1_3)
+    assert seen.versions == old | dict.fromkeys(new, True)
+    assert (seen.chain_fault, seen.named, seen.stapled, seen.asks_certificate) == ("", True, True, True)
+    assert seen.answer is Answer.REFUSED_IN_TLS
+    assert seen.not_after is not None
+    assert 0 <= (seen.not_after - datetime.now(UTC)).days <= 2
+
+
+def test_old_server_of_another_name_and_another_ca(ca: OpensslCa, tmp_path: Path) -> None:
+    stranger = new_openssl_ca(tmp_path / "stranger")
+    ca.make("elsewhere", "subjectAltName=DNS:elsewhere.example")
+    files = ("-cert", str(ca.folder / "elsewhere.pem"), "-key", str(ca.folder / "elsewhere.key"))
+
+    with openssl_server(ca, *files, "-no_tls1_3", "-cipher", "ALL:@SECLEVEL=0", "-min_protocol", "TLSv1.1") as port:
+        seen = look(port, ca, trust=stranger.certificate)
+
+    assert [version for version, taken in seen.versions.items() if taken] == [TlsVersion.V1_1, TlsVersion.V1_2]
+    assert seen.chain_fault
+    assert (seen.named, seen.stapled) == (False, False)
+
+
+def test_server_of_1_2_alone_that_requires_certificates_is_trusted_all_the_same(ca: OpensslCa) -> None:
+    with openssl_server(ca, "-tls1_2") as port:
+        seen = look(port, ca)
+
+    assert (seen.chain_fault, seen.named) == ("", True)
+    assert seen.answer is Answer.REFUSED_IN_TLS
+
+
+@contextmanager
+def open_broker(ca: OpensslCa, *, websocket: bool, code: int) -> Iterator[int]:
+    """The port of one that asks for no certificate and answers CONNECT with that code; it ends at the first fault."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ca.folder / "broker.pem", ca.folder / "broker.key")
+    connack = bytes([0x20, 2, 0, code])
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def serve() -> None:
+            while True:
+                try:
+                    link, _ = door.accept()
+                except OSError:
+                    return
+                try:
+                    with link, context.wrap_socket(link, server_side=True) as spoken:
+                        spoken.recv(4_096)
+                        if websocket:
+                            spoken.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                            spoken.recv(4_096)
+                        spoken.sendall(b"\x82\x04" + connack if websocket else connack)
+                except OSError:
+                    continue
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield door.getsockname()[1]
+        door.shutdown(socket.SHUT_RDWR)
+    thread.join(90)
+
+
+@pytest.mark.parametrize(
+    ("transport", "code", "answer"),
+    [
+        (Transport.MQTTS, 0, Answer.ADMITTED),
+        (Transport.MQTTS, 5, Answer.REFUSED),
+        (Transport.WSS, 0, Answer.ADMITTED),
+        (Transport.WSS, 5, Answer.REFUSED),
+    ],
+)
+def test_who_lets_strangers_in_is_found_out(ca: OpensslCa, transport: Transport, code: int, answer: Answer) -> None:
+    with open_broker(ca, websocket=transport is Transport.WSS, code=code) as port:
+        listener = Listener(host="127.0.0.1", port=port, transport=transport)
+        seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=TIMEOUT)
+
+    assert seen.answer is answer
+    assert seen.asks_certificate is False
+
+
+def test_nobody_there_is_told_in_words_of_ours(ca: OpensslCa) -> None:
+    assert look(free_port(), ca).fault == "The connection was refused."
+
+
+def test_what_speaks_no_tls_is_asked_no_more(ca: OpensslCa) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    door.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        seen = look(door.getsockname()[1], ca)
+        door.shutdown(socket.SHUT_RDWR)
+    thread.join(90)
+
+    assert seen == Observation(versions={})
+
+
+def test_chain_is_not_good_without_anything_to_trust(ca: OpensslCa) -> None:
+    with openssl_server(ca) as port:
+        assert look(port, ca, trust="").chain_fault == "the domain trusts no CA yet"
