@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from threading import Event
 from typing import Any, ClassVar
 
 from acl.core.values import Action, Principal, Request
 from brokers.adapters.mosquitto_files import MosquittoFolder
+from brokers.adapters.mosquitto_passwords import MosquittoPasswords
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
 from brokers.core import effects, mosquitto_acl
@@ -21,7 +23,8 @@ from brokers.core.mosquitto_acl_emulator import emulate
 from brokers.core.mosquitto_acl_file import Access, AclFile, AclLine, InvalidAclFile, parse, to_text
 from brokers.core.mosquitto_conf import ACL_FILE
 from brokers.core.mosquitto_connection import files_errors
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.password_texts import fingerprints
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.registration import unknown_member_errors
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
@@ -31,13 +34,14 @@ _ACCESS = {Action.PUBLISH: Access.WRITE, Action.SUBSCRIBE: Access.READ}
 
 
 class MosquittoAclFileAdapter:
-    """Writes one file, in the folder that it shares with one Mosquitto."""
+    """Writes one file, and one of passwords, in the folder that it shares with one Mosquitto."""
 
-    capabilities: ClassVar[Capabilities] = mosquitto_acl.CAPABILITIES
+    capabilities: ClassVar[Capabilities] = replace(mosquitto_acl.CAPABILITIES, passwords=PasswordRoom.ONE)
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._name: str = link.connection["files"]["directory"]
-        self._compile = Latest(_compiled)
+        self._passwords = MosquittoPasswords(None if link.broker.takes_passwords is None else self._folder)
+        self._compile = Latest(self._compiled)
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -58,7 +62,7 @@ class MosquittoAclFileAdapter:
         if only is not None:
             found = AclFile(users={name: lines for name, lines in found.users.items() if name in only})
         known = "" if self._folder().is_told(ACL_FILE) else _UNREAD
-        return AppliedState(artifact=known + to_text(found), only=only)
+        return AppliedState(artifact=known + to_text(found), only=only, passwords=self._passwords.read(only=only))
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """The sections that differ; what stands outside of them goes."""
@@ -74,7 +78,7 @@ class MosquittoAclFileAdapter:
             steps.append(Step(kind="delete-others", target=ACL_FILE, summary=summary))
         if applied.artifact.startswith(_UNREAD):
             steps.append(Step(kind="read-file", target=ACL_FILE, summary="Have Mosquitto read the file."))
-        return tuple(steps)
+        return (*steps, *self._passwords.plan(desired, applied.passwords))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
@@ -83,8 +87,11 @@ class MosquittoAclFileAdapter:
         return effects.effect(names, partial(_flow, before), partial(_flow, after))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Writes the file once, and has Mosquitto read it."""
+        """Writes each file once, and has Mosquitto read it."""
         between()
+        steps = self._passwords.apply(steps)
+        if not steps:
+            return
         file = self._file()
         users = dict(file.users)
         for step in steps:
@@ -118,6 +125,11 @@ class MosquittoAclFileAdapter:
         stop.wait()
         yield from ()
 
+    def _compiled(self, desired: DesiredState) -> tuple[AclFile, Rendering]:
+        rendering = mosquitto_acl.render(desired.subjects)
+        passwords = fingerprints(self._passwords.wanted(desired))
+        return parse(rendering.artifact), replace(rendering, passwords=passwords)
+
     def _folder(self) -> MosquittoFolder:
         return MosquittoFolder(root=files_root(), name=self._name)
 
@@ -127,11 +139,6 @@ class MosquittoAclFileAdapter:
             return parse(self._folder().text(ACL_FILE))
         except InvalidAclFile:
             return AclFile()
-
-
-def _compiled(desired: DesiredState) -> tuple[AclFile, Rendering]:
-    rendering = mosquitto_acl.render(desired.subjects)
-    return parse(rendering.artifact), rendering
 
 
 def _flow(file: AclFile, name: str, action: Action) -> Flow:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from acl.core.values import Principal, Request
 from brokers.adapters.mosquitto_control import Answer, ControlConnection, control
 from brokers.adapters.mosquitto_files import MosquittoFolder
+from brokers.adapters.mosquitto_passwords import MosquittoPasswords
 from brokers.adapters.mosquitto_watch import watch
 from brokers.conf import files_root
 from brokers.core.dynsec_changes import Command, changes
@@ -25,7 +26,8 @@ from brokers.core.dynsec_emulator import emulate
 from brokers.core.dynsec_state import Defaults, DynsecState, default_documents, parse, state_of, to_artifact
 from brokers.core.mosquitto_connection import MosquittoConnection, connection_errors
 from brokers.core.mosquitto_dynsec import LIMITS, desired_state, own_roles
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.password_texts import fingerprints
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.rendering import Deviations
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
@@ -49,10 +51,16 @@ class MosquittoDynsecAdapter:
         stores_policy=True,
         protocol_versions=("3.1.1", "5"),
         limits=tuple((limit.kind, limit.why) for limit in LIMITS),
+        passwords=PasswordRoom.ONE,
     )
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = MosquittoConnection.of(link.connection)
+        shares = self._connection.directory is not None
+        self._passwords = MosquittoPasswords(
+            self._folder if link.broker.takes_passwords is not None and shares else None
+        )
+        self._lacks_folder = bool(link.broker.takes_passwords) and not shares
         self._compiled: tuple[DesiredState, DynsecState, Rendering] | None = None
 
     @classmethod
@@ -69,16 +77,20 @@ class MosquittoDynsecAdapter:
         with control(self._connection) as broker:
             state = _whole(broker) if only is None else _part(broker, only)
             version = broker.await_version() if only is None else broker.version
-        return AppliedState(artifact=to_artifact(state), version=version, only=only, foreign=state.foreign)
+        passwords = self._passwords.read(only=only)
+        return AppliedState(
+            artifact=to_artifact(state), version=version, only=only, foreign=state.foreign, passwords=passwords
+        )
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """The plugin's commands."""
         wanted, present = self._compile(desired)[0], _parsed(applied)
         commands = changes(wanted, present, only=desired.only)
+        passwords = self._passwords.plan(desired, applied.passwords)
         used = {name for client in present.clients.values() for name, _ in client.roles}
         if all(command.name == "deleteRole" and command.target not in used for command in commands):
-            return ()  # roles that nobody has any more do no harm: they go with the next change
-        return tuple(_step(self._taking_over(command, applied)) for command in commands)
+            return tuple(passwords)  # roles that nobody has any more do no harm: they go with the next change
+        return (*(_step(self._taking_over(command, applied)) for command in commands), *passwords)
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
@@ -86,7 +98,9 @@ class MosquittoDynsecAdapter:
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Sends the commands, as many at once as the broker does in 50 ms: it writes its whole file for each."""
-        commands = [_command(step) for step in steps]
+        commands = [_command(step) for step in self._passwords.apply(steps)]
+        if not commands:
+            return
         at_once = 4
         with control(self._connection) as broker:
             while commands:
@@ -137,8 +151,15 @@ class MosquittoDynsecAdapter:
             deviations = Deviations()
             subjects = [s for s in desired.subjects if s.principal.auth_id != self._connection.username]
             state = desired_state(subjects, deviations)
-            warnings = (_warning(self._connection.username),) if len(subjects) < len(desired.subjects) else ()
-            rendering = Rendering(artifact=to_artifact(state), deviations=deviations.all(), warnings=warnings)
+            warnings = [_warning(self._connection.username)] if len(subjects) < len(desired.subjects) else []
+            if self._lacks_folder:
+                warnings.append("It takes no password: the folder that it shares with Gatehouse is missing.")
+            rendering = Rendering(
+                artifact=to_artifact(state),
+                deviations=deviations.all(),
+                warnings=tuple(warnings),
+                passwords=fingerprints(self._passwords.wanted(desired)),
+            )
             self._compiled = (desired, state, rendering)
         return self._compiled[1:]
 

@@ -64,8 +64,10 @@ class Plan:
 
 
 def rendering_digest(rendering: Rendering) -> str:
-    """SHA-256 over what the broker should hold and over the deviations, 64 hex digits."""
+    """SHA-256 over what the broker should hold, passwords by their fingerprints, and over the deviations, 64 digits."""
     digest = hashlib.sha256(rendering.artifact.encode())
+    for name, fingerprint in sorted(rendering.passwords.items()):
+        digest.update(f"{name}:{fingerprint};".encode())
     for deviation in sorted(deviation.id for deviation in rendering.deviations):
         digest.update(deviation.encode())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol
 
 from acl.core.values import BoundRule, Principal, Request
 from brokers.core.values import AdapterKind, BrokerEvent, BrokerLink
+from devices.core.password_verifier import PasswordVerifier
 from kernel.core.errors import FieldError, Unavailable
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "DeviationKind",
     "Effect",
     "EffectLine",
+    "PasswordRoom",
     "RenderSubject",
     "Rendering",
     "Standing",
@@ -56,11 +58,23 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderSubject:
-    """One principal with the policy that holds for it; () unless admitted."""
+    """One principal with the policy that holds for it; () unless admitted.
+
+    `password` is what the broker keeps of its password: None unless it is admitted, has one, and the broker takes them.
+    """
 
     principal: Principal
     policy: tuple[BoundRule, ...]
     state: Standing
+    password: PasswordVerifier | None = field(default=None, repr=False)
+
+
+class PasswordRoom(StrEnum):
+    """How many passwords of a device a broker takes at a time: none from us, one, or each that is good."""
+
+    NONE = "none"
+    ONE = "one"
+    ALL = "all"
 
 
 class DeviationKind(StrEnum):
@@ -88,6 +102,7 @@ class Capabilities:
     shared_subscriptions: bool = True
     version: str = ""
     limits: tuple[tuple[DeviationKind, str], ...] = ()
+    passwords: PasswordRoom = PasswordRoom.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +126,14 @@ class Deviation:
 class Rendering:
     """What a broker should hold, as canonical text (same input, same octets), and how it deviates from the policy.
 
-    `warnings` are sentences on what no rule is to blame for.
+    `warnings` are sentences on what no rule is to blame for. `passwords` are fingerprints of what it keeps of them, by
+    auth id; the artifact says nothing of them.
     """
 
     artifact: str
     deviations: tuple[Deviation, ...] = ()
     warnings: tuple[str, ...] = ()
+    passwords: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +149,14 @@ class AppliedState:
     """What a broker holds of ours, in the grammar of Rendering.artifact (empty: nothing).
 
     It is about the principals in `only` alone, if that is not None. `foreign` names accounts that are not ours.
+    `passwords` are fingerprints as those of Rendering, and under an empty name what else there is to be set right.
     """
 
     artifact: str
     version: str = ""
     only: frozenset[str] | None = None
     foreign: frozenset[str] = frozenset()
+    passwords: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from brokers.core.ports import RenderSubject, Standing
+from devices.core.password_verifier import PasswordVerifier
 from devices.core.values import DeviceState, DeviceSubject
 
 # A barred name stays on the broker with its denies: where certificates prove identity, an unknown name may connect too,
@@ -20,16 +21,20 @@ STANDINGS: Mapping[DeviceState, Standing] = {
 }
 
 
-def render_subject(subject: DeviceSubject, *, proved: bool = True) -> RenderSubject:
+def render_subject(
+    subject: DeviceSubject, *, proved: bool = True, password: PasswordVerifier | None = None
+) -> RenderSubject:
     """The device as a broker sees it; no policy unless it is admitted.
 
     `proved` is False if every certificate that it was given is revoked or on hold: some brokers learn that late.
+    `password` is its password there, which proves it as well; None where none is taken.
     """
     standing = STANDINGS[subject.device.state]
-    if standing is Standing.ADMITTED and not proved:
+    if standing is Standing.ADMITTED and not proved and password is None:
         standing = Standing.BARRED
     return RenderSubject(
         principal=subject.principal,
         policy=subject.policy if standing is Standing.ADMITTED else (),
         state=standing,
+        password=password if is_admitted else None,
     )

@@ -68,7 +68,8 @@ class Broker:
     """A registered broker. `managed_since` is None until a plan was applied to it for the first time.
 
     `checked_at` is when it was last compared with the policy (tried, if unreachable), `last_seen_at` when it answered.
-    `converged_seq` is the journal entry up to which everything is known to be on the broker.
+    `converged_seq` is the journal entry up to which everything is known to be on the broker. `takes_passwords`: devices
+    may log in there with theirs; None: they never could, and what it holds of passwords is not ours.
     """
 
     id: BrokerId
@@ -85,6 +86,7 @@ class Broker:
     managed_since: datetime | None
     converged_seq: int
     created_at: datetime
+    takes_passwords: bool | None = None
 
 
 class Connection(Mapping[str, Any]):

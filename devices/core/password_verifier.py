@@ -23,30 +23,30 @@ _SHORT_SALT = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordVerifier:
-    """What is kept of a password. `salt` is ASCII; each broker spells the digests in its own way.
+    """What is kept of a password. `salt` is of ASCII letters; each broker spells the digests in its own way.
 
     `pbkdf2_sha512` is PBKDF2-HMAC-SHA512 (RFC 8018 5.2) over all of the salt, 64 octets, of which the first 32 are what
     32 octets would be; `sha256` is SHA-256 of `short_salt` and password.
     """
 
-    salt: str
+    salt: bytes
     iterations: int
     pbkdf2_sha512: bytes = field(repr=False)
     sha256: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, password: str, *, salt: str, iterations: int = ITERATIONS) -> PasswordVerifier:
+    def of(cls, password: str, *, salt: bytes, iterations: int = ITERATIONS) -> PasswordVerifier:
         """The same, of a password."""
         return cls(
             salt=salt,
             iterations=iterations,
-            pbkdf2_sha512=hashlib.pbkdf2_hmac("sha512", password.encode(), salt.encode(), iterations, 64),
+            pbkdf2_sha512=hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations, 64),
             sha256=_salted(salt, password),
         )
 
     @property
-    def short_salt(self) -> str:
-        """The first four characters of the salt."""
+    def short_salt(self) -> bytes:
+        """The first four octets of the salt."""
         return self.salt[:_SHORT_SALT]
 
     @property
@@ -61,7 +61,7 @@ class PasswordVerifier:
     def to_json(self) -> dict[str, Any]:
         """What is stored."""
         return {
-            "salt": self.salt,
+            "salt": self.salt.decode("ascii"),
             "iterations": self.iterations,
             "pbkdf2_sha512": base64.b64encode(self.pbkdf2_sha512).decode(),
             "sha256": base64.b64encode(self.sha256).decode(),
@@ -71,7 +71,7 @@ class PasswordVerifier:
     def from_json(cls, kept: Mapping[str, Any]) -> PasswordVerifier:
         """The verifier that was stored."""
         return cls(
-            salt=kept["salt"],
+            salt=kept["salt"].encode("ascii"),
             iterations=kept["iterations"],
             pbkdf2_sha512=base64.b64decode(kept["pbkdf2_sha512"]),
             sha256=base64.b64decode(kept["sha256"]),
@@ -83,10 +83,10 @@ def new_password() -> str:
     return "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
 
 
-def new_salt() -> str:
+def new_salt() -> bytes:
     """A random salt."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(_SALT_LETTERS))
+    return "".join(secrets.choice(_LETTERS) for _ in range(_SALT_LETTERS)).encode()
 
 
-def _salted(salt: str, password: str) -> bytes:
-    return hashlib.sha256((salt[:_SHORT_SALT] + password).encode("utf-8", "surrogatepass")).digest()
+def _salted(salt: bytes, password: str) -> bytes:
+    return hashlib.sha256(salt[:_SHORT_SALT] + password.encode("utf-8", "surrogatepass")).digest()

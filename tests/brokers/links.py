@@ -9,7 +9,9 @@ from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Conne
 from tests.cast import NORTH, NOW
 
 
-def broker_link(kind: AdapterKind, connection: Mapping[str, object]) -> BrokerLink:
+def broker_link(
+    kind: AdapterKind, connection: Mapping[str, object], *, takes_passwords: bool | None = None
+) -> BrokerLink:
     """The link of a broker that nothing was written to yet."""
     broker = Broker(
         id=BrokerId(uuid5(NORTH, kind)),
@@ -26,5 +28,6 @@ def broker_link(kind: AdapterKind, connection: Mapping[str, object]) -> BrokerLi
         managed_since=None,
         converged_seq=0,
         created_at=NOW,
+        takes_passwords=takes_passwords,
     )
     return BrokerLink(broker=broker, connection=Connection({**connection}))

@@ -12,7 +12,7 @@ from devices.core.password_verifier import PasswordVerifier, new_password, new_s
 def test_digests_are_those_that_others_worked_out() -> None:
     # openssl kdf -keylen 64 -kdfopt digest:SHA512 -kdfopt pass:k7mw-ace2 -kdfopt salt:abcdefghijkm -kdfopt iter:1000 \
     #   PBKDF2; and: printf abcdk7mw-ace2 | openssl dgst -sha256
-    found = PasswordVerifier.of("k7mw-ace2", salt="abcdefghijkm")
+    found = PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm")
     assert found.pbkdf2_sha512 == bytes.fromhex(
         "19a0e8499acf0b8f6b56d897b06e2e997b16069e0e2c8108f791e62f2186b9c9"
         "00a9e4f50aeaedce32bebeba3b32c8994b572900b1e8e9b09bb3b636f1dc4294"
@@ -21,7 +21,7 @@ def test_digests_are_those_that_others_worked_out() -> None:
 
 
 def test_published_vector_of_hivemq_is_met() -> None:
-    found = PasswordVerifier.of("pass1", salt="XSPQPtRLc3N1kHRGPP4hn92JW7emp8n9", iterations=100)
+    found = PasswordVerifier.of("pass1", salt=b"XSPQPtRLc3N1kHRGPP4hn92JW7emp8n9", iterations=100)
     assert base64.b64encode(found.pbkdf2_sha512).decode() == (
         "FY12nwpUEbBK9EKQ/Aw/rQKSoA7jXsC0HKELwU2mLCVU39bJVK0zf4NemuFeDOHPO4BW1nOjxi6NporkC6rUog=="
     )
@@ -34,9 +34,9 @@ def test_only_the_very_password_is_it() -> None:
 
 
 def test_it_is_stored_whole_and_shown_without_its_digests() -> None:
-    found = PasswordVerifier.of("k7mw-ace2", salt="abcdefghijkm")
+    found = PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm")
     assert PasswordVerifier.from_json(found.to_json()) == found
-    assert repr(found) == "PasswordVerifier(salt='abcdefghijkm', iterations=1000)"
+    assert repr(found) == "PasswordVerifier(salt=b'abcdefghijkm', iterations=1000)"
     assert "k7mw-ace2" not in str(found.to_json())
 
 
@@ -46,4 +46,4 @@ def test_passwords_have_more_than_128_bits_and_no_letter_that_is_taken_for_anoth
     assert all(re.fullmatch(r"[2-9a-hjkmnp-z]{4}(-[2-9a-hjkmnp-z]{4}){6}", each) for each in made)
     letters = set("".join(made)) - {"-"}
     assert 28 * math.log2(len(letters)) > 128
-    assert re.fullmatch(r"[2-9a-hjkmnp-z]{12}", new_salt())
+    assert re.fullmatch(rb"[2-9a-hjkmnp-z]{12}", new_salt())

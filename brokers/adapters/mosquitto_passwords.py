@@ -1,0 +1,76 @@
+"""The password file of a Mosquitto on the same machine: all of it is ours, and Mosquitto reads it at a signal.
+
+Beside the dynamic security plugin it decides over those who have no password in the plugin, which takes none that is
+hashed; the plugin has checked the client id by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from brokers.adapters.mosquitto_files import MosquittoFolder
+from brokers.core.mosquitto_conf import PASSWORD_FILE
+from brokers.core.password_texts import fingerprint, mosquitto, texts_in
+from brokers.core.ports import DesiredState, Step
+
+_UNREAD = "not read"
+_KINDS = frozenset({"set-password", "take-password", "read-passwords"})
+
+
+class MosquittoPasswords:
+    """The file. Without a `folder` (a broker that takes no passwords, and never did) nothing is ever done."""
+
+    def __init__(self, folder: Callable[[], MosquittoFolder] | None) -> None:
+        self._folder = folder
+
+    def read(self, *, only: Collection[str] | None) -> Mapping[str, str]:
+        """The fingerprints of what stands in the file, and under an empty name that Mosquitto has not read it."""
+        if self._folder is None:
+            return {}
+        folder = self._folder()
+        is_told = folder.text(f"{PASSWORD_FILE}.told") and folder.is_told(PASSWORD_FILE)
+        found = {name: fingerprint(text) for name, text in _lines(folder).items() if only is None or name in only}
+        return found if is_told else {**found, "": _UNREAD}
+
+    def wanted(self, desired: DesiredState) -> Mapping[str, str]:
+        """What it should say of each."""
+        return {} if self._folder is None else texts_in(desired, mosquitto)
+
+    def plan(self, desired: DesiredState, present: Mapping[str, str]) -> list[Step]:
+        """Whose passwords differ."""
+        wanted = self.wanted(desired)
+        if self._folder is None:
+            return []
+        steps = [
+            Step(kind="set-password", target=name, summary=f"The password of {name}.", payload=text)
+            for name, text in sorted(wanted.items())
+            if present.get(name) != fingerprint(text)
+        ]
+        steps += [
+            Step(kind="take-password", target=name, summary=f"Take the password of {name} away.")
+            for name in sorted(present.keys() - wanted.keys() - {""})
+        ]
+        if "" in present:
+            summary = "Have Mosquitto read the password file."
+            steps.append(Step(kind="read-passwords", target=PASSWORD_FILE, summary=summary))
+        return steps
+
+    def apply(self, steps: Sequence[Step]) -> list[Step]:
+        """The steps that are about something else; the others are done, with one writing of the file."""
+        own = [step for step in steps if step.kind in _KINDS]
+        if own and self._folder is not None:
+            folder = self._folder()
+            lines = _lines(folder)
+            for step in own:
+                if step.kind == "set-password":
+                    lines[step.target] = step.payload
+                elif step.kind == "take-password":
+                    lines.pop(step.target, None)
+            folder.put(PASSWORD_FILE, "".join(f"{name}:{text}\n" for name, text in sorted(lines.items())))
+        return [step for step in steps if step.kind not in _KINDS]
+
+
+def _lines(folder: MosquittoFolder) -> dict[str, str]:
+    """What the file keeps, by name; lines that Mosquitto would not read either are left out."""
+    rows = (line.partition(":") for line in folder.text(PASSWORD_FILE).splitlines())
+    return {name: text for name, colon, text in rows if name and colon}

@@ -1,0 +1,182 @@
+"""Passwords at a real Mosquitto with the dynamic security plugin: who has one logs in with it, over TLS."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
+from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
+from brokers.core.mosquitto_conf import ACL_FILE, CONFIGURATION_FILE, PASSWORD_FILE
+from brokers.core.plans import rendering_digest
+from brokers.core.ports import BrokerAdapter, DesiredState, RenderSubject, Standing
+from brokers.core.values import AdapterKind
+from devices.core.password_verifier import PasswordVerifier, new_salt
+from tests.brokers.conftest import OpensslCa
+from tests.brokers.links import broker_link
+from tests.brokers.mosquitto import ADMIN, PASSWORD, LiveMosquitto
+from tests.brokers.subjects import UP, subject
+from tests.servers import free_port, is_open, wait_until
+
+LET_IN, REFUSED = 0, 5
+OLD, NEW = "k7mw-ace2-old", "k7mw-ace2-new"
+FILES = {"files": {"directory": "hall"}}
+
+
+def with_password(one: RenderSubject, password: str) -> RenderSubject:
+    return replace(one, password=PasswordVerifier.of(password, salt=new_salt()))
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[str]:
+    """The kinds of the steps about passwords; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [step.kind for step in steps if "password" in step.kind]
+
+
+class Hall(LiveMosquitto):
+    """The recommended configuration, with the listener for passwords of docs/howto/passwords.md."""
+
+    def begin(self, ca: OpensslCa) -> None:
+        certificate, key = ca.make("broker", "subjectAltName=IP:127.0.0.1")
+        self.ca, self.port = ca, free_port()
+        pems = {"server_chain": certificate.read_text(), "server_key": key.read_text()}
+        self.prepare(client_ca=ca.certificate, crl=ca.crl(), **pems)
+        (self.folder / PASSWORD_FILE).write_text("")
+        with (self.folder / CONFIGURATION_FILE).open("a") as conf:
+            conf.write(
+                f"password_file {self.folder / PASSWORD_FILE}\nlistener {self.port} 127.0.0.1\n"
+                f"certfile {self.folder / 'server.pem'}\nkeyfile {self.folder / 'server.key'}\n"
+                "use_username_as_clientid true\ntls_version tlsv1.2\n"
+            )
+        self.start()
+        wait_until(lambda: is_open(self.port), what="Mosquitto listens for passwords")
+
+    def adapter(self, *, takes_passwords: bool | None = True) -> MosquittoDynsecAdapter:
+        connection = {**self.connection, **FILES}
+        link = broker_link(AdapterKind.MOSQUITTO_DYNSEC, connection, takes_passwords=takes_passwords)
+        return MosquittoDynsecAdapter(link=link)
+
+    def answer(self, name: str, password: str, *, certificate: tuple[Path, Path] | None = None) -> int:
+        """The return code of CONNACK to a CONNECT (MQTT 3.1.1) over TLS, where certificates are asked for with one."""
+        texts = [name, name, password]
+        payload = b"".join(len(text).to_bytes(2, "big") + text.encode() for text in texts)
+        packet = b"\x00\x04MQTT\x04\xc2\x00\x3c" + payload
+        context = ssl.create_default_context(cadata=self.ca.certificate)
+        if certificate:
+            context.load_cert_chain(*certificate)
+        port = self.device_port if certificate else self.port
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+        ):
+            tls.sendall(b"\x10" + bytes([len(packet)]) + packet)
+            return tls.recv(4)[3]
+
+    def obeys(self, name: str, password: str, answer: int) -> None:
+        """Waits until that is the answer: a signal is no call."""
+        wait_until(lambda: self.answer(name, password) == answer, what=f"{name} is told {answer}")
+
+
+@pytest.fixture
+def hall(tmp_path: Path, settings: Settings, openssl_ca: OpensslCa) -> Iterator[Hall]:
+    settings.GATEHOUSE_HOME = tmp_path
+    made = Hall(tmp_path / "brokers" / "hall")
+    made.begin(openssl_ca)
+    yield made
+    made.stop()
+
+
+def test_devices_log_in_with_their_password_and_nobody_else_does(hall: Hall) -> None:
+    adapter = hall.adapter()
+    alpha = with_password(subject("alpha", UP), OLD)
+    assert bring_to(adapter, all_of(alpha, subject("beta", UP))) == ["set-password", "read-passwords"]
+    hall.obeys("alpha", OLD, LET_IN)
+    refused = [("alpha", NEW), ("alpha", ""), ("beta", OLD), ("beta", ""), ("nobody", OLD), (ADMIN, OLD)]
+    assert {hall.answer(*each) for each in refused} == {REFUSED}
+    assert hall.answer(ADMIN, PASSWORD) == LET_IN  # the plugin's own account stays what it is
+    assert hall.answer("beta", "", certificate=hall.ca.make("beta")) == LET_IN
+
+    assert bring_to(adapter, all_of(alpha, subject("beta", UP))) == []
+    assert bring_to(adapter, only(with_password(subject("alpha", UP), NEW))) == ["set-password"]
+    hall.obeys("alpha", NEW, LET_IN)
+    assert hall.answer("alpha", OLD) == REFUSED
+
+    assert bring_to(adapter, only(subject("alpha", standing=Standing.BARRED))) == ["take-password"]
+    hall.obeys("alpha", NEW, REFUSED)
+    assert (hall.folder / PASSWORD_FILE).read_text() == ""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a Mosquitto that only hears signals."""
+    settings.GATEHOUSE_HOME = tmp_path
+    monkeypatch.setattr("brokers.adapters.mosquitto_files.MosquittoFolder._signal", lambda _: None)
+    made = tmp_path / "brokers" / "hall"
+    made.mkdir(parents=True)
+    return made
+
+
+Make = Callable[..., MosquittoAclFileAdapter]
+
+
+@pytest.fixture
+def by_files(folder: Path) -> Make:
+    """An adapter that writes that folder alone."""
+
+    def make(*, takes_passwords: bool | None) -> MosquittoAclFileAdapter:
+        link = broker_link(AdapterKind.MOSQUITTO_FILES, FILES, takes_passwords=takes_passwords)
+        return MosquittoAclFileAdapter(link=link)
+
+    return make
+
+
+def test_file_of_a_broker_that_never_took_passwords_is_left_alone(by_files: Make, folder: Path) -> None:
+    (folder / PASSWORD_FILE).write_text("bridge:$7$101$c2FsdA==$aGFzaA==\n")
+    assert bring_to(by_files(takes_passwords=None), all_of(with_password(subject("alpha", UP), OLD))) == []
+    assert (folder / PASSWORD_FILE).read_text() == "bridge:$7$101$c2FsdA==$aGFzaA==\n"
+
+
+def test_file_is_made_for_a_broker_that_takes_passwords_though_nobody_has_one(by_files: Make, folder: Path) -> None:
+    assert bring_to(by_files(takes_passwords=True), all_of(subject("alpha", UP))) == ["read-passwords"]
+    assert (folder / PASSWORD_FILE).read_text() == ""
+    assert stat.S_IMODE((folder / PASSWORD_FILE).stat().st_mode) == 0o644
+
+
+def test_all_passwords_go_from_a_broker_that_takes_them_no_more(by_files: Make, folder: Path) -> None:
+    two = with_password(subject("alpha", UP), OLD), with_password(subject("beta", UP), NEW)
+    assert bring_to(by_files(takes_passwords=True), all_of(*two)) == ["set-password"] * 2 + ["read-passwords"]
+    without = all_of(subject("alpha", UP), subject("beta", UP))
+    assert bring_to(by_files(takes_passwords=False), without) == ["take-password"] * 2
+    assert (folder / PASSWORD_FILE).read_text() == ""
+    assert "user alpha" in (folder / ACL_FILE).read_text()
+
+
+def test_line_that_was_changed_by_hand_is_drift_and_stands_in_no_rendering(by_files: Make, folder: Path) -> None:
+    adapter, desired = by_files(takes_passwords=True), all_of(with_password(subject("alpha", UP), OLD))
+    bring_to(adapter, desired)
+    before = (folder / PASSWORD_FILE).read_text()
+    rendering, applied = adapter.render(desired), adapter.read()
+    assert rendering.passwords == applied.passwords
+    assert before.strip().partition(":")[2] not in f"{rendering} {applied} {adapter.plan(desired, applied)}"
+    other = all_of(with_password(subject("alpha", UP), NEW))
+    assert rendering_digest(rendering) != rendering_digest(by_files(takes_passwords=True).render(other))
+    (folder / PASSWORD_FILE).write_text("alpha:$7$101$c2FsdA==$aGFzaA==\nmallory:$7$101$c2FsdA==$aGFzaA==\n")
+    assert bring_to(adapter, desired) == ["set-password", "take-password", "read-passwords"]
+    assert (folder / PASSWORD_FILE).read_text() == before

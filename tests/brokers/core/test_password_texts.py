@@ -1,0 +1,63 @@
+"""What is kept of a password, as each make of broker spells it: against the verified examples of the references."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+
+from brokers.core import password_texts as texts
+from brokers.core.password_texts import EseColumns
+from brokers.core.ports import DesiredState, RenderSubject
+from devices.core.password_verifier import PasswordVerifier
+from tests.brokers.subjects import UP, subject
+
+_SIXTEEN = bytes(range(16))
+
+
+def verifier(password: str, salt: bytes, iterations: int = 1_000) -> PasswordVerifier:
+    return PasswordVerifier.of(password, salt=salt, iterations=iterations)
+
+
+@pytest.mark.parametrize(
+    ("password", "salt", "iterations", "column"),
+    [
+        ("device-secret", _SIXTEEN, 100, "frNNrQ9oWTA4QLGoKsAHFW9aAS3yScRq0lLUtvBFhUU="),
+        ("device-secret", _SIXTEEN, 210_000, "LHE7lNeDTfSIendTZXOnSvOd0qc5EBIEvcRXfDosm3Q="),
+        ("password", b"salt", 10, "3tX9NqzigBkQgHCstazJ24kusEIw9x7Np3wNv5fjio0="),
+    ],
+)
+def test_hivemq_gets_what_its_own_tool_makes(password: str, salt: bytes, iterations: int, column: str) -> None:
+    found = texts.ese(verifier(password, salt, iterations))
+    assert found == EseColumns(column, iterations, base64.b64encode(salt).decode(), "PKCS5S2")
+
+
+def test_mosquitto_gets_what_mosquitto_ctrl_made() -> None:
+    found = texts.mosquitto(verifier("adminpw", base64.b64decode("NilWFewyj0hVc1V2"), 101))
+    assert found == (
+        "$7$101$NilWFewyj0hVc1V2$"
+        "9EMkijFgcO2OgmXFL5JMmrJmczNuif1SWJD7e7Xor4KXy/hh7iLcwTi7TNLgC1K9GxGNbsgE9J5cZhFQT2KgqQ=="
+    )
+
+
+def test_rabbitmq_gets_what_its_manual_works_out() -> None:
+    # "Computing Password Hashes": the password test12 with the salt 90 8D C6 0A
+    found = texts.rabbitmq(verifier("test12", bytes.fromhex("908DC60A")))
+    assert found == "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR"
+
+
+def test_goauth_gets_a_hash_in_its_five_fields() -> None:
+    kind, algorithm, iterations, salt, digest = texts.goauth(verifier("k7mw-ace2", b"abcdefghijkm")).split("$")
+    assert (kind, algorithm, iterations, base64.b64decode(salt)) == ("PBKDF2", "sha512", "1000", b"abcdefghijkm")
+    assert base64.b64decode(digest) == hashlib.pbkdf2_hmac("sha512", b"k7mw-ace2", b"abcdefghijkm", 1_000)
+
+
+def test_only_who_has_a_password_is_told_of() -> None:
+    plain = subject("alpha", UP)
+    known = verifier("k7mw-ace2", b"abcdefghijkm")
+    with_one = RenderSubject(principal=subject("beta").principal, policy=(), state=plain.state, password=known)
+    found = texts.texts_in(DesiredState(subjects=(plain, with_one)), texts.mosquitto)
+    assert found == {"beta": texts.mosquitto(known)}
+    assert texts.fingerprints(found).keys() == {"beta"}
+    assert "assword" not in repr(with_one)
