@@ -137,7 +137,7 @@ class MosquittoDynsecAdapter:
         """Writes CRL and CA file of the shared folder, if there is one, and has Mosquitto read the CRLs."""
         if self._connection.directory is None:
             return ""
-        return MosquittoFolder(root=files_root(), name=self._connection.directory).publish_crl(pem, trust=trust)
+        return self._folder().publish_crl(pem, trust=trust)
 
     def present(self) -> None:
         """None: 2.0.x lists no connections. `watch` says when the broker started, so what is older has ended."""
@@ -162,6 +162,9 @@ class MosquittoDynsecAdapter:
             )
             self._compiled = (desired, state, rendering)
         return self._compiled[1:]
+
+    def _folder(self) -> MosquittoFolder:
+        return MosquittoFolder(root=files_root(), name=self._connection.directory or "")
 
     def _taking_over(self, command: Command, applied: AppliedState) -> Command:
         """The same for a client of ours that somebody made or renamed by hand."""

@@ -8,8 +8,8 @@ state is who is connected with which grant, and a plan is who has to be disconne
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Event
 from typing import ClassVar, Protocol

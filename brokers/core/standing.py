@@ -32,9 +32,10 @@ def render_subject(
     standing = STANDINGS[subject.device.state]
     if standing is Standing.ADMITTED and not proved and password is None:
         standing = Standing.BARRED
+    is_admitted = standing is Standing.ADMITTED
     return RenderSubject(
         principal=subject.principal,
-        policy=subject.policy if standing is Standing.ADMITTED else (),
+        policy=subject.policy if is_admitted else (),
         state=standing,
         password=password if is_admitted else None,
     )
