@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -365,6 +367,16 @@ def test_the_key_set_may_be_kept_for_a_minute_and_is_there_while_the_database_is
     monkeypatch.setattr(key_set, "ALONE_SECONDS", -1.0)
     with pytest.raises(OperationalError):
         client.get("/.well-known/jwks.json")
+
+
+def test_the_lines_of_the_howto_make_an_assertion_that_is_taken(client: Client, pump: Enrolled, tmp_path: Path) -> None:
+    lines = Path("docs/howto/tokens.md").read_text().split("```python\n")[1].split("```")[0]
+    program = tmp_path / "assertion.py"
+    program.write_text(lines)
+    words = [sys.executable, program, BASE, "north/pump-1", pump.certificate, pump.key]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert exchange(client, pump, signed=done.stdout.strip()).status_code == 200
 
 
 def test_metadata_names_what_devices_may_do(client: Client, fleet: Fleet) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from acl.core.values import Action, Effect
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.decide import Identity
 from brokers.core.values import AccessKind, BrokerEvent
-from brokers.services import mint_decision_secret, note_events, plan_broker, policy_use
+from brokers.services import mint_decision_secret, note_events, plan_broker, policy_use, rotate_token_keys
 from console.core.roles import ConsoleRole
 from console.models import Operator
 from console.services.operators import grant_role, make_setup_link
@@ -98,6 +99,8 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     certificate = credentials_of(device=device)[0].certificate
     listen_to_all(scene)
     deny_often(scene)
+    for days in (31, 1):
+        rotate_token_keys(now=scene.now - timedelta(days=days))
     mint_decision_secret(broker=scene.broker.id, identity=Identity.SHOWN, actor=SYSTEM, now=scene.now)
     alarm = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/alarm/${client_id}")
     set_device_rules(device=device, rules=[alarm], actor=SYSTEM, now=scene.now)
@@ -134,6 +137,8 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "issuer-add": "/issuers/_new/",
         "issuer-add-root": "/issuers/_new/root/",
         "issuer-add-import": "/issuers/_new/import/",
+        "token-keys": "/token-keys/",
+        "token-keys-replace": "/token-keys/replace/",
         "certificates": "/certificates/",
         "certificate": f"/certificates/{certificate}/",
         "certificate-revoked": f"/certificates/{credentials_of(device=scene.devices['pump-05'])[0].certificate}/",
