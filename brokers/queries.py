@@ -41,6 +41,7 @@ PROTOCOL_VERSIONS = {
     "hivemq-ese-file": ("3.1.1", "5"),
     "hivemq-ce-file": ("3.1.1", "5"),
     "nats-files": ("3.1.1",),
+    "goauth-redis": ("3.1.1", "5"),
     "http-decisions": ("3.1.1", "5"),
 }
 

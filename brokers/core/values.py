@@ -34,6 +34,7 @@ class AdapterKind(StrEnum):
     HIVEMQ_ESE_FILE = "hivemq-ese-file"
     HIVEMQ_CE_FILE = "hivemq-ce-file"
     NATS_FILES = "nats-files"
+    GOAUTH_REDIS = "goauth-redis"
     HTTP_DECISIONS = "http-decisions"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from brokers.adapters.emqx import EmqxAdapter
 from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
+from brokers.adapters.goauth_redis import GoAuthRedisAdapter
 from brokers.adapters.hivemq_ese import HivemqEseAdapter
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
@@ -25,6 +26,7 @@ ACCOUNT: Mapping[str, object] = {"host": "127.0.0.1", "port": 1, "username": "ga
 ADAPTERS: Mapping[AdapterKind, tuple[type[BrokerAdapter], Mapping[str, object]]] = {
     AdapterKind.EMQX: (EmqxAdapter, {"host": "::1", "port": 1, "api_key": "k", "api_secret": SECRET}),
     AdapterKind.GOAUTH_POSTGRESQL: (GoAuthPostgresqlAdapter, {**ACCOUNT, "database": "d"}),
+    AdapterKind.GOAUTH_REDIS: (GoAuthRedisAdapter, ACCOUNT),
     AdapterKind.HIVEMQ_ESE_SQL: (HivemqEseAdapter, {**ACCOUNT, "database": "d", "rest": ACCOUNT}),
     AdapterKind.HIVEMQ_CE_FILE: (HivemqCeFileAdapter, {"files": {"directory": "hall"}}),
     AdapterKind.HIVEMQ_ESE_FILE: (HivemqEseFileAdapter, {"files": {"directory": "hall"}, "rest": ACCOUNT}),

@@ -1,0 +1,190 @@
+"""A Mosquitto with mosquitto-go-auth, by the keys that the plugin reads from Redis.
+
+Every key that says what somebody may do is ours, whoever wrote it; passwords are not. The plugin asks at each publish,
+subscription and delivery, as far as its cache lets it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from threading import Event
+from typing import Any, ClassVar
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from acl.core.values import Action, Principal, Request
+from brokers.adapters.writing import Latest, paced
+from brokers.core import effects, goauth_redis
+from brokers.core.effects import Flow
+from brokers.core.goauth_emulator import emulate_keys
+from brokers.core.goauth_redis import SETS, GoAuthKeys, parse, to_artifact
+from brokers.core.goauth_redis_connection import GoAuthRedisConnection, connection_errors
+from brokers.core.ports import AppliedState, BrokerUnreachable, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.values import BrokerEvent, BrokerLink
+from kernel.core.errors import FieldError
+
+_BATCH = 50
+_AT_ONCE = 500
+_CONNECT_SECONDS = 5
+_ANSWER_SECONDS = 10
+_SUPERUSER = "su"
+_STRANGE = frozenset({"?"})  # what is no set: it is written anew
+_RIGHTS = {Action.PUBLISH: ("wacls", "rwacls"), Action.SUBSCRIBE: ("racls", "rwacls")}
+
+Sets = Mapping[str, frozenset[str]]
+"""Those of one user, by the last part of their key."""
+
+
+class GoAuthRedisAdapter:
+    """Writes sets of topics."""
+
+    capabilities: ClassVar[Capabilities] = goauth_redis.CAPABILITIES
+
+    def __init__(self, *, link: BrokerLink) -> None:
+        self._connection = GoAuthRedisConnection.of(link.connection)
+        self._compile = Latest(_compiled)
+
+    @classmethod
+    def connection_errors(cls, connection: object) -> Sequence[FieldError]:
+        """What is wrong with the members of a connection."""
+        return connection_errors(connection)
+
+    def render(self, desired: DesiredState) -> Rendering:
+        """The keys."""
+        return self._compile(desired)[1]
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        """The sets that there are; with `only` those of these users. Superusers are the ones that are not ours."""
+        with self._session() as database:
+            keys = list(database.scan_iter(count=_AT_ONCE) if only is None else _keys_of(only))
+            sets = _sets(database, [key for key in keys if key.rpartition(":")[2] in SETS])
+            superusers = [key for key in keys if key.endswith(f":{_SUPERUSER}") and database.exists(key)]
+        foreign = frozenset(key.rpartition(":")[0] for key in superusers)
+        return AppliedState(artifact=to_artifact(GoAuthKeys(sets=sets)), only=only, foreign=foreign)
+
+    def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
+        """Superusers first, whom no set binds; then users whose sets differ, who has none before the others."""
+        wanted, present = _by_user(self._compile(desired)[0]), _by_user(_parsed(applied))
+        steps = [
+            Step(kind="delete-superuser", target=name, summary=f"Let {name} be no superuser, who may do everything.")
+            for name in sorted(applied.foreign)
+        ]
+        names = [name for name in sorted(wanted.keys() | present.keys()) if wanted.get(name) != present.get(name)]
+        return (*steps, *(_step(name, wanted.get(name, {})) for name in sorted(names, key=lambda name: name in wanted)))
+
+    def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
+        """Who gains and who loses which filters."""
+        after, before = _by_user(self._compile(desired)[0]), _by_user(_parsed(applied))
+        return effects.effect({*after, *before}, partial(_flow, before), partial(_flow, after))
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        """Each user in a transaction of its own."""
+        with self._session() as database:
+            for step in paced(steps, between, every=_BATCH):
+                if step.kind == "delete-superuser":
+                    database.delete(f"{step.target}:{_SUPERUSER}")
+                    continue
+                with database.pipeline(transaction=True) as change:
+                    change.delete(*(f"{step.target}:{name}" for name in SETS))
+                    for name, topics in json.loads(step.payload).items():
+                        change.sadd(f"{step.target}:{name}", *topics)
+                    change.execute()
+
+    def disconnect(self, principal: Principal) -> None:
+        """None: the plugin closes no session."""
+        del principal
+
+    def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
+        """Whether the plugin would let it pass."""
+        return emulate_keys(parse(rendering.artifact), principal, request)
+
+    def publish_crl(self, pem: str, *, trust: str) -> str:
+        """Nothing: there is no folder that both share."""
+        del pem, trust
+        return ""
+
+    def present(self) -> None:
+        """None: nobody lists connections."""
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """Nothing: nobody tells."""
+        stop.wait()
+        yield from ()
+
+    @contextmanager
+    def _session(self) -> Iterator[Redis]:
+        """A connection. What goes wrong within becomes BrokerUnreachable."""
+        place = self._connection
+        tls: dict[str, Any] = {"ssl": True, "ssl_ca_data": place.ca_pem, "ssl_check_hostname": True}
+        try:
+            with Redis(
+                host=place.host,
+                port=place.port,
+                db=place.database,
+                username=place.username or None,
+                password=place.password or None,
+                decode_responses=True,
+                encoding_errors="replace",
+                socket_connect_timeout=_CONNECT_SECONDS,
+                socket_timeout=_ANSWER_SECONDS,
+                retry=Retry(NoBackoff(), 0),
+                **(tls if place.ca_pem else {}),
+            ) as database:
+                yield database
+        except (RedisError, OSError) as error:
+            why = (str(error).strip().splitlines() or ["no answer in time"])[0][:200]
+            where = f"{place.host}:{place.port}"
+            raise BrokerUnreachable(f"Redis at {where} does not answer as it should: {why}") from error
+
+
+def _compiled(desired: DesiredState) -> tuple[GoAuthKeys, Rendering]:
+    rendering = goauth_redis.render(desired.subjects)
+    return parse(rendering.artifact), rendering
+
+
+def _parsed(applied: AppliedState) -> GoAuthKeys:
+    return parse(applied.artifact) if applied.artifact else GoAuthKeys()
+
+
+def _keys_of(names: Iterable[str]) -> Iterator[str]:
+    return (f"{name}:{last}" for name in sorted(names) for last in (*SETS, _SUPERUSER))
+
+
+def _sets(database: Redis, keys: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Those of the sets that there are."""
+    found: dict[str, frozenset[str]] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        some = keys[start : start + _AT_ONCE]
+        with database.pipeline(transaction=False) as questions:
+            for key in some:
+                questions.smembers(key)
+            answers = questions.execute(raise_on_error=False)
+        for key, topics in zip(some, answers, strict=True):
+            found[key] = _STRANGE if isinstance(topics, Exception) else frozenset(topics)
+    return {key: topics for key, topics in found.items() if topics}
+
+
+def _by_user(keys: GoAuthKeys) -> Mapping[str, Sets]:
+    found: dict[str, dict[str, frozenset[str]]] = defaultdict(dict)
+    for key, topics in keys.sets.items():
+        name, _, last = key.rpartition(":")
+        found[name][last] = topics
+    return found
+
+
+def _flow(users: Mapping[str, Sets], name: str, action: Action) -> Flow:
+    sets = users.get(name, {})
+    return Flow(allows=frozenset(topic for last in _RIGHTS[action] for topic in sets.get(last, ())))
+
+
+def _step(name: str, sets: Sets) -> Step:
+    payload = json.dumps({last: sorted(topics) for last, topics in sorted(sets.items())})
+    summary = f"What {name} may do." if sets else f"Take out {name}."
+    return Step(kind="set-user", target=name, summary=summary, payload=payload)

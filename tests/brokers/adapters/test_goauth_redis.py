@@ -1,0 +1,121 @@
+"""The adapter on a real Redis, asked as the plugin asks (`redis.go`): SMEMBERS of a user's sets, GET of its `:su`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+from redis import Redis
+
+from acl.core.values import Publish
+from brokers.adapters.goauth_redis import GoAuthRedisAdapter
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.values import AdapterKind
+from tests.brokers.links import broker_link
+from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True)
+class Database:
+    """The plugin's Redis."""
+
+    redis: Redis
+    port: int
+
+    def topics(self, name: str, last: str) -> set[str]:
+        """What the plugin is told."""
+        return set(map(str, self.redis.smembers(f"{name}:{last}")))
+
+    def adapter(self, **changed: object) -> GoAuthRedisAdapter:
+        members: dict[str, object] = {"host": "127.0.0.1", "port": self.port, **changed}
+        assert not GoAuthRedisAdapter.connection_errors(members)
+        return GoAuthRedisAdapter(link=broker_link(AdapterKind.GOAUTH_REDIS, members))
+
+
+@pytest.fixture
+def database(redis_url: str) -> Iterator[Database]:
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        yield Database(redis, urlsplit(redis_url).port or 0)
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, str]]:
+    """The steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [(step.kind, step.target) for step in steps]
+
+
+def test_plugin_is_told_what_policy_gives_and_passwords_stay(database: Database) -> None:
+    adapter, desired = database.adapter(), all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL))
+    database.redis.set("alpha", "PBKDF2$sha512$…")
+    bring_to(adapter, desired)
+    assert database.topics("alpha", "wacls") == {"north/alpha/up/#"}
+    assert database.topics("alpha", "racls") == {"north/alpha/down/#"}
+    assert database.topics("beta", "sacls") == {"north/all/#", "$share/+/north/all/#"}
+    assert adapter.enforces(adapter.render(desired), desired.subjects[0].principal, Publish(topic="north/alpha/up/t"))
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert database.topics("alpha", "wacls") == set()
+    assert database.topics("beta", "wacls") == {"north/beta/up/#"}
+    bring_to(adapter, all_of())
+    assert database.redis.keys() == ["alpha"]
+    port: BrokerAdapter = adapter  # the type checker compares
+    assert port.disconnect(subject("alpha").principal) is None
+
+
+def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> None:
+    adapter, desired = database.adapter(), all_of(subject("alpha", UP))
+    bring_to(adapter, desired)
+    database.redis.sadd("common:racls", "#")  # for everybody
+    database.redis.sadd("alpha:rwacls", "secret/#")
+    database.redis.sadd("guest:wacls", b"\xff/#")
+    database.redis.set("alpha:sacls", "no set")
+    database.redis.set("guest:su", "true")
+    database.redis.set("alpha:su", "true")
+    lost = adapter.effect(desired, adapter.read()).lose
+    assert EffectLine(auth_id="alpha", action="publish", filter="secret/#") in lost
+    assert EffectLine(auth_id="common", action="subscribe", filter="#") in lost
+    alone = adapter.plan(only(subject("alpha", UP)), adapter.read(only=frozenset({"alpha"})))
+    assert [(step.kind, step.target) for step in alone] == [("delete-superuser", "alpha"), ("set-user", "alpha")]
+    kinds = bring_to(adapter, desired)
+    assert kinds[:2] == [("delete-superuser", "alpha"), ("delete-superuser", "guest")]
+    assert set(kinds[2:]) == {("set-user", "common"), ("set-user", "guest"), ("set-user", "alpha")}
+    assert kinds[-1] == ("set-user", "alpha")  # what goes altogether goes first
+    assert database.redis.keys() == ["alpha:wacls"]
+
+
+def test_names_that_look_like_something_else_are_names(database: Database) -> None:
+    adapter, own = database.adapter(), rule("allow", PUBLISH, "north/${auth_id}/up/#")
+    names = ["*", "a:b", "[a]", "a b", "ä泵", "x" * 255, "su"]
+    bring_to(adapter, all_of(subject("alpha", UP), *(subject(name, own) for name in names)))
+    for name in names:
+        assert database.topics(name, "wacls") == {f"north/{name}/up/#"}
+        bring_to(adapter, only(subject(name, standing=Standing.BARRED)))
+        assert database.topics(name, "wacls") == set()
+    assert database.topics("alpha", "wacls") == {"north/alpha/up/#"}
+    bring_to(adapter, all_of(subject("alpha:su", UP), subject("alpha:racls", UP), subject("common", UP)))
+    assert database.redis.keys() == []  # their keys would be those of others
+
+
+def test_redis_that_is_another_or_away_is_said_without_the_password(database: Database) -> None:
+    with pytest.raises(BrokerUnreachable, match="does not answer as it should") as told:
+        database.adapter(username="nobody", password="not-to-be-seen").read()
+    assert "not-to-be-seen" not in str(told.value)
+    steps = database.adapter().plan(all_of(subject("alpha", UP)), database.adapter().read())
+    with pytest.raises(BrokerUnreachable, match="does not answer as it should"):
+        database.adapter(port=1).apply(steps, between=lambda: None)
+    account = {"host": "::1", "port": 1}
+    for wrong in ({"database": -1}, {"database": True}, {"password": 7}, {"db": 1}, {"host": "mq.example"}):
+        assert GoAuthRedisAdapter.connection_errors(account | wrong)
