@@ -15,12 +15,12 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from brokers.core.decide import NO, Answer, Asked, Call, Login, Question, Unreadable
-from brokers.core.decide_dialects import call_of, dialect_of
-from brokers.core.decide_snippets import Dialect
+from brokers.core.decide import NO, Answer, Asked, Call, Identity, Login, Unreadable
+from brokers.core.decide_dialects import call_of
 from brokers.listen.refusals import RefusalLog
 from brokers.services.admission import Refusal
 from brokers.services.deciding import Decider
+from brokers.services.decision_doors import Door
 from kernel.core.clock import utc_now
 from kernel.core.errors import Unavailable
 
@@ -68,33 +68,35 @@ def application(environ: Environ, start_response: StartResponse) -> Iterable[byt
     """Answers a request whose path begins with /decide/."""
     broker, secret, path = _split(environ)
     call = call_of(path, environ.get(_HOOK, ""))
-    answer = _NOWHERE if call is None else _answer(call, dialect_of(path), broker, secret, environ)
+    answer = _NOWHERE if call is None else _answer(call, path, broker, secret, environ)
     headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
     start_response(_STATUS[answer.status], headers)
     return [answer.body]
 
 
-def _answer(call: Call, dialect: Dialect, broker: str, secret: str, environ: Environ) -> Answer:
-    question: Question | None = None
+def _answer(call: Call, path: str, broker: str, secret: str, environ: Environ) -> Answer:
     try:
         admitted = decider.admit(broker, secret) if environ["REQUEST_METHOD"] == "POST" else None
-        if admitted is None:
-            return call.say(None, NO)
-        content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        asked = Asked(body=read_body(environ), content_type=content_type, hook=environ.get(_HOOK, ""))
-        question = call.read(asked)
-        judgement = decider.answer(*admitted, question, dialect=dialect, now=utc_now())
-        if isinstance(question, Login) and not judgement.all_allowed:
-            refusal = Refusal(why=judgement.why, auth_id=question.username[:_MOST_TOLD], reason=judgement.reason)
-            refusals.note(admitted[0].broker, _Caller((question.client_id or "")[:_MOST_TOLD]), refusal)
-        return call.say(question, judgement)
+        return _say(call, path, admitted, environ) if admitted else call.say(None, NO)
     except Unreadable as error:
         log.debug("a question of broker %s can not be read: %s", shown(broker), error)
     except (DatabaseFault, Unavailable) as error:
         log.warning("a question of broker %s is refused: %s", shown(broker), type(error).__name__)
     except Exception:
         log.exception("a question of broker %s failed", shown(broker))
-    return call.say(question, NO)
+    return call.say(None, NO)
+
+
+def _say(call: Call, path: str, admitted: tuple[Door, Identity], environ: Environ) -> Answer:
+    content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    asked, now = Asked(body=read_body(environ), content_type=content_type, hook=environ.get(_HOOK, "")), utc_now()
+    if repeated := decider.repeat(*admitted, asked, path, now=now):
+        return repeated
+    answer, question, judgement = decider.respond(*admitted, asked, call, path, now=now)
+    if isinstance(question, Login) and not judgement.all_allowed:
+        refusal = Refusal(why=judgement.why, auth_id=question.username[:_MOST_TOLD], reason=judgement.reason)
+        refusals.note(admitted[0].broker, _Caller((question.client_id or "")[:_MOST_TOLD]), refusal)
+    return answer
 
 
 def shown(broker: str) -> str:

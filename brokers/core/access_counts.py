@@ -104,15 +104,16 @@ class Counts:
         device: DeviceId | None,
         *,
         day: date,
+        count: int = 1,
     ) -> None:
-        """Counts that the rule let the principal."""
+        """Counts that the rule let the principal, so many times."""
         use = self.uses.setdefault(UseKey(broker=broker, rule=rule.id, day=day), Use(rule_topic=rule.topic))
-        use.add(frozenset({generalise(rule.topic, request.topic, principal)}), count=1, device=device)
+        use.add(frozenset({generalise(rule.topic, request.topic, principal)}), count=count, device=device)
         hearing = self.hearing(broker, day)
         if isinstance(request, Publish):
-            hearing.publishes += 1
+            hearing.publishes += count
         else:
-            hearing.subscribes += 1
+            hearing.subscribes += count
 
     def deny(
         self,
@@ -124,8 +125,9 @@ class Counts:
         *,
         reason: AccessReason,
         at: datetime,
+        count: int = 1,
     ) -> None:
-        """Counts that the device was denied that. Of 5,000 different ones the next are not counted."""
+        """Counts that the device was denied that, last at `at`. Of 5,000 different ones the next are not counted."""
         key = DenialKey(
             broker=broker,
             device=device,
@@ -139,7 +141,7 @@ class Counts:
             self.topics[broker, device] = seen + 1
             key = key if seen < MOST_TOPICS else replace(key, topic=ANYTHING)
         if key in self.denials or len(self.denials) < MOST_DENIALS:
-            self.denials.setdefault(key, Denial(rule=rule, last_at=at)).add(1, at)
+            self.denials.setdefault(key, Denial(rule=rule, last_at=at)).add(count, at)
 
     def hearing(self, broker: BrokerId, day: date) -> Hearing:
         """How the broker was heard that day, to be counted on."""

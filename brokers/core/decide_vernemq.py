@@ -95,9 +95,9 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Question]] = {
 def _say(question: Question | None, judgement: Judgement, *, version: int) -> Answer:
     """All, nothing, or filter by filter: the QoS of each that is granted, and in its place why the others are not."""
     if judgement.all_allowed:
-        return _said({"result": "ok"})
+        return _OK
     if not any(judgement.allowed) or not isinstance(question, Acts):
-        return _said({"result": {"error": "not_allowed"}})
+        return _NOT_ALLOWED
     topics = [
         {"topic": _spelled(wish), "qos": min(wish.qos) if allowed else _REFUSED[version]}
         for wish, allowed in zip(question.wishes, judgement.allowed, strict=True)
@@ -112,6 +112,10 @@ def _spelled(wish: Wish) -> str:
 def _said(document: object) -> Answer:
     body = json.dumps(document, separators=(",", ":")).encode()
     return Answer(status=200, body=body, content_type="application/json")
+
+
+_OK = _said({"result": "ok"})
+_NOT_ALLOWED = _said({"result": {"error": "not_allowed"}})
 
 
 def _say_3(question: Question | None, judgement: Judgement) -> Answer:

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import Error as DatabaseFault
 
 from brokers.core.access_reasons import AccessReason
-from brokers.core.decide import Acts, Identity, Judgement, Login, Question
+from brokers.core.decide import Acts, Answer, Asked, Call, Identity, Judgement, Login, Question
+from brokers.core.decide_dialects import dialect_of
 from brokers.core.decide_judging import judge
 from brokers.core.decide_snippets import Dialect
 from brokers.core.values import BrokerId
 from brokers.services import policy_use
 from brokers.services.decision_doors import Door, identity_behind, move_to_present_key
-from brokers.services.decision_memory import DecisionMemory
+from brokers.services.decision_memory import DecisionMemory, Known
 from brokers.services.decision_proofs import PrincipalProofs
+from pki.core.bounded_cache import BoundedCache
 
 log = logging.getLogger(__name__)
 
+MOST_KEPT = 10_000  # 1 to 2 kB each
+LONGEST_KEPT = 1_000
+"""Octets of a question whose answer is kept."""
 _UNKNOWN = Judgement(reason=AccessReason.UNKNOWN, why="The domain has no such device.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer about topics, and all that it hangs on: it holds as long as both are what is known."""
+
+    door: Door
+    known: Known
+    decided: policy_use.Decided
+    answer: Answer
+
+    @property
+    def auth_id(self) -> str:
+        """Whom it was about."""
+        return self.known.subject.principal.auth_id
 
 
 class Decider:
@@ -27,6 +48,7 @@ class Decider:
 
     def __init__(self, memory: DecisionMemory | None = None) -> None:
         self._memory = memory or DecisionMemory()
+        self._kept: BoundedCache[tuple[str, Identity, Asked], _Kept] = BoundedCache(MOST_KEPT)
 
     def keep_up(self) -> None:
         """Learns what has happened, so that it is known if the database goes away before anybody asks.
@@ -44,26 +66,64 @@ class Decider:
         """
         self._memory.follow()
         door = self._memory.door(broker)
+        if door is not None and secret in door.good:
+            return door, door.good[secret]
         found = identity_behind(door, broker, secret)
         if door is None or found is None:
             return None
         identity, is_current = found
-        if not is_current:
+        if is_current:
+            door.good[secret] = identity
+        else:
             _move(door.broker, secret)
         return door, identity
 
-    def answer(
-        self, door: Door, identity: Identity, question: Question, *, dialect: Dialect, now: datetime
+    def repeat(self, door: Door, identity: Identity, asked: Asked, path: str, *, now: datetime) -> Answer | None:
+        """What was answered to the very same octets, if everything that it hangs on is the same; else None."""
+        kept = self._kept.get((path, identity, asked))
+        if kept is None or kept.door is not door:
+            return None
+        if self._memory.find(door.domain, kept.auth_id, broker=door.broker, now=now) is not kept.known:
+            return None
+        principal = kept.known.subject.principal
+        policy_use.note_decided(broker=door.broker, principal=principal, decided=kept.decided, now=now)
+        return kept.answer
+
+    def respond(
+        self, door: Door, identity: Identity, asked: Asked, call: Call, path: str, *, now: datetime
+    ) -> tuple[Answer, Question, Judgement]:
+        """The answer to what that broker asks, with what was asked and judged.
+
+        Raises Unreadable, and a database error about somebody not yet known.
+        """
+        question = call.read(asked)
+        judgement, known = self._judge(door, identity, question, dialect=dialect_of(path), now=now)
+        answer = call.say(question, judgement)
+        if known is not None and isinstance(question, Acts):
+            principal, decided = known.subject.principal, judgement.decided
+            policy_use.note_decided(broker=door.broker, principal=principal, decided=decided, now=now)
+            if len(asked.body) <= LONGEST_KEPT:
+                self._kept.put((path, identity, asked), _Kept(door, known, decided, answer))
+        return answer, question, judgement
+
+    def judge_afresh(
+        self, door: Door, identity: Identity, login: Login, *, dialect: Dialect, now: datetime
     ) -> Judgement:
-        """The judgement on a question of that broker. May raise a database error, about somebody not yet known."""
+        """The judgement on a login as things stand now."""
+        self._memory.follow()
+        return self._judge(door, identity, login, dialect=dialect, now=now)[0]
+
+    def _judge(
+        self, door: Door, identity: Identity, question: Question, *, dialect: Dialect, now: datetime
+    ) -> tuple[Judgement, Known | None]:
         understood = door.terms.understand(question, identity, dialect=dialect)
         if isinstance(understood, Judgement):
-            return understood
+            return understood, None
         question, identity = understood
         memory = self._memory
         known = memory.find(door.domain, question.username, broker=door.broker, now=now)
         if known is None:
-            return _UNKNOWN
+            return _UNKNOWN, None
         judgement = judge(
             question,
             memory.judged(known),
@@ -72,18 +132,7 @@ class Decider:
             methods=door.terms.methods,
             now=now,
         )
-        if isinstance(question, Acts):
-            principal = known.subject.principal
-            for request, verdict in judgement.decided:
-                policy_use.note(broker=door.broker, principal=principal, request=request, verdict=verdict, now=now)
-        return judgement
-
-    def judge_afresh(
-        self, door: Door, identity: Identity, login: Login, *, dialect: Dialect, now: datetime
-    ) -> Judgement:
-        """The same of a login as things stand now."""
-        self._memory.follow()
-        return self.answer(door, identity, login, dialect=dialect, now=now)
+        return judgement, known
 
 
 def _move(broker: BrokerId, secret: str) -> None:

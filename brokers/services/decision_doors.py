@@ -25,12 +25,16 @@ _LONGEST_SECRET = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """One broker that asks. `secrets` are what is kept of each, with what it says of identity."""
+    """One broker that asks. `secrets` are what is kept of each, with what it says of identity.
+
+    `good` are those that were found good, so that not each question is hashed.
+    """
 
     broker: BrokerId
     domain: DomainId
     secrets: tuple[tuple[bytes, Identity], ...]
     terms: AuthTerms = field(default_factory=lambda: AuthTerms(AuthChain()))
+    good: dict[str, Identity] = field(default_factory=dict, repr=False, compare=False)
 
 
 def read_doors() -> Mapping[str, Door]:

@@ -81,7 +81,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Register:
     boss = subject("boss", rule("allow", PUBLISH, "north/+/down/#"))
     made = Register(subject("pump-1", UP, DOWN), subject("pump-2", UP, DOWN, standing=Standing.BARRED), boss)
     monkeypatch.setattr(decide_wsgi, "decider", Decider(made))
-    monkeypatch.setattr("brokers.services.policy_use.note", lambda **_: None)
+    monkeypatch.setattr("brokers.services.policy_use.note_decided", lambda **_: None)
     monkeypatch.setattr(decide_wsgi.refusals, "note", lambda *_: None)
     return made
 

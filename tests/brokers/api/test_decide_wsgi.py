@@ -81,7 +81,7 @@ def hall(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Hall:
     made = Hall(fleet, id, clock, Decider(DecisionMemory(clock=clock)))
     monkeypatch.setattr(decide_wsgi, "decider", Decider(DecisionMemory(clock=clock)))
     monkeypatch.setattr(decide_wsgi, "refusals", made)
-    monkeypatch.setattr("brokers.services.policy_use.note", lambda **noted: made.used.append(noted))
+    monkeypatch.setattr("brokers.services.policy_use.note_decided", lambda **noted: made.used.append(noted))
     return made
 
 
@@ -188,15 +188,39 @@ def test_a_device_of_another_domain_is_nobody(hall: Hall, tmp_path: Any) -> None
     assert publish(broker) == REFUSED
 
 
-def test_each_wish_is_counted_with_the_rule_that_decided(hall: Hall) -> None:
+def test_each_wish_is_counted_with_the_rule_that_decided_also_when_it_comes_again(hall: Hall) -> None:
     broker, pump = hall.broker(), hall.fleet.enroll("pump-1")
     register(broker, pump)
     publish(broker)
     publish(broker, topic="elsewhere")
-    allowed, denied = hall.used
-    assert (allowed["broker"], allowed["request"].topic) == (hall.id, "north/pump-1/up/t")
-    assert isinstance(allowed["verdict"], Allow)
-    assert isinstance(denied["verdict"], Deny)
+    publish(broker)
+    first, denied, again = hall.used
+    [(request, verdict)] = first["decided"]
+    assert (first["broker"], request.topic) == (hall.id, "north/pump-1/up/t")
+    assert isinstance(verdict, Allow)
+    assert isinstance(denied["decided"][0][1], Deny)
+    assert again["decided"] is first["decided"]  # which is counted the quicker
+
+
+def test_the_same_octets_are_another_question_at_another_path_hook_secret_or_broker(hall: Hall) -> None:
+    hall.fleet.enroll("pump-1")
+    shown, believed = hall.broker(), hall.broker(Identity.CERTIFICATE)
+    members = {"username": "pump-1", "clientid": "pump-1", "topic": "north/pump-1/up/t", "acc": 2}
+    assert believed.ask_json("goauth/aclcheck", **members).document["ok"]
+    assert not shown.ask_json("goauth/aclcheck", **members).document["ok"]
+    assert believed.ask_json("emqx/authz", **members).document == {"result": "deny"}
+    wanted = {"username": "pump-1", "client_id": "pump-1", "topic": "north/pump-1/up/t", "qos": 0, "retain": False}
+    assert shown.ask_json("vernemq", hook="auth_on_publish", **wanted).document == {"result": "ok"}
+    assert shown.ask_json("vernemq", hook="auth_on_subscribe", **wanted).document["result"] == REFUSED
+    other = devices.create_domain(slug="south", name="South", actor=ADA, now=utc_now())
+    models.Broker.objects.create(
+        id=uuid4(), domain_id=other.id, name="roof", kind="nats", connection=b"", created_at=utc_now()
+    )
+    roof = BrokerId(models.Broker.objects.get(name="roof").id)
+    made = services.mint_decision_secret(broker=roof, identity=Identity.SHOWN, actor=ADA, now=utc_now())
+    hall.pass_time()
+    elsewhere = Broker(id=str(roof), secret=made.secret)
+    assert elsewhere.ask_json("vernemq", hook="auth_on_publish", **wanted).document["result"] == REFUSED
 
 
 def test_a_refused_login_is_written_down_with_its_reason(hall: Hall) -> None:

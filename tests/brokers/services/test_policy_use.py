@@ -180,3 +180,34 @@ def test_counts_are_written_every_ten_seconds(house: House, monkeypatch: pytest.
     house.ask(Publish(topic="north/p-1/up/t"))
     house.ask(Publish(topic="north/p-1/up/t"))
     assert written == [True]
+
+
+def test_what_was_decided_once_and_asked_again_is_counted_each_time(house: House) -> None:
+    request = Publish(topic="north/p-1/up/t")
+    decided = ((request, evaluate(house.subject.policy, house.principal, request)),)
+    for days in (0, 0, 0, 1):
+        now = NOW + timedelta(days=days)
+        house.notes.note_decided(broker=house.broker.id, principal=house.principal, decided=decided, now=now)
+    house.notes.flush()
+    assert [count for count, _ in uses()] == [3, 1]
+
+
+def test_what_is_too_much_to_count_is_dropped_and_told(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(policy_use, "MOST_WAITING", 3)
+    monkeypatch.setattr(house.notes._thread, "submit", lambda _work: None)
+    for _ in range(5):
+        house.ask(Publish(topic="north/p-1/up/t"))
+    house.notes.flush()
+    assert [count for count, _ in uses()] == [3]
+    assert "2 uses of the policy are not counted" in caplog.text
+
+
+def test_many_are_counted_before_they_are_due(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bool] = []
+    monkeypatch.setattr(policy_use, "_MANY_WAITING", 3)
+    monkeypatch.setattr(house.notes._thread, "submit", lambda _work: written.append(True))
+    for _ in range(5):
+        house.ask(Publish(topic="north/p-1/up/t"))
+    assert written == [True]
