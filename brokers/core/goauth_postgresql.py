@@ -112,7 +112,8 @@ class _Compiler:
 
     def rows(self) -> GoAuthRows:
         """All that was taken."""
-        roles = {Row(name, topic, rw) for name in self._members.values() for topic, rw in self._roles[name]}
+        named = set(self._members.values())
+        roles = {Row(name, topic, rw) for name in named for topic, rw in self._roles[name]}
         return GoAuthRows(members=self._members, roles=frozenset(roles), own=frozenset(self._own))
 
     def _of_anybody(self, roles: str, subject: RenderSubject) -> frozenset[Pair]:
@@ -138,8 +139,11 @@ def to_artifact(rows: GoAuthRows) -> str:
     return "{" + ",\n".join(map(_table, _TABLES, tables)) + "}\n"
 
 
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _table(name: str, rows: Iterable[Sequence[str | int]]) -> str:
-    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    lines = ",\n".join(map(_as_json, rows))
     return f"{json.dumps(name)}: [\n{lines}\n]"
 
 
