@@ -16,6 +16,7 @@ from uuid import UUID
 
 from acl.core.values import EVERY_QOS, Request, Verdict
 from brokers.core.access_reasons import AccessReason
+from brokers.core.emqx_rule import EmqxRule
 
 DecisionSecretId = NewType("DecisionSecretId", UUID)
 EITHER = frozenset({False, True})
@@ -87,6 +88,7 @@ class Login:
     """Somebody connects as `username`. What the broker does not send is None; an empty text never matches anybody.
 
     `certificate` is the client's in DER, `common_name` what the broker says of it: empty if there is none.
+    `wants_rules`: the broker is to judge topics by itself, until it has to ask about the login again.
     """
 
     username: str
@@ -94,6 +96,7 @@ class Login:
     certificate: bytes | None = None
     common_name: str | None = None
     password: Password | None = None
+    wants_rules: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +125,14 @@ Question = Login | Presence | Acts
 class Judgement:
     """`allowed` has one member for each wish, and one for a login or a presence; () refuses all.
 
-    `until` is when a login has to be judged anew; `decided` is what the policy said of each wish,
-    `reason` and `why` tell why somebody is refused before that.
+    `until` is when a login has to be judged anew, `rules` what holds until then, for EMQX, if they were asked for;
+    `decided` is what the policy said of each wish, `reason` and `why` tell why somebody is refused before that.
     """
 
     allowed: tuple[bool, ...] = ()
     decided: tuple[tuple[Request, Verdict], ...] = ()
     until: datetime | None = None
+    rules: tuple[EmqxRule, ...] | None = None
     reason: AccessReason = AccessReason.UNDECIDED
     why: str = ""
 

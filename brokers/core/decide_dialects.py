@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brokers.core import decide_emqx, decide_goauth, decide_nanomq, decide_rabbitmq, decide_vernemq
+from brokers.core import decide_emqx, decide_emqx_rules, decide_goauth, decide_nanomq, decide_rabbitmq, decide_vernemq
 from brokers.core.decide import Call
 from brokers.core.decide_snippets import Dialect
 
 CALLS: Mapping[str, Call] = {
     "emqx/authn": decide_emqx.AUTHN,
+    "emqx/authn-acl": decide_emqx_rules.AUTHN_ACL,
     "emqx/authz": decide_emqx.AUTHZ,
     "goauth/aclcheck": decide_goauth.ACLCHECK,
     "goauth/getuser": decide_goauth.GETUSER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Protocol
@@ -36,9 +36,12 @@ from brokers.core.decide import (
     Wish,
     WishKind,
 )
+from brokers.core.emqx_compiler import compile_policy
 from brokers.core.ports import RenderSubject, Standing
+from brokers.core.rendering import Deviations
 
 GRANT_LIFE = timedelta(hours=1)
+RULES_LIFE = timedelta(minutes=10)
 
 
 class Proofs(Protocol):
@@ -59,17 +62,21 @@ class Proofs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One principal with its policy made ready. `conditional`: some rule is about some QoS, retain or shared only."""
+    """One principal with its policy made ready, which holds until `until` (None: until something happens).
+
+    `conditional`: some rule is about some QoS, retain or shared only.
+    """
 
     subject: RenderSubject
     policy: PrincipalPolicy
     conditional: bool
+    until: datetime | None = None
 
     @classmethod
-    def of(cls, subject: RenderSubject) -> Judged:
+    def of(cls, subject: RenderSubject, *, until: datetime | None = None) -> Judged:
         """The same, of a principal as brokers see it."""
         policy = PrincipalPolicy(subject.policy, subject.principal)
-        return cls(subject, policy, any(map(_is_conditional, subject.policy)))
+        return cls(subject, policy, any(map(_is_conditional, subject.policy)), until)
 
 
 def judge(
@@ -88,7 +95,8 @@ def judge(
     if refused := _refused(question, judged, identity, methods):
         return refused
     if isinstance(question, Login):
-        return _judge_login(question, identity, proofs=proofs, methods=methods, now=now)
+        judgement = _judge_login(question, identity, proofs=proofs, methods=methods, now=now)
+        return _with_rules(judgement, judged, now=now) if question.wants_rules else judgement
     if isinstance(question, Presence):
         return Judgement(allowed=(True,))
     decided = tuple(judge_wish(wish, judged) for wish in question.wishes)
@@ -161,6 +169,14 @@ def _judge_password(password: Password, proofs: Proofs, now: datetime) -> Judgem
 
 def _let_in(until: datetime | None, now: datetime) -> Judgement | None:
     return Judgement(allowed=(True,), until=min(until, now + GRANT_LIFE)) if until else None
+
+
+def _with_rules(judgement: Judgement, judged: Judged, *, now: datetime) -> Judgement:
+    """The same with the rules for who is let in, until the policy may be another."""
+    if judgement.until is None:
+        return judgement
+    bounds = [judgement.until, now + RULES_LIFE, *([judged.until] if judged.until else [])]
+    return replace(judgement, until=min(bounds), rules=compile_policy(judged.subject, Deviations()).closed)
 
 
 def judge_wish(wish: Wish, judged: Judged) -> tuple[Request, Verdict]:

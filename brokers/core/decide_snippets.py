@@ -56,7 +56,8 @@ def snippet(dialect: Dialect, *, url: str, secret: str) -> str:
 
 
 _EMQX = """\
-# emqx.conf: the listener takes names from certificates, and nobody gets in by any other way
+# emqx.conf: the listener takes names from certificates, and nobody gets in by any other way. With /authn-acl in place
+# of /authn a login brings its rules: EMQX asks about few topics then, and goes by another policy within ten minutes.
 listeners.ssl.default.ssl_options {{ verify = verify_peer, fail_if_no_peer_cert = true }}
 mqtt {{ peer_cert_as_username = cn, peer_cert_as_clientid = cn }}
 authentication = [{{

@@ -130,7 +130,7 @@ class DecisionMemory:
         """The principal with its policy made ready."""
         ready = self._ready.get(known.device)
         if ready is None or ready.subject is not known.subject:
-            ready = Judged.of(known.subject)
+            ready = Judged.of(known.subject, until=known.until)
             self._ready.put(known.device, ready)
         return ready
 

@@ -107,7 +107,7 @@ class Door:
         admitted = self.decider.admit(self.id, self.secret)
         assert admitted
         login = Login(username=name, client_id=client_id or name, password=Password(token))
-        return self.decider.answer(
+        return self.decider.judge_afresh(
             *admitted, login, dialect=Dialect.EMQX, now=utc_now() + timedelta(seconds=later)
         ).all_allowed
 
@@ -369,8 +369,10 @@ def test_the_key_set_may_be_kept_for_a_minute_and_is_there_while_the_database_is
         client.get("/.well-known/jwks.json")
 
 
-def test_the_lines_of_the_howto_make_an_assertion_that_is_taken(client: Client, pump: Enrolled, tmp_path: Path) -> None:
-    lines = Path("docs/howto/tokens.md").read_text().split("```python\n")[1].split("```")[0]
+def test_the_lines_of_the_howto_make_an_assertion_that_is_taken(
+    client: Client, pump: Enrolled, tmp_path: Path, settings: Settings
+) -> None:
+    lines = (settings.BASE_DIR / "docs/howto/tokens.md").read_text().split("```python\n")[1].split("```")[0]
     program = tmp_path / "assertion.py"
     program.write_text(lines)
     words = [sys.executable, program, BASE, "north/pump-1", pump.certificate, pump.key]
