@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from acl import services as acl
 from acl.core.rules import RuleSpec
@@ -19,6 +20,7 @@ from pki import queries as pki_queries
 from pki import services as pki
 from pki.core.values import Issuer
 from tests.cast import ADA
+from tests.made_once import made_once
 
 
 def allow(action: Action, topic: str) -> RuleSpec:
@@ -55,23 +57,23 @@ class Fleet:
     """Domain `slug` with role `pump` for all its devices."""
 
     def __init__(self, folder: Path, *, slug: str = "north") -> None:
-        now = utc_now()
-        self.folder = folder
-        self.domain: Domain = devices.create_domain(slug=slug, name=slug.title(), actor=ADA, now=now)
-        here = self.domain.id
-        self.root: Issuer = pki.create_root(
-            domain=here, slug=f"{slug}-root", common_name=f"{slug} root", actor=ADA, now=now
-        )
-        self.ca: Issuer = pki.create_issuing_ca(
-            parent=self.root.id, slug=f"{slug}-ca", common_name=f"{slug} CA", actor=ADA, now=now
-        )
-        devices.set_issuer(domain=here, issuer=self.ca.id, actor=ADA, now=now)
-        devices.create_device_type(domain=here, name="pump", schema={}, actor=ADA, now=now)
+        self.folder, self.slug = folder, slug
+        self.domain, self.root, self.ca, self.role = made_once(self._begin, "brokers", slug)
+
+    def _begin(self) -> tuple[Domain, Issuer, Issuer, Role]:
+        slug = self.slug
+        who: dict[str, Any] = {"actor": ADA, "now": utc_now()}
+        domain = devices.create_domain(slug=slug, name=slug.title(), **who)
+        root = pki.create_root(domain=domain.id, slug=f"{slug}-root", common_name=f"{slug} root", **who)
+        ca = pki.create_issuing_ca(parent=root.id, slug=f"{slug}-ca", common_name=f"{slug} CA", **who)
+        devices.set_issuer(domain=domain.id, issuer=ca.id, **who)
+        devices.create_device_type(domain=domain.id, name="pump", schema={}, **who)
         devices.create_enrolment_profile(
-            domain=here, name="default", device_type="pump", needs_approval=False, actor=ADA, now=now
+            domain=domain.id, name="default", device_type="pump", needs_approval=False, **who
         )
-        self.role: Role = acl.create_role(domain=here, name="pump", rules=PUMP_RULES, actor=ADA, now=now)
-        devices.bind_role(domain=here, role=self.role.id, target=BindingTarget(device_type="pump"), actor=ADA, now=now)
+        role = acl.create_role(domain=domain.id, name="pump", rules=PUMP_RULES, **who)
+        devices.bind_role(domain=domain.id, role=role.id, target=BindingTarget(device_type="pump"), **who)
+        return domain, root, ca, role
 
     @property
     def trust(self) -> str:

@@ -17,6 +17,7 @@ from pki import services as pki
 from pki.core.values import Issuer
 from tests.cast import ADA
 from tests.devices.openssl import Workshop
+from tests.made_once import made_once
 
 SCHEMA: dict[str, Any] = {
     "site": {"type": "string"},
@@ -32,17 +33,21 @@ class Factory:
     """A domain with a CA, the device type `pump`, and the profiles `default` and `gate`, which needs approval."""
 
     def __init__(self, domain: DomainId, slug: str, workshop: Workshop, now: datetime) -> None:
-        who: dict[str, Any] = {"actor": ADA, "now": now}
         self.domain, self.slug, self.workshop, self.now = domain, slug, workshop, now
-        Domain.objects.create(id=domain, slug=slug, name=slug.title())
-        root = pki.create_root(domain=domain, slug=f"{slug}-root", common_name=f"{slug} root", **who)
-        self.ca: Issuer = pki.create_issuing_ca(parent=root.id, slug=f"{slug}-ca", common_name=f"{slug} CA", **who)
-        services.set_issuer(domain=domain, issuer=self.ca.id, **who)
-        services.create_device_type(domain=domain, name="pump", schema=SCHEMA, **who)
+        self.ca: Issuer = made_once(self._begin, "devices", slug)
+
+    def _begin(self) -> Issuer:
+        who: dict[str, Any] = {"actor": ADA, "now": self.now}
+        Domain.objects.create(id=self.domain, slug=self.slug, name=self.slug.title())
+        root = pki.create_root(domain=self.domain, slug=f"{self.slug}-root", common_name=f"{self.slug} root", **who)
+        ca = pki.create_issuing_ca(parent=root.id, slug=f"{self.slug}-ca", common_name=f"{self.slug} CA", **who)
+        services.set_issuer(domain=self.domain, issuer=ca.id, **who)
+        services.create_device_type(domain=self.domain, name="pump", schema=SCHEMA, **who)
         for name, needs_approval in (("default", False), ("gate", True)):
             services.create_enrolment_profile(
-                domain=domain, name=name, device_type="pump", needs_approval=needs_approval, **who
+                domain=self.domain, name=name, device_type="pump", needs_approval=needs_approval, **who
             )
+        return ca
 
     def mint(
         self, profile: str = "default", *, uses: int = 100, seconds: int = 3600, networks: Any = ()

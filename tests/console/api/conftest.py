@@ -39,6 +39,7 @@ from pki.core.profile_documents import profile_document
 from pki.core.profiles import PROFILES
 from pki.queries import certificates_of
 from tests.cast import ADA, NORTH
+from tests.made_once import made_once
 
 
 def make_csr(name: str) -> str:
@@ -51,6 +52,10 @@ def make_csr(name: str) -> str:
 @pytest.fixture
 def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
     """What to put for each variable part of a path."""
+    return {**made_once(_fleet, "console", "api"), "day": _day()}
+
+
+def _fleet() -> Mapping[str, str]:
     now = utc_now()
     who: dict[str, Any] = {"actor": ADA, "now": now}
     root = pki.create_root(domain=NORTH, slug="north-root", common_name="North root", **who)
@@ -101,7 +106,6 @@ def fleet(domains: tuple[DomainId, DomainId]) -> Mapping[str, str]:
         "signing_request": str(new_id()),
         "certificate_profile": "north-pumps",
         "decision_secret": _decision_secret(),
-        "day": _day(),
     }
 
 

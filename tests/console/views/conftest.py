@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from django.test import Client
@@ -11,10 +12,16 @@ from console.core.roles import ConsoleRole
 from console.models import Operator
 from kernel.core.clock import utc_now
 from tests.console.views.scene import PASSWORD, Scene, build_scene, furnish, make_operator
+from tests.made_once import made_once
 
 
 @pytest.fixture
 def north(db: None) -> Scene:
+    made = made_once(furnished, "console", "north")
+    return replace(made, devices=dict(made.devices))
+
+
+def furnished() -> Scene:
     scene = build_scene(slug="north", now=utc_now())
     furnish(scene, pumps=5)
     return scene
@@ -22,7 +29,8 @@ def north(db: None) -> Scene:
 
 @pytest.fixture
 def south(db: None) -> Scene:
-    return build_scene(slug="south", now=utc_now())
+    made = made_once(lambda: build_scene(slug="south", now=utc_now()), "console", "south")
+    return replace(made, devices={})
 
 
 @pytest.fixture
