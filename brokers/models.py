@@ -53,6 +53,7 @@ class Broker(models.Model):
     kind = models.CharField(max_length=32, choices=_choices(*AdapterKind))
     connection = models.BinaryField()
     control_name = models.CharField(max_length=255, blank=True)
+    takes_passwords = models.BooleanField(null=True)
     listeners = models.JSONField(default=list)
     accepted_deviations = models.JSONField(default=list)
     auth_chain = models.JSONField(default=dict)
@@ -100,6 +101,7 @@ class Broker(models.Model):
             managed_since=self.managed_since,
             converged_seq=self.converged_seq,
             created_at=self.created_at,
+            takes_passwords=self.takes_passwords,
         )
 
 

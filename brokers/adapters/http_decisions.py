@@ -12,7 +12,7 @@ from typing import ClassVar
 from acl.core.values import Principal, Request
 from brokers.core import asking
 from brokers.core.decide_snippets import Dialect
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
@@ -21,7 +21,7 @@ class HttpDecisionsAdapter:
     """Contacts nobody."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        stores_policy=False, protocol_versions=("3.1.1", "5"), limits=asking.LIMITS
+        stores_policy=False, protocol_versions=("3.1.1", "5"), limits=asking.LIMITS, passwords=PasswordRoom.ALL
     )
 
     def __init__(self, *, link: BrokerLink) -> None:

@@ -77,6 +77,8 @@ class Epoch:
     def _take(self, entry: Entry, now: int) -> None:
         if entry.action.startswith("brokers.") and not entry.action.startswith(_HARMLESS):
             self._doors = now
+            if entry.action == "brokers.broker.changed" and entry.domain is not None:
+                self._domains[entry.domain] = now  # whether passwords prove anybody there
         elif not entry.action.startswith(_HARMLESS):
             devices = _devices_of(entry)
             if devices is not None:

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from brokers import models, queries
 from brokers.conf import adapter_class
+from brokers.core.ports import PasswordRoom
 from brokers.core.registration import refuse
 from brokers.core.values import AdapterKind, BrokerId, Listener
 from brokers.services.connections import check_connection, control_name_of
@@ -20,6 +21,12 @@ from kernel.core.actor import Actor
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record
+
+
+class NoRoomForPasswords(Conflict):
+    """Brokers of this kind are told no passwords of devices."""
+
+    code = "broker-without-passwords"
 
 
 def change_connection(*, broker: BrokerId, connection: Mapping[str, Any], actor: Actor, now: datetime) -> None:
@@ -43,6 +50,25 @@ def change_listeners(*, broker: BrokerId, listeners: Sequence[Listener], actor: 
         row.listeners = [asdict(listener) for listener in listeners]
         row.save(update_fields=["listeners"])
         _record(row, "listeners", actor=actor, now=now)
+
+
+def take_passwords(*, broker: BrokerId, taken: bool, actor: Actor, now: datetime) -> None:
+    """Devices may log in at the broker with their passwords from now on, or no more; then those it holds go.
+
+    Raises BrokerNotFound, and NoRoomForPasswords if Gatehouse has no way to tell such a broker of them.
+    """
+    with transaction.atomic():
+        row = models.Broker.objects.select_for_update().filter(id=broker).first()
+        if row is None:
+            raise queries.BrokerNotFound("That broker is no longer registered.")
+        kind = AdapterKind(row.kind)
+        if taken and adapter_class(kind).capabilities.passwords is PasswordRoom.NONE:
+            raise NoRoomForPasswords(f"A broker of the kind {kind} gets no passwords from Gatehouse.")
+        if bool(row.takes_passwords) == taken:
+            return
+        row.takes_passwords = taken
+        row.save(update_fields=["takes_passwords"])
+        _record(row, "passwords", actor=actor, now=now)
 
 
 def _record(row: models.Broker, changed: str, *, actor: Actor, now: datetime) -> None:

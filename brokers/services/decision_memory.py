@@ -22,9 +22,10 @@ from brokers.core.ports import RenderSubject
 from brokers.core.values import BrokerId
 from brokers.queries import list_token_keys
 from brokers.services.decision_doors import Door, read_doors
-from brokers.services.desired import desired_state_of
+from brokers.services.desired import desired_state_of, takes_passwords
 from devices import queries as devices
 from devices.core.names import name_fault
+from devices.core.passwords import Password
 from devices.core.values import DeviceId
 from kernel import queries as journal
 from kernel.core.errors import Unavailable
@@ -53,7 +54,8 @@ class DecisionsAlone(Unavailable):
 class Known:
     """A principal as it was from epoch `since` on, and `until` a binding of it begins or ends (None: none does).
 
-    `proofs`: until when each certificate proves it (None: never), by SHA-256.
+    `proofs`: until when each certificate proves it (None: never), by SHA-256. `passwords`: those that were good then,
+    where the broker takes them.
     """
 
     device: DeviceId
@@ -61,6 +63,7 @@ class Known:
     since: int
     proofs: dict[bytes, datetime | None]
     until: datetime | None = None
+    passwords: tuple[Password, ...] = ()
 
 
 class DecisionMemory:
@@ -158,7 +161,8 @@ class DecisionMemory:
             return None
         [subject] = desired_state_of(device=device, broker=broker, now=now).subjects
         until = devices.next_boundary(device=device, now=now)
-        known = Known(device, self._sharing(subject), since, {}, until)
+        passwords = devices.good_passwords(device=device, now=now) if takes_passwords(broker) else ()
+        known = Known(device, self._sharing(subject), since, {}, until, tuple(passwords))
         self._known.put(key, known)
         return known
 

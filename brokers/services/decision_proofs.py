@@ -51,9 +51,10 @@ class PrincipalProofs:
         )
         return min(token.expires_at, backed_until) if backed_until else None
 
-    def password(self, text: str) -> datetime | None:  # noqa: ARG002 - nobody has one yet
-        """None: no password is known yet."""
-        return None
+    def password(self, text: str) -> datetime | None:
+        """The same, of a password that was issued to the principal and is good now, where the broker takes them."""
+        found = [each for each in self.known.passwords if each.verifier.is_of(text) and each.is_good(self.now)]
+        return (found[0].not_after or FOR_EVER) if found else None
 
     def _remembered(self, key: bytes, ask: Callable[[], datetime | None]) -> datetime | None:
         """What `ask` said of that key when it was asked first."""

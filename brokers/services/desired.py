@@ -1,6 +1,7 @@
 """What should hold on the brokers of a domain, from the register of devices.
 
-While a change comes in waves, that depends on the broker, so each is named by who acts for one.
+While a change comes in waves, that depends on the broker, so each is named by who acts for one. So does whether a
+password proves anybody.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from brokers.core.ports import DesiredState, RenderSubject
 from brokers.core.standing import render_subject
 from brokers.core.values import BrokerId
 from devices import queries as devices
+from devices.core.passwords import on_brokers
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId
 from pki import queries as pki
@@ -34,19 +36,32 @@ def desired_state_of(*, device: DeviceId, broker: BrokerId | None, now: datetime
     """What should hold of one device now."""
     known = devices.subject_of(device=device, broker=broker, now=now)
     revoked = pki.revoked_issuers(domain=known.device.domain)
-    subject = render_subject(known, proved=_is_proved(known.device.holder, revoked=revoked))
+    password = None
+    if takes_passwords(broker):
+        kept = on_brokers(devices.good_passwords(device=device, now=now), now=now)
+        password = kept.verifier if kept else None
+    proved = _is_proved(known.device.holder, revoked=revoked) and not devices.is_without_certificate(device=device)
+    subject = render_subject(known, proved=proved, password=password)
     return DesiredState(subjects=(subject,), only=frozenset({subject.principal.auth_id}))
 
 
 def _subjects(
     domain: DomainId, broker: BrokerId | None, now: datetime, pause: Callable[[], None] | None
 ) -> Iterator[RenderSubject]:
-    disproved = _disproved_holders(domain)
+    disproved, without = _disproved_holders(domain), devices.without_certificate(domain=domain)
+    verifiers = devices.verifiers_in(domain=domain, now=now) if takes_passwords(broker) else {}
     subjects = devices.iterate_subjects(domain=domain, broker=broker, now=now, chunk=_CHUNK)
     for number, subject in enumerate(subjects, start=1):
-        yield render_subject(subject, proved=subject.device.holder not in disproved)
+        device = subject.device
+        proved = device.holder not in disproved and device.id not in without
+        yield render_subject(subject, proved=proved, password=verifiers.get(device.id))
         if pause is not None and number % _CHUNK == 0:
             pause()
+
+
+def takes_passwords(broker: BrokerId | None) -> bool:
+    """Whether devices may log in at the broker with their passwords; at none in particular they may not."""
+    return broker is not None and models.Broker.objects.filter(id=broker, takes_passwords=True).exists()
 
 
 def _is_proved(holder: str, *, revoked: frozenset[IssuerId]) -> bool:

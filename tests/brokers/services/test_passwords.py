@@ -1,0 +1,156 @@
+"""Where a password proves a device: at brokers that take them, while it is good, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from brokers import models
+from brokers.core.ports import RenderSubject, Standing
+from brokers.core.values import AdapterKind, BrokerId
+from brokers.services.changing import NoRoomForPasswords, take_passwords
+from brokers.services.decision_memory import DecisionMemory
+from brokers.services.decision_proofs import PrincipalProofs
+from brokers.services.desired import desired_state, desired_state_of
+from devices import services
+from devices.core.values import DeviceId, DeviceState
+from devices.models import Device
+from devices.services import IssuedPassword
+from kernel.core.clock import utc_now
+from kernel.core.ids import new_id
+from kernel.queries import list_entries
+from pki.core.values import ReasonCode
+from tests.cast import ADA, NORTH
+from tests.devices.bare import Bare
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Hall:
+    """A domain with a pump, and two brokers of which the first takes passwords."""
+
+    domain: Bare
+    pump: DeviceId
+    taking: BrokerId
+    other: BrokerId
+    now: datetime
+    clock: float = 0.0
+    memory: DecisionMemory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = DecisionMemory(clock=lambda: self.clock)
+
+    def issue(self, **changes: Any) -> IssuedPassword:
+        return services.issue_password(device=self.pump, actor=ADA, **{"now": self.now, **changes})
+
+    def subject(self, broker: BrokerId, *, now: datetime | None = None) -> RenderSubject:
+        """The pump as the broker should see it, whether it is asked about alone or with all."""
+        [one] = desired_state_of(device=self.pump, broker=broker, now=now or self.now).subjects
+        assert desired_state(domain=NORTH, broker=broker, now=now or self.now).subjects == (one,)
+        return one
+
+    def proves(self, broker: BrokerId, text: str, *, now: datetime | None = None) -> bool:
+        """Whether a decision lets the pump in with it, a second later."""
+        self.clock += 1
+        self.memory.follow()
+        known = self.memory.find(NORTH, "pump-17", broker=broker, now=now or self.now)
+        assert known is not None
+        admitted = known.subject.state is Standing.ADMITTED
+        return admitted and PrincipalProofs(known, dict, now or self.now).password(text) is not None
+
+
+@pytest.fixture
+def hall(db: None) -> Hall:
+    now = utc_now()
+    domain = Bare(NORTH, "north", now)
+    brokers = []
+    for name in ("taking", "other"):
+        kind = AdapterKind.HTTP_DECISIONS
+        row = models.Broker.objects.create(
+            id=new_id(), domain_id=NORTH, name=name, kind=kind, connection=b"", created_at=now
+        )
+        brokers.append(BrokerId(row.id))
+    take_passwords(broker=brokers[0], taken=True, actor=ADA, now=now)
+    return Hall(domain, domain.register().id, *brokers, now)
+
+
+def test_device_with_nothing_but_a_password_is_let_in_where_passwords_are_taken(hall: Hall) -> None:
+    made = hall.issue()
+    there, elsewhere = hall.subject(hall.taking), hall.subject(hall.other)
+    assert (there.state, elsewhere.state) == (Standing.ADMITTED, Standing.BARRED)
+    assert there.password == made.password.verifier
+    assert elsewhere.password is None
+    assert hall.proves(hall.taking, made.text)
+    assert not hall.proves(hall.other, made.text)
+    assert not any(hall.proves(hall.taking, text) for text in ("", made.text[:-1], made.text.upper()))
+
+
+def test_broker_takes_no_passwords_unless_somebody_said_so(hall: Hall) -> None:
+    assert models.Broker.objects.get(id=hall.other).takes_passwords is None
+    [told] = [entry for entry in list_entries(domain=NORTH) if entry.subject.id == str(hall.taking)]
+    assert (told.action, told.after) == ("brokers.broker.changed", {"changed": "passwords"})
+
+
+def test_device_that_never_had_a_password_is_where_it_was(hall: Hall) -> None:
+    Device.objects.update(state=DeviceState.ACTIVE)
+    for broker in (hall.taking, hall.other):
+        assert hall.subject(broker).state is Standing.ADMITTED
+        assert hall.subject(broker).password is None
+
+
+def test_both_passwords_prove_while_one_follows_the_other(hall: Hall) -> None:
+    old = hall.issue()
+    new = services.rotate_password(device=hall.pump, overlap=HOUR, actor=ADA, now=hall.now)
+    assert hall.proves(hall.taking, old.text)
+    assert hall.proves(hall.taking, new.text)
+    assert hall.subject(hall.taking).password == old.password.verifier
+    later = hall.now + HOUR
+    assert not hall.proves(hall.taking, old.text, now=later)
+    assert hall.proves(hall.taking, new.text, now=later)
+    assert hall.subject(hall.taking, now=later).password == new.password.verifier
+
+
+def test_revoked_password_proves_nobody_a_second_later(hall: Hall) -> None:
+    made = hall.issue()
+    assert hall.proves(hall.taking, made.text)
+    services.revoke_password(device=hall.pump, password=made.password.id, actor=ADA, now=hall.now)
+    assert not hall.proves(hall.taking, made.text)
+    assert (hall.subject(hall.taking).state, hall.subject(hall.taking).password) == (Standing.BARRED, None)
+
+
+@pytest.mark.parametrize("state", [DeviceState.SUSPENDED, DeviceState.REVOKED])
+def test_device_that_is_shut_out_is_so_with_its_password(hall: Hall, state: DeviceState) -> None:
+    made = hall.issue()
+    assert hall.proves(hall.taking, made.text)
+    if state is DeviceState.SUSPENDED:
+        services.suspend_device(device=hall.pump, actor=ADA, now=hall.now)
+    else:
+        services.revoke_device(device=hall.pump, reason=ReasonCode.UNSPECIFIED, actor=ADA, now=hall.now)
+    assert not hall.proves(hall.taking, made.text)
+    assert (hall.subject(hall.taking).state, hall.subject(hall.taking).password) == (Standing.BARRED, None)
+
+
+def test_no_password_proves_anybody_once_the_broker_takes_them_no_more(hall: Hall) -> None:
+    made = hall.issue()
+    assert hall.proves(hall.taking, made.text)
+    take_passwords(broker=hall.taking, taken=False, actor=ADA, now=hall.now)
+    assert not hall.proves(hall.taking, made.text)
+    assert hall.subject(hall.taking).state is Standing.BARRED
+
+
+def test_what_is_so_already_is_not_changed_and_not_told(hall: Hall) -> None:
+    before = len(list_entries(domain=NORTH))
+    take_passwords(broker=hall.taking, taken=True, actor=ADA, now=hall.now)
+    take_passwords(broker=hall.other, taken=False, actor=ADA, now=hall.now)
+    assert len(list_entries(domain=NORTH)) == before
+
+
+def test_broker_that_can_be_told_of_no_passwords_takes_none(hall: Hall) -> None:
+    models.Broker.objects.filter(id=hall.other).update(kind=AdapterKind.NATS)
+    with pytest.raises(NoRoomForPasswords):
+        take_passwords(broker=hall.other, taken=True, actor=ADA, now=hall.now)
+    assert models.Broker.objects.get(id=hall.other).takes_passwords is None
