@@ -18,6 +18,7 @@ from brokers.core.values import AdapterKind, BrokerId, Listener
 from brokers.services.connections import check_connection, control_name_of
 from kernel.conf import master_key
 from kernel.core.actor import Actor
+from kernel.core.errors import Conflict
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record

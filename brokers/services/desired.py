@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from uuid import UUID
 
+from brokers import models
 from brokers.core.ports import DesiredState, RenderSubject
 from brokers.core.standing import render_subject
 from brokers.core.values import BrokerId
