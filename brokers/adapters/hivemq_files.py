@@ -23,12 +23,14 @@ from brokers.core.hivemq_ce_file import as_taken, without_nobody
 from brokers.core.hivemq_changes import ENDING_ROLE, RealmChange, changes, effect, ending
 from brokers.core.hivemq_connection import file_connection_errors, rest_of
 from brokers.core.hivemq_emulator import emulate_ese, emulate_rbac
+from brokers.core.hivemq_file import Reading
 from brokers.core.hivemq_permissions import NOTHING, Account, Permission, Realm
 from brokers.core.hivemq_xml import InvalidXml
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Standing, Step
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
+_CHANGED = "<!-- Something in it is none of what Gatehouse writes. -->\n"
 _HIDDEN = "***"  # in place of a password that stands in the file
 
 
@@ -68,25 +70,25 @@ class HivemqCeFileAdapter:
         return self._compile(desired)[1]
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """What stands in the file, without passwords. Who wrote it does not matter: all of it is ours.
-
-        Nothing, if something is in it that Gatehouse does not write: then all of it is written anew.
-        """
-        realm = self._realm()
-        if realm is None:
-            return AppliedState(artifact="", only=only)
+        """What stands in the file, without passwords. Who wrote it does not matter: all of it is ours."""
+        realm, understood = self._realm()
         users = {
             name: replace(account, password=account.password and _HIDDEN)
             for name, account in realm.users.items()
             if only is None or name in only
         }
-        return AppliedState(artifact=self._to_text(replace(realm, users=users)), only=only)
+        known = "" if understood else _CHANGED
+        return AppliedState(artifact=known + self._to_text(replace(realm, users=users)), only=only)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """Accounts and roles that differ."""
         found = changes(self._compile(desired)[0], self._held(applied), whole=desired.only is None)
         clients = {subject.principal.auth_id: subject.principal.client_id for subject in desired.subjects}
-        return tuple(self._step(change, client_id=clients.get(change.name, change.name)) for change in found)
+        steps = [self._step(change, client_id=clients.get(change.name, change.name)) for change in found]
+        if applied.artifact.startswith(_CHANGED):
+            summary = "Take out what Gatehouse does not write."
+            steps.append(Step(kind="write-file", target=self.file_name, summary=summary))
+        return tuple(steps)
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
@@ -97,7 +99,7 @@ class HivemqCeFileAdapter:
         between()
         if not steps:
             return
-        realm = self._realm() or Realm()
+        realm, _ = self._realm()
         file = _File(users=dict(realm.users), roles={**realm.roles})
         for step in steps:
             self._take(step, file)
@@ -138,9 +140,8 @@ class HivemqCeFileAdapter:
 
     def _held(self, applied: AppliedState) -> Realm:
         """What is there; who has no password may as well be barred."""
-        if not applied.artifact:
-            return Realm()
-        realm = without_nobody(self._parse(applied.artifact))
+        text = applied.artifact.removeprefix(_CHANGED)
+        realm = without_nobody(self._read(text).realm if text else Realm())
         users = {name: replace(account, barred=account.password is None) for name, account in realm.users.items()}
         return replace(realm, users=users)
 
@@ -156,6 +157,8 @@ class HivemqCeFileAdapter:
 
     def _take(self, step: Step, file: _File) -> None:
         """Makes one change in what is to be written. A password that is there stays, unless the account is barred."""
+        if step.kind == "write-file":
+            return
         kept = json.loads(step.payload)
         realm = self._parse(kept["realm"])
         if step.target in realm.users:
@@ -170,13 +173,13 @@ class HivemqCeFileAdapter:
         if kept["ends"]:
             file.ends[step.target] = kept["ends"]
 
-    def _realm(self) -> Realm | None:
-        """What stands in the file, as its extension would take it; None if it would not, or there is none."""
-        text = self._folder().text(self.file_name)
+    def _realm(self) -> tuple[Realm, bool]:
+        """What stands in the file as far as it is understood, and whether all of it is."""
         try:
-            return self._parse(text) if text else None
+            reading = self._read(self._folder().text(self.file_name))
         except InvalidXml:
-            return None
+            return Realm(), False
+        return reading.realm, not reading.remarks
 
     def _write(self, realm: Realm) -> None:
         self._folder().replace(self.file_name, self._to_text(self._taken(realm)))
@@ -191,6 +194,10 @@ class HivemqCeFileAdapter:
     @staticmethod
     def _parse(text: str) -> Realm:
         return hivemq_ce_file.parse(text)
+
+    @staticmethod
+    def _read(text: str) -> Reading:
+        return hivemq_ce_file.read(text)
 
     @staticmethod
     def _to_text(realm: Realm) -> str:
@@ -220,6 +227,10 @@ class HivemqEseFileAdapter(HivemqCeFileAdapter):
     @staticmethod
     def _parse(text: str) -> Realm:
         return hivemq_ese_file.parse(text)
+
+    @staticmethod
+    def _read(text: str) -> Reading:
+        return hivemq_ese_file.read(text)
 
     @staticmethod
     def _to_text(realm: Realm) -> str:

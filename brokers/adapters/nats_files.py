@@ -1,4 +1,4 @@
-"""A NATS server that has its users in its own configuration: a file that it includes, and a reload by its system account.
+"""A NATS server that has its users in its own configuration: a file that it includes, and a reload over $SYS.
 
 Whoever is no user any more is closed by the reload, and who loses a permission is not brought any more what it
 subscribed to; nobody has to connect anew. One server, no cluster.
@@ -27,7 +27,7 @@ from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
 FILE = "users.conf"
-_UNREAD = "# The server was not yet told to read this.\n"
+_UNREAD = "# Somebody changed this, or the server was not yet told to read it.\n"
 _NOBODY = "-"
 
 Users = Mapping[str, NatsPermissions]
@@ -58,11 +58,11 @@ class NatsFilesAdapter:
         return self._compile(desired)[1]
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """What stands in the file, if it is as Gatehouse writes it. Who wrote it does not matter: all of it is ours."""
-        listed = in_time(self._list(user=_NOBODY))
+        """What stands in the file. Who wrote it does not matter: all of it is ours."""
+        listed, folder = in_time(self._list(user=_NOBODY)), self._folder()
         users = self._users()
-        found = {name: granted for name, granted in (users or {}).items() if only is None or name in only}
-        known = "" if users is not None and self._folder().is_told(FILE) else _UNREAD
+        found = {name: granted for name, granted in users.items() if only is None or name in only}
+        known = "" if folder.is_told(FILE) and folder.text(FILE) == self._text(users) else _UNREAD
         return AppliedState(artifact=known + nats.to_artifact(found), version=listed.version, only=only)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
@@ -74,7 +74,7 @@ class NatsFilesAdapter:
             if wanted.get(name) != present.get(name)
         ]
         if applied.artifact.startswith(_UNREAD):
-            steps.append(Step(kind="read-file", target=FILE, summary="Have the server read the file."))
+            steps.append(Step(kind="read-file", target=FILE, summary="Have the server read the file, as it should be."))
         return tuple(steps)
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
@@ -85,14 +85,14 @@ class NatsFilesAdapter:
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Writes the file once, and has the server read it. Raises ConfigurationRefused."""
         between()
-        users = dict(self._users() or {})
+        users = dict(self._users())
         for step in steps:
             if step.kind == "set-user":
                 users |= nats.parse(step.payload)
             elif step.kind == "delete-user":
                 users.pop(step.target, None)
         folder = self._folder()
-        folder.replace(FILE, nats_users.to_conf(users, subject=self._connection.subject))
+        folder.replace(FILE, self._text(users))
         written = folder.written(FILE)
         fault = in_time(self._reload())
         if fault:
@@ -143,7 +143,10 @@ class NatsFilesAdapter:
             listed = await list_connections(client, user=_NOBODY)
             return await reload(client, server=listed.server)
 
-    def _users(self) -> Users | None:
+    def _text(self, users: Users) -> str:
+        return nats_users.to_conf(users, subject=self._connection.subject)
+
+    def _users(self) -> Users:
         return nats_users.parse_conf(self._folder().text(FILE), subject=self._connection.subject)
 
     def _folder(self) -> SharedFolder:

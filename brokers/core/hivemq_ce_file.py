@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from brokers.core import hivemq, hivemq_file
 from brokers.core.hivemq_dialect import Dialect
+from brokers.core.hivemq_file import Reading
 from brokers.core.hivemq_file_writing import Layout, write
 from brokers.core.hivemq_permissions import Account, Realm
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject
@@ -87,6 +88,11 @@ def to_artifact(realm: Realm) -> str:
 def parse(artifact: str) -> Realm:
     """What the file says. Raises InvalidXml, or InvalidRealmFile for anything in it that is not understood."""
     return hivemq_file.parse(artifact, _LAYOUT)
+
+
+def read(text: str) -> Reading:
+    """What a file says as far as it is understood, with lines. Raises InvalidXml, InvalidRealmFile."""
+    return hivemq_file.read(text, _LAYOUT)
 
 
 def faults_of(realm: Realm) -> Iterator[str]:

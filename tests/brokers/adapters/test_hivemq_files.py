@@ -147,6 +147,10 @@ def test_what_somebody_else_wrote_is_written_anew(folder: Path, make: Make) -> N
         file.write_text(text)
         assert bring_to(adapter, desired)
         assert file.read_text() == before
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP)))
+    file.write_text(file.read_text().replace("</permission>", "<deny/></permission>"))
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert "beta" in accounts(file)  # nobody else is thrown out by it
 
 
 def test_folder_has_to_be_plain_and_to_be_there(folder: Path, tmp_path: Path) -> None:

@@ -163,6 +163,9 @@ def test_what_the_server_did_not_read_is_a_difference_until_it_has(hall: Hall) -
         (hall.folder / FILE).write_text(text)  # by hand
         assert ("read-file", FILE) in bring_to(adapter, desired)
         assert (hall.folder / FILE).read_text() == before
+    (hall.folder / FILE).write_text(before.replace("users: [", "users: [ # by hand"))
+    bring_to(adapter, only(subject("beta", standing=Standing.BARRED)))
+    assert (hall.folder / FILE).read_text() == before  # nobody else is thrown out by it
     hall.process.send_signal(signal.SIGKILL)
     hall.process.wait(60)
     with pytest.raises(BrokerUnreachable):
@@ -178,7 +181,8 @@ def test_text_of_the_file_is_read_back_as_it_was() -> None:
         text = nats_users.to_conf(users, subject=spelled)
         assert nats_users.parse_conf(text, subject=spelled) == users
         for strange in (text + "\n", text.replace("MQTT", "STANDARD"), text.replace("deny", "allow"), "", "users: []"):
-            assert nats_users.parse_conf(strange, subject=spelled) is None
+            found = nats_users.parse_conf(strange, subject=spelled)
+            assert nats_users.to_conf(found, subject=spelled) != strange
 
 
 def test_name_that_a_subject_spells_otherwise_is_no_user_and_that_is_said() -> None:
