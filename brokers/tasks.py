@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from uuid import UUID
 
 from celery import shared_task
@@ -12,6 +13,7 @@ from brokers.core.values import BrokerId
 from brokers.embedded import NAME, refresh_embedded
 from devices.core.values import DeviceId, PrincipalKind, principal_held
 from kernel.core.clock import utc_now
+from kernel.core.journal import Queue
 from kernel.services import Wake
 from kernel.tasks import wakeup_task
 
@@ -71,6 +73,20 @@ def check_one(*, broker: str) -> None:
     outcome = services.check_drift(broker=BrokerId(UUID(broker)), now=utc_now())
     if outcome.detail:
         log.info("broker %s: %s: %s", broker, outcome.sync, outcome.detail)
+
+
+@shared_task(name="brokers.probe_listeners", ignore_result=True, expires=43_200)
+def probe_listeners() -> None:
+    """Asks for a look at the listeners of each broker, one every ten seconds. Beat asks for it each day."""
+    for number, broker in enumerate(queries.all_brokers()):
+        probe_one.apply_async(kwargs={"broker": str(broker)}, queue=Queue.BULK.value, countdown=10 * number)
+
+
+@shared_task(name="brokers.probe_one", ignore_result=True, expires=43_200)
+def probe_one(*, broker: str) -> None:
+    """Looks at one broker's listeners; one that was removed meanwhile has none."""
+    with suppress(queries.BrokerNotFound):
+        services.probe_listeners(broker=BrokerId(UUID(broker)), now=utc_now())
 
 
 def _broker(wake: Wake) -> BrokerId | None:

@@ -211,6 +211,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"queue": Queue.POLICY.value, "expires": 60},
     },
+    "probe-listeners": {
+        "task": "brokers.probe_listeners",
+        "schedule": 86_400.0,
+        "options": {"queue": Queue.BULK.value, "expires": 43_200},
+    },
     "clean-up": {
         "task": "console.clean_up",
         "schedule": 3600.0,

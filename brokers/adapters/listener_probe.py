@@ -27,17 +27,17 @@ from brokers.core.server_names import covers, is_address
 from brokers.core.tls_hello import MOST_OCTETS, BrokenFlight, ServerFlight, client_hello, read_flight
 from brokers.core.values import Listener, Transport
 
-TIMEOUT_SECONDS = 5.0
-"""For one connection, from its beginning to its end."""
-
 _OLD = {TlsVersion.V1_0: 1, TlsVersion.V1_1: 2}
 _MOST_ANSWER = 4_096
 _NOT_AUTHORISED = 5
 _OF_A_MISSING_CERTIFICATE = ("CERTIFICATE", "HANDSHAKE_FAILURE")
 
 
-def observe(listener: Listener, *, trust_pem: str, path: str, timeout: float = TIMEOUT_SECONDS) -> Observation:
-    """What was seen. It never raises for what the other side does; `path` is that of WebSocket."""
+def observe(listener: Listener, *, trust_pem: str, path: str, timeout: float) -> Observation:
+    """What was seen in at most nine connections, one after another. Whatever the other side does, it does not raise.
+
+    `timeout` is in seconds, for making a connection and again for what is said on it; `path` is that of WebSocket.
+    """
     if fault := _fault_of(listener, timeout):
         return Observation(fault=fault, versions={})
     newest, takes_1_3 = _flight(listener, 3, timeout), _takes_1_3(listener, timeout)

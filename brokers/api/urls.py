@@ -11,6 +11,7 @@ from brokers.api.foresight_views import ForesightView
 from brokers.api.listener_views import ConfigurationView, ListenerProfileView
 from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
+from brokers.api.probe_views import ProbeView
 from brokers.api.reach_views import ReachView
 from brokers.api.role_diff_views import RoleDiffView
 from brokers.api.rollouts import (
@@ -52,6 +53,7 @@ urlpatterns = [
     path("brokers/<slug:name>/listener-profile/", ListenerProfileView.as_view(), name="broker-listener-profile"),
     path("brokers/<slug:name>/configuration/", ConfigurationView.as_view(), name="broker-configuration"),
     path("brokers/<slug:name>/server-certificate/", ServerCertificateView.as_view(), name="broker-server-certificate"),
+    path("brokers/<slug:name>/probe/", ProbeView.as_view(), name="broker-probe"),
     path("brokers/<slug:name>/trust-bundle/", TrustBundleView.as_view(), name="broker-trust-bundle"),
     path("brokers/<slug:name>/sessions/", SessionListView.as_view(), name="broker-sessions"),
     path("brokers/<slug:name>/authentication/", AuthenticationView.as_view(), name="broker-authentication"),

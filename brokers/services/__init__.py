@@ -27,6 +27,7 @@ from brokers.services.presence import (
     note_refused,
     replace_sessions,
 )
+from brokers.services.probing import last_probe_of, probe_listeners
 from brokers.services.publishing_crl import push_crl
 from brokers.services.registering import register_broker, remove_broker
 from brokers.services.rollouts import start_rollout, watch_rollouts
@@ -52,6 +53,7 @@ __all__ = [
     "explain_request",
     "foresee_change",
     "give_access_token",
+    "last_probe_of",
     "listener_profile_of",
     "mint_decision_secret",
     "note_connected",
@@ -60,6 +62,7 @@ __all__ = [
     "note_events",
     "note_refused",
     "plan_broker",
+    "probe_listeners",
     "push_crl",
     "reach",
     "register_broker",

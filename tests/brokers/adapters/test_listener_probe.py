@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from brokers.core.listener_probe import Answer, Observation
 from brokers.core.listener_profile import TlsVersion
 from brokers.core.values import Listener, Transport
 from tests.brokers.conftest import OpensslCa, new_openssl_ca
+from tests.brokers.open_broker import open_broker
 from tests.servers import free_port, is_open, wait_until
 
 TIMEOUT = 60.0
@@ -91,37 +91,6 @@ def test_server_of_1_2_alone_that_requires_certificates_is_trusted_all_the_same(
     assert seen.answer is Answer.REFUSED_IN_TLS
 
 
-@contextmanager
-def open_broker(ca: OpensslCa, *, websocket: bool, code: int) -> Iterator[int]:
-    """The port of one that asks for no certificate and answers CONNECT with that code; it ends at the first fault."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(ca.folder / "broker.pem", ca.folder / "broker.key")
-    connack = bytes([0x20, 2, 0, code])
-    with socket.create_server(("127.0.0.1", 0)) as door:
-
-        def serve() -> None:
-            while True:
-                try:
-                    link, _ = door.accept()
-                except OSError:
-                    return
-                try:
-                    with link, context.wrap_socket(link, server_side=True) as spoken:
-                        spoken.recv(4_096)
-                        if websocket:
-                            spoken.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-                            spoken.recv(4_096)
-                        spoken.sendall(b"\x82\x04" + connack if websocket else connack)
-                except OSError:
-                    continue
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield door.getsockname()[1]
-        door.shutdown(socket.SHUT_RDWR)
-    thread.join(90)
-
-
 @pytest.mark.parametrize(
     ("transport", "code", "answer"),
     [
@@ -132,7 +101,8 @@ def open_broker(ca: OpensslCa, *, websocket: bool, code: int) -> Iterator[int]:
     ],
 )
 def test_who_lets_strangers_in_is_found_out(ca: OpensslCa, transport: Transport, code: int, answer: Answer) -> None:
-    with open_broker(ca, websocket=transport is Transport.WSS, code=code) as port:
+    files = ca.folder / "broker.pem", ca.folder / "broker.key"
+    with open_broker(*files, websocket=transport is Transport.WSS, code=code) as port:
         listener = Listener(host="127.0.0.1", port=port, transport=transport)
         seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=TIMEOUT)
 

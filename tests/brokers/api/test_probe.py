@@ -1,0 +1,93 @@
+"""/api/v1/brokers/<name>/probe/, what it leaves as findings, and certificates that end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from brokers import models, queries, services
+from brokers.core.values import BrokerId
+from brokers.services.listening_findings import ListeningFindings
+from brokers.tasks import probe_one
+from kernel.core.clock import utc_now
+from kernel.core.ids import new_id
+from tests.brokers.api.conftest import Api, Caller
+from tests.brokers.fleet import Fleet, make_request
+from tests.brokers.open_broker import open_broker
+from tests.cast import ADA
+from tests.servers import free_port
+
+PATH = "brokers/hall-7/probe/"
+
+
+def register(fleet: Fleet, *ports: int, host: str = "127.0.0.1") -> BrokerId:
+    listeners = [{"host": host, "port": port, "transport": "mqtts"} for port in ports]
+    row = models.Broker.objects.create(
+        domain_id=fleet.domain.id, name="hall-7", kind="emqx", connection=b"", listeners=listeners, created_at=utc_now()
+    )
+    return BrokerId(row.id)
+
+
+def findings(fleet: Fleet, *, days: int = 0) -> dict[str, str]:
+    found = ListeningFindings().find(domains=[fleet.domain.id], now=utc_now() + timedelta(days=days))
+    return {finding.code: finding.detail for finding in found}
+
+
+def test_listener_that_admits_strangers_is_a_finding_until_it_is_gone(
+    api: Api, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brokers.services.probing.TIMEOUT_SECONDS", 60.0)  # for machines that do much else
+    chain, key = fleet.server_files("mq")
+    (tmp_path / "chain.pem").write_text(chain)
+    (tmp_path / "key.pem").write_text(key)
+    with open_broker(tmp_path / "chain.pem", tmp_path / "key.pem") as port:
+        broker = register(fleet, port)
+        assert api.get(PATH).json() == {"at": None, "listeners": []}
+        assert findings(fleet) == {}
+
+        answer = api.post(PATH)
+
+    assert answer.status_code == 200, answer.content
+    assert api.get(PATH).json() == answer.json()
+    [listener] = answer.json()["listeners"]
+    verdicts = {line["aspect"]: line["verdict"] for line in listener["lines"]}
+    assert (verdicts["chain"], verdicts["name"], verdicts["tls"]) == ("good", "good", "good")
+    assert (verdicts["certificate-required"], verdicts["anonymous"]) == ("bad", "bad")
+    assert set(findings(fleet)) == {"listener-admits-anybody", "listener-unsafe"}
+    models.Broker.objects.filter(id=broker).update(listeners=[])
+    assert findings(fleet) == {}
+
+
+def test_listener_that_does_not_answer_is_told_and_the_others_are_looked_at(fleet: Fleet) -> None:
+    ports = [free_port(), free_port()]
+    broker = register(fleet, *ports)
+
+    probe_one(broker=str(broker))
+    probe_one(broker=str(new_id()))  # one that was removed meanwhile
+
+    told = findings(fleet)
+    assert set(told) == {"listener-does-not-answer"}
+    assert all(f"127.0.0.1:{port}: The connection was refused." in told["listener-does-not-answer"] for port in ports)
+
+
+def test_certificate_is_told_of_in_time(fleet: Fleet) -> None:
+    """90 days: told in the last 15; a month after its end it was given up."""
+    broker = register(fleet, 8883, host="mq.example")
+    _, csr = make_request(fleet.folder, "mq")
+    services.certify_server(broker=broker, csr=csr.read_bytes(), actor=ADA, now=utc_now())
+
+    assert findings(fleet, days=74) == {}
+    assert set(findings(fleet, days=76)) == {"broker-certificate-ends"}
+    assert set(findings(fleet, days=91)) == {"broker-certificate-ended"}
+    assert findings(fleet, days=121) == {}
+    models.Broker.objects.update(listeners=[{"host": "new.example", "port": 8883, "transport": "mqtts"}])
+    assert "new.example" in findings(fleet)["broker-certificate-lacks-name"]
+
+
+def test_who_may_only_read_does_not_have_us_connect(fleet: Fleet, caller: Caller) -> None:
+    register(fleet, free_port())
+
+    assert caller(fleet.domain.id, ["brokers:read"]).post(PATH).status_code == 403
+    assert services.last_probe_of(broker=queries.get_broker(name="hall-7")) is None
