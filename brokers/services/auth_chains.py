@@ -15,6 +15,7 @@ from django.db import transaction
 from brokers import models, queries
 from brokers.core.auth_chain import AuthChain, Told, Walked, walk
 from brokers.core.auth_chain_document import chain_document, read_chain, refuse_for
+from brokers.core.auth_chain_flow import flow_of
 from brokers.core.auth_terms import AuthTerms
 from brokers.core.decide import Identity, Judgement, Login, Password
 from brokers.core.decide_snippets import SHOWS_CERTIFICATE, TELLS_NAME, Dialect
@@ -49,6 +50,11 @@ class KeptChain:
     chain: AuthChain
     dialect: Dialect
     tag: str
+
+    @property
+    def believable(self) -> bool:
+        """Whether no two names become one, so that a secret may say that the broker's word on names is enough."""
+        return flow_of(self.chain, tells_name=self.dialect in TELLS_NAME).exact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

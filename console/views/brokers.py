@@ -59,6 +59,7 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
         "may_apply": visit.may("policy:apply", broker.domain),
         "secrets": queries.decision_secrets_of(broker=broker.id),
         "decisions_url": decisions_url(broker.id),
+        "auth": services.auth_chain_of(broker=broker.id),
         "may_write": visit.may("brokers:write", broker.domain),
     }
     return show(request, "broker.html", context)

@@ -7,6 +7,7 @@ from django.urls import path, register_converter
 from console.views import (
     access_log,
     applications,
+    broker_authentication,
     broker_decisions,
     brokers,
     certificate,
@@ -217,6 +218,7 @@ urlpatterns = [
     ),
     path("brokers/", brokers.list_brokers, name="brokers"),
     path("brokers/<slug:name>/", brokers.show_broker, name="broker"),
+    path("brokers/<slug:name>/authentication/", broker_authentication.edit_chain, name="broker-chain"),
     path("brokers/<slug:name>/decision-secrets/new/", broker_decisions.mint_secret, name="new-decision-secret"),
     path(
         "brokers/<slug:name>/decision-secrets/<uuid:secret>/revoke/",

@@ -157,6 +157,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "brokers": "/brokers/",
         "broker": f"/brokers/{scene.broker.name}/",
         "broker-decision-secret": f"/brokers/{scene.broker.name}/decision-secrets/new/",
+        "broker-authentication": f"/brokers/{scene.broker.name}/authentication/",
         "sessions": "/sessions/",
         "access-log": "/access-log/",
         "access-log-none-fits": "/access-log/?device=nobody",
