@@ -29,7 +29,7 @@ def render_nats(profile: ListenerProfile, site: Site) -> RenderedListeners:
     lines = []
     for transport in Transport:
         for listener in site.of(transport)[:1]:
-            lines += _listener(profile, listener)
+            lines += _listener(profile, listener, asks=site.asks)
     if profile.max_connections is not None:
         lines.append(f"max_connections: {profile.max_connections}")
     if profile.max_packet_size is not None:
@@ -39,13 +39,15 @@ def render_nats(profile: ListenerProfile, site: Site) -> RenderedListeners:
     )
 
 
-def _listener(profile: ListenerProfile, listener: Listener) -> list[str]:
+def _listener(profile: ListenerProfile, listener: Listener, *, asks: bool) -> list[str]:
     least = max(profile.minimum_tls, TlsVersion.V1_2)
+    # without a callout the server itself has to know whose certificate it is
+    verify = "verify" if asks or not profile.certificate_names else "verify_and_map"
     tls = [
         f"cert_file: {json.dumps(profile.path(SERVER_CERTIFICATE_FILE))}",
         f"key_file: {json.dumps(profile.path(SERVER_KEY_FILE))}",
         f"ca_file: {json.dumps(profile.path(CLIENT_CA_FILE))}",
-        f"verify: {truth(profile.require_certificate)}",
+        f"{verify}: {truth(profile.require_certificate)}",
         f'min_version: "{least}"',
         f"timeout: {profile.connect_timeout_seconds or 5}",
     ]
@@ -72,13 +74,7 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     for transport in Transport:
         for listener in site.of(transport)[1:]:
             yield left_out(listener, "make", "NATS has one of each transport.", "Take it away from the broker.")
-    yield from not_had(
-        "check_crl",
-        "NATS reads no CRL: Gatehouse is asked at each CONNECT, and judges the certificate with its chain.",
-        "Nothing to do.",
-        Severity.INFO,
-        asked=profile.check_crl or profile.check_ocsp,
-    )
+    yield from _on_names(profile, asks=site.asks)
     yield from not_had(
         "staple_ocsp", "Whether NATS staples for MQTT nobody has shown: it is left out.", "Say false.",
         asked=profile.staple_ocsp,
@@ -114,3 +110,27 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         "max_keep_alive_seconds",
     )  # fmt: skip
     yield from no_limits(profile, missing, "NATS")
+
+
+def _on_names(profile: ListenerProfile, *, asks: bool) -> Iterator[ListenerWarning]:
+    checks = profile.check_crl or profile.check_ocsp
+    yield from not_had(
+        "check_crl",
+        "NATS reads no CRL: Gatehouse is asked at each CONNECT, and judges the certificate with its chain.",
+        "Nothing to do.",
+        Severity.INFO,
+        asked=checks and asks,
+    )
+    yield from not_had(
+        "check_crl",
+        "NATS reads no CRL: a revoked certificate is refused once its name is no user any more, and not before.",
+        "Set ocsp_peer in the mqtt block and in the top-level tls block, or let it ask Gatehouse (kind nats).",
+        Severity.ERROR,
+        asked=checks and not asks,
+    )
+    yield from not_had(
+        "client_id_from_username",
+        "Without a callout NATS ties the client id to nothing.",
+        "Give each domain an account of its own, or let it ask Gatehouse (kind nats).",
+        asked=profile.client_id_from_username and not asks,
+    )

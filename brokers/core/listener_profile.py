@@ -41,21 +41,16 @@ class Make(StrEnum):
     NATS = "nats"
 
 
-_MAKES: Mapping[AdapterKind, tuple[Make, ...]] = {
-    AdapterKind.MOSQUITTO_DYNSEC: (Make.MOSQUITTO,),
-    AdapterKind.MOSQUITTO_FILES: (Make.MOSQUITTO,),
-    AdapterKind.GOAUTH_POSTGRESQL: (Make.MOSQUITTO,),
-    AdapterKind.RABBITMQ: (Make.RABBITMQ,),
-    AdapterKind.EMQX: (Make.EMQX,),
-    AdapterKind.HIVEMQ_ESE_SQL: (Make.HIVEMQ,),
-    AdapterKind.NATS: (Make.NATS,),
-    AdapterKind.HTTP_DECISIONS: (Make.EMQX, Make.RABBITMQ, Make.VERNEMQ, Make.MOSQUITTO, Make.NANOMQ),
+_MAKES_BY_FIRST_WORD: Mapping[str, tuple[Make, ...]] = {
+    **{make.value: (make,) for make in Make},
+    "goauth": (Make.MOSQUITTO,),
+    "http": (Make.EMQX, Make.RABBITMQ, Make.VERNEMQ, Make.MOSQUITTO, Make.NANOMQ),
 }
 
 
 def makes_of(kind: AdapterKind) -> tuple[Make, ...]:
     """What a broker of that kind may be; the first unless somebody says otherwise."""
-    return _MAKES.get(kind, tuple(Make))
+    return _MAKES_BY_FIRST_WORD[kind.value.partition("-")[0]]
 
 
 class TlsVersion(StrEnum):

@@ -22,11 +22,15 @@ class ListenerWarning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where the profile is for: the listeners of the broker, its version (empty if unknown), its CA's OCSP address."""
+    """What the profile is for: the listeners of the broker, its version (empty if unknown), its CA's OCSP address.
+
+    `asks` says that it asks Gatehouse at each CONNECT.
+    """
 
     listeners: tuple[Listener, ...]
     version: str = ""
     ocsp_url: str = ""
+    asks: bool = False
 
     def of(self, transport: Transport) -> list[Listener]:
         """The listeners of that transport."""

@@ -57,6 +57,7 @@ def render_listener_profile(*, broker: Broker, now: datetime) -> RenderedListene
         listeners=broker.listeners,
         version=broker.version,
         ocsp_url=pki.ocsp_url(slug=chain.certificate.issuer_slug) if chain else "",
+        asks=not queries.capabilities_of(broker=broker.id).stores_policy,
     )
     return render_listeners(listener_profile_of(broker=broker).profile, site)
 

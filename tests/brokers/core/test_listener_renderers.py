@@ -161,6 +161,15 @@ def test_vernemq_takes_one_version_and_says_so() -> None:
     assert "minimum_tls" in warned(rendered)
 
 
+def test_nats_that_asks_nobody_has_to_map_certificates_itself() -> None:
+    asking, alone = (render_listeners(profile(Make.NATS), replace(SITE, asks=asks)) for asks in (True, False))
+
+    assert "\n    verify: true\n" in text_of(asking)
+    assert "check_crl" not in warned(asking, Severity.WARNING)
+    assert "\n    verify_and_map: true\n" in text_of(alone)
+    assert {"check_crl", "client_id_from_username"} <= warned(alone, Severity.WARNING)
+
+
 def test_second_listener_of_a_kind_is_not_forgotten() -> None:
     two = replace(SITE, listeners=(MQTTS, Listener(host="mq.example", port=8885)))
 
@@ -256,7 +265,7 @@ def test_nats_takes_what_is_written_for_it(tmp_path: Path) -> None:
     (tmp_path / "client-ca.pem").write_text((tmp_path / "server.pem").read_text())
     for suites in ((), (*CipherSuite,)):
         asked = profile(Make.NATS, folder=str(tmp_path), cipher_suites=suites, max_connections=50_000)
-        text = text_of(render_listeners(asked, SITE))
+        text = text_of(render_listeners(asked, replace(SITE, asks=not suites)))
         accounts = 'server_name: x\njetstream { store_dir: "/nowhere" }\n'
         (tmp_path / "nats.conf").write_text(accounts + text)
 
