@@ -42,6 +42,7 @@ PROTOCOL_VERSIONS = {
     "hivemq-ce-file": ("3.1.1", "5"),
     "nats-files": ("3.1.1",),
     "goauth-redis": ("3.1.1", "5"),
+    "nanomq": ("3.1.1", "5"),
     "http-decisions": ("3.1.1", "5"),
 }
 

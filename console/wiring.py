@@ -281,6 +281,7 @@ adapters: Mapping[str, str] = {
     "rabbitmq": "brokers.adapters.rabbitmq.RabbitmqAdapter",
     "hivemq-ese-sql": "brokers.adapters.hivemq_ese.HivemqEseAdapter",
     "emqx": "brokers.adapters.emqx.EmqxAdapter",
+    "nanomq": "brokers.adapters.nanomq.NanomqAdapter",
     "goauth-redis": "brokers.adapters.goauth_redis.GoAuthRedisAdapter",
     "nats-files": "brokers.adapters.nats_files.NatsFilesAdapter",
     "hivemq-ce-file": "brokers.adapters.hivemq_files.HivemqCeFileAdapter",

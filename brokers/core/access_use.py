@@ -13,7 +13,7 @@ TOLD_WHILE_HEARD: Mapping[AdapterKind, frozenset[Action]] = {
     AdapterKind.MOSQUITTO_DYNSEC: frozenset({Action.SUBSCRIBE})
 }
 """What kinds of broker tell by their log or events, and so only to who listens. All else is told by asking us."""
-TOLD_IN_PART = frozenset({AdapterKind.EMQX, AdapterKind.VERNEMQ_POSTGRESQL})
+TOLD_IN_PART = frozenset({AdapterKind.EMQX, AdapterKind.NANOMQ, AdapterKind.VERNEMQ_POSTGRESQL})
 """What kinds of broker tell by webhook, where nobody knows what was lost on the way."""
 
 _MINUTES_HEARD = 1_380  # 23 hours of a day: a restart is no gap

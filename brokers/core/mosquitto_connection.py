@@ -53,6 +53,14 @@ def folder_of(connection: Mapping[str, Any]) -> str | None:
     return found
 
 
+def folder_errors(connection: Mapping[str, object]) -> list[FieldError]:
+    """What is wrong with the folder that has to be shared with the broker."""
+    if connection.get("files") is not None:
+        return files_errors(connection["files"])
+    detail = 'Give {"directory": "<name>"}: a folder in GATEHOUSE_HOME/brokers.'
+    return [FieldError(pointer="/connection/files", code="invalid-files", detail=detail)]
+
+
 def files_errors(files: object) -> list[FieldError]:
     """What is wrong with the folder that is shared with the broker; nothing if there is none."""
     if files is None:

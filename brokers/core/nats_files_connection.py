@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brokers.core import registration
-from brokers.core.mosquitto_connection import files_errors
+from brokers.core.mosquitto_connection import folder_errors
 from brokers.core.nats_connection import NatsConnection
 from brokers.core.nats_users import NAME
 from kernel.core.errors import FieldError
@@ -46,10 +46,7 @@ def connection_errors(connection: object) -> list[FieldError]:
     errors = registration.connection_errors(connection, texts=_TEXTS, more=("files", "subject"))
     if not isinstance(connection, Mapping):
         return errors
-    if connection.get("files") is None:
-        detail = 'Give {"directory": "<name>"}: a folder in GATEHOUSE_HOME/brokers.'
-        errors.append(FieldError(pointer="/connection/files", code="invalid-files", detail=detail))
-    errors += files_errors(connection.get("files"))
+    errors += folder_errors(connection)
     subject = connection.get("subject") or _USUAL
     if not isinstance(subject, str) or len(subject) > 255 or subject.count(NAME) != 1 or not subject.isprintable():
         detail = f"Give the subject of devices' certificates with {NAME} in it once, such as {_USUAL},O=Acme."

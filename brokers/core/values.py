@@ -35,6 +35,7 @@ class AdapterKind(StrEnum):
     HIVEMQ_CE_FILE = "hivemq-ce-file"
     NATS_FILES = "nats-files"
     GOAUTH_REDIS = "goauth-redis"
+    NANOMQ = "nanomq"
     HTTP_DECISIONS = "http-decisions"
 
 

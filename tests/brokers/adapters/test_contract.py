@@ -13,6 +13,7 @@ from brokers.adapters.hivemq_ese import HivemqEseAdapter
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
+from brokers.adapters.nanomq import NanomqAdapter
 from brokers.adapters.nats_files import NatsFilesAdapter
 from brokers.adapters.rabbitmq import RabbitmqAdapter
 from brokers.adapters.vernemq_postgresql import VernemqPostgresqlAdapter
@@ -32,6 +33,7 @@ ADAPTERS: Mapping[AdapterKind, tuple[type[BrokerAdapter], Mapping[str, object]]]
     AdapterKind.HIVEMQ_ESE_FILE: (HivemqEseFileAdapter, {"files": {"directory": "hall"}, "rest": ACCOUNT}),
     AdapterKind.MOSQUITTO_FILES: (MosquittoAclFileAdapter, {"files": {"directory": "hall"}}),
     AdapterKind.MOSQUITTO_DYNSEC: (MosquittoDynsecAdapter, ACCOUNT),
+    AdapterKind.NANOMQ: (NanomqAdapter, {**ACCOUNT, "files": {"directory": "hall"}}),
     AdapterKind.NATS_FILES: (
         NatsFilesAdapter,
         {

@@ -1,0 +1,168 @@
+"""NanoMQ's ACL file, judged by a mirror of its matcher; its HTTP API is a stand-in made from `rest_api.c`.
+
+NanoMQ itself can not be installed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from pytest_django import Settings
+
+from acl.core.values import Publish
+from brokers.adapters.json_api import RequestRefused
+from brokers.adapters.nanomq import FILE, NanomqAdapter
+from brokers.core.nanomq_emulator import emulate
+from brokers.core.nanomq_file import parse
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.values import AdapterKind
+from tests.brokers.links import broker_link
+from tests.brokers.subjects import ALL, DOWN, UP, subject
+
+
+@dataclass
+class Nanomq:
+    """The broker: what it read when it started last, and what it answers to a restart."""
+
+    file: Path
+    port: int = 0
+    code: int = 0
+    status: int = 200
+    read: list[str] = field(default_factory=list)
+
+    def lets(self, name: str, topic: str) -> bool:
+        """Whether what it read last lets that device publish there."""
+        return emulate(parse(self.read[-1]), subject(name).principal, Publish(topic=topic))
+
+    @property
+    def adapter(self) -> NanomqAdapter:
+        connection = {
+            "host": "127.0.0.1", "port": self.port, "username": "admin", "password": "pw",
+            "files": {"directory": "hall"},
+        }  # fmt: skip
+        assert not NanomqAdapter.connection_errors(connection)
+        return NanomqAdapter(link=broker_link(AdapterKind.NANOMQ, connection))
+
+
+@pytest.fixture
+def nanomq(tmp_path: Path, settings: Settings) -> Iterator[Nanomq]:
+    settings.GATEHOUSE_HOME = tmp_path
+    folder = tmp_path / "brokers" / "hall"
+    folder.mkdir(parents=True)
+    state = Nanomq(folder / FILE)
+
+    class Answers(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+        def do_GET(self) -> None:
+            assert self.path == "/api/v4/brokers"
+            self._answer({"code": 0, "data": [{"node_status": "Running", "version": "0.23.8"}]})
+
+        def do_POST(self) -> None:
+            assert self.path == "/api/v4/ctrl/restart"
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if state.code == 0 and state.status == 200:
+                state.read.append(state.file.read_text())
+            self._answer({"code": state.code}, state.status)
+
+        def _answer(self, document: object, status: int = 200) -> None:
+            assert self.headers["Authorization"] == "Basic YWRtaW46cHc="  # printf admin:pw | base64
+            octets = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(octets)))
+            self.end_headers()
+            self.wfile.write(octets)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    state.port = server.server_address[1]
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def all_of(*subjects: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=subjects)
+
+
+def only(one: RenderSubject) -> DesiredState:
+    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
+
+
+def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, str]]:
+    """The steps that it took; afterwards nothing is left to do."""
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(steps, between=lambda: None)
+    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
+    return [(step.kind, step.target) for step in steps]
+
+
+def test_each_change_is_read_by_one_restart(nanomq: Nanomq) -> None:
+    adapter: BrokerAdapter = nanomq.adapter
+    assert adapter.read().version == "0.23.8"
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL)))
+    assert nanomq.lets("alpha", "north/alpha/up/t")
+    assert not nanomq.lets("alpha", "north/beta/up/t")
+    assert bring_to(adapter, only(subject("alpha", standing=Standing.BARRED))) == [("set-rules", "alpha")]
+    assert not nanomq.lets("alpha", "north/alpha/up/t")
+    assert nanomq.lets("beta", "north/beta/up/t")
+    assert len(nanomq.read) == 2
+    adapter.apply((), between=lambda: None)
+    assert len(nanomq.read) == 2
+    lost = adapter.effect(all_of(), adapter.read()).lose
+    assert EffectLine(auth_id="beta", action="publish", filter="north/beta/up/#") in lost
+    bring_to(adapter, all_of())
+    assert not nanomq.lets("beta", "north/beta/up/t")
+    assert adapter.disconnect(subject("beta").principal) is None
+
+
+def test_what_nanomq_did_not_read_is_a_difference_until_it_has(nanomq: Nanomq) -> None:
+    adapter, desired = nanomq.adapter, all_of(subject("alpha", UP))
+    nanomq.code = 101
+    with pytest.raises(RequestRefused, match="would not restart"):
+        bring_to(adapter, desired)
+    nanomq.code, nanomq.status = 0, 500
+    with pytest.raises(BrokerUnreachable):
+        bring_to(adapter, desired)
+    nanomq.status = 200
+    assert bring_to(adapter, desired) == [("read-file", FILE)]
+    assert nanomq.lets("alpha", "north/alpha/up/t")
+
+
+def test_what_was_changed_by_hand_is_put_right_without_throwing_others_out(nanomq: Nanomq) -> None:
+    adapter, desired = nanomq.adapter, all_of(subject("alpha", UP), subject("beta", UP))
+    bring_to(adapter, desired)
+    before = nanomq.file.read_text()
+    everything = '{"permit": "allow", "username": "#"}'
+    for text in (
+        before.replace("rules = [\n", f"rules = [\n  {everything},\n"),
+        before.replace('{"permit": "deny"}', '{"permit": "allow"}'),
+        before.replace('"north/alpha', '"#", "north/alpha'),
+        before + "# by hand\n",
+        "rules = [",
+        "",
+    ):
+        nanomq.file.write_text(text)
+        assert ("read-file", FILE) in bring_to(adapter, desired)
+        assert nanomq.file.read_text() == before
+    nanomq.file.write_text(before.replace("rules = [\n", f"rules = [\n  {everything},\n"))
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert not nanomq.lets("alpha", "north/beta/up/t")
+    assert nanomq.lets("beta", "north/beta/up/t")
+
+
+def test_connection_says_what_is_wrong() -> None:
+    good = {"host": "::1", "port": 1, "username": "u", "password": "p"}
+    assert [error.pointer for error in NanomqAdapter.connection_errors(good)] == ["/connection/files"]
+    for wrong in ({"files": {"directory": "../x"}}, {"files": {"directory": "x"}, "host": "mq.example"}):
+        assert NanomqAdapter.connection_errors(good | wrong)
+    assert NanomqAdapter.connection_errors(7)
