@@ -36,7 +36,7 @@ def give_access_token(*, principal: ProvedPrincipal, with_acl: bool, now: dateti
     """A fresh token: it ends with what proved the principal, and, `with_acl`, when a binding begins or ends.
 
     The `acl` never allows more than the policy does. Nothing is kept of the token. Raises DeviceRefused,
-    TokenTooLarge, TokenKeysBusy, WrongKey.
+    TokenTooLarge, TokenKeysBusy, TokenKeyShut.
     """
     [subject] = desired_state_of(device=principal.device, broker=None, now=now).subjects
     if subject.state is not Standing.ADMITTED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -17,9 +18,11 @@ from kernel.core.clock import to_rfc3339
 from kernel.core.errors import Denied, Unavailable
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
+from kernel.core.secrets import WrongKey
 from kernel.services import record
 from kernel.services.rewrap_envelopes import Rewrapped, rewrap_envelopes
 
+log = logging.getLogger(__name__)
 _PURPOSE = "brokers.token-key"
 _TRIES = 3
 
@@ -28,6 +31,12 @@ class TokenKeysBusy(Unavailable):
     """Others made keys at the same time."""
 
     code = "token-keys-busy"
+
+
+class TokenKeyShut(Unavailable):
+    """The key hangs on another master key."""
+
+    code = "token-key-shut"
 
 
 class NotEveryDomain(Denied):
@@ -73,7 +82,7 @@ def replace_token_keys(*, domains: Collection[DomainId], actor: Actor, now: date
 
 
 def open_signing_key(*, now: datetime) -> tuple[str, ECKey]:
-    """The `kid` and the private key that signs now; the first one there is is made. Raises WrongKey."""
+    """The `kid` and the private key that signs now; the first one is made here. Raises TokenKeysBusy, TokenKeyShut."""
     key = signing_key(queries.list_token_keys(), now=now)
     if key is None:
         rotate_token_keys(now=now)
@@ -81,7 +90,11 @@ def open_signing_key(*, now: datetime) -> tuple[str, ECKey]:
     row = models.TokenKey.objects.filter(number=key.number).first() if key else None
     if row is None:
         raise TokenKeysBusy("The keys that sign tokens are being replaced: ask again.")
-    octets = master_key().unwrap(bytes(row.private_key), purpose=_PURPOSE, context=row.kid)
+    try:
+        octets = master_key().unwrap(bytes(row.private_key), purpose=_PURPOSE, context=row.kid)
+    except WrongKey as error:
+        log.exception("the key %s that signs tokens does not open", row.kid)
+        raise TokenKeyShut("The key that signs tokens does not open: whoever runs Gatehouse has to look.") from error
     return row.kid, ECKey.import_key(octets)
 
 

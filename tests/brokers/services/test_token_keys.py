@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from pytest_django import Settings
 
 from brokers import models
 from brokers.queries import list_token_keys
 from brokers.services import token_keys
-from brokers.services.token_keys import NotEveryDomain, open_signing_key, replace_token_keys, rotate_token_keys
+from brokers.services.token_keys import (
+    NotEveryDomain,
+    TokenKeyShut,
+    open_signing_key,
+    replace_token_keys,
+    rotate_token_keys,
+)
 from devices.models import Domain
 from kernel.core.clock import utc_now
+from kernel.core.secrets import MasterKey
 from kernel.models import JournalEntry
 from tests.cast import ADA, NORTH, NOW, SOUTH
 
@@ -112,3 +120,12 @@ def test_who_may_in_some_domains_alone_replaces_no_keys() -> None:
         replace_token_keys(domains=[NORTH], actor=ADA, now=NOW)
     assert list_token_keys() == before
     assert replace_token_keys(domains=[SOUTH, NORTH], actor=ADA, now=NOW) not in before
+
+
+@pytest.mark.django_db
+def test_a_key_under_another_master_key_signs_nothing_and_says_little(settings: Settings) -> None:
+    rotate_token_keys(now=NOW)
+    settings.GATEHOUSE_MASTER_KEY, settings.GATEHOUSE_MASTER_KEY_PREVIOUS = MasterKey.generate(), ()
+    with pytest.raises(TokenKeyShut) as refusal:
+        open_signing_key(now=NOW)
+    assert "master" not in refusal.value.detail

@@ -25,7 +25,7 @@ from acl import services as acl
 from acl.core.values import Action
 from brokers import models, services
 from brokers.core.access_token import MOST_OCTETS
-from brokers.core.decide import Identity, Login, Password
+from brokers.core.decide import Identity, Judgement, Login, Password
 from brokers.core.decide_snippets import Dialect
 from brokers.core.emqx_rule import rules_of
 from brokers.core.values import BrokerId
@@ -103,13 +103,16 @@ class Door:
 
     def lets_in(self, name: str, token: str, *, client_id: str | None = None, later: float = 0) -> bool:
         """Whether it does, a second after whatever happened before."""
+        return self.judge(name, token, client_id=client_id, later=later).all_allowed
+
+    def judge(self, name: str, token: str, *, client_id: str | None = None, later: float = 0) -> Judgement:
         self.clock += 1
         admitted = self.decider.admit(self.id, self.secret)
         assert admitted
         login = Login(username=name, client_id=client_id or name, password=Password(token))
         return self.decider.judge_afresh(
             *admitted, login, dialect=Dialect.EMQX, now=utc_now() + timedelta(seconds=later)
-        ).all_allowed
+        )
 
 
 @pytest.fixture
@@ -138,7 +141,9 @@ def test_a_device_gets_a_token_that_another_library_verifies_and_a_broker_takes(
     assert allowed >= {("publish", "north/pump-1/up/#"), ("subscribe", "north/all/#")}
     assert claims["acl"][-1] == {"permission": "deny", "action": "all", "topic": "#"}
     assert len(rules_of(claims["acl"])) == len(claims["acl"])
-    assert door.lets_in("pump-1", token)
+    judgement = door.judge("pump-1", token)
+    assert judgement.until
+    assert (judgement.allowed, judgement.until.timestamp()) == ((True,), claims["exp"])
     assert not door.lets_in("pump-1", token, client_id="pump-2")
     assert not door.lets_in("pump-1", token, later=601)
     assert not door.lets_in(fleet.enroll("pump-2").device.auth_id, token)
