@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from brokers import models, queries
+from brokers.conf import adapter_class
 from brokers.core.listener_profile import (
     InvalidListenerProfile,
     ListenerProfile,
@@ -57,7 +58,7 @@ def render_listener_profile(*, broker: Broker, now: datetime) -> RenderedListene
         listeners=broker.listeners,
         version=broker.version,
         ocsp_url=pki.ocsp_url(slug=chain.certificate.issuer_slug) if chain else "",
-        asks=not queries.capabilities_of(broker=broker.id).stores_policy,
+        asks=not adapter_class(broker.kind).capabilities.stores_policy,
     )
     return render_listeners(listener_profile_of(broker=broker).profile, site)
 
