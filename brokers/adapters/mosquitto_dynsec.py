@@ -97,11 +97,11 @@ class MosquittoDynsecAdapter:
         return effect(_parsed(applied), self._compile(desired)[0])
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Sends the commands, as many at once as the broker does in 50 ms: it writes its whole file for each."""
+        """Sends the commands, one and then as many at once as the broker does in 50 ms: it writes all for each."""
         commands = [_command(step) for step in self._passwords.apply(steps)]
         if not commands:
             return
-        at_once = 4
+        at_once = 1  # with ten thousand devices one takes longer than that
         with control(self._connection) as broker:
             while commands:
                 between()

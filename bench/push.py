@@ -1,0 +1,235 @@
+"""Policy pushed to a real Mosquitto with dynamic security: first apply, an edited role, revocations of live devices.
+
+Reach: the broker answers a PINGREQ within 100 ms all along, an edit is applied within 2 s, a session is closed within
+500 ms (p95), also while a bulk job writes to the broker, which gives way between two batches as the lease makes it do.
+Beside it stands what one write costs the plugin itself: it writes its whole file for each command.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import queue
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from acl.core.values import Principal
+from bench.push_certificates import Authority
+from bench.push_sessions import sessions, stopwatch
+from brokers.adapters.mosquitto_control import control
+from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
+from brokers.core.dynsec_changes import Command
+from brokers.core.mosquitto_conf import DYNSEC_FILE
+from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.ports import DesiredState, RenderSubject, Standing
+from brokers.core.values import AdapterKind
+from tests.brokers.links import broker_link
+from tests.brokers.mosquitto import ADMIN, PASSWORD, LiveMosquitto
+from tests.brokers.subjects import PUBLISH, SUBSCRIBE, rule, subject
+
+DEVICES, LIVE, REVOKED, HALLS = 10_000, 2_000, 40, 200
+FIRST = (250, 500, 1_000)
+BULK = 2_000
+_CLOSED_SECONDS = 30.0
+
+_PUMP = (
+    rule("allow", PUBLISH, "${domain}/${client_id}/up/#"),
+    rule("allow", SUBSCRIBE, "${domain}/${client_id}/down/#"),
+    rule("allow", SUBSCRIBE, "${domain}/all/#"),
+)
+
+
+class _Enough(Exception):
+    """The bulk job has served its purpose."""
+
+
+def measure() -> dict[str, Any]:
+    """Seconds and milliseconds on the clock; `blocked_ms` is the longest time to a PINGRESP."""
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(Path(folder))
+        return {
+            "devices": DEVICES,
+            "live_sessions": LIVE,
+            "first_apply_by_commands": _first_applies(Path(folder), authority),
+            **_among_many(Path(folder), authority),
+        }
+
+
+def fleet(first: int, last: int) -> list[RenderSubject]:
+    """Devices with two rules of their own and two that others have as well."""
+    return [subject(f"p-{number}", *_PUMP, _hall_rule(number % HALLS)) for number in range(first, last)]
+
+
+def _hall_rule(number: int) -> Any:
+    return rule("allow", SUBSCRIBE, f"north/hall-{number}/#", role=f"hall-{number}")
+
+
+def _first_applies(folder: Path, authority: Authority) -> dict[str, Any]:
+    """A broker that holds nothing, brought to so many devices by commands."""
+    seconds, blocked = [], []
+    for size in FIRST:
+        with _broker(folder / f"first-{size}", authority) as broker:
+            adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
+            with stopwatch(broker.control_port, ADMIN, PASSWORD) as longest:
+                seconds.append(_bring_to(adapter, DesiredState(subjects=tuple(fleet(0, size)))))
+                blocked.append(round(longest()))
+    exponent = math.log(seconds[-1] / seconds[0]) / math.log(FIRST[-1] / FIRST[0])
+    return {
+        "devices": list(FIRST),
+        "seconds": [round(each, 2) for each in seconds],
+        "exponent": round(exponent, 2),
+        "blocked_ms": blocked,
+    }
+
+
+def _among_many(folder: Path, authority: Authority) -> dict[str, Any]:
+    devices = fleet(0, DEVICES)
+    victims = devices[: 2 * REVOKED]
+    found: dict[str, Any] = {}
+    began = time.monotonic()
+    with _broker(folder / "many", authority, holding=devices) as broker:
+        found["first_file_and_start_seconds"] = round(time.monotonic() - began, 2)
+        for one in devices[:LIVE]:
+            authority.make(one.principal.auth_id)
+        adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
+        names = [one.principal.auth_id for one in devices[:LIVE]]
+        with (
+            sessions(authority.folder, broker.device_port, names) as ended,
+            stopwatch(broker.control_port, ADMIN, PASSWORD) as longest,
+        ):
+            found["write_of_the_plugin"] = _own_cost(broker)
+            longest()
+            found["edit_of_a_role"] = _edit(adapter, devices, longest)
+            found["revocations"] = _revocations(adapter, victims[:REVOKED], ended, longest, threading.Event())
+            with _bulk(adapter) as (yielding, written):
+                found["revocations_beside_a_bulk_job"] = _revocations(
+                    adapter, victims[REVOKED:], ended, longest, yielding
+                )
+            found["revocations_beside_a_bulk_job"]["batches_of_the_bulk_job"] = written()
+    return found
+
+
+def _own_cost(broker: LiveMosquitto) -> dict[str, float]:
+    """A command that changes a text, twenty times: milliseconds until its answer (median), and of the broker's CPU."""
+    assert broker.process is not None
+    with control(MosquittoConnection.of(broker.connection)) as administrator:
+        times, before = [], _cpu_seconds(broker.process.pid)
+        for number in range(20):
+            members = {"rolename": "gh.r.pump.allow", "textname": f"bench {number}"}
+            began = time.monotonic()
+            administrator.ask([Command(name="modifyRole", target="pump", summary="", members=members)])
+            times.append(time.monotonic() - began)
+        cpu = (_cpu_seconds(broker.process.pid) - before) / len(times)
+    return {"ms": round(statistics.median(times) * 1000, 1), "cpu_ms": round(cpu * 1000, 1)}
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _edit(adapter: MosquittoDynsecAdapter, devices: Sequence[RenderSubject], longest: Any) -> dict[str, Any]:
+    """One rule more in a role that every device has."""
+    more = rule("allow", SUBSCRIBE, "${domain}/news/#")
+    edited = DesiredState(subjects=tuple(replace(one, policy=(*one.policy, more)) for one in devices))
+    seconds = _bring_to(adapter, edited)
+    return {"applied_seconds": round(seconds, 2), "blocked_ms": round(longest())}
+
+
+def _revocations(
+    adapter: MosquittoDynsecAdapter, victims: Sequence[RenderSubject], ended: Any, longest: Any, urgent: threading.Event
+) -> dict[str, Any]:
+    """One after another: barred, read back, and closed, as an eviction does it."""
+    times = []
+    for one in victims:
+        barred = replace(one, policy=(), state=Standing.BARRED)
+        began = time.monotonic()
+        urgent.set()
+        _bring_to(adapter, DesiredState(subjects=(barred,), only=frozenset({one.principal.auth_id})))
+        adapter.disconnect(one.principal)
+        urgent.clear()
+        times.append((_closed_at(ended, one.principal) - began) * 1000)
+        time.sleep(0.05)
+    times.sort()
+    return {
+        "count": len(times),
+        "closed_ms": {"p50": round(statistics.median(times)), "p95": round(times[int(0.95 * len(times))])},
+        "blocked_ms": round(longest()),
+    }
+
+
+def _closed_at(ended: Any, principal: Principal) -> float:
+    while True:
+        try:
+            name, moment = ended.get(timeout=_CLOSED_SECONDS)
+        except queue.Empty as error:
+            raise RuntimeError(f"The session of {principal.auth_id} was not closed.") from error
+        if name == principal.auth_id:
+            return float(moment)
+
+
+@contextmanager
+def _bulk(adapter: MosquittoDynsecAdapter) -> Iterator[tuple[threading.Event, Any]]:
+    """Devices are added all the while, but not while the event is set; beside it how many batches were begun."""
+    urgent, enough, batches = threading.Event(), threading.Event(), 0
+    added = DesiredState(subjects=tuple(fleet(DEVICES, DEVICES + BULK)), only=frozenset())
+    steps = adapter.plan(added, adapter.read(only=frozenset()))
+
+    def between() -> None:
+        nonlocal batches
+        if enough.is_set():
+            raise _Enough
+        while urgent.is_set():
+            time.sleep(0.005)
+        batches += 1
+
+    def work() -> None:
+        with suppress(_Enough):
+            adapter.apply(steps, between=between)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield urgent, lambda: batches
+    finally:
+        enough.set()
+        thread.join(60)
+
+
+def _bring_to(adapter: MosquittoDynsecAdapter, desired: DesiredState) -> float:
+    """Seconds to read, compare, write and read back."""
+    began = time.monotonic()
+    adapter.apply(adapter.plan(desired, adapter.read(only=desired.only)), between=lambda: None)
+    if adapter.plan(desired, adapter.read(only=desired.only)):
+        raise RuntimeError("The broker did not take what was written.")
+    return time.monotonic() - began
+
+
+@contextmanager
+def _broker(folder: Path, authority: Authority, *, holding: Sequence[RenderSubject] = ()) -> Iterator[LiveMosquitto]:
+    """A broker that is called localhost and holds those devices from its first file."""
+    broker = LiveMosquitto(folder)
+    chain, key = authority.server()
+    broker.prepare(client_ca=authority.certificate, crl=authority.crl(), server_chain=chain, server_key=key)
+    if holding:
+        adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
+        ours = json.loads(adapter.render(DesiredState(subjects=tuple(holding))).artifact)
+        path = folder / DYNSEC_FILE
+        first = json.loads(path.read_text())
+        first["defaultACLAccess"] = ours["defaultACLAccess"]
+        first["clients"] += ours["clients"]
+        first["roles"] += ours["roles"]
+        path.write_text(json.dumps(first))
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
