@@ -11,6 +11,7 @@ from django.db import connections
 from pytest_django import Settings
 
 from brokers import models
+from brokers.core.token_keys import next_signs_from
 from brokers.queries import list_token_keys
 from brokers.services import token_keys
 from brokers.services.token_keys import (
@@ -86,7 +87,7 @@ def test_the_private_key_is_kept_under_the_master_key_alone() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_who_is_at_it_at_once_makes_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    both_looked, right = Barrier(2, timeout=60), token_keys.next_signs_from
+    both_looked, right = Barrier(2, timeout=60), next_signs_from
 
     def look(*given: Any, **named: Any) -> Any:
         found = right(*given, **named)

@@ -380,7 +380,7 @@ def test_the_lines_of_the_howto_make_an_assertion_that_is_taken(
     lines = (settings.BASE_DIR / "docs/howto/tokens.md").read_text().split("```python\n")[1].split("```")[0]
     program = tmp_path / "assertion.py"
     program.write_text(lines)
-    words = [sys.executable, program, BASE, "north/pump-1", pump.certificate, pump.key]
+    words: list[str | Path] = [sys.executable, program, BASE, "north/pump-1", pump.certificate, pump.key]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert exchange(client, pump, signed=done.stdout.strip()).status_code == 200
