@@ -52,7 +52,7 @@ def test_an_approved_change_comes_in_waves_and_is_taken_back(db: None) -> None:
     assert (rollout.waves.parts, rollout.gate.refused, rollout.gate.on_unknown) == (
         (("10",), ("50",)), 3, Reaction.GO_ON,
     )  # fmt: skip
-    assert "10 % of the fleet" in text(page)
+    assert "up to 10 % of the fleet" in text(page)
     assert "everybody else" in text(page)
     assert 'hx-trigger="every 3s"' in page.content.decode()
     listed = at_ada.get("/changes/").content.decode()

@@ -16,8 +16,10 @@ from console.models import Operator
 from devices.core.policy_changes import PolicyChange
 from devices.core.policy_document import BindingSpec, BindingVia, RoleSpec
 from devices.core.policy_editing import role_of, with_binding, with_role
+from devices.core.rollouts import Gate, Split, waves_of
 from devices.queries.policy import policy_document
 from devices.services.policy_changes import apply_change, approve_change, draft_change
+from devices.services.rollouts import start_rollout
 from kernel.core.actor import Actor
 from tests.cast import ADA, BO
 from tests.console.views.scene import Scene
@@ -51,6 +53,12 @@ def addresses(north: Scene) -> dict[str, str]:
     rules = [RuleSpec.of(rule) for rule in north.role.rules]
     change_role(role=north.role.id, rules=[*rules, ALARMS], actor=BO, now=north.now)
     draft = drafted(north, "Nobody stops a pump", NO_STOP, by=BO)
+    coming, waiting = drafted(north, "Nobody stops a pump, one by one", NO_STOP), drafted(north, "Later", NO_STOP)
+    for each in (coming, waiting):
+        approve_change(change=each.id, actor=BO, now=north.now)
+    rollout = start_rollout(
+        change=coming.id, waves=waves_of(Split.PERCENTAGE, [["1"], ["10"]]), gate=Gate(), actor=ADA, now=north.now
+    )
     return {
         "changes": "/changes/",
         "changes-none-fits": "/changes/?state=rejected",
@@ -60,6 +68,8 @@ def addresses(north: Scene) -> dict[str, str]:
         "change-roles": f"/changes/{draft.id}/roles/",
         "change-role": f"/changes/{draft.id}/roles/device-default/",
         "change-new-role": f"/changes/{draft.id}/new-role/",
+        "rollout": f"/rollouts/{rollout.id}/",
+        "rollout-begin": f"/changes/{waiting.id}/rollout/",
         "role-with-draft": f"/roles/{north.role.id}/",
     }
 
