@@ -49,6 +49,7 @@ class BrokerDocument(serializers.Serializer[Any]):
     checked_at = serializers.DateTimeField(allow_null=True)
     last_seen_at = serializers.DateTimeField(allow_null=True)
     managed_since = serializers.DateTimeField(allow_null=True)
+    takes_passwords = serializers.BooleanField(help_text="Whether devices may log in there with their passwords.")
     created_at = serializers.DateTimeField()
 
 
@@ -313,6 +314,7 @@ def broker_document(broker: Broker) -> dict[str, Any]:
         "checked_at": broker.checked_at,
         "last_seen_at": broker.last_seen_at,
         "managed_since": broker.managed_since,
+        "takes_passwords": bool(broker.takes_passwords),
         "created_at": broker.created_at,
     }
 

@@ -9,6 +9,7 @@ from brokers.api.authentication_views import AuthenticationTrialView, Authentica
 from brokers.api.decision_secret_views import DecisionSecretListView, DecisionSecretView
 from brokers.api.foresight_views import ForesightView
 from brokers.api.listener_views import ConfigurationView, ListenerProfileView
+from brokers.api.password_views import PasswordLoginsView
 from brokers.api.policy_imports import ImportPlanView, PolicyImportView
 from brokers.api.policy_views import ExplainView, WhoCanView
 from brokers.api.probe_views import ProbeView
@@ -46,6 +47,7 @@ urlpatterns = [
     path("policy/suggestions/draft/", SuggestionDraftView.as_view(), name="suggestion-draft"),
     path("brokers/", BrokerListView.as_view(), name="broker-list"),
     path("brokers/<slug:name>/", BrokerView.as_view(), name="broker-detail"),
+    path("brokers/<slug:name>/passwords/", PasswordLoginsView.as_view(), name="broker-passwords"),
     path("brokers/<slug:name>/plan/", PlanView.as_view(), name="broker-plan"),
     path("brokers/<slug:name>/apply/", ApplyView.as_view(), name="broker-apply"),
     path("brokers/<slug:name>/drift/", DriftView.as_view(), name="broker-drift"),
@@ -58,9 +60,7 @@ urlpatterns = [
     path("brokers/<slug:name>/sessions/", SessionListView.as_view(), name="broker-sessions"),
     path("brokers/<slug:name>/authentication/", AuthenticationView.as_view(), name="broker-authentication"),
     path(
-        "brokers/<slug:name>/authentication/try/",
-        AuthenticationTrialView.as_view(),
-        name="broker-authentication-try",
+        "brokers/<slug:name>/authentication/try/", AuthenticationTrialView.as_view(), name="broker-authentication-try"
     ),
     path("brokers/<slug:name>/decision-secrets/", DecisionSecretListView.as_view(), name="broker-decision-secrets"),
     path(
@@ -68,14 +68,14 @@ urlpatterns = [
         DecisionSecretView.as_view(),
         name="broker-decision-secret",
     ),
+    path("devices/<uuid:device>/sessions/", DeviceSessionListView.as_view(), name="device-sessions"),
+    path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
     path("rollouts/", RolloutListView.as_view(), name="rollout-list"),
     path("rollouts/<uuid:rollout>/", RolloutView.as_view(), name="rollout-detail"),
     path("rollouts/<uuid:rollout>/pause/", PauseRolloutView.as_view(), name="rollout-pause"),
     path("rollouts/<uuid:rollout>/resume/", ResumeRolloutView.as_view(), name="rollout-resume"),
     path("rollouts/<uuid:rollout>/advance/", AdvanceRolloutView.as_view(), name="rollout-advance"),
     path("rollouts/<uuid:rollout>/roll-back/", RollBackRolloutView.as_view(), name="rollout-roll-back"),
-    path("devices/<uuid:device>/sessions/", DeviceSessionListView.as_view(), name="device-sessions"),
-    path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
     path("token-keys/", TokenKeyListView.as_view(), name="token-key-list"),
     path("token-keys/replace/", ReplaceTokenKeysView.as_view(), name="token-keys-replace"),
     path("policy/explain/", ExplainView.as_view(), name="policy-explain"),

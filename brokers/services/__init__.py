@@ -6,6 +6,7 @@ from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.auth_chains import auth_chain_of, change_auth_chain, try_auth_chain
 from brokers.services.certify_server import ServerChain, certify_server, server_chain_of
+from brokers.services.changing import take_passwords
 from brokers.services.checking import check_drift, compare_broker
 from brokers.services.compiling import compile_policy
 from brokers.services.converging import converge
@@ -33,16 +34,16 @@ from brokers.services.registering import register_broker, remove_broker
 from brokers.services.rollouts import start_rollout, watch_rollouts
 from brokers.services.scaffolding import scaffold_mosquitto
 from brokers.services.suggesting import draft_suggestions, suggest_changes
-from brokers.services.trust_bundles import trust_bundle_of
 from brokers.services.token_keys import replace_token_keys, rotate_token_keys
+from brokers.services.trust_bundles import trust_bundle_of
 
 __all__ = [
-    "ServerChain",
     "GivenToken",
+    "ServerChain",
     "apply_plan",
     "auth_chain_of",
-    "change_auth_chain",
     "certify_server",
+    "change_auth_chain",
     "change_listener_profile",
     "check_drift",
     "compare_broker",
@@ -78,6 +79,7 @@ __all__ = [
     "server_chain_of",
     "start_rollout",
     "suggest_changes",
+    "take_passwords",
     "trust_bundle_of",
     "try_auth_chain",
     "watch_rollouts",

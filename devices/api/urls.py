@@ -13,6 +13,7 @@ from devices.api import (
     fleet,
     groups,
     onboarding,
+    passwords,
     policy_change_acts,
     policy_changes,
     policy_documents,
@@ -67,6 +68,44 @@ urlpatterns = [
     path("devices/<uuid:device>/permissions/", devices.DevicePermissionsView.as_view(), name="device-permissions"),
     path("devices/<uuid:device>/rules/", device_rules.DeviceRulesView.as_view(), name="device-rules"),
     path("devices/<uuid:device>/credentials/", devices.DeviceCredentialsView.as_view(), name="device-credentials"),
+    path(
+        "devices/<uuid:device>/passwords/",
+        include(
+            [
+                path("", passwords.DevicePasswordsView.as_view(), name="device-passwords"),
+                path("rotate/", passwords.RotateDevicePasswordView.as_view(), name="device-password-rotate"),
+                path("switch/", passwords.SwitchDevicePasswordView.as_view(), name="device-password-switch"),
+                path(
+                    "<uuid:password>/revoke/",
+                    passwords.RevokeDevicePasswordView.as_view(),
+                    name="device-password-revoke",
+                ),
+            ]
+        ),
+    ),
+    path(
+        "broker-applications/<uuid:application>/passwords/",
+        include(
+            [
+                path("", passwords.ApplicationPasswordsView.as_view(), name="broker-application-passwords"),
+                path(
+                    "rotate/",
+                    passwords.RotateApplicationPasswordView.as_view(),
+                    name="broker-application-password-rotate",
+                ),
+                path(
+                    "switch/",
+                    passwords.SwitchApplicationPasswordView.as_view(),
+                    name="broker-application-password-switch",
+                ),
+                path(
+                    "<uuid:password>/revoke/",
+                    passwords.RevokeApplicationPasswordView.as_view(),
+                    name="broker-application-password-revoke",
+                ),
+            ]
+        ),
+    ),
     path("devices/<uuid:device>/suspend/", devices.SuspendView.as_view(), name="device-suspend"),
     path("devices/<uuid:device>/resume/", devices.ResumeView.as_view(), name="device-resume"),
     path("devices/<uuid:device>/quarantine/", devices.QuarantineView.as_view(), name="device-quarantine"),

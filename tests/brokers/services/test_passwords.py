@@ -67,7 +67,7 @@ class Hall:
 def hall(db: None) -> Hall:
     now = utc_now()
     domain = Bare(NORTH, "north", now)
-    brokers = []
+    brokers: list[BrokerId] = []
     for name in ("taking", "other"):
         kind = AdapterKind.HTTP_DECISIONS
         row = models.Broker.objects.create(
@@ -75,7 +75,7 @@ def hall(db: None) -> Hall:
         )
         brokers.append(BrokerId(row.id))
     take_passwords(broker=brokers[0], taken=True, actor=ADA, now=now)
-    return Hall(domain, domain.register().id, *brokers, now)
+    return Hall(domain, domain.register().id, brokers[0], brokers[1], now)
 
 
 def test_device_with_nothing_but_a_password_is_let_in_where_passwords_are_taken(hall: Hall) -> None:

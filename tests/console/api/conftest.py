@@ -106,6 +106,7 @@ def _fleet() -> Mapping[str, str]:
         "signing_request": str(new_id()),
         "certificate_profile": "north-pumps",
         "decision_secret": _decision_secret(),
+        "password": str(new_id()),
     }
 
 

@@ -77,6 +77,7 @@ NOBODYS = dict.fromkeys(
         "signing_request",
         "policy_change",
         "decision_secret",
+        "password",
         "rollout",
     ),
     str(uuid4()),
