@@ -61,9 +61,11 @@ def give_device_token(request: HttpRequest) -> GivenToken:
 
 def claimed_client(request: HttpRequest) -> tuple[str, str]:
     """The client id and the secret that the request claims (RFC 6749 2.3.1), unproven; empty if it claims none."""
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
+    if "Authorization" not in request.headers:
         return request.POST.get("client_id", ""), request.POST.get("client_secret", "")
+    scheme, _, encoded = request.headers["Authorization"].partition(" ")
+    if scheme.lower() != "basic":
+        return request.POST.get("client_id", ""), ""
     try:
         client, _, secret = base64.b64decode(encoded).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
@@ -87,8 +89,6 @@ def _by_password(request: HttpRequest) -> ProvedPrincipal:
 
 
 def _by_assertion(request: HttpRequest) -> ProvedPrincipal:
-    if "Authorization" in request.headers or "client_secret" in request.POST:
-        raise BadTokenRequest("Prove yourself in one way only: by the assertion, or by a secret.")
     if request.POST.get("client_assertion_type") != ASSERTION_TYPE:
         raise BadTokenRequest(f"An assertion comes with client_assertion_type={ASSERTION_TYPE}.")
     base, now = settings.GATEHOUSE_BASE_URL, utc_now()

@@ -321,6 +321,8 @@ def test_a_password_is_exchanged_until_it_ends_and_its_tokens_with_it(
     ]
     assert {(each.status_code, each.content) for each in answers} == {(401, answers[0].content)}
     assert ask("north/pump-1", made.text, client_id="north/pump-2").status_code == 400
+    both = {**form, "client_id": "north/pump-1", "client_secret": made.text}
+    assert client.post("/oauth/token/", both, headers={"Authorization": "Bearer x"}).status_code == 401
     devices.revoke_password(device=pump.id, password=made.password.id, actor=ADA, now=utc_now())
     assert ask("north/pump-1", made.text).status_code == 401
     assert not door.lets_in("pump-1", token)
