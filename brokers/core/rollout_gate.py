@@ -24,11 +24,11 @@ class Sign(StrEnum):
 
 TELLS: Mapping[AdapterKind, frozenset[Sign]] = {
     AdapterKind.MOSQUITTO_DYNSEC: frozenset({Sign.ENDS}),  # most refusals are without a name
-    AdapterKind.MOSQUITTO_FILES: frozenset({Sign.ENDS}),
     AdapterKind.NATS: frozenset({Sign.REFUSALS, Sign.ENDS}),
-    AdapterKind.RABBITMQ: frozenset({Sign.REFUSALS, Sign.ENDS}),
+    AdapterKind.RABBITMQ: frozenset({Sign.REFUSALS}),
+    AdapterKind.HTTP_DECISIONS: frozenset({Sign.REFUSALS, Sign.DENIALS}),
 }
-"""What is not here is not told: docs/howto/access-log.md."""
+"""What is not here is not told, or by webhook, where nobody knows what was lost: docs/howto/access-log.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,9 +57,9 @@ def test_an_approved_change_comes_in_waves_and_is_taken_back(db: None) -> None:
     assert 'hx-trigger="every 3s"' in page.content.decode()
     listed = at_ada.get("/changes/").content.decode()
     assert "rolling out" in listed
-    assert f"/rollouts/{rollout.id}/" in listed
+    assert f"/changes/rollouts/{rollout.id}/" in listed
 
-    at = f"/rollouts/{rollout.id}/"
+    at = f"/changes/rollouts/{rollout.id}/"
     assert at_cy.get(at).status_code == at_cy.post(at + "roll-back/").status_code == 404
     assert "Roll back" not in text(at_bo.get(at))
     assert at_bo.post(at + "pause/").status_code == at_bo.post(at + "roll-back/").status_code == 403

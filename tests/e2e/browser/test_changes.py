@@ -68,7 +68,7 @@ def addresses(north: Scene) -> dict[str, str]:
         "change-roles": f"/changes/{draft.id}/roles/",
         "change-role": f"/changes/{draft.id}/roles/device-default/",
         "change-new-role": f"/changes/{draft.id}/new-role/",
-        "rollout": f"/rollouts/{rollout.id}/",
+        "rollout": f"/changes/rollouts/{rollout.id}/",
         "rollout-begin": f"/changes/{waiting.id}/rollout/",
         "role-with-draft": f"/roles/{north.role.id}/",
     }
