@@ -19,8 +19,9 @@ from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core.clock import to_rfc3339, utc_now
 
 _WORDS = (
-    "shown: each login hands the client's certificate over. certificate: the broker lets nobody log in without a "
-    "client certificate of the domain's CAs, and takes the username from it, so that names are believed."
+    "shown: each login hands the client's certificate, token or password over. certificate: the broker lets nobody log "
+    "in without one of these or a client certificate of the domain's CAs, and takes the username from that, so that names "
+    "are believed."
 )
 
 

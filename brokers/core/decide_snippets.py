@@ -32,12 +32,12 @@ NAMES: Mapping[Dialect, str] = {
 }
 IDENTITIES: Mapping[Dialect, tuple[Identity, ...]] = {
     Dialect.EMQX: (Identity.SHOWN, Identity.CERTIFICATE),
-    Dialect.RABBITMQ: (Identity.CERTIFICATE,),
+    Dialect.RABBITMQ: (Identity.CERTIFICATE, Identity.SHOWN),
     Dialect.VERNEMQ: (Identity.SHOWN, Identity.CERTIFICATE),
     Dialect.GOAUTH: (Identity.CERTIFICATE,),
-    Dialect.NANOMQ: (Identity.CERTIFICATE,),
+    Dialect.NANOMQ: (Identity.CERTIFICATE, Identity.SHOWN),
 }
-"""What a secret has to say of identity, so that anybody is let in; the first is the better."""
+"""What a secret has to say of identity, so that anybody is let in; the first is the better where certificates are."""
 
 
 def snippet(dialect: Dialect, *, url: str, secret: str) -> str:

@@ -30,7 +30,8 @@ class SecretForm(ConsoleForm):
         required=False,
         widget=forms.CheckboxInput(attrs={"class": "box"}),
         help_text="Only if devices reach it by no listener but those that require a client certificate of this "
-        "domain's CAs, and it takes the username from that. EMQX and VerneMQ can hand the certificate over instead.",
+        "domain's CAs, and it takes the username from that. EMQX and VerneMQ can hand the certificate over instead. "
+        "Where devices log in by passwords or tokens alone, it is not needed.",
     )
 
     def clean(self) -> dict[str, Any]:
