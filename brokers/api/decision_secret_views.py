@@ -20,8 +20,8 @@ from kernel.core.clock import to_rfc3339, utc_now
 
 _WORDS = (
     "shown: each login hands the client's certificate, token or password over. certificate: the broker lets nobody log "
-    "in without one of these or a client certificate of the domain's CAs, and takes the username from that, so that names "
-    "are believed."
+    "in without one of these or a client certificate of the domain's CAs, and takes the username from it, so that "
+    "names are believed."
 )
 
 
