@@ -14,7 +14,7 @@ from brokers import queries, services
 from brokers.conf import decisions_url
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import PlannedDeviation, planned_deviation
-from brokers.core.ports import DeviationKind
+from brokers.core.ports import DeviationKind, PasswordRoom
 from brokers.core.values import Broker, PlanId
 from console.views.frame import Visit, screen, show
 from console.views.operations import find_panel
@@ -61,8 +61,52 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
         "decisions_url": decisions_url(broker.id),
         "auth": services.auth_chain_of(broker=broker.id),
         "may_write": visit.may("brokers:write", broker.domain),
+        "may_take_passwords": _may_take_passwords(visit, broker),
     }
     return show(request, "broker.html", context)
+
+
+def _may_take_passwords(visit: Visit, broker: Broker) -> bool:
+    """Whether the operator can say that devices may log in there with passwords, or not."""
+    has_room = queries.capabilities_of(broker=broker.id).passwords is not PasswordRoom.NONE
+    return has_room and visit.may("brokers:write", broker.domain)
+
+
+@require_POST
+@screen("brokers:read")
+def take_passwords(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
+    """Has the broker take devices' passwords, or no more; it follows by itself."""
+    broker = _seen(visit, name)
+    visit.check_may("brokers:write", broker.domain)
+    taken = bool(request.POST.get("taken"))
+    try:
+        services.take_passwords(broker=broker.id, taken=taken, actor=visit.actor, now=visit.now)
+    except DomainError as error:
+        messages.error(request, error.detail)
+    else:
+        said = "Devices may log in with their passwords." if taken else "No password lets anybody in there any more."
+        messages.success(request, said)
+    return HttpResponseRedirect(reverse("broker", args=[broker.name]))
+
+
+def _seen(visit: Visit, name: str) -> Broker:
+    return queries.get_broker(name=name, domains=visit.caller.domain_ids)
+
+
+@require_safe
+@screen("brokers:read")
+def show_deviations(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
+    """What the broker can not enforce exactly: a part of its page, fetched apart since the whole policy is rendered."""
+    broker = _seen(visit, name)
+    rendering = services.render_broker(broker=broker.id, now=visit.now)
+    found: list[PlannedDeviation] = [planned_deviation(deviation) for deviation in rendering.deviations]
+    capabilities = queries.capabilities_of(broker=broker.id)
+    context = {
+        "deviations": found,
+        "limits": capabilities.limits,
+        "versions": ", ".join(capabilities.protocol_versions),
+    }
+    return show(request, "parts/deviations.html", context)
 
 
 def _seen(visit: Visit, name: str) -> Broker:

@@ -27,7 +27,16 @@ from console.views.operations import find_panel
 from console.views.permissions import permissions_of
 from devices import queries
 from devices.core.lifecycle import WrongState, check_transition
-from devices.core.values import Credential, Device, DeviceId, DeviceState, DeviceSubject, PrincipalKind
+from devices.core.passwords import Password
+from devices.core.values import (
+    Credential,
+    CredentialState,
+    Device,
+    DeviceId,
+    DeviceState,
+    DeviceSubject,
+    PrincipalKind,
+)
 from devices.queries import BindingRow
 from kernel.core.ids import DomainId
 from kernel.queries import list_entries
@@ -35,7 +44,9 @@ from pki.core.values import IssuedCertificate
 from pki.queries import certificates_by_id
 
 _TIMELINE = 30
-_GOOD_NEWS = {"resumed", "enrolled", "certified", "renewed"}
+_PASSWORDS = 8
+_MAY_HAVE_PASSWORDS = frozenset({DeviceState.PRE_REGISTERED, DeviceState.ACTIVE, DeviceState.QUARANTINED})
+_GOOD_NEWS = {"resumed", "enrolled", "certified", "renewed", "password_issued", "password_rotated", "password_switched"}
 _AT_THE_DOOR = {
     AccessKind.CONNECTED: "Connected to",
     AccessKind.DISCONNECTED: "Disconnected from",
@@ -102,6 +113,10 @@ def principal_context(request: HttpRequest, visit: Visit, found: Device) -> dict
         "acts": acts_of(visit, found),
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "credentials": _credentials(found.id),
+        "passwords": _passwords(found.id, visit.now),
+        "may_give": found.state in _MAY_HAVE_PASSWORDS
+        and visit.may(right_over_passwords(found.kind, gives=True), found.domain),
+        "may_take": visit.may(right_over_passwords(found.kind, gives=False), found.domain),
         "permissions": permissions_of(subject),
         "timed": _timed(found),
         "may_rules": is_device and (visit.may("policy:write", found.domain) or may_save_rules(visit, found.domain)),
@@ -131,6 +146,13 @@ def right_to(act: str, kind: PrincipalKind) -> str:
     if kind is PrincipalKind.DEVICE:
         return "devices:write"
     return "broker-applications:write" if act == "resume" else "certificates:revoke"
+
+
+def right_over_passwords(kind: PrincipalKind, *, gives: bool) -> str:
+    """The scope that giving a password takes, or taking one away: an application is let in so, or thrown out."""
+    if kind is PrincipalKind.DEVICE:
+        return "credentials:write"
+    return "broker-applications:write" if gives else "certificates:revoke"
 
 
 def may_save_rules(visit: Visit, domain: DomainId) -> bool:
@@ -169,6 +191,11 @@ def _credentials(device: DeviceId) -> list[CredentialRow]:
         CredentialRow(credential=credential, certificate=certificates.get(credential.certificate))
         for credential in found
     ]
+
+
+def _passwords(device: DeviceId, now: datetime) -> list[tuple[Password, CredentialState]]:
+    """The newest of the device's passwords, each with its state."""
+    return [(each, each.state_at(now)) for each in queries.passwords_of(device=device)[:_PASSWORDS]]
 
 
 def _timed(device: Device) -> list[tuple[str, BindingRow]]:
