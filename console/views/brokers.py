@@ -109,26 +109,6 @@ def show_deviations(request: HttpRequest, visit: Visit, name: str) -> HttpRespon
     return show(request, "parts/deviations.html", context)
 
 
-def _seen(visit: Visit, name: str) -> Broker:
-    return queries.get_broker(name=name, domains=visit.caller.domain_ids)
-
-
-@require_safe
-@screen("brokers:read")
-def show_deviations(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
-    """What the broker can not enforce exactly: a part of its page, fetched apart since the whole policy is rendered."""
-    broker = _seen(visit, name)
-    rendering = services.render_broker(broker=broker.id, now=visit.now)
-    found: list[PlannedDeviation] = [planned_deviation(deviation) for deviation in rendering.deviations]
-    capabilities = queries.capabilities_of(broker=broker.id)
-    context = {
-        "deviations": found,
-        "limits": capabilities.limits,
-        "versions": ", ".join(capabilities.protocol_versions),
-    }
-    return show(request, "parts/deviations.html", context)
-
-
 @require_POST
 @screen("brokers:read")
 def check(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
