@@ -83,11 +83,10 @@ def replace_token_keys(*, domains: Collection[DomainId], actor: Actor, now: date
 
 def open_signing_key(*, now: datetime) -> tuple[str, ECKey]:
     """The `kid` and the private key that signs now; the first one is made here. Raises TokenKeysBusy, TokenKeyShut."""
-    key = signing_key(queries.list_token_keys(), now=now)
-    if key is None:
+    row = _signing_row(now)
+    if row is None:
         rotate_token_keys(now=now)
-        key = signing_key(queries.list_token_keys(), now=now)
-    row = models.TokenKey.objects.filter(number=key.number).first() if key else None
+        row = _signing_row(now)
     if row is None:
         raise TokenKeysBusy("The keys that sign tokens are being replaced: ask again.")
     try:
@@ -107,6 +106,12 @@ def rewrap_token_keys() -> Rewrapped:
         purpose=_PURPOSE,
         context=lambda row: row.kid,
     )
+
+
+def _signing_row(now: datetime) -> models.TokenKey | None:
+    rows = {row.number: row for row in models.TokenKey.objects.all()}
+    key = signing_key([row.as_value() for row in rows.values()], now=now)
+    return rows[key.number] if key else None
 
 
 def _number_after(keys: Sequence[TokenKey]) -> int:
