@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from itertools import chain
 from uuid import UUID
 
 from django.db.models import Q
 
 from acl import queries as roles
-from acl.core.values import BindingRef, BoundRule, CertificateFields, Principal, RoleId
+from acl.core.values import BindingRef, BoundRule, CertificateFields, Principal, Role, RoleId
 from devices.core.values import CredentialState, Device, DeviceId, DeviceState, DeviceSubject
 from devices.core.windows import ALWAYS
 from devices.models import Binding, BindingQuerySet
@@ -27,13 +27,15 @@ from devices.queries.rollouts import find_overlay
 from kernel.core.ids import DomainId
 from pki.core.values import CertificateState
 
+_MOST_ALIKE = 16_384
+
 
 def subject_of(*, device: DeviceId, broker: UUID | None = None, now: datetime) -> DeviceSubject:
     """The device with its principal and the policy in force for it at that moment. Raises UnknownDevice."""
     row = DeviceRow.objects.whole().filter(id=device).first()
     if row is None:
         raise UnknownDevice("There is no such device.")
-    [subject] = _subjects([row], now, broker)
+    [subject] = _subjects([row], now, broker, _Alike())
     return subject
 
 
@@ -55,22 +57,51 @@ def subjects_among(
     """Those of these devices of one domain that exist, by auth id; a fixed number of queries."""
     rows = list(DeviceRow.objects.whole().filter(id__in=devices).order_by("auth_id"))
     if rows:
-        yield from _subjects(rows, now, broker)
+        yield from _subjects(rows, now, broker, _Alike())
 
 
 def iterate_subjects(
     *, domain: DomainId, broker: UUID | None = None, now: datetime, after: str = "", chunk: int = 500
 ) -> Iterator[DeviceSubject]:
-    """Every device of the domain by auth id, beyond `after`; a fixed number of queries for each `chunk`."""
+    """Every device of the domain by auth id, beyond `after`; a fixed number of queries for each `chunk`.
+
+    Policies that are alike are mostly one tuple.
+    """
+    alike = _Alike()
     while True:
         rows = list(DeviceRow.objects.whole().filter(domain_id=domain, auth_id__gt=after).order_by("auth_id")[:chunk])
         if not rows:
             return
-        yield from _subjects(rows, now, broker)
+        yield from _subjects(rows, now, broker, alike)
         after = rows[-1].auth_id
+        if alike.is_full:
+            alike = _Alike()
 
 
-def _subjects(rows: list[DeviceRow], now: datetime, broker: UUID | None) -> Iterator[DeviceSubject]:
+class _Alike:
+    """Rules and policies that are equal as one value: who compiles them knows at a glance what was there before."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[BoundRule, ...], tuple[BoundRule, ...]] = {}
+        self._wholes: dict[tuple[int, ...], tuple[BoundRule, ...]] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._wholes) >= _MOST_ALIKE
+
+    def part(self, rules: tuple[BoundRule, ...]) -> tuple[BoundRule, ...]:
+        """The first that was equal to these."""
+        return self._parts.setdefault(rules, rules)
+
+    def whole(self, parts: list[tuple[BoundRule, ...]]) -> tuple[BoundRule, ...]:
+        """What they are together. Each is what `part` gave: it is kept, so its id is its own."""
+        key = tuple(map(id, parts))
+        if key not in self._wholes:
+            self._wholes[key] = tuple(chain.from_iterable(parts))
+        return self._wholes[key]
+
+
+def _subjects(rows: list[DeviceRow], now: datetime, broker: UUID | None, alike: _Alike) -> Iterator[DeviceSubject]:
     """Subjects of devices of one domain."""
     domain = rows[0].domain
     overlay = find_overlay(domain=DomainId(domain.id), now=now)
@@ -79,23 +110,27 @@ def _subjects(rows: list[DeviceRow], now: datetime, broker: UUID | None) -> Iter
     if domain.quarantine_role_id:
         wanted.add(RoleId(domain.quarantine_role_id))
     by_id = roles.roles_by_id(ids=wanted)
+    bound = [(binding, alike.part(_bound(binding, by_id))) for binding in bindings]
+    quarantine = alike.part(_unbound(by_id[RoleId(domain.quarantine_role_id)])) if domain.quarantine_role_id else ()
     fields = _certificate_fields(rows)
     for row in rows:
         device = row.as_value()
         policy = overlay.policy_of(device, broker) if overlay else None
         if policy is None:
-            policy = tuple(_policy(row, bindings, by_id))
+            policy = alike.whole(_parts(row, bound, quarantine))
         yield DeviceSubject(device=device, principal=_principal(device, fields.get(device.id)), policy=policy)
 
 
-def _policy(row: DeviceRow, bindings: Iterable[Binding], by_id: Mapping[RoleId, Any]) -> Iterator[BoundRule]:
+def _parts(
+    row: DeviceRow, bound: Iterable[tuple[Binding, tuple[BoundRule, ...]]], quarantine: tuple[BoundRule, ...]
+) -> list[tuple[BoundRule, ...]]:
     """What the tables give to the device."""
-    quarantine_role = row.domain.quarantine_role_id
-    if row.state == DeviceState.QUARANTINED and quarantine_role:
-        role = by_id[RoleId(quarantine_role)]
-        yield from (BoundRule(rule=rule, role_name=role.name) for rule in role.rules)
-    elif row.state == DeviceState.ACTIVE:
-        yield from (bound for binding in bindings if _reaches(binding, row) for bound in _bound(binding, by_id))
+    if row.state == DeviceState.QUARANTINED:
+        return [quarantine] if quarantine else []
+    if row.state != DeviceState.ACTIVE:
+        return []
+    groups = {group.id for group in row.groups.all()}
+    return [rules for binding, rules in bound if _reaches(binding, row, groups)]
 
 
 def bindings_reaching(rows: Iterable[DeviceRow]) -> BindingQuerySet:
@@ -112,21 +147,25 @@ def bindings_reaching(rows: Iterable[DeviceRow]) -> BindingQuerySet:
     return found.select_related("device", "group", "device_type", "domain")
 
 
-def _reaches(binding: Binding, row: DeviceRow) -> bool:
+def _reaches(binding: Binding, row: DeviceRow, groups: Collection[UUID]) -> bool:
     if binding.whole_domain:
         return True
     if binding.device_id:
         return binding.device_id == row.id
     if binding.group_id:
-        return any(group.id == binding.group_id for group in row.groups.all())
+        return binding.group_id in groups
     return binding.device_type_id == row.device_type_id
 
 
-def _bound(binding: Binding, by_id: Mapping[RoleId, Any]) -> list[BoundRule]:
+def _bound(binding: Binding, by_id: Mapping[RoleId, Role]) -> tuple[BoundRule, ...]:
     via, target, _ = target_of(binding)
     ref = BindingRef(id=binding.id, via=via, target=target)
     role = by_id[RoleId(binding.role_id)]
-    return [BoundRule(rule=rule, role_name=role.name, binding=ref) for rule in role.rules]
+    return tuple(BoundRule(rule=rule, role_name=role.name, binding=ref) for rule in role.rules)
+
+
+def _unbound(role: Role) -> tuple[BoundRule, ...]:
+    return tuple(BoundRule(rule=rule, role_name=role.name) for rule in role.rules)
 
 
 def _certificate_fields(rows: Iterable[DeviceRow]) -> dict[DeviceId, CertificateFields]:

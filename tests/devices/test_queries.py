@@ -203,6 +203,16 @@ def test_subjects_come_by_auth_id_and_agree_with_each_alone(north: Factory, sout
     ]
 
 
+def test_devices_with_the_same_roles_have_one_policy_across_chunks(north: Factory) -> None:
+    bind(north, north.role("all", DOWN), domain="north")
+    for name in ("a", "b", "c"):
+        north.device(name)
+    bind(north, north.role("own", SITE), device=north.device("d"))
+    found = list(queries.iterate_subjects(domain=north.domain, chunk=2, now=utc_now()))
+    assert [subject.policy is found[0].policy for subject in found] == [True, True, True, False]
+    assert [bound.role_name for bound in found[3].policy] == ["all", "own"]
+
+
 def test_queries_for_a_chunk_of_subjects_do_not_grow_with_it(
     north: Factory, django_assert_max_num_queries: AssertQueries
 ) -> None:
