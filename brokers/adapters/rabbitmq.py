@@ -1,4 +1,4 @@
-"""RabbitMQ through its management API: an account for each device, which logs in with its certificate alone.
+"""RabbitMQ through its management API: an account for each device, without a password unless RabbitMQ takes them.
 
 RabbitMQ does not judge deliveries again, so whatever takes a permission away also ends the subscriptions that stood on
 it, those of sessions that are kept for somebody who is away included.
@@ -18,6 +18,8 @@ from brokers.adapters.rabbitmq_management import management
 from brokers.adapters.rabbitmq_watch import watch
 from brokers.adapters.writing import Latest, paced
 from brokers.core.api_path import path
+from brokers.core.password_texts import fingerprints, texts_in
+from brokers.core.password_texts import rabbitmq as spell_password
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.rabbitmq import ADAPTED, desired_state
 from brokers.core.rabbitmq_changes import (
@@ -94,7 +96,10 @@ class RabbitmqAdapter:
                 f"RabbitMQ has the account {taken[0]!r}, which Gatehouse did not make: a device of that name is that "
                 "account there. Rename or delete it, or give it the tag gatehouse, which hands it over to us."
             )
-        calls = changes(rendering.artifact, applied.artifact, state=state, subjects=desired.subjects)
+        passwords = texts_in(desired, spell_password)
+        calls = changes(
+            rendering.artifact, applied.artifact, state=state, subjects=desired.subjects, passwords=passwords
+        )
         return tuple(map(_step, calls))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
@@ -140,7 +145,8 @@ class RabbitmqAdapter:
     def _compiled(self, desired: DesiredState) -> tuple[RabbitState, Rendering]:
         deviations = Deviations()
         state = marked(desired_state(desired.subjects, deviations), vhost=self._connection.vhost)
-        return state, Rendering(artifact=to_artifact(state), deviations=deviations.all())
+        passwords = fingerprints(texts_in(desired, spell_password))
+        return state, Rendering(artifact=to_artifact(state), deviations=deviations.all(), passwords=passwords)
 
     def _is_ours(self, user: Mapping[str, Any]) -> bool:
         """Whether the account is a device's; never the one that we log in with."""

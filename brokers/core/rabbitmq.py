@@ -15,7 +15,7 @@ from acl.core.evaluation import EffectiveRule, effective
 from acl.core.templates import parse as parse_template
 from acl.core.templates import placeholders, substitute
 from acl.core.values import Action, BoundRule, Effect, Principal, Request, Shared, Subscribe
-from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
+from brokers.core.ports import Capabilities, DeviationKind, PasswordRoom, Rendering, RenderSubject, Standing
 from brokers.core.rabbitmq_patterns import (
     NEVER,
     USERNAME,
@@ -79,7 +79,7 @@ CAPABILITIES = Capabilities(
     version="3.10",
     limits=tuple((limit.kind, limit.why) for limit in LIMITS),
 )
-ADAPTED = replace(CAPABILITIES, limits=CAPABILITIES.limits[1:])
+ADAPTED = replace(CAPABILITIES, limits=CAPABILITIES.limits[1:], passwords=PasswordRoom.ONE)
 """The same where Gatehouse itself ends the subscriptions of those who lose a permission."""
 WHOLE = (
     "Of devices these accounts are all that there may be, and an import only adds: first take away those that are not "

@@ -1,7 +1,7 @@
 """From what RabbitMQ holds of ours to what it should hold, as requests to its management API.
 
-Both are documents like the one that RabbitMQ exports. What it holds tells two things more: which of our accounts have
-a password, and which subscriptions there are, since RabbitMQ does not judge deliveries again.
+Both are documents like the one that RabbitMQ exports, with the fingerprint of a password's hash in its place. What it
+holds tells one thing more: which subscriptions there are, since RabbitMQ does not judge deliveries again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from acl.core.values import Principal
 from brokers.core.api_path import path
+from brokers.core.password_texts import fingerprint
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.rabbitmq_emulator import may_subscribe
 from brokers.core.rabbitmq_filters import texts_of
@@ -22,13 +23,14 @@ from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, RabbitUser, Resou
 
 OURS = "gatehouse"
 """The tag of accounts that Gatehouse made. RabbitMQ gives it no meaning."""
-PASSWORD = "set"  # noqa: S105 - stands for one that nobody of us gave
+_HASHING = "rabbit_password_hashing_sha256"
 
 ENDINGS = frozenset({"delete-queue", "delete-subscription"})
 """The kinds of calls that end what somebody is subscribed to."""
 
 Key = tuple[str, ...]
 Row = Mapping[str, Any]
+_NOTHING: Mapping[str, str] = {}
 _KEYS = {
     "users": ("name",),
     "permissions": ("vhost", "user"),
@@ -63,7 +65,7 @@ def held(
     names = {user["name"] for user in ours}
     document = {
         "users": [
-            {"name": user["name"], "password_hash": PASSWORD if user["password_hash"] else "", "tags": user["tags"]}
+            {"name": user["name"], "password_hash": _printed(user["password_hash"]), "tags": user["tags"]}
             for user in ours
         ],
         "permissions": [_some(row, "user", "vhost", "configure", "write", "read") for row in _of(permissions, names)],
@@ -105,12 +107,25 @@ def is_ours(user: Row) -> bool:
     return OURS in (tags.split(",") if isinstance(tags, str) else tags)
 
 
-def changes(wanted: str, present: str, *, state: RabbitState, subjects: Collection[RenderSubject]) -> list[ApiCall]:
+def changes(
+    wanted: str,
+    present: str,
+    *,
+    state: RabbitState,
+    subjects: Collection[RenderSubject],
+    passwords: Mapping[str, str] = _NOTHING,
+) -> list[ApiCall]:
     """What to ask RabbitMQ for, accounts that go first. `state` is what `wanted` spells, of these subjects.
 
+    `passwords` are the hashes of those who have one; all others can not log in with any.
     A topic permission for an exchange that policy says nothing of only takes away: it stays.
     """
     new, old = _rows(wanted), _rows(present)
+    new |= {
+        ("users", name): {**new["users", name], "password_hash": _printed(text)}
+        for name, text in passwords.items()
+        if ("users", name) in new
+    }
     gone = sorted(key[1] for key in old if key[0] == "users" and key not in new)
     stray = sorted(key for key in old if key[0] == "permissions" and key not in new and key[2] not in gone)
     calls = [_delete("user", name, "users", name) for name in gone]
@@ -118,7 +133,9 @@ def changes(wanted: str, present: str, *, state: RabbitState, subjects: Collecti
         calls.append(_delete("permission", name, "permissions", vhost, name))
         calls.append(_delete("connection", name, "connections", "username", name))
     for section in ("users", "topic_permissions", "permissions"):
-        calls += [_put(key, row) for key, row in sorted(new.items()) if key[0] == section and old.get(key) != row]
+        calls += [
+            _put(key, row, passwords) for key, row in sorted(new.items()) if key[0] == section and old.get(key) != row
+        ]
     return [*calls, *_endings([row for key, row in sorted(old.items()) if key[0] == "subscriptions"], state, subjects)]
 
 
@@ -167,10 +184,15 @@ def _delete(what: str, target: str, *names: str) -> ApiCall:
     return ApiCall(method="DELETE", path=path(*names), kind=f"delete-{what}", target=target, summary=summary)
 
 
-def _put(key: Key, row: Row) -> ApiCall:
+def _put(key: Key, row: Row, passwords: Mapping[str, str]) -> ApiCall:
     if key[0] == "users":
-        body = {"password_hash": "", "tags": ",".join(row["tags"])}
-        summary = f"The account {key[1]}, which can not log in with a password."
+        text = passwords.get(key[1], "")
+        body = {
+            "password_hash": text,
+            "tags": ",".join(row["tags"]),
+            **({"hashing_algorithm": _HASHING} if text else {}),
+        }
+        summary = f"The account {key[1]}, which {'has a password' if text else 'can not log in with a password'}."
         return ApiCall(method="PUT", path=path(*key), kind="set-user", target=key[1], summary=summary, body=body)
     body = {name: row[name] for name in ("exchange", "configure", "write", "read") if name in row}
     where, target = path(key[0].replace("_", "-"), *key[1:3]), key[2]
@@ -179,6 +201,10 @@ def _put(key: Key, row: Row) -> ApiCall:
     else:
         kind, summary = "set-topics", f"What {target} may publish and subscribe to over {row['exchange']}."
     return ApiCall(method="PUT", path=where, kind=kind, target=target, summary=summary, body=body)
+
+
+def _printed(password_hash: str) -> str:
+    return fingerprint(password_hash) if password_hash else ""
 
 
 def _rows(document: str) -> dict[Key, Row]:

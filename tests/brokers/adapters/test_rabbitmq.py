@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -20,6 +20,7 @@ from brokers.core.values import (
     AdapterKind,
     BrokerEvent,
 )
+from devices.core.password_verifier import PasswordVerifier, new_salt
 from tests.brokers.conftest import OpensslCa, new_openssl_ca
 from tests.brokers.core.real_rabbitmq import Client, Closed, Rabbit, rabbitmq
 from tests.brokers.links import broker_link
@@ -57,6 +58,14 @@ class House:
         context = ssl.create_default_context(cadata=self.ca.certificate)
         context.load_cert_chain(certificate, key)
         return Client(self.tls_port, name, client_id or name, keep=keep, tls=context)
+
+    def lets_in(self, name: str, password: str) -> bool:
+        """Whether the password opens the account, where no certificate is asked for."""
+        try:
+            Client(self.rabbit.port, name, name, password=password).close()
+        except Closed:
+            return False
+        return True
 
     def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> object:
         """What the management API answers its administrator."""
@@ -124,6 +133,30 @@ def refused(device: Client, topic: str) -> bool:
 def test_adapter_has_all_that_the_port_asks_for(house: House) -> None:
     adapter: BrokerAdapter = house.adapter()  # the type checker compares
     assert adapter.read(only=frozenset()).version.startswith("3.")
+
+
+def test_who_has_a_password_logs_in_with_it_until_it_is_taken_away(house: House) -> None:
+    adapter = house.adapter()
+    old, new = (
+        replace(subject("alpha", UP), password=PasswordVerifier.of(text, salt=new_salt()))
+        for text in ("k7mw-ace2-old", "k7mw-ace2-new")
+    )
+    assert bring_to(adapter, all_of(old, subject("beta", UP))).count("set-user") == 2
+    assert adapter.read().artifact.count('"password_hash": ""') == 1
+    asked = [
+        ("alpha", "k7mw-ace2-old"),
+        ("alpha", "k7mw-ace2-new"),
+        ("alpha", ""),
+        ("beta", "k7mw-ace2-old"),
+        ("beta", ""),
+    ]
+    assert [house.lets_in(*each) for each in asked] == [True, False, False, False, False]
+    assert bring_to(adapter, only(new)) == ["set-user"]
+    assert [house.lets_in("alpha", text) for text in ("k7mw-ace2-old", "k7mw-ace2-new")] == [False, True]
+    house.ask("PUT", "users/alpha", {"password": PASSWORD, "tags": "gatehouse"})  # by hand
+    assert bring_to(adapter, all_of(new, subject("beta", UP))) == ["set-user"]
+    assert bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP))) == ["set-user"]
+    assert not house.lets_in("alpha", "k7mw-ace2-new")
 
 
 def test_devices_log_in_with_their_certificates_and_are_held_to_their_topics(house: House) -> None:

@@ -88,7 +88,14 @@ class Client:
     """One connection: with a password, or with the certificate of `tls`. Whatever is refused raises Closed."""
 
     def __init__(
-        self, port: int, user: str, client_id: str, *, keep: bool = False, tls: ssl.SSLContext | None = None
+        self,
+        port: int,
+        user: str,
+        client_id: str,
+        *,
+        keep: bool = False,
+        tls: ssl.SSLContext | None = None,
+        password: str = "p",
     ) -> None:
         self.received: list[str] = []
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
@@ -96,7 +103,7 @@ class Client:
             self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
         self._stream = self._socket.makefile("rb")
         flags = (0 if tls else 0xC0) | (0 if keep else 2)  # user name, password; clean session
-        proof = b"" if tls else _text(user) + _text("p")
+        proof = b"" if tls else _text(user) + _text(password)
         self._send(0x10, _text("MQTT") + bytes([4, flags]) + b"\0\0" + _text(client_id) + proof)
         try:
             if self._wait_for(_CONNACK)[1] != 0:
