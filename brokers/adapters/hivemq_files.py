@@ -2,13 +2,13 @@
 
 HiveMQ reads a file again after a while, takes permissions when somebody connects and judges no delivery again. So what
 is taken away is gone at the next connect behind the next reading; with Enterprise's REST API sessions are ended.
-Passwords that stand in the file stay there, but for those of who is barred.
+Passwords that stand in the file stay there, but for those of who is barred; unless they are kept here, for file RBAC.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import ClassVar
@@ -26,7 +26,9 @@ from brokers.core.hivemq_emulator import emulate_ese, emulate_rbac
 from brokers.core.hivemq_file import Reading
 from brokers.core.hivemq_permissions import NOTHING, Account, Permission, Realm
 from brokers.core.hivemq_xml import InvalidXml
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Standing, Step
+from brokers.core.password_steps import SET, TAKE, password_steps
+from brokers.core.password_texts import fingerprints, hivemq_rbac, texts_in
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Standing, Step
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
@@ -51,13 +53,15 @@ class _File:
 class HivemqCeFileAdapter:
     """Writes `credentials.xml`; nobody can close a client from outside."""
 
-    capabilities: ClassVar[Capabilities] = hivemq_ce_file.CAPABILITIES
+    capabilities: ClassVar[Capabilities] = replace(hivemq_ce_file.CAPABILITIES, passwords=PasswordRoom.ONE)
     file_name: ClassVar[str] = "credentials.xml"
     takes_rest: ClassVar[bool] = False
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._name: str = link.connection["files"]["directory"]
         self._rest = rest_of(link.connection)
+        room = self.capabilities.passwords is not PasswordRoom.NONE
+        self._keeps_passwords = room and link.broker.takes_passwords is not None
         self._compile = Latest(self._compiled)
 
     @classmethod
@@ -78,13 +82,17 @@ class HivemqCeFileAdapter:
             if only is None or name in only
         }
         known = "" if understood else _CHANGED
-        return AppliedState(artifact=known + self._to_text(replace(realm, users=users)), only=only)
+        texts = {name: realm.users[name].password for name in users} if self._keeps_passwords else {}
+        passwords = fingerprints({name: text for name, text in texts.items() if text})
+        artifact = known + self._to_text(replace(realm, users=users))
+        return AppliedState(artifact=artifact, only=only, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """Accounts and roles that differ."""
         found = changes(self._compile(desired)[0], self._held(applied), whole=desired.only is None)
         clients = {subject.principal.auth_id: subject.principal.client_id for subject in desired.subjects}
         steps = [self._step(change, client_id=clients.get(change.name, change.name)) for change in found]
+        steps += password_steps(self._passwords(desired), applied.passwords)
         if applied.artifact.startswith(_CHANGED):
             summary = "Take out what Gatehouse does not write."
             steps.append(Step(kind="write-file", target=self.file_name, summary=summary))
@@ -136,7 +144,10 @@ class HivemqCeFileAdapter:
         realm = without_nobody(self._parse(rendering.artifact))
         barred = {subject.principal.auth_id for subject in desired.subjects if subject.state is Standing.BARRED}
         users = {name: replace(account, barred=name in barred) for name, account in realm.users.items()}
-        return replace(realm, users=users), rendering
+        return replace(realm, users=users), replace(rendering, passwords=fingerprints(self._passwords(desired)))
+
+    def _passwords(self, desired: DesiredState) -> Mapping[str, str]:
+        return texts_in(desired, hivemq_rbac) if self._keeps_passwords else {}
 
     def _held(self, applied: AppliedState) -> Realm:
         """What is there; who has no password may as well be barred."""
@@ -158,6 +169,11 @@ class HivemqCeFileAdapter:
     def _take(self, step: Step, file: _File) -> None:
         """Makes one change in what is to be written. A password that is there stays, unless the account is barred."""
         if step.kind == "write-file":
+            return
+        if step.kind in (SET, TAKE):
+            if step.target in file.users:
+                text = step.payload if step.kind == SET else None
+                file.users[step.target] = replace(file.users[step.target], password=text)
             return
         kept = json.loads(step.payload)
         realm = self._parse(kept["realm"])

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from brokers.adapters.mosquitto_files import MosquittoFolder
 from brokers.core.mosquitto_conf import PASSWORD_FILE
+from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprint, mosquitto, texts_in
 from brokers.core.ports import DesiredState, Step
 
 _UNREAD = "not read"
-_KINDS = frozenset({"set-password", "take-password", "read-passwords"})
+_KINDS = frozenset({SET, TAKE, "read-passwords"})
 
 
 class MosquittoPasswords:
@@ -38,18 +39,9 @@ class MosquittoPasswords:
 
     def plan(self, desired: DesiredState, present: Mapping[str, str]) -> list[Step]:
         """Whose passwords differ."""
-        wanted = self.wanted(desired)
         if self._folder is None:
             return []
-        steps = [
-            Step(kind="set-password", target=name, summary=f"The password of {name}.", payload=text)
-            for name, text in sorted(wanted.items())
-            if present.get(name) != fingerprint(text)
-        ]
-        steps += [
-            Step(kind="take-password", target=name, summary=f"Take the password of {name} away.")
-            for name in sorted(present.keys() - wanted.keys() - {""})
-        ]
+        steps = password_steps(self.wanted(desired), present)
         if "" in present:
             summary = "Have Mosquitto read the password file."
             steps.append(Step(kind="read-passwords", target=PASSWORD_FILE, summary=summary))
@@ -62,9 +54,9 @@ class MosquittoPasswords:
             folder = self._folder()
             lines = _lines(folder)
             for step in own:
-                if step.kind == "set-password":
+                if step.kind == SET:
                     lines[step.target] = step.payload
-                elif step.kind == "take-password":
+                elif step.kind == TAKE:
                     lines.pop(step.target, None)
             folder.put(PASSWORD_FILE, "".join(f"{name}:{text}\n" for name, text in sorted(lines.items())))
         return [step for step in steps if step.kind not in _KINDS]

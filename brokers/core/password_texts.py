@@ -46,6 +46,11 @@ def ese(verifier: PasswordVerifier) -> EseColumns:
     return EseColumns(_base64(verifier.pbkdf2_sha512[:_ESE_OCTETS]), verifier.iterations, _salt(verifier), "PKCS5S2")
 
 
+def hivemq_rbac(verifier: PasswordVerifier) -> str:
+    """As `password` of HiveMQ's file RBAC with `password-type` HASHED: PBKDF2-HMAC-SHA512, 64 octets."""
+    return f"{_salt(verifier)}:{verifier.iterations}:{_base64(verifier.pbkdf2_sha512)}"
+
+
 def fingerprint(text: str) -> str:
     """16 hex digits that stay the same while the text does, and from which nothing of it can be found."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

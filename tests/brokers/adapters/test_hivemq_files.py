@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -22,6 +23,7 @@ from brokers.adapters.shared_folder import UnsafeFolder
 from brokers.core import hivemq_ce_file
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
+from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 
@@ -38,9 +40,10 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
     return made
 
 
-def ce() -> HivemqCeFileAdapter:
+def ce(*, takes_passwords: bool | None = None) -> HivemqCeFileAdapter:
     assert not HivemqCeFileAdapter.connection_errors(FILES)
-    return HivemqCeFileAdapter(link=broker_link(AdapterKind.HIVEMQ_CE_FILE, FILES))
+    link = broker_link(AdapterKind.HIVEMQ_CE_FILE, FILES, takes_passwords=takes_passwords)
+    return HivemqCeFileAdapter(link=link)
 
 
 def ese(**rest: object) -> HivemqEseFileAdapter:
@@ -97,6 +100,31 @@ def test_community_edition_takes_every_file_that_is_written(folder: Path) -> Non
         bring_to(ce(), desired)
         text = (folder / "credentials.xml").read_text()
         assert not list(hivemq_ce_file.faults_of(hivemq_ce_file.parse(text)))
+
+
+def test_devices_passwords_are_kept_as_the_extension_hashes_them(folder: Path) -> None:
+    salt = b"0123456789abcdefghijklmnopqrstuv"
+    # The vector of the reference, made by the extension's own tool.
+    hashed = (
+        "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=:100:0ZU4DYfNxFSHAVKHzjysssRaAemN8sQpQOW0Z1A1cJ7qSzMThLQJ0DCt8CCaz3WX"
+        "ueKPuQCohulDWFNvEAw07w=="
+    )
+    verifier = PasswordVerifier.of("device-secret", salt=salt, iterations=100)
+    alpha, file = replace(subject("alpha", UP), password=verifier), folder / "credentials.xml"
+    steps = bring_to(ce(takes_passwords=True), all_of(alpha, subject("beta", UP)))
+    assert ("set-password", "alpha") in steps
+    assert accounts(file) == {"alpha": hashed, "beta": hivemq_ce_file.NO_PASSWORD}
+    rendering = ce(takes_passwords=True).render(all_of(alpha))
+    assert hashed not in rendering.artifact + repr(rendering) + repr(ce(takes_passwords=True).read())
+    give_password(file, "beta", HASH)  # and alpha's is gone
+    fixed = bring_to(ce(takes_passwords=True), all_of(alpha, subject("beta", UP)))
+    assert fixed == [("set-password", "alpha"), ("take-password", "beta")]
+    assert not list(hivemq_ce_file.faults_of(hivemq_ce_file.parse(file.read_text())))
+    bring_to(ce(takes_passwords=True), only(subject("alpha", standing=Standing.BARRED)))
+    assert set(accounts(file)) == {"beta"}
+    bring_to(ce(takes_passwords=True), only(alpha))
+    bring_to(ce(takes_passwords=False), all_of(subject("alpha", UP)))
+    assert accounts(file) == {"alpha": hivemq_ce_file.NO_PASSWORD}
 
 
 def test_password_that_is_no_hash_is_left_out_lest_the_whole_file_is_refused(folder: Path) -> None:
