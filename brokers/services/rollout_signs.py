@@ -90,10 +90,9 @@ class Signs:
 
     def devices(self) -> set[DeviceId]:
         """Who is connected, and of whom something was told."""
-        sessions = models.Session.objects.filter(broker_id__in=self._brokers, device_id__isnull=False)
-        told = self.lines.filter(device_id__isnull=False)
-        found = (rows.values_list("device_id", flat=True).distinct() for rows in (sessions, told))
-        return {DeviceId(device) for rows in found for device in rows}
+        sessions = models.Session.objects.filter(broker_id__in=self._brokers)
+        found = (rows.values_list("device_id", flat=True).distinct() for rows in (sessions, self.lines))
+        return {DeviceId(device) for rows in found for device in rows if device}
 
     def refusals(self) -> Counter[DeviceId]:
         """How often each device was refused or denied; not those that were shut out for what they are."""

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import chain
 from uuid import UUID, uuid5
 
 from acl.core.rules import RuleSpec
@@ -17,6 +18,7 @@ from devices.core.windows import WindowState
 
 _MADE = UUID("6f2c1f0e-6c0b-4b7b-9d0e-6f5b1f9f7f11")
 """The namespace of ids for rules and bindings that have none yet."""
+_MOST_WHOLES = 10_000
 
 
 class PolicyInForce:
@@ -44,6 +46,7 @@ class PolicyInForce:
         for binding in document.bindings:
             if binding.window.state(now) is WindowState.IN_FORCE:
                 self._by_target[binding.via, binding.target].append(binding)
+        self._wholes: dict[tuple[int, ...], tuple[BoundRule, ...]] = {}
         self._rules: dict[BindingSpec | str, tuple[BoundRule, ...]] = {}
         bound = {target for via, target in self._by_target if via is BindingVia.GROUP}
         self._queries = {
@@ -68,9 +71,13 @@ class PolicyInForce:
             return self._bound(self._roles[self._quarantine], None) if self._quarantine else ()
         if device.state is not DeviceState.ACTIVE:
             return ()
-        return tuple(
-            rule for binding in self._bindings(device) for rule in self._bound(self._roles[binding.role], binding)
-        )
+        return self._whole([self._bound(self._roles[binding.role], binding) for binding in self._bindings(device)])
+
+    def _whole(self, parts: list[tuple[BoundRule, ...]]) -> tuple[BoundRule, ...]:
+        """What they are together, as one value for all who have the same; each part is kept, so its id is its own."""
+        if len(self._wholes) >= _MOST_WHOLES:
+            self._wholes.clear()
+        return self._wholes.setdefault(tuple(map(id, parts)), tuple(chain.from_iterable(parts)))
 
     def _bindings(self, device: Device) -> list[BindingSpec]:
         places = [

@@ -80,7 +80,7 @@ def sample_reached(reached: Reached, *, limit: int) -> list[DeviceId]:
 
 def reached_subjects(reached: Reached, *, limit: int) -> Iterator[DeviceSubject]:
     """Those of `sample_reached` with their policies, by auth id, at most `limit`."""
-    yield from subjects_among(devices=sample_reached(reached, limit=limit), now=reached.now)
+    yield from subjects_among(devices=sample_reached(reached, limit=limit), now=reached.now, before_rollout=True)
 
 
 def bindings_at_work(reached: Reached, *, role: RoleId, limit: int) -> list[BindingRow]:

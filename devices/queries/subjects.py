@@ -52,12 +52,15 @@ def next_boundary(*, device: DeviceId, now: datetime) -> datetime | None:
 
 
 def subjects_among(
-    *, devices: Collection[DeviceId], broker: UUID | None = None, now: datetime
+    *, devices: Collection[DeviceId], broker: UUID | None = None, now: datetime, before_rollout: bool = False
 ) -> Iterator[DeviceSubject]:
-    """Those of these devices of one domain that exist, by auth id; a fixed number of queries."""
+    """Those of these devices of one domain that exist, by auth id; a fixed number of queries.
+
+    `before_rollout`: with the policy before any change that comes in waves, as all that is asked of tables.
+    """
     rows = list(DeviceRow.objects.whole().filter(id__in=devices).order_by("auth_id"))
     if rows:
-        yield from _subjects(rows, now, broker, _Alike())
+        yield from _subjects(rows, now, broker, _Alike(), before_rollout=before_rollout)
 
 
 def iterate_subjects(
@@ -101,10 +104,12 @@ class _Alike:
         return self._wholes[key]
 
 
-def _subjects(rows: list[DeviceRow], now: datetime, broker: UUID | None, alike: _Alike) -> Iterator[DeviceSubject]:
+def _subjects(
+    rows: list[DeviceRow], now: datetime, broker: UUID | None, alike: _Alike, *, before_rollout: bool = False
+) -> Iterator[DeviceSubject]:
     """Subjects of devices of one domain."""
     domain = rows[0].domain
-    overlay = find_overlay(domain=DomainId(domain.id), now=now)
+    overlay = None if before_rollout else find_overlay(domain=DomainId(domain.id), now=now)
     bindings = list(bindings_reaching(rows).in_force(now=now))
     wanted = {RoleId(binding.role_id) for binding in bindings}
     if domain.quarantine_role_id:

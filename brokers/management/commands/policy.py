@@ -81,6 +81,8 @@ class Command(BaseCommand):
         for each in told["not_now"]:
             bounds = " ".join(f"{word} {each[name]}" for word, name in _BOUNDS if each[name])
             self.stdout.write(f"  not considered: {each['role']}, given to the {each['via']} {each['target']} {bounds}")
+        if told["rollout"]:
+            self.stdout.write(f"  {told['rollout']}")
 
     def _compile(self, *, target: str, domain: str, accept: list[str], **options: Any) -> None:
         try:
@@ -128,6 +130,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(told))
             return
         self.stdout.write(f"{told['devices']['approximate_count']} devices")
+        for each in told["rollouts"]:
+            self.stdout.write(f"{each} This is the policy before it.")
         if told["undecided"]:
             self.stdout.write(f"{told['undecided']} more can be judged one by one only, and are too many for that")
         for grant in told["grants"]:

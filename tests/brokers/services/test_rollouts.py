@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +14,7 @@ from brokers import models, services
 from brokers.core.access_reasons import AccessReason
 from brokers.core.values import AccessKind, SyncState
 from brokers.services.rollout_progress import WaveState, progress_of
+from brokers.services.rollout_signs import measure_wave
 from devices import services as devices
 from devices.core.policy_changes import ChangeState, PolicyChange
 from devices.core.policy_document import RoleSpec
@@ -96,9 +97,7 @@ def test_a_wave_has_it_on_mosquitto_and_after_trouble_nobody_has(hall: Hall) -> 
     assert (may(hall, one), may(hall, two)) == ((False, True), (False, True))
 
 
-def log(
-    broker: object, device: DeviceId, kind: AccessKind, reason: AccessReason, *, at: datetime | None = None
-) -> None:
+def log(broker: UUID, device: DeviceId, kind: AccessKind, reason: str, *, at: datetime | None = None) -> None:
     models.AccessEvent.objects.create(
         at=at or utc_now(),
         broker_id=broker,
@@ -140,7 +139,7 @@ class Plant:
         return get_rollout(rollout=rollout.id)
 
     def log(self, hall: models.Broker, device: DeviceId, kind: AccessKind, reason: str = "", *, ago: int = 1) -> None:
-        log(hall.id, device, kind, reason, at=self.now - timedelta(seconds=ago))  # type: ignore[arg-type]
+        log(hall.id, device, kind, reason, at=self.now - timedelta(seconds=ago))
 
     def heard(self, minutes: int) -> None:
         for hall in self.halls:
@@ -266,19 +265,18 @@ def test_an_operator_who_pauses_meanwhile_is_respected(plant: Plant, monkeypatch
     rollout = start(plant.fleet, Split.PERCENTAGE, ["99"], now=plant.now)
     plant.obey(*plant.halls)
     plant.look(rollout)
-    measure = services.rollouts.measure_wave
+    measure = measure_wave
 
     def pausing(seen: Rollout, *, now: datetime) -> object:
         rollouts.pause_rollout(rollout=seen.id, actor=ADA, now=now)
         return measure(seen, now=now)
 
-    monkeypatch.setattr(services.rollouts, "measure_wave", pausing)
+    monkeypatch.setattr("brokers.services.rollouts.measure_wave", pausing)
     after = plant.look(rollout, TEN)
     assert (after.state, after.wave, after.records[-1].measured) == (RolloutState.PAUSED, 0, None)
 
 
-def test_who_asks_from_tables_is_told_of_the_rollout(plant: Plant, tmp_path: Path) -> None:
-    del tmp_path
+def test_who_asks_from_tables_is_told_of_the_rollout(plant: Plant) -> None:
     start(plant.fleet, Split.PERCENTAGE, ["99"], now=plant.now)
     here = plant.fleet.domain.id
     answer = services.who_can(domains=[here], action=Action.PUBLISH, topic="north/new/p-1", now=plant.now)

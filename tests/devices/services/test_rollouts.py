@@ -26,7 +26,7 @@ from devices.core.rollouts import (
     percentile,
     waves_of,
 )
-from devices.core.values import DeviceId, DeviceState
+from devices.core.values import DeviceId, DeviceState, GroupId
 from devices.core.windows import Window
 from devices.models import Device, Group
 from devices.queries.policy import policy_document
@@ -61,7 +61,7 @@ class Story:
             domain=NORTH, role=self.role.id, target=BindingTarget(device_type="pump"), actor=ADA, now=self.now
         )
         services.create_group(domain=NORTH, name="pilot", members=[self.pilot], actor=ADA, now=self.now)
-        self.group = Group.objects.get(name="pilot")
+        self.group = GroupId(Group.objects.get(name="pilot").id)
         self.before = policy_document(domain=NORTH)
         self.after = replace(self.before, roles=(RoleSpec(name="pumps", rules=(UP, NEW)),))
 
@@ -98,6 +98,8 @@ def test_a_wave_has_the_new_policy_and_everybody_else_the_one_before(story: Stor
         for subject in queries.iterate_subjects(domain=NORTH, now=story.now)
     }
     assert names == {"pump-1": {"pumps@1"}, "pump-2": {"pumps"}}, "so that no broker mixes the two"
+    [before] = queries.subjects_among(devices=[story.pilot], now=story.now, before_rollout=True)
+    assert {bound.role_name for bound in before.policy} == {"pumps"}
     assert in_present_wave(rollout=rollout, devices=[story.pilot, story.other]) == {story.pilot}
 
     last = rollouts.advance_rollout(rollout=rollout.id, actor=ADA, now=story.now)
@@ -158,8 +160,8 @@ def test_states_of_devices_and_memberships_count_as_ever(story: Story) -> None:
     services.suspend_device(device=story.pilot, note="", actor=ADA, now=story.now)
     assert story.topics(story.pilot) == set()
     services.resume_device(device=story.pilot, note="", actor=ADA, now=story.now)
-    services.remove_from_group(group=story.group.id, devices=[story.pilot], actor=ADA, now=story.now)
-    services.add_to_group(group=story.group.id, devices=[story.other], actor=ADA, now=story.now)
+    services.remove_from_group(group=story.group, devices=[story.pilot], actor=ADA, now=story.now)
+    services.add_to_group(group=story.group, devices=[story.other], actor=ADA, now=story.now)
     assert (story.topics(story.pilot), story.topics(story.other)) == (OLD_TOPICS, NEW_TOPICS)
 
 
