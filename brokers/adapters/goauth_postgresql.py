@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import Any, ClassVar
 
@@ -20,24 +21,29 @@ from brokers.core.goauth_changes import RowsChange, changes, effect
 from brokers.core.goauth_connection import GoAuthConnection, connection_errors
 from brokers.core.goauth_emulator import emulate_rows
 from brokers.core.goauth_postgresql import GoAuthRows, Row, parse, to_artifact
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.password_steps import SET, TAKE, password_steps
+from brokers.core.password_texts import fingerprints, texts_in
+from brokers.core.password_texts import goauth as spell_password
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
 _BATCH = 50
 _SCHEMA = (
     "The database has not the tables mqtt_member, mqtt_role_acl and mqtt_own_acl, or our account may not use them: "
-    "make them as docs/howto/mosquitto.md tells, and grant SELECT, INSERT and DELETE on them."
+    "make them as docs/howto/mosquitto.md tells, and grant SELECT, INSERT and DELETE on them. Where devices log in "
+    "with passwords, so for mqtt_password (docs/howto/passwords.md)."
 )
 
 
 class GoAuthPostgresqlAdapter:
-    """Writes three tables."""
+    """Writes three tables, and one of passwords where the broker takes them."""
 
-    capabilities: ClassVar[Capabilities] = goauth_postgresql.CAPABILITIES
+    capabilities: ClassVar[Capabilities] = replace(goauth_postgresql.CAPABILITIES, passwords=PasswordRoom.ONE)
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = GoAuthConnection.of(link.connection)
+        self._has_passwords = link.broker.takes_passwords is not None
         self._compile = Latest(_compiled)
 
     @classmethod
@@ -53,12 +59,14 @@ class GoAuthPostgresqlAdapter:
         """The rows that there are; with `only` those of these users, and those of all roles."""
         with session(self._connection, wanted=_SCHEMA) as database, database.transaction():
             found = _rows(database, only)
-        return AppliedState(artifact=to_artifact(found), only=only)
+            passwords = _passwords(database, only) if self._has_passwords else {}
+        return AppliedState(artifact=to_artifact(found), only=only, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """Users and roles whose rows differ."""
         wanted, present = self._compile(desired)[0], _parsed(applied)
-        return tuple(map(_step, changes(wanted, present, whole=desired.only is None)))
+        steps = tuple(map(_step, changes(wanted, present, whole=desired.only is None)))
+        return (*steps, *password_steps(texts_in(desired, spell_password), applied.passwords))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
@@ -95,7 +103,7 @@ class GoAuthPostgresqlAdapter:
 
 def _compiled(desired: DesiredState) -> tuple[GoAuthRows, Rendering]:
     rendering = goauth_postgresql.render(desired.subjects)
-    return parse(rendering.artifact), rendering
+    return parse(rendering.artifact), replace(rendering, passwords=fingerprints(texts_in(desired, spell_password)))
 
 
 def _rows(database: Connection[Any], only: frozenset[str] | None) -> GoAuthRows:
@@ -109,8 +117,20 @@ def _rows(database: Connection[Any], only: frozenset[str] | None) -> GoAuthRows:
     )
 
 
+def _passwords(database: Connection[Any], only: frozenset[str] | None) -> dict[str, str]:
+    query = "SELECT username, password_hash FROM mqtt_password WHERE %s::text[] IS NULL OR username = ANY(%s)"
+    names = None if only is None else sorted(only)
+    return fingerprints(dict(database.execute(query, [names, names]).fetchall()))
+
+
 def _make(database: Connection[Any], step: Step) -> None:
-    """Puts the rows of a user or of a set of roles in place of those that there were."""
+    """Puts the rows of a user or of a set of roles, or a password, in place of those that there were."""
+    if step.kind in {SET, TAKE}:
+        database.execute("DELETE FROM mqtt_password WHERE username = %s", [step.target])
+        if step.kind == SET:
+            added = "INSERT INTO mqtt_password (username, password_hash) VALUES (%s, %s)"
+            database.execute(added, [step.target, step.payload])
+        return
     kept = json.loads(step.payload)
     table, column = ("mqtt_own_acl", "username") if step.kind == "set-user" else ("mqtt_role_acl", "roles")
     names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}

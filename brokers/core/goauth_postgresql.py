@@ -31,6 +31,9 @@ CREATE VIEW mqtt_acl AS
 """
 ACL_QUERY = "SELECT topic FROM mqtt_acl WHERE username = $1 AND rw = $2"
 """`auth_opt_pg_aclquery`: it has to be set, or everything is allowed; and with `rw = $2`, never `>=`."""
+PASSWORD_SCHEMA = "CREATE TABLE mqtt_password (username text PRIMARY KEY, password_hash text NOT NULL);\n"  # noqa: S105
+PASSWORD_QUERY = "SELECT password_hash FROM mqtt_password WHERE username = $1"  # noqa: S105 - a query
+"""`auth_opt_pg_userquery`, where devices log in with passwords; `auth_opt_hasher pbkdf2` is the default."""
 WITHOUT_QUERY = (
     "Without auth_opt_pg_aclquery the plugin allows everything, and with another one more than is meant: set it as the "
     "warnings of this artifact tell."

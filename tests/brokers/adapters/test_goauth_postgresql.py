@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread
 
 import psycopg
@@ -14,9 +14,21 @@ from acl.core.values import Publish
 from brokers.adapters import postgresql
 from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
 from brokers.core.goauth_changes import changes
-from brokers.core.goauth_postgresql import ACL_QUERY, READ, SCHEMA, SUBSCRIBE, WRITE, GoAuthRows, Row
+from brokers.core.goauth_postgresql import (
+    ACL_QUERY,
+    PASSWORD_QUERY,
+    PASSWORD_SCHEMA,
+    READ,
+    SCHEMA,
+    SUBSCRIBE,
+    WRITE,
+    GoAuthRows,
+    Row,
+)
+from brokers.core.password_texts import goauth
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
+from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
 
@@ -39,7 +51,7 @@ class Database:
         query = ACL_QUERY.replace("$1", "%s").replace("$2", "%s")
         return {str(topic).replace("%u", name) for (topic,) in self.ask(query, name, rw)}
 
-    def adapter(self, **changed: object) -> GoAuthPostgresqlAdapter:
+    def adapter(self, *, takes_passwords: bool | None = None, **changed: object) -> GoAuthPostgresqlAdapter:
         told = conninfo_to_dict(self.url)
         members: dict[str, object] = {
             "host": told["host"],
@@ -50,7 +62,8 @@ class Database:
             **changed,
         }
         assert not GoAuthPostgresqlAdapter.connection_errors(members)
-        return GoAuthPostgresqlAdapter(link=broker_link(AdapterKind.GOAUTH_POSTGRESQL, members))
+        link = broker_link(AdapterKind.GOAUTH_POSTGRESQL, members, takes_passwords=takes_passwords)
+        return GoAuthPostgresqlAdapter(link=link)
 
 
 @pytest.fixture
@@ -98,6 +111,23 @@ def test_one_device_is_changed_alone(database: Database) -> None:
     assert bring_to(adapter, only(subject("alpha", standing=Standing.BARRED))) == [("set-user", "alpha")]
     assert database.topics("alpha", WRITE) == set()
     assert database.topics("beta", WRITE) == {"north/beta/up/#"}
+
+
+def test_plugin_is_told_the_hash_of_who_has_a_password(database: Database) -> None:
+    database.ask(PASSWORD_SCHEMA)
+    adapter, query = database.adapter(takes_passwords=True), PASSWORD_QUERY.replace("$1", "%s")
+    verifier = PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm")
+    desired = all_of(replace(subject("alpha", UP), password=verifier), subject("beta", UP))
+    assert ("set-password", "alpha") in bring_to(adapter, desired)
+    assert database.ask(query, "alpha") == [(goauth(verifier),)]
+    assert database.ask(query, "beta") == []
+    database.ask("UPDATE mqtt_password SET password_hash = 'by hand'")
+    database.ask("INSERT INTO mqtt_password VALUES ('guest', 'by hand')")
+    assert bring_to(adapter, desired) == [("set-password", "alpha"), ("take-password", "guest")]
+    assert goauth(verifier) not in f"{adapter.render(desired)}{adapter.read()}"
+    barred = only(subject("alpha", standing=Standing.BARRED))
+    assert ("take-password", "alpha") in bring_to(adapter, barred)
+    assert database.ask(query, "alpha") == []
 
 
 def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> None:
