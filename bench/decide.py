@@ -1,5 +1,7 @@
 """HTTP decisions (EMQX's questions) about random devices of a register of up to a million, beside bare granian.
 
+Logins and publishes to the same topics come again and again; publishes to topics that are new are apart.
+
 Reach: 0.3 of bare, p99 of 10 ms at half of what it can.
 """
 
@@ -27,6 +29,8 @@ RUNS = 5
 SECONDS = 2.0
 ASKED = 1_000
 """About so many devices a process is asked again and again: those that are connected to its brokers."""
+NEW = 30_000
+"""About so many topics that nobody asked about before, in each round."""
 _PREPARE = (
     SETUP
     + """
@@ -111,6 +115,15 @@ class Questions:
             for number in self._numbers[first:end]
         ]
 
+    def new_publishes(self, round: int) -> list[bytes]:
+        """Publishes to topics that were never asked about, more than a server keeps answers."""
+        wish = {"action": "publish", "qos": "1", "retain": "false"}
+        return [
+            self._post("authz", f"pump-{number}", topic=f"bench/pump-{number}/up/{round}/{topic}", **wish)
+            for topic in range(NEW // ASKED)
+            for number in self._numbers[: ASKED * 9 // 10]
+        ]
+
     def _post(self, call: str, name: str, **members: str) -> bytes:
         body = json.dumps({"clientid": name, "username": name, "cert_cn": name, **members}).encode()
         head = f"POST {self.path}/{call} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -130,8 +143,9 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
                 pass
         rounds = [
             {name: _ask(port, process, each) for name, each in kinds.items()}
+            | {"new_publish": _ask(port, process, questions.new_publishes(round))}
             | {"bare": load(bare_port, bare, publishes, seconds=SECONDS, expect=bytes(1500))}
-            for _ in range(RUNS)
+            for round in range(RUNS)
         ]
         half = statistics.median(each["publish"].per_second for each in rounds) / 2
         p99 = p99_milliseconds(port, publishes, per_second=half, seconds=10.0)
@@ -145,7 +159,7 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
             f"{name}_of_bare": round(
                 statistics.median(each[name].per_cpu_second / each["bare"].per_cpu_second for each in rounds), 2
             )
-            for name in kinds
+            for name in (*kinds, "new_publish")
         },
         "first_per_cpu_second": round(first.per_cpu_second),
         "p99_milliseconds_at_half": round(p99, 1),
@@ -167,5 +181,5 @@ def _exponents(seen: dict[str, dict[str, Any]]) -> dict[str, float]:
     low, high, span = seen[str(sizes[0])], seen[str(sizes[-1])], math.log(sizes[-1] / sizes[0])
     return {
         name: round(math.log(low[f"{name}_per_cpu_second"] / high[f"{name}_per_cpu_second"]) / span, 2)
-        for name in ("connect", "publish", "first")
+        for name in ("connect", "publish", "new_publish", "first")
     }
