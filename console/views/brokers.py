@@ -15,7 +15,7 @@ from brokers.conf import decisions_url
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import PlannedDeviation, planned_deviation
 from brokers.core.ports import DeviationKind, PasswordRoom
-from brokers.core.values import Broker, PlanId
+from brokers.core.values import Broker, PlanId, SyncState
 from console.views.frame import Visit, screen, show
 from console.views.operations import find_panel
 from kernel.core.errors import Conflict, DomainError, Unavailable
@@ -53,6 +53,9 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
     broker = _seen(visit, name)
     context = {
         "broker": broker,
+        "tab": "state",
+        "differs": broker.sync in {SyncState.DRIFT, SyncState.PENDING},
+        "may_read_log": visit.may("access-log:read", broker.domain) and broker.domain == visit.domain.id,
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "sessions": queries.sessions_on(broker=broker.id, limit=_SESSIONS_SHOWN),
         "session_count": queries.count_sessions(broker=broker.id),
@@ -107,6 +110,18 @@ def show_deviations(request: HttpRequest, visit: Visit, name: str) -> HttpRespon
         "versions": ", ".join(capabilities.protocol_versions),
     }
     return show(request, "parts/deviations.html", context)
+
+
+@require_safe
+@screen("brokers:read")
+def show_differences(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
+    """How the broker differs from the policy now: a part of its page, fetched apart since the broker is asked."""
+    broker = _seen(visit, name)
+    try:
+        context: dict[str, object] = {"found": services.compare_broker(broker=broker.id, now=visit.now)}
+    except DomainError as error:
+        context = {"fault": error.detail}
+    return show(request, "parts/differences.html", context)
 
 
 @require_POST

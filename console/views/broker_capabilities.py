@@ -1,0 +1,34 @@
+"""What a broker can do: how it is spoken to, what it does with whom is thrown out, what of policy it can say."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.http import require_safe
+
+from brokers import queries
+from brokers.core.kind_facts import FACTS
+from console.views.frame import Visit, screen, show
+
+
+@require_safe
+@screen("brokers:read")
+def show_capabilities(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
+    """The broker's capabilities."""
+    broker = queries.get_broker(name=name, domains=visit.caller.domain_ids)
+    capabilities = queries.capabilities_of(broker=broker.id)
+    yes_no = {
+        "Keeps policy of its own": capabilities.stores_policy,
+        "Conditions on QoS": capabilities.qos_conditions,
+        "Conditions on retained messages": capabilities.retain_conditions,
+        "Shared subscriptions": capabilities.shared_subscriptions,
+    }
+    context = {
+        "broker": broker,
+        "tab": "capabilities",
+        "facts": FACTS[broker.kind],
+        "yes_no": yes_no.items(),
+        "versions": capabilities.protocol_versions,
+        "placeholders": sorted(capabilities.placeholders),
+        "limits": capabilities.limits,
+    }
+    return show(request, "broker_capabilities.html", context)
