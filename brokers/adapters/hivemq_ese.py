@@ -23,7 +23,9 @@ from brokers.core.hivemq_connection import HivemqConnection, connection_errors
 from brokers.core.hivemq_emulator import emulate_ese
 from brokers.core.hivemq_ese_sql import parse, to_artifact
 from brokers.core.hivemq_permissions import Realm
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.password_steps import SET, TAKE, password_steps
+from brokers.core.password_texts import ese_text, fingerprints, texts_in
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
@@ -39,10 +41,11 @@ class AccountTaken(Conflict):
 class HivemqEseAdapter:
     """Speaks to one cluster whose security extension reads one database."""
 
-    capabilities: ClassVar[Capabilities] = hivemq_ese_sql.CAPABILITIES
+    capabilities: ClassVar[Capabilities] = replace(hivemq_ese_sql.CAPABILITIES, passwords=PasswordRoom.ONE)
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = HivemqConnection.of(link.connection)
+        self._has_passwords = link.broker.takes_passwords is not None
         self._compile = Latest(_compiled)
 
     @classmethod
@@ -58,7 +61,8 @@ class HivemqEseAdapter:
         """Our accounts and roles there. The database does not say which version reads it."""
         with tables(self._connection) as realm:
             found, foreign = realm.realm(only=only)
-        return AppliedState(artifact=to_artifact(found), only=only, foreign=foreign)
+            passwords = fingerprints(realm.passwords(found.users) if self._has_passwords else {})
+        return AppliedState(artifact=to_artifact(found), only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """Accounts and roles that differ. Raises AccountTaken."""
@@ -71,7 +75,9 @@ class HivemqEseAdapter:
             )
         clients = {subject.principal.auth_id: subject.principal.client_id for subject in desired.subjects}
         found = changes(wanted, _parsed(applied), whole=desired.only is None)
-        return tuple(_step(change, client_id=clients.get(change.name, "")) for change in found)
+        passwords = {name: text for name, text in texts_in(desired, ese_text).items() if name in wanted.users}
+        steps = [_step(change, client_id=clients.get(change.name, "")) for change in found]
+        return (*steps, *password_steps(passwords, applied.passwords))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
@@ -81,6 +87,9 @@ class HivemqEseAdapter:
         """Each in a transaction of its own; the session of who loses something ends behind it."""
         with tables(self._connection) as realm:
             for step in paced(steps, between, every=_BATCH):
+                if step.kind in {SET, TAKE}:
+                    realm.set_password(step.target, step.payload)
+                    continue
                 change, client_id = _change(step)
                 if change.account is not None and change.ends and self._connection.rest is not None:
                     realm.make(replace(change, account=ending(change.account)))
@@ -113,7 +122,7 @@ class HivemqEseAdapter:
 
 def _compiled(desired: DesiredState) -> tuple[Realm, Rendering]:
     rendering = hivemq_ese_sql.render(desired.subjects)
-    return parse(rendering.artifact), rendering
+    return parse(rendering.artifact), replace(rendering, passwords=fingerprints(texts_in(desired, ese_text)))
 
 
 def _parsed(applied: AppliedState) -> Realm:

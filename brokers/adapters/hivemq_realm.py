@@ -6,6 +6,7 @@ others included: it goes when the last one of ours has left it and nobody else i
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,23 @@ class Tables:
             if NOTHING_ROLE in has[id]
         }
         return Realm(users=ours, roles=roles), frozenset(name for name, _ in users.values()) - ours.keys()
+
+    def passwords(self, names: Collection[str]) -> dict[str, str]:
+        """What is kept of the passwords of those of these accounts that have one: their columns as JSON."""
+        query: LiteralString = (
+            "SELECT username, password, password_iterations, password_salt, algorithm FROM users"
+            " WHERE password IS NOT NULL AND username = ANY(%s)"
+        )
+        return {name: json.dumps(columns) for name, *columns in self._rows(query, sorted(names))}
+
+    def set_password(self, name: str, text: str) -> None:
+        """Puts the columns of a password in place of those that there were; none if the text is empty."""
+        columns = json.loads(text) if text else (None, 0, "", "PKCS5S2")
+        self._session.execute(
+            "UPDATE users SET password = %s, password_iterations = %s, password_salt = %s, algorithm = %s"
+            " WHERE username = %s",
+            [*columns, name],
+        )
 
     def make(self, change: RealmChange) -> None:
         """Makes the change."""

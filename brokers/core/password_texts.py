@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -44,6 +45,11 @@ def rabbitmq(verifier: PasswordVerifier) -> str:
 def ese(verifier: PasswordVerifier) -> EseColumns:
     """As HiveMQ's ESE keeps it by `PKCS5S2`: PBKDF2-HMAC-SHA512, 32 octets."""
     return EseColumns(_base64(verifier.pbkdf2_sha512[:_ESE_OCTETS]), verifier.iterations, _salt(verifier), "PKCS5S2")
+
+
+def ese_text(verifier: PasswordVerifier) -> str:
+    """The same columns as one text."""
+    return json.dumps(ese(verifier))
 
 
 def hivemq_rbac(verifier: PasswordVerifier) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from brokers.adapters.hivemq_ese import AccountTaken, HivemqEseAdapter
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
+from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 
@@ -118,7 +119,9 @@ class Database:
         """Topic, and whether it is for publishing, of every permission of an account."""
         return self.ask(HELD, name, name)
 
-    def adapter(self, rest: RestApi | None = None, **changed: object) -> HivemqEseAdapter:
+    def adapter(
+        self, rest: RestApi | None = None, *, takes_passwords: bool | None = None, **changed: object
+    ) -> HivemqEseAdapter:
         told = conninfo_to_dict(self.url)
         members: dict[str, object] = {
             "host": told["host"],
@@ -130,7 +133,8 @@ class Database:
         if rest is not None:
             members["rest"] = {"host": "127.0.0.1", "port": rest.port}
         assert not HivemqEseAdapter.connection_errors(members | changed)
-        return HivemqEseAdapter(link=broker_link(AdapterKind.HIVEMQ_ESE_SQL, members | changed))
+        link = broker_link(AdapterKind.HIVEMQ_ESE_SQL, members | changed, takes_passwords=takes_passwords)
+        return HivemqEseAdapter(link=link)
 
 
 @pytest.fixture
@@ -177,6 +181,31 @@ def test_change_of_one_leaves_others_and_no_permission_that_nobody_has(database:
     assert database.held("beta") == before
     held = "SELECT permission FROM role_permissions UNION SELECT permission FROM user_permissions"
     assert database.ask(f"SELECT topic FROM permissions WHERE id NOT IN ({held})") == []
+
+
+KEPT = "SELECT password, password_iterations, password_salt, algorithm FROM users WHERE username = %s"
+
+
+def test_password_stands_in_its_columns_as_hivemq_hashes_it(database: Database) -> None:
+    adapter = database.adapter(takes_passwords=True)
+    verifier = PasswordVerifier.of("device-secret", salt=bytes(range(16)), iterations=100)
+    alpha = replace(subject("alpha", UP), password=verifier)
+    bring_to(adapter, all_of(alpha, subject("beta", UP)))
+    reference = ("frNNrQ9oWTA4QLGoKsAHFW9aAS3yScRq0lLUtvBFhUU=", 100, "AAECAwQFBgcICQoLDA0ODw==", "PKCS5S2")
+    assert database.ask(KEPT, "alpha") == [reference]
+    assert database.ask(KEPT, "beta") == [(None, 0, "", "PKCS5S2")]
+    database.ask("UPDATE users SET password = 'by hand', algorithm = 'PLAIN'")
+    assert adapter.plan(only(alpha), adapter.read(only=frozenset({"alpha"})))[0].kind == "set-password"
+    bring_to(adapter, all_of(alpha, subject("beta", UP)))
+    assert (database.ask(KEPT, "alpha"), database.ask(KEPT, "beta")[0][0]) == ([reference], None)
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert database.ask(KEPT, "alpha")[0][0] is None
+
+
+def test_passwords_of_others_are_left_alone(database: Database) -> None:
+    database.ask(f"INSERT INTO users (password, {ACCOUNT}) VALUES ('theirs', 'chief', 1, '', 'PKCS5S2')")
+    bring_to(database.adapter(takes_passwords=False), all_of(subject("alpha", UP)))
+    assert database.ask(KEPT, "chief")[0][0] == "theirs"
 
 
 def test_barred_account_stays_with_nothing_and_no_password(database: Database) -> None:
