@@ -25,7 +25,7 @@ from brokers.core.dynsec_effect import effect
 from brokers.core.dynsec_emulator import emulate
 from brokers.core.dynsec_state import Defaults, DynsecState, default_documents, parse, state_of, to_artifact
 from brokers.core.mosquitto_connection import MosquittoConnection, connection_errors
-from brokers.core.mosquitto_dynsec import LIMITS, desired_state, own_roles
+from brokers.core.mosquitto_dynsec import FIXED_ROLES, LIMITS, desired_state, own_roles
 from brokers.core.password_texts import fingerprints
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.rendering import Deviations
@@ -62,6 +62,7 @@ class MosquittoDynsecAdapter:
         )
         self._lacks_folder = bool(link.broker.takes_passwords) and not shares
         self._compiled: tuple[DesiredState, DynsecState, Rendering] | None = None
+        self._read: tuple[str, DynsecState] | None = None  # what was read last, as text and as values
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -78,13 +79,14 @@ class MosquittoDynsecAdapter:
             state = _whole(broker) if only is None else _part(broker, only)
             version = broker.await_version() if only is None else broker.version
         passwords = self._passwords.read(only=only)
+        self._read = to_artifact(state), state
         return AppliedState(
-            artifact=to_artifact(state), version=version, only=only, foreign=state.foreign, passwords=passwords
+            artifact=self._read[0], version=version, only=only, foreign=state.foreign, passwords=passwords
         )
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """The plugin's commands."""
-        wanted, present = self._compile(desired)[0], _parsed(applied)
+        wanted, present = self._compile(desired)[0], self._parsed(applied)
         commands = changes(wanted, present, only=desired.only)
         passwords = self._passwords.plan(desired, applied.passwords)
         used = {name for client in present.clients.values() for name, _ in client.roles}
@@ -94,7 +96,7 @@ class MosquittoDynsecAdapter:
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
-        return effect(_parsed(applied), self._compile(desired)[0])
+        return effect(self._parsed(applied), self._compile(desired)[0])
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Sends the commands, one and then as many at once as the broker does in 50 ms: it writes all for each."""
@@ -163,6 +165,11 @@ class MosquittoDynsecAdapter:
             self._compiled = (desired, state, rendering)
         return self._compiled[1:]
 
+    def _parsed(self, applied: AppliedState) -> DynsecState:
+        if self._read is not None and self._read[0] is applied.artifact:
+            return self._read[1]
+        return parse(applied.artifact) if applied.artifact else DynsecState()
+
     def _folder(self) -> MosquittoFolder:
         return MosquittoFolder(root=files_root(), name=self._connection.directory or "")
 
@@ -201,6 +208,7 @@ def _part(broker: ControlConnection, only: frozenset[str]) -> DynsecState:
     clients = [answer["data"]["client"] for answer in broker.ask(asked) if "data" in answer]
     roles = {entry["rolename"] for client in clients for entry in client.get("roles", ())}
     roles |= {role for name in names for role in own_roles(name)}
+    roles |= FIXED_ROLES  # one that is there already needs no writing
     return state_of(clients=clients, roles=_roles(broker, sorted(roles)), defaults=default_documents(Defaults()))
 
 
@@ -212,10 +220,6 @@ def _roles(broker: ControlConnection, names: Sequence[str]) -> list[Any]:
 
 def _asking(name: str, target: str, members: dict[str, Any], *, tolerates: tuple[str, ...] = ()) -> Command:
     return Command(name=name, target=target, summary="", members=members, tolerates=tolerates)
-
-
-def _parsed(applied: AppliedState) -> DynsecState:
-    return parse(applied.artifact) if applied.artifact else DynsecState()
 
 
 def _step(command: Command) -> Step:

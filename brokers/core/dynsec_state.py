@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 from kernel.core.errors import Invalid
+from kernel.core.garbage import collection_paused
 
 OURS = "gh."
 _NO_PRIORITY = -1
@@ -88,6 +89,7 @@ _DEFAULT_NAMES = {
 }
 
 
+@collection_paused()
 def state_of(
     *,
     clients: Iterable[Mapping[str, Any]],

@@ -31,6 +31,7 @@ from brokers.core.rendering import (
     qos_condition,
     subscribe_conditions,
 )
+from kernel.core.garbage import collection_paused
 
 BARRED_ROLE = f"{OURS}barred"
 DOLLAR_GUARD = f"{OURS}guard.dollar"
@@ -69,6 +70,7 @@ _FIXED = {
     DOLLAR_GUARD: _denying("$SYS/#", "$CONTROL/#", "$share/+/$SYS/#", "$share/+/$CONTROL/#"),
     SHARE_GUARD: _denying("$share/#"),
 }
+FIXED_ROLES = frozenset(_FIXED)
 
 
 def render(subjects: Iterable[RenderSubject]) -> Rendering:
@@ -78,6 +80,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     return Rendering(artifact=to_artifact(state), deviations=deviations.all())
 
 
+@collection_paused()
 def desired_state(
     subjects: Iterable[RenderSubject],
     deviations: Deviations | None = None,

@@ -199,6 +199,17 @@ def test_barred_device_is_closed_and_comes_back_to_nothing(adapter: MosquittoDyn
         assert not again.subscribe("$share/g/north/all/x")
 
 
+def test_bar_of_another_device_writes_about_that_one_alone(adapter: MosquittoDynsecAdapter) -> None:
+    bring_to(adapter, all_of(subject("p-1", standing=Standing.BARRED), subject("p-2", UP)))
+    desired = only(subject("p-2", standing=Standing.BARRED))
+    steps = adapter.plan(desired, adapter.read(only=desired.only))
+    assert [(step.kind, step.target) for step in steps] == [
+        ("modifyClient", "p-2"),
+        ("disableClient", "p-2"),
+        ("deleteRole", "gh.d.p-2.allow"),
+    ]
+
+
 def test_device_that_is_let_in_again_has_its_rights_again(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     bring_to(adapter, all_of(subject("p-1", UP)))
     bring_to(adapter, only(subject("p-1", standing=Standing.BARRED)))
