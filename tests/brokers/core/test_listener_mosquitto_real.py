@@ -8,9 +8,12 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from brokers.adapters.listener_probe import observe
+from brokers.core.listener_probe import Aspect, Verdict, judge
 from brokers.core.listener_profile import ListenerProfile, Make
 from brokers.core.listener_renderers import render_listeners
 from brokers.core.listener_rendering import Site
@@ -98,6 +101,17 @@ def test_without_a_certificate_nothing_is_said(ca: OpensslCa, port: int) -> None
             answer = b""
 
     assert answer == b""
+
+
+def test_probe_finds_nothing_to_mend(ca: OpensslCa, port: int) -> None:
+    listener = Listener(host="127.0.0.1", port=port)
+    seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=60)
+
+    report = judge(listener, seen, profile=ListenerProfile(make=Make.MOSQUITTO), now=datetime.now(UTC))
+
+    verdicts = {line.aspect: line.verdict for line in report.lines}
+    assert verdicts.pop(Aspect.END) is Verdict.DOUBTFUL, "it is made for two days"
+    assert set(verdicts.values()) == {Verdict.GOOD}
 
 
 @pytest.mark.parametrize(("version", "taken"), [("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)])
