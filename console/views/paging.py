@@ -83,10 +83,15 @@ class Place:
         raise DamagedPlace
 
     def pager(self, *, shown: int, next_key: Sequence[Any] | None, noun: str, about: int | None = None) -> Pager:
-        """The foot of a page of `shown` rows; `next_key` is the last row's sort key if there are more."""
+        """The foot of a page of `shown` rows; `next_key` is the last row's sort key if there are more.
+
+        `noun` is what they are, more than one of them.
+        """
         following = cursor.encode(next_key) if next_key is not None else ""
         number = len(self.trail) + 1
-        words = f"{shown} {noun}" if number == 1 and not following else f"Page {number}, {shown} {noun}"
+        words = f"{shown} {_one(noun) if shown == 1 else noun}"
+        if number > 1 or following:
+            words = f"Page {number}, {words}"
         if about is not None and (following or number > 1):
             words += f" of about {about:,}"
         return Pager(
@@ -122,3 +127,8 @@ def place_of(request: HttpRequest, *filters: str) -> Place:
         trail=tuple(trail.split(".")) if trail is not None else (),
         filters={name: asked.get(name, "").strip()[:200] for name in filters},
     )
+
+
+def _one(noun: str) -> str:
+    """The singular of a noun."""
+    return noun.removesuffix("ies") + "y" if noun.endswith("ies") else noun.removesuffix("s")
