@@ -136,7 +136,7 @@ def test_rolled_back_nobody_has_the_new_policy_and_the_change_needs_approval_aga
     assert story.topics(story.pilot) == NEW_TOPICS
 
 
-def test_waves_of_brokers_hold_for_each_broker_and_roles_keep_their_names(story: Story) -> None:
+def test_waves_of_brokers_hold_for_each_broker_and_percentages_for_each_device(story: Story) -> None:
     rollout = story.started(waves_of(Split.BROKER, [[str(HERE)]]))
     for device in (story.pilot, story.other):
         assert [story.topics(device, broker) for broker in (HERE, THERE, None)] == [NEW_TOPICS, OLD_TOPICS, OLD_TOPICS]
@@ -144,9 +144,8 @@ def test_waves_of_brokers_hold_for_each_broker_and_roles_keep_their_names(story:
     assert bound.role_name == "pumps"
     rollouts.advance_rollout(rollout=rollout.id, actor=ADA, now=story.now)
     assert story.topics(story.pilot, THERE) == story.topics(story.pilot) == NEW_TOPICS
+    rollouts.roll_back_rollout(rollout=rollout.id, actor=ADA, now=story.now)
 
-
-def test_percentages_go_by_the_device_alone(story: Story) -> None:
     lower, higher = sorted((story.pilot, story.other), key=percentile)
     share = max(1, percentile(higher))
     rollout = story.started(waves_of(Split.PERCENTAGE, [[str(share)]]))
@@ -203,6 +202,8 @@ def test_who_acts_on_what_is_no_more_is_told_so(story: Story) -> None:
         rollouts.note_measured(rollout=paused.id, version=paused.version, measured=Measured())
     again = rollouts.pause_rollout(rollout=paused.id, actor=ADA, now=story.now)
     assert again.version == paused.version, "once is enough"
+    with pytest.raises(RolloutNotFound):
+        rollouts.pause_rollout(rollout=RolloutId(new_id()), actor=ADA, now=story.now)
 
 
 def test_a_resumed_wave_is_watched_anew(story: Story) -> None:
@@ -254,8 +255,3 @@ def test_a_rollout_that_fails_half_way_is_where_it_was(story: Story, monkeypatch
             assert get_change(change=rollout.change).state is ChangeState.ROLLING_OUT
     assert policy_document(domain=NORTH) == story.before
     assert story.topics(story.other) == NEW_TOPICS
-
-
-def test_an_id_of_nothing_is_not_found(story: Story) -> None:
-    with pytest.raises(RolloutNotFound):
-        rollouts.pause_rollout(rollout=RolloutId(new_id()), actor=ADA, now=story.now)

@@ -53,9 +53,8 @@ def addresses(north: Scene) -> dict[str, str]:
     rules = [RuleSpec.of(rule) for rule in north.role.rules]
     change_role(role=north.role.id, rules=[*rules, ALARMS], actor=BO, now=north.now)
     draft = drafted(north, "Nobody stops a pump", NO_STOP, by=BO)
-    coming, waiting = drafted(north, "Nobody stops a pump, one by one", NO_STOP), drafted(north, "Later", NO_STOP)
-    for each in (coming, waiting):
-        approve_change(change=each.id, actor=BO, now=north.now)
+    coming = drafted(north, "Nobody stops a pump, one by one", NO_STOP)
+    approve_change(change=coming.id, actor=BO, now=north.now)
     rollout = start_rollout(
         change=coming.id, waves=waves_of(Split.PERCENTAGE, [["1"], ["10"]]), gate=Gate(), actor=ADA, now=north.now
     )
@@ -69,7 +68,6 @@ def addresses(north: Scene) -> dict[str, str]:
         "change-role": f"/changes/{draft.id}/roles/device-default/",
         "change-new-role": f"/changes/{draft.id}/new-role/",
         "rollout": f"/changes/rollouts/{rollout.id}/",
-        "rollout-begin": f"/changes/{waiting.id}/rollout/",
         "role-with-draft": f"/roles/{north.role.id}/",
     }
 
