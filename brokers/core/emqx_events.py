@@ -12,7 +12,7 @@ from datetime import datetime
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.decide import Unreadable
 from brokers.core.decide_reading import number, text
-from brokers.core.ingest import Members, moment, name
+from brokers.core.ingest import Members, moment, name, username
 from brokers.core.values import AccessKind, BrokerEvent
 
 _ENDS: Mapping[str, AccessReason] = {
@@ -124,7 +124,7 @@ def _event(
         topic=topic,
         qos=qos,
         reason=reason,
-        auth_id=name(members, "username"),
+        auth_id=username(members),
         client_id=client_id,
         address=name(members, "peername"),
         detail=detail,

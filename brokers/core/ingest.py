@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from brokers.core.decide import Asked, Unreadable
-from brokers.core.decide_reading import read_objects
+from brokers.core.decide_reading import read_objects, text_or_none
 from brokers.core.values import BrokerEvent
 
 Members = Mapping[str, Any]
@@ -19,8 +19,8 @@ Reader = Callable[[Members, str, datetime], Iterator[BrokerEvent]]
 """The events that an object is, given VerneMQ's name of the hook and the time. Raises Unreadable."""
 
 MOST_AT_ONCE = 1_000
-NOBODY = ("", "undefined")
-"""How brokers spell a name that is not there."""
+NOBODY = "undefined"
+"""How EMQX and NanoMQ spell a username that is not there. A client id of that name is one."""
 _LATE = timedelta(minutes=10)
 
 
@@ -49,12 +49,13 @@ def read_told(reader: Reader, asked: Asked, *, now: datetime) -> Told:
 
 def name(members: Members, member: str) -> str:
     """The name of somebody; empty if there is none. Raises Unreadable if it is no text."""
-    found = members.get(member)
-    if found is None:
-        return ""
-    if not isinstance(found, str):
-        raise Unreadable(f"{member} is no text.")
-    return "" if found in NOBODY else found
+    return text_or_none(members, member) or ""
+
+
+def username(members: Members, member: str = "username") -> str:
+    """The username; empty if there is none. Raises Unreadable if it is no text."""
+    found = name(members, member)
+    return "" if found == NOBODY else found
 
 
 def moment(members: Members, member: str, *, now: datetime) -> datetime:

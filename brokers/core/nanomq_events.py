@@ -11,7 +11,7 @@ from datetime import datetime
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.decide import Unreadable
 from brokers.core.decide_reading import number, text
-from brokers.core.ingest import Members, name
+from brokers.core.ingest import Members, name, username
 from brokers.core.values import AccessKind, BrokerEvent
 
 
@@ -31,7 +31,7 @@ def read_event(members: Members, _hook: str, now: datetime) -> Iterator[BrokerEv
                 action=AccessAction.PUBLISH,
                 topic=text(members, "topic"),
                 qos=number(members, "qos", low=0, high=2),
-                auth_id=name(members, "from_username"),
+                auth_id=username(members, "from_username"),
                 client_id=name(members, "from_client_id"),
             )
 
@@ -50,6 +50,6 @@ def _event(members: Members, kind: AccessKind, now: datetime, *, reason: AccessR
         kind=kind,
         action=AccessAction.CONNECT,
         reason=reason,
-        auth_id=name(members, "username"),
+        auth_id=username(members),
         client_id=client_id,
     )

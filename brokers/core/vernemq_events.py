@@ -12,7 +12,7 @@ from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.decide import Unreadable
 from brokers.core.decide_reading import number, text
 from brokers.core.decide_vernemq import MOST_FILTERS
-from brokers.core.ingest import Members, name
+from brokers.core.ingest import Members, name, username
 from brokers.core.values import AccessKind, BrokerEvent
 
 _QOS = (0, 1, 2)
@@ -82,7 +82,7 @@ def _event(
         topic=topic,
         qos=qos,
         reason=AccessReason.NOT_ALLOWED if kind is AccessKind.DENIED else None,
-        auth_id=name(members, "username"),
+        auth_id=username(members),
         client_id=client_id,
         address=address,
     )

@@ -93,6 +93,13 @@ def test_emqx_tells_of_refusals_and_not_twice_of_who_comes() -> None:
     assert (unclear.reason, unclear.detail) == (None, "server_busy")
 
 
+def test_nobody_hides_behind_a_client_id_that_looks_like_none() -> None:
+    [came] = emqx("client.connected", clientid="undefined", connected_at=NOW_MS)
+    assert came.client_id == "undefined"
+    [came] = nanomq("client_connack", conn_ack="success", username="undefined", clientid="undefined")
+    assert (came.client_id, came.auth_id) == ("undefined", "")
+
+
 def test_emqx_tells_what_was_allowed_and_denied() -> None:
     [denied] = emqx("client.check_authz_complete", action="publish", result="deny", topic="a/b", authz_source="http")
     assert (denied.kind, denied.action, denied.topic, denied.reason) == (
