@@ -104,6 +104,8 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     mint_decision_secret(broker=scene.broker.id, identity=Identity.SHOWN, actor=SYSTEM, now=scene.now)
     alarm = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/alarm/${client_id}")
     set_device_rules(device=device, rules=[alarm], actor=SYSTEM, now=scene.now)
+    devices.issue_password(device=device, actor=SYSTEM, now=scene.now)
+    devices.rotate_password(device=device, actor=SYSTEM, now=scene.now)
     application = devices.register_application(domain=scene.domain, name="dashboards", actor=SYSTEM, now=scene.now).id
     devices.certify_application(application=application, csr=make_csr("x"), actor=SYSTEM, now=scene.now)
     pki.request_issuer(domain=scene.domain, slug="company", common_name="By the company", actor=SYSTEM, now=scene.now)
@@ -114,6 +116,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "devices-none-fits": "/devices/?state=decommissioned",
         "device": f"/devices/{device}/",
         "device-rules": f"/devices/{device}/rules/",
+        "device-password": f"/devices/{device}/passwords/new/",
         "applications": "/applications/",
         "application": f"/applications/{application}/",
         "application-new": "/applications/new/",
