@@ -31,6 +31,7 @@ StartResponse = Callable[..., Any]
 
 MAX_BODY_OCTETS = 262_144
 _KEPT_UP_EACH_SECONDS = 5.0
+_WHILE_ASKED_SECONDS = 0.2
 _MOST_TOLD = 255
 _ID_CHARACTERS = 36
 _HOOK = "HTTP_VERNEMQ_HOOK"
@@ -49,7 +50,7 @@ class _Caller:
 
 
 def keep_up() -> None:
-    """Lets a thread of this process learn every few seconds what happened, so that it outlives the database."""
+    """Lets a thread of this process learn what happened: while it is asked, so soon that no question has to read it."""
     Thread(target=_keep_up, name="decide", daemon=True).start()
 
 
@@ -61,7 +62,10 @@ def _keep_up() -> None:
             log.debug("decisions could not catch up: %s", type(error).__name__)
         except Exception:
             log.exception("decisions could not catch up")
-        time.sleep(_KEPT_UP_EACH_SECONDS)
+        ends_at = time.monotonic() + _KEPT_UP_EACH_SECONDS
+        time.sleep(_WHILE_ASKED_SECONDS)
+        while not decider.is_asked and time.monotonic() < ends_at:
+            time.sleep(_WHILE_ASKED_SECONDS)
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -22,6 +22,7 @@ from pki.core.bounded_cache import BoundedCache
 
 log = logging.getLogger(__name__)
 
+AHEAD_SECONDS = 0.1
 MOST_KEPT = 10_000  # 1 to 2 kB each
 LONGEST_KEPT = 1_000
 """Octets of a question whose answer is kept."""
@@ -44,18 +45,20 @@ class _Kept:
 
 
 class Decider:
-    """One process's answers; thread-safe."""
+    """One process's answers; thread-safe. `is_asked`: somebody asked since it kept up last."""
 
     def __init__(self, memory: DecisionMemory | None = None) -> None:
+        self.is_asked = False
         self._memory = memory or DecisionMemory()
         self._kept: BoundedCache[tuple[str, Identity, Asked], _Kept] = BoundedCache(MOST_KEPT)
 
     def keep_up(self) -> None:
-        """Learns what has happened, so that it is known if the database goes away before anybody asks.
+        """Learns what has happened, so that whoever asks need not wait, and that it is known if the database goes away.
 
         Raises DecisionsAlone and a database error.
         """
-        self._memory.follow()
+        self.is_asked = False
+        self._memory.follow(older_than=AHEAD_SECONDS)
         self._memory.door("")
         self._memory.token_keys()
 
@@ -64,6 +67,7 @@ class Decider:
 
         Raises DecisionsAlone and a database error.
         """
+        self.is_asked = True
         self._memory.follow()
         door = self._memory.door(broker)
         if door is not None and secret in door.good:

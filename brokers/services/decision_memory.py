@@ -35,7 +35,7 @@ from pki.core.bounded_cache import BoundedCache
 
 FRESH_SECONDS = 0.3
 YOUNG_SECONDS = 0.6  # what is older is believed only if it can not be read again
-WAIT_SECONDS = 0.25
+WAIT_SECONDS = 0.25  # of all together for one reading, which may hang
 ALONE_SECONDS = 60.0
 MOST_ENTRIES = 1_000
 MOST_KNOWN = 100_000  # 1 to 2 kB each
@@ -73,7 +73,7 @@ class DecisionMemory:
         self._clock = clock
         self._epoch = Epoch()
         self._end = -1
-        self._read_at = self._again_at = float("-inf")
+        self._read_at = self._again_at = self._begun_at = float("-inf")
         self._reading = Lock()
         self._doors: tuple[int, Mapping[str, Door]] = (-1, {})
         self._token_keys: tuple[int, Mapping[str, ECKey]] = (-1, {})
@@ -82,20 +82,26 @@ class DecisionMemory:
         self._policies: BoundedCache[tuple[BoundRule, ...], tuple[BoundRule, ...]] = BoundedCache(MOST_POLICIES)
         self._strangers: BoundedCache[tuple[DomainId, str], int] = BoundedCache(MOST_STRANGERS)
 
-    def follow(self) -> None:
-        """Learns what has happened, unless that was done a moment ago. Raises DecisionsAlone."""
-        age = self._clock() - self._read_at
-        if age < FRESH_SECONDS:
+    def follow(self, *, older_than: float = FRESH_SECONDS) -> None:
+        """Learns what has happened, unless that was done less than so many seconds ago. Raises DecisionsAlone."""
+        now = self._clock()
+        age = now - self._read_at
+        if age < older_than:
             return
-        if self._again_at <= self._clock() and self._reading.acquire(
-            timeout=0 if age < YOUNG_SECONDS else WAIT_SECONDS
-        ):
+        if self._again_at <= now and self._reading.acquire(timeout=self._patience(age, now)):
+            self._begun_at = now
             try:
-                self._read_journal()
+                self._read_journal(older_than)
             finally:
                 self._reading.release()
         if self._clock() - self._read_at > ALONE_SECONDS:
             raise DecisionsAlone("The database is away: nobody is let in until it is back.")
+
+    def _patience(self, age: float, now: float) -> float:
+        """How long to wait for another thread that reads: until it has had its time; while nothing is known, anyway."""
+        if age < YOUNG_SECONDS:
+            return 0.0
+        return WAIT_SECONDS if self._end < 0 else max(0.0, self._begun_at + WAIT_SECONDS - now)
 
     def door(self, broker: str) -> Door | None:
         """The broker of that id and its secrets; None if it has none. Raises a database error."""
@@ -115,9 +121,7 @@ class DecisionMemory:
             self._token_keys = (now, keys)
         return keys
 
-    def find(
-        self, domain: DomainId, auth_id: str, *, broker: BrokerId | None = None, now: datetime
-    ) -> Known | None:
+    def find(self, domain: DomainId, auth_id: str, *, broker: BrokerId | None = None, now: datetime) -> Known | None:
         """The principal of that auth id at that broker, or None. Raises a database error if it is not known already."""
         key = (domain, auth_id, broker)
         known = self._known.get(key)
@@ -137,8 +141,8 @@ class DecisionMemory:
             self._ready.put(known.device, ready)
         return ready
 
-    def _read_journal(self) -> None:
-        if self._clock() - self._read_at < FRESH_SECONDS:
+    def _read_journal(self, older_than: float) -> None:
+        if self._clock() - self._read_at < older_than:
             return  # another thread did while this one waited
         asked_at = self._clock()
         try:
