@@ -187,7 +187,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
 
 class Session(models.Model):
-    """A connection that is open, as far as the broker told us."""
+    """A connection that is open, as far as the broker told us.
+
+    `takes_over`: it began while another of its client id was open, whose end may still be told.
+    """
 
     broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="sessions")
     device_id = models.UUIDField(null=True)
@@ -198,6 +201,7 @@ class Session(models.Model):
     connection_id = models.CharField(max_length=64, blank=True)
     grant_digest = models.CharField(max_length=64, blank=True)
     expires_at = models.DateTimeField(null=True)
+    takes_over = models.BooleanField(default=False)
 
     objects = SessionQuerySet.as_manager()
 

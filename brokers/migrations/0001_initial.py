@@ -127,6 +127,7 @@ class Migration(migrations.Migration):
                 ('connection_id', models.CharField(blank=True, max_length=64)),
                 ('grant_digest', models.CharField(blank=True, max_length=64)),
                 ('expires_at', models.DateTimeField(null=True)),
+                ('takes_over', models.BooleanField(default=False)),
                 ('broker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sessions', to='brokers.broker')),
             ],
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
@@ -21,7 +21,17 @@ from devices.core.values import DeviceId
 from kernel.core.ids import DomainId
 
 _AT_ONCE = 500
-_OF_A_CONNECTION = ("device_id", "auth_id", "address", "connected_at", "connection_id", "grant_digest", "expires_at")
+_OF_A_CONNECTION = (
+    "device_id",
+    "auth_id",
+    "address",
+    "connected_at",
+    "connection_id",
+    "grant_digest",
+    "expires_at",
+    "takes_over",
+)
+_TOLD_LATE = timedelta(seconds=5)
 
 
 def note_event(*, broker: BrokerId, event: BrokerEvent) -> None:
@@ -150,10 +160,13 @@ class _Door:
         if event.kind is AccessKind.CONNECTED:
             if _is_of(present, event):
                 return None
-            self._open(event, device)
+            self._open(event, device, takes_over=present is not None)
         elif event.kind is AccessKind.DISCONNECTED:
             if event.connection_id and present is None:
                 return None  # its end was written down when it was closed from here
+            if present is not None and _is_of_the_one_before(event, present):
+                device, event = _named(event, device, present)
+                return _line(self.row, replace(event, reason=AccessReason.TAKEN_OVER), device)
             if present is not None and event.connection_id in ("", present.connection_id or event.connection_id):
                 self._close(present)
                 device, event = _named(event, device, present)
@@ -161,7 +174,7 @@ class _Door:
             device, event = _named(event, device, present)  # who is refused may have named itself like another
         return _line(self.row, event, device)
 
-    def _open(self, event: BrokerEvent, device: DeviceId | None) -> None:
+    def _open(self, event: BrokerEvent, device: DeviceId | None, *, takes_over: bool) -> None:
         session = models.Session(
             broker=self.row,
             client_id=event.client_id,
@@ -172,6 +185,7 @@ class _Door:
             connection_id=event.connection_id,
             grant_digest=event.grant_digest,
             expires_at=event.expires_at,
+            takes_over=takes_over,
         )
         self.sessions[event.client_id] = self.opened[event.client_id] = session
 
@@ -270,6 +284,12 @@ def _is_of(session: models.Session | None, event: BrokerEvent) -> bool:
     if session is None or not event.connection_id:
         return False
     return (session.connection_id, session.connected_at) == (event.connection_id, event.at)
+
+
+def _is_of_the_one_before(event: BrokerEvent, session: models.Session) -> bool:
+    """Whether an end that says neither whose nor why is that of the connection which the session took over from."""
+    says = bool(event.connection_id) or event.reason is not None
+    return session.takes_over and not says and event.at - session.connected_at < _TOLD_LATE
 
 
 def _named(event: BrokerEvent, device: DeviceId | None, session: models.Session) -> tuple[DeviceId | None, BrokerEvent]:

@@ -98,6 +98,23 @@ def test_who_comes_and_goes_in_one_batch_is_as_one_by_one(broker: Broker) -> Non
     assert len(together) == len(batch)
 
 
+def test_end_that_says_nothing_is_of_the_connection_that_was_taken_over(broker: Broker) -> None:
+    def ends(second: int) -> BrokerEvent:  # as VerneMQ tells it, behind the beginning of the newer one
+        return BrokerEvent(at=NOW + timedelta(seconds=second), kind=AccessKind.DISCONNECTED, client_id="p-1")
+
+    def told(*events: BrokerEvent) -> list[object]:
+        services.note_events(broker=broker.id, events=events)
+        return [session.connected_at for session in queries.sessions_on(broker=broker.id)]
+
+    assert told(come("p-1")) == [NOW]
+    assert told(ends(1)) == []  # nobody was taken over from: it left soon
+    assert told(come("p-1", second=10), come("p-1", second=20), ends(21)) == [NOW + timedelta(seconds=20)]
+    assert models.AccessEvent.objects.get(reason="taken-over").auth_id == "p-1"
+    assert told(ends(24)) == [NOW + timedelta(seconds=20)]
+    assert told(ends(25)) == []
+    assert told(come("p-1", second=30), come("p-1", second=31), go("p-1")) == []  # this end says why
+
+
 def test_start_of_the_broker_ends_what_was_before_it(broker: Broker) -> None:
     start = BrokerEvent(at=NOW + timedelta(seconds=1), kind=AccessKind.STARTED)
     services.note_events(broker=broker.id, events=[come("p-1"), start, come("p-2", second=2)])
