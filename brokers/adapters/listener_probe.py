@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from cryptography import x509
@@ -177,17 +178,29 @@ def _answer(listener: Listener, path: str, timeout: float) -> Answer | None:
 
 
 def _code_of(spoken: ssl.SSLSocket, listener: Listener, path: str, *, end: float) -> int | None:
-    """The code of CONNACK; None without one; 5, not authorised, for a WebSocket that is refused."""
+    """The code of CONNACK; None if nothing was said; 5, not authorised, if something else was."""
     packet = anonymous_connect(f"gatehouse-probe-{os.urandom(4).hex()}")
     if listener.transport is Transport.MQTTS:
         spoken.sendall(packet)
-        return connack_code(_receive(spoken, end))
+        return _connack(spoken, end)
     spoken.sendall(upgrade_request(host=listener.host, port=listener.port, path=path, key=os.urandom(16)))
     head = _until_head(spoken, end)
     if not is_upgraded(head):
         return _NOT_AUTHORISED if head else None
     spoken.sendall(binary_frame(packet, mask=os.urandom(4)))
-    return connack_code(frame_body(_receive(spoken, end)))
+    return _connack(spoken, end, unframed=frame_body)
+
+
+def _connack(
+    spoken: ssl.SSLSocket, end: float, unframed: Callable[[bytes], bytes] = lambda octets: octets
+) -> int | None:
+    octets = b""
+    while len(octets) < _MOST_ANSWER and (more := _receive(spoken, end)):
+        octets += more
+        code = connack_code(unframed(octets))
+        if code is not None:
+            return code
+    return _NOT_AUTHORISED if octets else None
 
 
 def _until_head(spoken: ssl.SSLSocket, end: float) -> bytes:

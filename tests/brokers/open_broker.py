@@ -30,7 +30,8 @@ def open_broker(certificate: Path, key: Path, *, websocket: bool = False, code: 
                         if websocket:
                             spoken.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
                             spoken.recv(4_096)
-                        spoken.sendall(b"\x82\x04" + connack if websocket else connack)
+                        for octet in b"\x82\x04" + connack if websocket else connack:
+                            spoken.sendall(bytes([octet]))  # in pieces, as it may well come
                 except OSError:
                     continue
 
