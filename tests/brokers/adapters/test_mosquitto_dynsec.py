@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from threading import Event, Thread
 
 import pytest
 
-from brokers.adapters.mosquitto_control import control
+from brokers.adapters.mosquitto_control import CommandRefused, control
 from brokers.adapters.mosquitto_dynsec import ControlAccountTaken, MosquittoDynsecAdapter
+from brokers.core.mosquitto_conf import DYNSEC_FILE
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.ports import (
     AppliedState,
@@ -253,6 +255,36 @@ def test_change_by_hand_is_found_and_put_right(adapter: MosquittoDynsecAdapter, 
     bare_mosquitto.ctrl("addRoleACL", "gh.r.pump.allow", "publishClientSend", "everything/#", "allow", "9")
     assert [step.kind for step in adapter.plan(desired, adapter.read())] == ["modifyRole"]
     bring_to(adapter, desired)
+
+
+def test_what_ends_in_the_middle_is_finished_by_the_next(
+    adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto
+) -> None:
+    desired = all_of(*(subject(f"p-{number}", UP, ALL) for number in range(6)))
+    steps = adapter.plan(desired, adapter.read())
+    bare_mosquitto.ctrl("createClient", "p-3", "-p", "by-hand")  # meanwhile
+    with pytest.raises(CommandRefused, match="createClient of p-3: Client already exists"):
+        adapter.apply(steps, between=lambda: None)
+    assert 0 < bring_to(adapter, desired) < len(steps)
+    assert adapter.read().artifact == adapter.render(desired).artifact
+
+
+def test_what_a_full_disk_took_from_the_broker_is_put_back(
+    adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto
+) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP, ALL)))
+    file = bare_mosquitto.folder / DYNSEC_FILE
+    copy = file.read_text()
+    file.unlink()
+    file.symlink_to("/dev/full")  # 2.0 writes into the file itself, and tells nobody that it could not
+    barred = all_of(subject("p-1", standing=Standing.BARRED))
+    bring_to(adapter, barred)
+    bare_mosquitto.stop(signal.SIGKILL)
+    file.unlink()
+    file.write_text(copy)
+    bare_mosquitto.start()
+    assert adapter.plan(barred, adapter.read())
+    bring_to(adapter, barred)
 
 
 def test_foreign_client_with_a_devices_name_is_taken_over(
