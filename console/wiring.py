@@ -9,6 +9,7 @@ from uuid import UUID
 from brokers import queries as brokers
 from brokers.core.values import Broker
 from brokers.services.listening_findings import ListeningFindings
+from brokers.services.rollout_findings import RolloutFindings
 from brokers.services.use_findings import UseFindings
 from console.queries import operators_with
 from devices import queries as fleet
@@ -266,7 +267,13 @@ class Approvers:
         return operators_with("policy:approve", domain=domain, among=among)
 
 
-finding_sources: Sequence[FindingSource] = (PkiFindings(), PolicyFindings(), UseFindings(), ListeningFindings())
+finding_sources: Sequence[FindingSource] = (
+    PkiFindings(),
+    PolicyFindings(),
+    UseFindings(),
+    RolloutFindings(),
+    ListeningFindings(),
+)
 """Who watches over what: console/findings.py gathers what they find."""
 router = WiringRouter()
 broker_directory = Endpoints()

@@ -13,6 +13,7 @@ from acl.core.values import Action, Allow, Publish
 from brokers import models, services
 from brokers.core.access_reasons import AccessReason
 from brokers.core.values import AccessKind, SyncState
+from brokers.services.rollout_findings import RolloutFindings
 from brokers.services.rollout_progress import WaveState, progress_of
 from brokers.services.rollout_signs import measure_wave
 from devices import services as devices
@@ -248,6 +249,13 @@ def test_what_nobody_saw_is_not_taken_for_good_and_looking_twice_is_once(plant: 
     assert "No device of this wave was seen." in paused.note
     assert "hall-1 was not heard all the time." in paused.note
     assert plant.look(rollout, TEN) == paused, "it waits for an operator"
+    [finding] = RolloutFindings().find(domains=[paused.domain], now=plant.now)
+    assert (finding.code, paused.note in finding.detail) == ("rollout-paused", True)
+    rollouts.resume_rollout(rollout=rollout.id, actor=ADA, now=plant.now)
+    models.Broker.objects.filter(name="hall-2").update(sync=SyncState.UNREACHABLE)
+    assert not list(RolloutFindings().find(domains=None, now=plant.now + TEN))
+    [finding] = RolloutFindings().find(domains=None, now=plant.now + 2 * TEN)
+    assert (finding.code, "It waits for hall-2." in finding.detail) == ("rollout-waiting", True)
 
 
 def test_an_operator_who_pauses_meanwhile_is_respected(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
