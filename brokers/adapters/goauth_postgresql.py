@@ -128,8 +128,7 @@ def _make(database: Connection[Any], step: Step) -> None:
     if step.kind in {SET, TAKE}:
         database.execute("DELETE FROM mqtt_password WHERE username = %s", [step.target])
         if step.kind == SET:
-            added = "INSERT INTO mqtt_password (username, password_hash) VALUES (%s, %s)"
-            database.execute(added, [step.target, step.payload])
+            database.execute("INSERT INTO mqtt_password VALUES (%s, %s)", [step.target, step.payload])
         return
     kept = json.loads(step.payload)
     table, column = ("mqtt_own_acl", "username") if step.kind == "set-user" else ("mqtt_role_acl", "roles")
