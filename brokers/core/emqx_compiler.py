@@ -24,8 +24,8 @@ from brokers.core.rendering import Deviations, Limit, begins_with_wildcard, cano
 
 # First levels with a meaning of their own. `$delayed/5/a` is published to a, whatever the rules say of a.
 ROOTS = ("$SYS", "$delayed", "$file")
-_place = attrgetter("place")
 MOST_LEVELS = 128  # mqtt.max_topic_levels as it comes
+_place = attrgetter("place")
 _RETAIN = {Retain.ANY: None, Retain.ONLY: True, Retain.NEVER: False}
 
 LIMITS = (
