@@ -85,6 +85,7 @@ def _page(request: HttpRequest, visit: Visit, group: GroupRow, form: MemberForm)
     page = queries.list_devices(domains=[group.domain], narrowed=narrowed, after=after_place(place), limit=place.size)
     found = queries.list_devices(domains=[group.domain], kind=PrincipalKind.APPLICATION, narrowed=narrowed)
     given = queries.list_bindings(domains=[group.domain], group=group.id)
+    known = roles.roles_by_id(ids=[binding.role for binding in given])
     context = {
         "group": group,
         "applications": found.devices if visit.may("broker-applications:read", group.domain) else (),
@@ -95,7 +96,7 @@ def _page(request: HttpRequest, visit: Visit, group: GroupRow, form: MemberForm)
             noun="members",
             about=group.member_count,
         ),
-        "roles": list(roles.roles_by_id(ids=[binding.role for binding in given]).values()),
+        "given": [(known[binding.role], binding.window) for binding in given if binding.role in known],
         "form": form,
         "may_write": visit.may("groups:write", group.domain),
     }

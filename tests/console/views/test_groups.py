@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 
 from devices import queries
 from devices.core.policy_changes import ApprovalRule
 from devices.core.values import Device
+from devices.core.windows import Window
 from devices.queries import DeviceFilter, GroupRow
+from devices.services.bindings import BindingTarget, bind_role
 from devices.services.policy_changes import set_policy_approval
 from tests.cast import ADA
 from tests.console.views.scene import Scene
@@ -38,6 +43,22 @@ def test_group_by_query_is_made_and_shown(north: Scene, at_ada: Client) -> None:
     assert all(name in page for name in found)
     assert "Put in" not in page
     assert f"/groups/{made.id}/" in at_ada.get("/groups/").content.decode()
+
+
+def test_role_whose_time_is_over_is_shown_as_such(north: Scene, at_ada: Client) -> None:
+    line, hour = group(north, "line-1"), timedelta(hours=1)
+    bind_role(
+        domain=north.domain,
+        role=north.role.id,
+        target=BindingTarget(group=line.name),
+        window=Window(not_after=north.now - hour),
+        actor=ADA,
+        now=north.now - 2 * hour,
+    )
+    page = at_ada.get(f"/groups/{line.id}/").content.decode()
+    [given] = re.findall(r"<li><a[^>]*>device-default</a>.*?</li>", page)
+    assert "ended" in given
+    assert (north.now - hour).strftime("%Y-%m-%d %H:%M") in given
 
 
 def test_fault_of_a_query_stands_beside_it(north: Scene, at_ada: Client) -> None:
