@@ -62,6 +62,7 @@ ICONS = {
     "search": "search",
     "session": "plug-connected",
     "sign-out": "logout",
+    "suggestion": "bulb",
     "suspend": "player-pause",
     "system": "device-desktop",
 }

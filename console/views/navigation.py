@@ -58,7 +58,7 @@ _SCREENS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Roles", "role", "roles", "roles:read"),
             ("Explorer", "question", "explorer", "policy:read"),
             ("Changes", "check", "changes", "policy:read"),
-            ("Suggestions", "next", "suggestions", "policy:read"),
+            ("Suggestions", "suggestion", "suggestions", "policy:read"),
         ),
     ),
     (
