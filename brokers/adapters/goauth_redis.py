@@ -1,7 +1,7 @@
 """A Mosquitto with mosquitto-go-auth, by the keys that the plugin reads from Redis.
 
-Every key that says what somebody may do is ours, whoever wrote it; passwords are not. The plugin asks at each publish,
-subscription and delivery, as far as its cache lets it.
+Every key that says what somebody may do is ours, whoever wrote it; of passwords those are that are hashed as ours. The
+plugin asks at each publish, subscription and delivery, as far as its cache lets it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from threading import Event
 from typing import Any, ClassVar
@@ -24,10 +25,23 @@ from brokers.adapters.writing import Latest, paced
 from brokers.core import effects, goauth_redis
 from brokers.core.effects import Flow
 from brokers.core.goauth_emulator import emulate_keys
-from brokers.core.goauth_redis import SETS, GoAuthKeys, parse, to_artifact
+from brokers.core.goauth_redis import SETS, GoAuthKeys, key_fault, parse, to_artifact
 from brokers.core.goauth_redis_connection import GoAuthRedisConnection, connection_errors
-from brokers.core.ports import AppliedState, BrokerUnreachable, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.password_steps import password_steps
+from brokers.core.password_texts import fingerprints, texts_in
+from brokers.core.password_texts import goauth as spell_password
+from brokers.core.ports import (
+    AppliedState,
+    BrokerUnreachable,
+    Capabilities,
+    DesiredState,
+    Effect,
+    PasswordRoom,
+    Rendering,
+    Step,
+)
 from brokers.core.values import BrokerEvent, BrokerLink
+from devices.core.password_verifier import ITERATIONS
 from kernel.core.errors import FieldError
 
 _BATCH = 50
@@ -35,6 +49,7 @@ _AT_ONCE = 500
 _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 10
 _SUPERUSER = "su"
+_HASHED = f"PBKDF2$sha512${ITERATIONS}$"
 _STRANGE = frozenset({"?"})  # what is no set: it is written anew
 _RIGHTS = {Action.PUBLISH: ("wacls", "rwacls"), Action.SUBSCRIBE: ("racls", "rwacls")}
 
@@ -43,12 +58,13 @@ Sets = Mapping[str, frozenset[str]]
 
 
 class GoAuthRedisAdapter:
-    """Writes sets of topics."""
+    """Writes sets of topics, and passwords where the broker takes them."""
 
-    capabilities: ClassVar[Capabilities] = goauth_redis.CAPABILITIES
+    capabilities: ClassVar[Capabilities] = replace(goauth_redis.CAPABILITIES, passwords=PasswordRoom.ONE)
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = GoAuthRedisConnection.of(link.connection)
+        self._has_passwords = link.broker.takes_passwords is not None
         self._compile = Latest(_compiled)
 
     @classmethod
@@ -65,9 +81,11 @@ class GoAuthRedisAdapter:
         with self._session() as database:
             keys = list(database.scan_iter(count=_AT_ONCE) if only is None else _keys_of(only))
             sets = _sets(database, [key for key in keys if key.rpartition(":")[2] in SETS])
+            passwords = _passwords(database, keys if only is None else sorted(only)) if self._has_passwords else {}
             superusers = [key for key in keys if key.endswith(f":{_SUPERUSER}") and database.exists(key)]
         foreign = frozenset(key.rpartition(":")[0] for key in superusers)
-        return AppliedState(artifact=to_artifact(GoAuthKeys(sets=sets)), only=only, foreign=foreign)
+        artifact = to_artifact(GoAuthKeys(sets=sets))
+        return AppliedState(artifact=artifact, only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """Superusers first, whom no set binds; then users whose sets differ, who has none before the others."""
@@ -77,7 +95,8 @@ class GoAuthRedisAdapter:
             for name in sorted(applied.foreign)
         ]
         names = [name for name in sorted(wanted.keys() | present.keys()) if wanted.get(name) != present.get(name)]
-        return (*steps, *(_step(name, wanted.get(name, {})) for name in sorted(names, key=lambda name: name in wanted)))
+        steps += [_step(name, wanted.get(name, {})) for name in sorted(names, key=lambda name: name in wanted)]
+        return (*steps, *password_steps(_texts(desired), applied.passwords))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
@@ -88,14 +107,7 @@ class GoAuthRedisAdapter:
         """Each user in a transaction of its own."""
         with self._session() as database:
             for step in paced(steps, between, every=_BATCH):
-                if step.kind == "delete-superuser":
-                    database.delete(f"{step.target}:{_SUPERUSER}")
-                    continue
-                with database.pipeline(transaction=True) as change:
-                    change.delete(*(f"{step.target}:{name}" for name in SETS))
-                    for name, topics in json.loads(step.payload).items():
-                        change.sadd(f"{step.target}:{name}", *topics)
-                    change.execute()
+                _make(database, step)
 
     def disconnect(self, principal: Principal) -> None:
         """None: the plugin closes no session."""
@@ -146,11 +158,34 @@ class GoAuthRedisAdapter:
 
 def _compiled(desired: DesiredState) -> tuple[GoAuthKeys, Rendering]:
     rendering = goauth_redis.render(desired.subjects)
-    return parse(rendering.artifact), rendering
+    return parse(rendering.artifact), replace(rendering, passwords=fingerprints(_texts(desired)))
 
 
 def _parsed(applied: AppliedState) -> GoAuthKeys:
     return parse(applied.artifact) if applied.artifact else GoAuthKeys()
+
+
+def _texts(desired: DesiredState) -> dict[str, str]:
+    """What is kept of passwords; none under a name whose key would be something else of somebody else."""
+    texts = texts_in(desired, spell_password)
+    return {name: text for name, text in texts.items() if not key_fault(name)}
+
+
+def _make(database: Redis, step: Step) -> None:
+    """Makes one change."""
+    match step.kind:
+        case "delete-superuser":
+            database.delete(f"{step.target}:{_SUPERUSER}")
+        case "set-password":
+            database.set(step.target, step.payload)
+        case "take-password":
+            database.delete(step.target)
+        case _:
+            with database.pipeline(transaction=True) as change:
+                change.delete(*(f"{step.target}:{name}" for name in SETS))
+                for name, topics in json.loads(step.payload).items():
+                    change.sadd(f"{step.target}:{name}", *topics)
+                change.execute()
 
 
 def _keys_of(names: Iterable[str]) -> Iterator[str]:
@@ -159,16 +194,28 @@ def _keys_of(names: Iterable[str]) -> Iterator[str]:
 
 def _sets(database: Redis, keys: Sequence[str]) -> dict[str, frozenset[str]]:
     """Those of the sets that there are."""
-    found: dict[str, frozenset[str]] = {}
+    found = {
+        key: _STRANGE if isinstance(topics, Exception) else frozenset(topics)
+        for key, topics in _answers(database, "smembers", keys)
+    }
+    return {key: topics for key, topics in found.items() if topics}
+
+
+def _passwords(database: Redis, keys: Sequence[str]) -> dict[str, str]:
+    """Fingerprints of the passwords that were hashed as Gatehouse does."""
+    names = [key for key in keys if not key_fault(key)]
+    answers = _answers(database, "get", names)
+    return fingerprints({key: text for key, text in answers if isinstance(text, str) and text.startswith(_HASHED)})
+
+
+def _answers(database: Redis, command: str, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """What Redis answers about each key; an error where it is of another type."""
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
         with database.pipeline(transaction=False) as questions:
             for key in some:
-                questions.smembers(key)
-            answers = questions.execute(raise_on_error=False)
-        for key, topics in zip(some, answers, strict=True):
-            found[key] = _STRANGE if isinstance(topics, Exception) else frozenset(topics)
-    return {key: topics for key, topics in found.items() if topics}
+                getattr(questions, command)(key)
+            yield from zip(some, questions.execute(raise_on_error=False), strict=True)
 
 
 def _by_user(keys: GoAuthKeys) -> Mapping[str, Sets]:

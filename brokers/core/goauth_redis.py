@@ -45,7 +45,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     sets: dict[str, frozenset[str]] = {}
     for subject in sorted(subjects, key=lambda subject: subject.principal.auth_id):
         name = subject.principal.auth_id
-        found = goauth.rights(subject, deviations, fault=_key_fault(name))
+        found = goauth.rights(subject, deviations, fault=key_fault(name))
         sets |= {f"{name}:racls": found.read, f"{name}:wacls": found.write, f"{name}:sacls": found.subscribe}
     keys = GoAuthKeys(sets={key: topics for key, topics in sets.items() if topics})
     return Rendering(artifact=to_artifact(keys), deviations=deviations.all(), warnings=WARNINGS)
@@ -79,7 +79,7 @@ def _topics(key: str, topics: object) -> frozenset[str]:
     return frozenset(topics)
 
 
-def _key_fault(name: str) -> str:
+def key_fault(name: str) -> str:
     """Why keys of that name would be read as somebody else's; empty if they are not."""
     taken = any(name.endswith(f":{suffix}") for suffix in (*SETS, "su"))
     return "Keys of its username would be read as those of others: it gets nothing." if taken or name == COMMON else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +15,7 @@ from acl.core.values import Publish
 from brokers.adapters.goauth_redis import GoAuthRedisAdapter
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
+from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
 
@@ -30,10 +33,11 @@ class Database:
         """What the plugin is told."""
         return set(map(str, self.redis.smembers(f"{name}:{last}")))
 
-    def adapter(self, **changed: object) -> GoAuthRedisAdapter:
+    def adapter(self, *, takes_passwords: bool | None = None, **changed: object) -> GoAuthRedisAdapter:
         members: dict[str, object] = {"host": "127.0.0.1", "port": self.port, **changed}
         assert not GoAuthRedisAdapter.connection_errors(members)
-        return GoAuthRedisAdapter(link=broker_link(AdapterKind.GOAUTH_REDIS, members))
+        link = broker_link(AdapterKind.GOAUTH_REDIS, members, takes_passwords=takes_passwords)
+        return GoAuthRedisAdapter(link=link)
 
 
 @pytest.fixture
@@ -94,6 +98,25 @@ def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> N
     assert set(kinds[2:]) == {("set-user", "common"), ("set-user", "guest"), ("set-user", "alpha")}
     assert kinds[-1] == ("set-user", "alpha")  # what goes altogether goes first
     assert database.redis.keys() == ["alpha:wacls"]
+
+
+def test_devices_passwords_are_kept_where_the_plugin_looks_and_others_stay(database: Database) -> None:
+    def secret(name: str) -> RenderSubject:
+        return replace(subject(name, UP), password=PasswordVerifier.of("device-secret", salt=b"0123456789ab"))
+
+    adapter, other = database.adapter(takes_passwords=True), "PBKDF2$sha512$100000$c2FsdA==$aGFzaA=="
+    database.redis.set("service", other)
+    database.redis.hset("alien", "a", "b")
+    steps = bring_to(adapter, all_of(secret("alpha"), secret("beta"), secret("alpha:wacls"), secret("common")))
+    assert steps[-2:] == [("set-password", "alpha"), ("set-password", "beta")]
+    hashed = hashlib.pbkdf2_hmac("sha512", b"device-secret", b"0123456789ab", 1000, 64)
+    assert database.redis.get("alpha") == f"PBKDF2$sha512$1000$MDEyMzQ1Njc4OWFi${base64.b64encode(hashed).decode()}"
+    assert database.topics("alpha", "wacls") == {"north/alpha/up/#"}
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert database.redis.get("alpha") is None
+    bring_to(database.adapter(takes_passwords=False), all_of(subject("beta", UP)))
+    assert set(map(str, database.redis.keys())) == {"service", "alien", "beta:wacls"}
+    assert database.redis.get("service") == other
 
 
 def test_names_that_look_like_something_else_are_names(database: Database) -> None:
