@@ -56,6 +56,8 @@ def _answer(environ: Environ) -> tuple[str, bytes]:
     except (DatabaseFault, Unavailable) as error:  # whether it is that broker is not known
         log.warning("what broker %s tells is lost: %s", shown(broker), type(error).__name__)
         return _NOWHERE
+    except Exception:  # it would be sent again, and fail again
+        log.exception("what broker %s tells is lost", shown(broker))
     return _TAKEN
 
 

@@ -99,6 +99,12 @@ def test_database_that_is_away_is_no_error_to_send_it_all_again(hall: Broker, mo
     assert tell(f"{hall.id}/emqx", "{}", secret=hall.secret).status == "403 Forbidden"
 
 
+def test_fault_of_ours_is_no_error_to_send_it_all_again(hall: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_wsgi, "read_told", lambda *_, **__: 1 // 0)
+    monkeypatch.setattr(ingest_wsgi.log, "exception", lambda *_: None)
+    assert tell(f"{hall.id}/emqx", "{}", secret=hall.secret).status == "200 OK"
+
+
 def test_a_late_end_of_an_older_connection_ends_no_newer_one(fleet: Fleet, hall: Broker) -> None:
     fleet.enroll("pump-1")
     who = {"clientid": "pump-1", "username": "pump-1"}
