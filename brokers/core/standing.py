@@ -26,11 +26,11 @@ def render_subject(
 ) -> RenderSubject:
     """The device as a broker sees it; no policy unless it is admitted.
 
-    `proved` is False if every certificate that it was given is revoked or on hold: some brokers learn that late.
-    `password` is its password there, which proves it as well; None where none is taken.
+    `proved` is False if every certificate that it was given is revoked or on hold: some brokers learn that late. It is
+    so too if it never had one, nor a `password` that the broker takes.
     """
     standing = STANDINGS[subject.device.state]
-    if standing is Standing.ADMITTED and not proved and password is None:
+    if standing is Standing.ADMITTED and not proved:
         standing = Standing.BARRED
     is_admitted = standing is Standing.ADMITTED
     return RenderSubject(

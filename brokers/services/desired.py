@@ -41,7 +41,8 @@ def desired_state_of(*, device: DeviceId, broker: BrokerId | None, now: datetime
     if takes_passwords(broker):
         kept = on_brokers(devices.good_passwords(device=device, now=now), now=now)
         password = kept.verifier if kept else None
-    proved = _is_proved(known.device.holder, revoked=revoked) and not devices.is_without_certificate(device=device)
+    has_something = password is not None or not devices.is_without_certificate(device=device)
+    proved = has_something and _is_proved(known.device.holder, revoked=revoked)
     subject = render_subject(known, proved=proved, password=password)
     return DesiredState(subjects=(subject,), only=frozenset({subject.principal.auth_id}))
 
@@ -53,9 +54,9 @@ def _subjects(
     verifiers = devices.verifiers_in(domain=domain, now=now) if takes_passwords(broker) else {}
     subjects = devices.iterate_subjects(domain=domain, broker=broker, now=now, chunk=_CHUNK)
     for number, subject in enumerate(subjects, start=1):
-        device = subject.device
-        proved = device.holder not in disproved and device.id not in without
-        yield render_subject(subject, proved=proved, password=verifiers.get(device.id))
+        device, password = subject.device, verifiers.get(subject.device.id)
+        has_something = password is not None or device.id not in without
+        yield render_subject(subject, proved=has_something and device.holder not in disproved, password=password)
         if pause is not None and number % _CHUNK == 0:
             pause()
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from brokers import models
+from brokers.core.mosquitto_conf import PASSWORD_FILE
+from brokers.core.password_texts import mosquitto
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.values import AdapterKind, BrokerId
+from brokers.services import check_drift, evict, register_broker
 from brokers.services.changing import NoRoomForPasswords, take_passwords
+from brokers.services.converging import converge
 from brokers.services.decision_memory import DecisionMemory
 from brokers.services.decision_proofs import PrincipalProofs
 from brokers.services.desired import desired_state, desired_state_of
@@ -22,7 +28,10 @@ from devices.services import IssuedPassword
 from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 from kernel.queries import list_entries
+from pki import queries as pki_queries
+from pki import services as pki
 from pki.core.values import ReasonCode
+from tests.brokers.fleet import Fleet
 from tests.cast import ADA, NORTH
 from tests.devices.bare import Bare
 
@@ -132,6 +141,57 @@ def test_device_that_is_shut_out_is_so_with_its_password(hall: Hall, state: Devi
         services.revoke_device(device=hall.pump, reason=ReasonCode.UNSPECIFIED, actor=ADA, now=hall.now)
     assert not hall.proves(hall.taking, made.text)
     assert (hall.subject(hall.taking).state, hall.subject(hall.taking).password) == (Standing.BARRED, None)
+
+
+def test_password_does_not_let_in_whose_certificates_were_revoked(fleet: Fleet) -> None:
+    pump, now = fleet.enroll("p-1").device.id, utc_now()
+    broker = BrokerId(new_id())
+    row: dict[str, Any] = {"kind": AdapterKind.HTTP_DECISIONS, "connection": b"", "created_at": now}
+    models.Broker.objects.create(id=broker, domain_id=fleet.domain.id, name="hall", takes_passwords=True, **row)
+    services.issue_password(device=pump, actor=ADA, now=now)
+    told = {"reason": ReasonCode.KEY_COMPROMISE, "actor": ADA, "now": now}
+    for standing in (Standing.ADMITTED, Standing.BARRED):
+        [one] = desired_state_of(device=pump, broker=broker, now=now).subjects
+        assert desired_state(domain=fleet.domain.id, broker=broker, now=now).subjects == (one,)
+        assert (one.state, one.password is None) == (standing, standing is Standing.BARRED)
+        for certificate in pki_queries.certificates_of(holder=f"device:{pump}"):
+            pki.revoke_certificate(certificate=certificate.id, **told)
+
+
+def test_password_reaches_a_broker_and_leaves_it_with_the_rest(
+    hall: Hall, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.GATEHOUSE_HOME = tmp_path
+    monkeypatch.setattr("brokers.adapters.mosquitto_files.MosquittoFolder._signal", lambda _: None)
+    (tmp_path / "brokers" / "hall").mkdir(parents=True)
+    models.Broker.objects.all().delete()  # those are spoken to by nobody
+    made = register_broker(
+        domain=NORTH,
+        name="hall",
+        kind=AdapterKind.MOSQUITTO_FILES,
+        connection={"files": {"directory": "hall"}},
+        actor=ADA,
+        now=hall.now,
+    )
+    models.Broker.objects.filter(id=made.id).update(managed_since=hall.now)
+    take_passwords(broker=made.id, taken=True, actor=ADA, now=hall.now)
+
+    def kept() -> str:
+        return (tmp_path / "brokers" / "hall" / PASSWORD_FILE).read_text()
+
+    first = hall.issue()
+    for device in (None, hall.pump, hall.pump):
+        converge(broker=made.id, device=device, now=hall.now)
+        assert kept() == f"pump-17:{mosquitto(first.password.verifier)}\n"
+    second = services.rotate_password(device=hall.pump, actor=ADA, now=hall.now)
+    assert converge(broker=made.id, device=hall.pump, now=hall.now).steps == 0
+    services.switch_password(device=hall.pump, actor=ADA, now=hall.now)
+    converge(broker=made.id, device=hall.pump, now=hall.now)
+    assert kept() == f"pump-17:{mosquitto(second.password.verifier)}\n"
+    assert check_drift(broker=made.id, now=hall.now).count == 0
+    services.suspend_device(device=hall.pump, actor=ADA, now=hall.now)
+    evict(broker=made.id, device=hall.pump, now=hall.now)
+    assert kept() == ""
 
 
 def test_no_password_proves_anybody_once_the_broker_takes_them_no_more(hall: Hall) -> None:
