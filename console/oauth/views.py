@@ -37,6 +37,8 @@ class _ClientView(OAuthLibMixin, View):  # type: ignore[misc]
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """The answer of `respond`, unless the client has failed too often with what can be guessed."""
+        if request.GET:  # secrets would stand in logs of addresses, and guesses be counted for nobody
+            return _error("invalid_request", "Send everything in the form: nothing in the address.", status=400)
         client, address = claimed_client(request)[0], peer_address(request)
         may_guess = shows_secret(request) or not is_by_device(request)
         try:

@@ -189,6 +189,16 @@ def test_introspection_tells_a_client_about_its_own_tokens_only(
     assert nobody.status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/oauth/token/", "/oauth/revoke_token/", "/oauth/introspect/"])
+def test_nothing_is_taken_from_the_address(client: Client, application_in: MakeApplication, path: str) -> None:
+    mine = application_in()
+    address = f"{path}?client_id={mine.client_id}&client_secret={mine.client_secret}"
+    form = {"grant_type": "client_credentials", "token": "x", "client_assertion": "x"}
+    answer = client.post(address, form)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert "address" in answer.json()["error_description"]
+
+
 def test_metadata_names_endpoint_and_scopes(client: Client, settings: Any) -> None:
     document = client.get("/.well-known/oauth-authorization-server").json()
     assert document["token_endpoint"] == f"{settings.GATEHOUSE_BASE_URL}/oauth/token/"
