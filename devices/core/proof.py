@@ -133,4 +133,7 @@ def _digests(csr: bytes) -> list[str]:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether it is a NumericDate (RFC 7519 2)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
