@@ -233,6 +233,8 @@ def _networks(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or len(value) > _MOST_PROXIES:
         raise ValueError(f"Give a list of at most {_MOST_PROXIES} networks such as 10.1.0.0/24.")
     try:
-        return tuple(str(ipaddress.ip_network(each if isinstance(each, str) else "")) for each in value)
+        # a zone (RFC 4007 11) may be any text, and would stand in configurations
+        names = [each if isinstance(each, str) and "%" not in each else "" for each in value]
+        return tuple(str(ipaddress.ip_network(name)) for name in names)
     except ValueError:
         raise ValueError("Give networks such as 10.1.0.0/24 or 2001:db8::/64, without host bits.") from None

@@ -68,6 +68,7 @@ def test_document_of_a_profile_reads_back_as_the_same() -> None:
         ("check_crl", 1),
         ("proxies", ["10.1.0.7/24"]),
         ("proxies", ["balancer.example"]),
+        ("proxies", ['fe80::%"]\nenable_authn = false\nx = ["/128']),
         ("proxies", [7]),
         ("proxies", ["10.0.0.0/8"] * 21),
         ("plain_port", 0),
