@@ -47,7 +47,8 @@ def generalise(rule_topic: str, used: str, principal: Principal) -> str:
 def describe(topic: str, principal: Principal) -> str:
     """The same for a topic that no rule covers, such as one that was denied."""
     first = topic.partition("/")[0]
-    return generalise(f"{first}/#" if first.startswith("$") and len(first) <= _LONGEST_LEVEL else "#", topic, principal)
+    is_told = first.startswith("$") and len(first) <= _LONGEST_LEVEL and first.isprintable()
+    return generalise(f"{first}/#" if is_told else "#", topic, principal)
 
 
 def summarise(rule_topic: str, filters: Iterable[str], *, most: int = MOST_FILTERS) -> tuple[str, ...]:

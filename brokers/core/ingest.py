@@ -64,7 +64,7 @@ def moment(members: Members, member: str, *, now: datetime) -> datetime:
     A broker whose clock is wrong would else put sessions where no later event ends them.
     """
     found = members.get(member)
-    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 2**48:
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 2**47:  # the year 6429
         return now
     told = datetime.fromtimestamp(found / 1000, UTC)
     return told if now - _LATE <= told <= now else now

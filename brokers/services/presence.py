@@ -269,14 +269,14 @@ def _fitting(event: BrokerEvent) -> BrokerEvent:
         address=_cut(event.address, 64),
         detail=_cut(event.detail, 500),
         topic=_cut(event.topic, LONGEST_TOPIC),
-        connection_id=event.connection_id[:64],
+        connection_id=_cut(event.connection_id, 64),
         grant_digest=event.grant_digest[:64],
     )
 
 
 def _cut(text: str, length: int) -> str:
-    """At most so many characters, without NUL, which PostgreSQL can not store."""
-    return text[:length].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """At most so many characters, without NUL and lone surrogates, which no database stores."""
+    return text[:length].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _is_of(session: models.Session | None, event: BrokerEvent) -> bool:

@@ -43,6 +43,8 @@ def test_use_is_told_as_a_template(rule: str, used: str, said: str) -> None:
 def test_denied_topic_is_told_as_a_template() -> None:
     assert describe("other/c-1/x", PUMP) == "other/${client_id}/x"
     assert describe("$SYS/broker/uptime", PUMP) == "$SYS/broker/uptime"
+    for unstorable in ("\0", "\ud800"):
+        assert describe(f"${unstorable}/x", PUMP) == "+/x"
     assert describe("a/" + "b/" * 200 + "c", PUMP) == "a/b/b/b/b/b/b/b/b/b/b/b/#"
 
 

@@ -181,7 +181,7 @@ def test_names_are_cut_and_cleaned(broker: Broker) -> None:
         at=NOW,
         kind=AccessKind.REFUSED,
         auth_id="a" * 9_999,
-        client_id="b\0" * 9_999,
+        client_id="b\0\ud800" * 9_999,
         address="c" * 999,
         detail="d" * 9_999,
         topic="e" * 9_999,
