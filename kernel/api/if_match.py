@@ -17,9 +17,9 @@ def if_match_on(thing: str) -> OpenApiParameter:
 
 
 def expected_version(request: Request) -> int | None:
-    """The version that If-Match asks for: None for any, 0, which nothing has, for a tag that is not ours."""
+    """The version that If-Match asks for: None for any, -1, which nothing has, for a tag that is not ours."""
     tag = _wanted(request, _VERSION)
-    return None if tag is None else int(tag or 0)
+    return None if tag is None else int(tag or -1)
 
 
 def expected_digest(request: Request) -> str | None:
