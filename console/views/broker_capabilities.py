@@ -7,7 +7,14 @@ from django.views.decorators.http import require_safe
 
 from brokers import queries
 from brokers.core.kind_facts import FACTS
+from brokers.core.ports import PasswordRoom
 from console.views.frame import Visit, screen, show
+
+_PASSWORDS = {
+    PasswordRoom.NONE: "none from Gatehouse",
+    PasswordRoom.ONE: "one of each, if it takes them",
+    PasswordRoom.ALL: "every one that is good, if it takes them",
+}
 
 
 @require_safe
@@ -27,6 +34,7 @@ def show_capabilities(request: HttpRequest, visit: Visit, name: str) -> HttpResp
         "tab": "capabilities",
         "facts": FACTS[broker.kind],
         "yes_no": yes_no.items(),
+        "passwords": _PASSWORDS[capabilities.passwords],
         "versions": capabilities.protocol_versions,
         "placeholders": sorted(capabilities.placeholders),
         "limits": capabilities.limits,

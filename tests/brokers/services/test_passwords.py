@@ -149,13 +149,12 @@ def test_password_does_not_let_in_whose_certificates_were_revoked(fleet: Fleet) 
     row: dict[str, Any] = {"kind": AdapterKind.HTTP_DECISIONS, "connection": b"", "created_at": now}
     models.Broker.objects.create(id=broker, domain_id=fleet.domain.id, name="hall", takes_passwords=True, **row)
     services.issue_password(device=pump, actor=ADA, now=now)
-    told = {"reason": ReasonCode.KEY_COMPROMISE, "actor": ADA, "now": now}
     for standing in (Standing.ADMITTED, Standing.BARRED):
         [one] = desired_state_of(device=pump, broker=broker, now=now).subjects
         assert desired_state(domain=fleet.domain.id, broker=broker, now=now).subjects == (one,)
         assert (one.state, one.password is None) == (standing, standing is Standing.BARRED)
         for certificate in pki_queries.certificates_of(holder=f"device:{pump}"):
-            pki.revoke_certificate(certificate=certificate.id, **told)
+            pki.revoke_certificate(certificate=certificate.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=now)
 
 
 def test_password_reaches_a_broker_and_leaves_it_with_the_rest(
