@@ -39,6 +39,9 @@ class AclType(StrEnum):
     UNSUBSCRIBE = "unsubscribePattern"
 
 
+_KINDS = {kind.value: kind for kind in AclType}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acl:
     """One ACL of a role; a role has at most one for a kind and topic."""
@@ -110,7 +113,7 @@ def acls_of(role: Mapping[str, Any]) -> frozenset[Acl]:
     """The ACLs of a role as the plugin tells it; an absent priority is 0."""
     return frozenset(
         Acl(
-            kind=AclType(acl["acltype"]),
+            kind=_KINDS[acl["acltype"]],
             topic=acl["topic"],
             allow=bool(acl.get("allow", False)),
             priority=int(acl.get("priority", 0)),
@@ -174,8 +177,7 @@ def _lines(documents: Iterable[Mapping[str, Any]]) -> str:
     return "[\n" + ",\n".join(map(_line, documents)) + "\n]"
 
 
-def _line(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False)
+_line = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _is_ours(client: Mapping[str, Any]) -> bool:
