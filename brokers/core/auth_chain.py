@@ -8,7 +8,7 @@ out has still to be proved. It must not know who the devices are: brokers/servic
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -119,12 +119,14 @@ class _Untold(_Unfit):
     """The broker does not tell what the step needs: not that there is none."""
 
 
-def walk(steps: Sequence[AuthStep], told: Told) -> Walked:
-    """What comes of it."""
+def walk(steps: Sequence[AuthStep], told: Told, *, without: Collection[int] = ()) -> Walked:
+    """What comes of it; steps of those numbers, from 1, are left out."""
     fields = {"username": told.username} | ({} if told.client_id is None else {"client_id": told.client_id})
     effects: list[StepEffect] = []
     refused = ""
     for number, step in enumerate(steps, 1):
+        if number in without:
+            continue
         try:
             gave = _APPLIED[step.do](step, fields, told)
             fields |= _within_bounds(gave)

@@ -18,45 +18,53 @@ from brokers.core.auth_patterns import parse_pattern
 class _Origin:
     """Where a value comes from. `login_alone`: the step that reads what comes with the login alone, 0 if none does.
 
-    from_name: some of it is the certificate's common name; exact: it says which name the broker told.
+    from_client: some of it is the client id; from_name: the certificate's common name; exact: it says which name the
+    broker told.
     """
 
     login_alone: int = 0
+    from_client: bool = False
     from_name: bool = False
     exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """`later` are the steps for what follows a login. The rest is about the username that comes out.
+    """The numbers of the steps, from 1, that hang on what comes with the login alone, and on the client id.
 
-    from_name: it may be made of the certificate's common name; exact: no two names that a broker tells become the same,
-    and everything that refuses is there later too.
-    `login_alone` is the step by which username or client id hang on the login alone, 0 if they do not.
+    `login_alone` is the one by which username or client id hang on the login alone, 0 if they do not. The rest is about
+    the username that comes out: whether it may be made of the client id, or of the certificate's common name. exact:
+    no two names that a broker tells become the same, and everything that refuses is there later too.
     """
 
-    later: tuple[AuthStep, ...]
+    of_login: frozenset[int]
+    of_client: frozenset[int]
+    login_alone: int
+    from_client: bool
     from_name: bool
     exact: bool
-    login_alone: int
 
 
 def flow_of(chain: AuthChain, *, tells_name: bool) -> Flow:
     """The same for a broker that tells the certificate's common name each time, or does not."""
-    origins = {"username": _Origin(exact=True), "client_id": _Origin()}
-    later = []
+    origins = {"username": _Origin(exact=True), "client_id": _Origin(from_client=True)}
+    of_login, of_client = set(), set()
     for number, step in enumerate(chain.steps, 1):
         origin = _origin(step, origins, number, tells_name=tells_name)
-        if not origin.login_alone:
-            later.append(step)
+        if origin.login_alone:
+            of_login.add(number)
+        if origin.from_client:
+            of_client.add(number)
         for name in step.writes:
             origins[name] = _written(step, name, origin, origins.get(name, _Origin()))
     username, client_id = origins["username"], origins["client_id"]
     return Flow(
-        later=tuple(later),
-        from_name=username.from_name,
-        exact=username.exact and len(later) == len(chain.steps),
+        of_login=frozenset(of_login),
+        of_client=frozenset(of_client),
         login_alone=username.login_alone or client_id.login_alone,
+        from_client=username.from_client,
+        from_name=username.from_name,
+        exact=username.exact and not of_login,
     )
 
 
@@ -71,6 +79,7 @@ def _origin(step: AuthStep, origins: Mapping[str, _Origin], number: int, *, tell
 def _together(read: Sequence[_Origin]) -> _Origin:
     return _Origin(
         login_alone=next((each.login_alone for each in read if each.login_alone), 0),
+        from_client=any(each.from_client for each in read),
         from_name=any(each.from_name for each in read),
         exact=len(read) == 1 and read[0].exact,
     )

@@ -46,11 +46,12 @@ class AuthTerms:
     def _walk(self, question: Question, flow: Flow, *, tells_name: bool) -> Walked:
         name = None if isinstance(question, Presence) else question.common_name
         told = Told(username=question.username, client_id=question.client_id, common_name=name, tells_name=tells_name)
+        untold = flow.of_client if question.client_id is None and not flow.from_client else frozenset()
         if isinstance(question, Login):
-            return walk(self._steps, replace(told, certificate=question.certificate))
+            return walk(self._steps, replace(told, certificate=question.certificate), without=untold)
         walked = self._kept.get(told)
         if walked is None:
-            walked = walk(flow.later, told)
+            walked = walk(self._steps, told, without=untold | flow.of_login)
             if len(told.username) + len(told.client_id or "") + len(name or "") <= _LONGEST_KEPT:
                 self._kept.put(told, walked)
         return walked

@@ -48,7 +48,7 @@ def _read_resource(asked: Asked) -> Presence:
     fields = read_form(asked)
     username, name, permission = (text(fields, each) for each in ("username", "name", "permission"))
     if fields.get("resource") == "exchange" and name == EXCHANGE and permission in _KINDS:
-        return Presence(username=username)
+        return Presence(username=username, client_id=fields.get("client_id"))
     if fields.get("resource") == "queue" and name.startswith(QUEUE) and name.endswith(("qos0", "qos1")):
         return Presence(username=username, client_id=name[len(QUEUE) : -len("qos0")])
     raise Unreadable("MQTT needs no such thing.")

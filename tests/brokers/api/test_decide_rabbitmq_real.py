@@ -15,6 +15,9 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 
 from brokers.api import decide_wsgi
+from brokers.core.auth_chain import AuthChain
+from brokers.core.auth_chain_document import read_chain
+from brokers.core.auth_terms import AuthTerms
 from brokers.core.decide import Identity
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.values import BrokerId
@@ -36,21 +39,23 @@ BROKER, SECRET = BrokerId(uuid4()), "s" * 32
 
 
 class Register(DecisionMemory):
-    """A few devices, and no database."""
+    """A few devices, and no database; `terms` are of the broker's authentication chain."""
 
     def __init__(self, *subjects: RenderSubject) -> None:
         super().__init__()
         self.subjects = {each.principal.auth_id: each for each in subjects}
+        self.terms = AuthTerms(AuthChain())
 
-    def follow(self) -> None:
+    def follow(self, **_: float) -> None:
         """Nothing is to be learnt."""
 
     def door(self, broker: str) -> Door | None:
         secrets = ((secret_hash(BROKER, SECRET), Identity.CERTIFICATE),)
-        return Door(broker=BROKER, domain=NORTH, secrets=secrets) if broker == str(BROKER) else None
+        found = Door(broker=BROKER, domain=NORTH, secrets=secrets, terms=self.terms)
+        return found if broker == str(BROKER) else None
 
-    def find(self, domain: DomainId, auth_id: str, *, now: datetime) -> Known | None:
-        del domain, now
+    def find(self, domain: DomainId, auth_id: str, *, broker: BrokerId | None = None, now: datetime) -> Known | None:
+        del domain, broker, now
         found = self.subjects.get(auth_id)
         return Known(DeviceId(uuid4()), found, 0, {}) if found else None
 
@@ -136,6 +141,16 @@ def test_rabbitmq_does_what_it_is_told(
             assert refused(port, "boss", context["pump-1"], *names), names
         for login in [], ["pump-1"], ["pump-1", ""], ["pump-1", "x"]:  # a listener without certificates
             assert refused(broker.port, "pump-1", None, *login), login
+
+        several = {"do": "regex", "field": "client_id", "value": "(?P<client_id>.+)-2", "optional": True}
+        register.terms = AuthTerms(read_chain({"steps": [several], "methods": ["certificate"]}))
+        second = CertifiedClient(port, "pump-1-2", context["pump-1"])
+        second.subscribe("north/pump-1/down/#")
+        second.publish("north/pump-1/up/t")
+        boss.publish("north/pump-1/down/again")
+        assert second.receive_until("north/pump-1/down/again") == []
+        assert closed_by(second, "publish", "north/boss/up/t")
+        assert refused(port, "pump-1-3", context["pump-1"])
 
         register.subjects["boss"] = subject("boss", standing=Standing.BARRED)
         assert closed_by(boss, "publish", "north/pump-1/down/other")

@@ -301,3 +301,16 @@ def test_nobody_is_believed_where_certificates_do_not_count() -> None:
     without = Acts(username="pump-1", client_id="pump-1", wishes=UP, common_name="")
     assert not lets(certificates, without, dialect=Dialect.EMQX)
     assert lets(chain(), without, dialect=Dialect.EMQX)
+
+
+def test_where_no_client_id_is_told_only_what_is_made_of_it_is_left_out() -> None:
+    """RabbitMQ 3.10 asks about a login by certificate with the username alone, and then about the virtual host."""
+    several = step("regex", "client_id", "(?P<client_id>.+)-[0-9]")
+    made, bare = chain(FROM_DN, several), Login(username="CN=pump-1,O=acme")
+    assert lets(made, bare, identity=Identity.CERTIFICATE)
+    assert lets(made, Presence(username="CN=pump-1,O=acme", client_id="pump-1-2"))
+    assert not lets(made, Presence(username="CN=pump-1,O=acme", client_id="pump-1"))
+    assert not lets(made, Presence(username="CN=pump-1,O=acme", client_id="pump-2-2"))
+    named = chain(step("copy", "username", "client_id"))
+    assert not lets(named, Login(username="pump-1", certificate=b"good"))
+    assert lets(named, Login(username="whoever", client_id="pump-1", certificate=b"good"))

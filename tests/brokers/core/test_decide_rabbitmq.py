@@ -76,6 +76,7 @@ def test_a_device_has_its_own_queues(permission: str) -> None:
 def test_a_device_has_one_exchange_and_makes_none() -> None:
     assert said(RESOURCE, resource("exchange", "amq.topic", "write")) == b"allow"
     assert said(RESOURCE, resource("exchange", "amq.topic", "read")) == b"allow"
+    assert said(RESOURCE, resource("exchange", "amq.topic", "read").replace("=pump-1", "=pump-2")) == b"deny"
     assert said(RESOURCE, resource("exchange", "amq.topic", "configure")) == b"deny"
     assert said(RESOURCE, resource("exchange", "amq.fanout", "write")) == b"deny"
     assert said(RESOURCE, resource("queueue", "amq.topic", "write")) == b"deny"
