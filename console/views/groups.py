@@ -14,7 +14,7 @@ from acl import queries as roles
 from console.views.devices import after_place
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
-from console.views.paging import place_of
+from console.views.paging import DamagedPlace, Place, place_of, to_uuid
 from devices import queries, services
 from devices.core.group_query import MOST_CHARACTERS, query_fault
 from devices.core.policy_editing import with_group_query
@@ -63,9 +63,28 @@ class MemberForm(ConsoleForm):
 @require_safe
 @screen("groups:read")
 def list_groups(request: HttpRequest, visit: Visit) -> HttpResponseBase:
-    """The domain's groups."""
-    rows = queries.list_groups(domains=[visit.domain.id])
-    return show(request, "groups.html", {"rows": rows, "may_write": visit.may("groups:write")})
+    """The domain's groups, by name."""
+    place, domains = place_of(request), [visit.domain.id]
+    rows = queries.list_groups(domains=domains, after=_before(place), limit=place.size + 1)
+    shown = rows[: place.size]
+    more = [shown[-1].name, str(shown[-1].id)] if len(rows) > place.size else None
+    about = queries.count_groups(domains=domains)
+    context = {
+        "rows": shown,
+        "pager": place.pager(shown=len(shown), next_key=more, noun="groups", about=about),
+        "may_write": visit.may("groups:write"),
+    }
+    return show(request, "groups.html", context)
+
+
+def _before(place: Place) -> tuple[str, GroupId] | None:
+    """The group before the page; None on the first page. Raises DamagedPlace."""
+    match place.key:
+        case None:
+            return None
+        case [str(name), str(group)]:
+            return name, GroupId(to_uuid(group))
+    raise DamagedPlace
 
 
 @require_safe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,13 +13,16 @@ from rest_framework.views import APIView
 
 from devices import queries, services
 from devices.core.group_query import MOST_CHARACTERS, canonical
+from devices.core.names import BadName, check_name
 from devices.core.tags import query_tag
 from devices.core.values import DeviceId, GroupId
 from devices.queries import GroupRow
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.api.if_match import expected_digest, if_match_on, tag_of
+from kernel.core import cursor
 from kernel.core.clock import utc_now
-from kernel.core.pages import page
+from kernel.core.cursor import WrongCursor
+from kernel.core.pages import limit_of, page
 
 
 class GroupDocument(StrictDocument):
@@ -31,6 +34,14 @@ class GroupDocument(StrictDocument):
     members = serializers.ListField(child=serializers.UUIDField(), default=list, write_only=True, max_length=10_000)
     query = serializers.CharField(required=False, allow_null=True, max_length=MOST_CHARACTERS)
     member_count = serializers.IntegerField(read_only=True)
+
+
+class GroupListDocument(serializers.Serializer[Any]):
+    """A page of groups."""
+
+    results = GroupDocument(many=True)
+    next = serializers.CharField(allow_null=True)
+    approximate_count = serializers.IntegerField()
 
 
 class QueryDocument(StrictDocument):
@@ -65,11 +76,27 @@ class GroupListView(APIView):
 
     scopes = {"GET": "groups:read", "POST": "groups:write"}
 
-    @extend_schema(operation_id="listGroups", responses=GroupDocument(many=True))
+    @extend_schema(
+        operation_id="listGroups",
+        parameters=[
+            OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent."),
+            OpenApiParameter(name="cursor", description="`next` of the page before."),
+        ],
+        responses=GroupListDocument,
+    )
     def get(self, request: Request) -> Response:
-        """Every one of them."""
-        results = [_document(row) for row in queries.list_groups(domains=caller_of(request).domain_ids)]
-        return Response(page(results, next_cursor=None, approximate_count=len(results)))
+        """A page of groups by name."""
+        domains, limit = caller_of(request).domain_ids, limit_of(request.query_params)
+        after = _place(request.query_params.get("cursor"))
+        rows = queries.list_groups(domains=domains, after=after, limit=limit + 1)
+        following = cursor.encode([rows[limit - 1].name, str(rows[limit - 1].id)]) if len(rows) > limit else None
+        return Response(
+            page(
+                [_document(row) for row in rows[:limit]],
+                next_cursor=following,
+                approximate_count=queries.count_groups(domains=domains),
+            )
+        )
 
     @extend_schema(operation_id="createGroup", request=GroupDocument, responses={201: GroupDocument})
     def post(self, request: Request) -> Response:
@@ -168,3 +195,13 @@ def _document(row: GroupRow) -> dict[str, Any]:
         "query": row.query or None,
         "member_count": row.member_count,
     }
+
+
+def _place(text: str | None) -> tuple[str, GroupId] | None:
+    if not text:
+        return None
+    try:
+        name, group = cursor.decode(text)
+        return check_name(name), GroupId(UUID(group))
+    except (ValueError, TypeError, AttributeError, BadName) as error:
+        raise WrongCursor("The cursor is none of ours: begin again without one.") from error

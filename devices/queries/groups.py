@@ -67,10 +67,21 @@ def unknown_group() -> UnknownGroup:
     return UnknownGroup("There is no such group: list the groups to see those there are.")
 
 
-def list_groups(*, domains: Collection[DomainId]) -> list[GroupRow]:
-    """Each group of the domains, by name."""
-    rows = Group.objects.filter(domain_id__in=domains).annotate(size=Count("members")).order_by("name", "id")
-    return [_group_row(row, row.size) for row in rows.select_related("domain")]
+def list_groups(
+    *, domains: Collection[DomainId], after: tuple[str, GroupId] | None = None, limit: int | None = None
+) -> list[GroupRow]:
+    """The groups of the domains by (name, id), beyond `after` only, at most `limit`."""
+    rows = Group.objects.filter(domain_id__in=domains)
+    if after is not None:
+        name, group = after
+        rows = rows.filter(name__gte=name).exclude(name=name, id__lte=group)
+    counted = rows.annotate(size=Count("members")).order_by("name", "id").select_related("domain")
+    return [_group_row(row, row.size) for row in counted[:limit]]
+
+
+def count_groups(*, domains: Collection[DomainId]) -> int:
+    """How many groups the domains have."""
+    return Group.objects.filter(domain_id__in=domains).count()
 
 
 def get_group(*, group: GroupId, domains: Collection[DomainId]) -> GroupRow:

@@ -39,7 +39,6 @@ WHOLE = {
         "enrolment-profiles",
         "enrolment-requests",
         "enrolment-tokens",
-        "groups",
         "issuers/requests",
         "policy/denied",
         "policy/rule-use",

@@ -14,6 +14,7 @@ from devices.core.values import Device
 from devices.core.windows import Window
 from devices.queries import DeviceFilter, GroupRow
 from devices.services.bindings import BindingTarget, bind_role
+from devices.services.groups import create_group
 from devices.services.policy_changes import set_policy_approval
 from tests.cast import ADA
 from tests.console.views.scene import Scene
@@ -43,6 +44,20 @@ def test_group_by_query_is_made_and_shown(north: Scene, at_ada: Client) -> None:
     assert all(name in page for name in found)
     assert "Put in" not in page
     assert f"/groups/{made.id}/" in at_ada.get("/groups/").content.decode()
+
+
+def test_many_groups_have_pages(north: Scene, at_ada: Client) -> None:
+    for number in range(26):
+        create_group(domain=north.domain, name=f"hall-{number:02}", actor=ADA, now=north.now)
+    page = at_ada.get("/groups/").content.decode()
+    assert "hall-24" in page
+    assert "hall-25" not in page
+    assert "Page 1, 25 groups of about 27" in page
+    [following] = re.findall(r'href="(\?cursor=[^"]+)"', page)
+    rest = at_ada.get("/groups/" + following.replace("&amp;", "&")).content.decode()
+    assert "hall-25" in rest
+    assert "line-1" in rest
+    assert at_ada.get("/groups/?cursor=W10").status_code == 400
 
 
 def test_role_whose_time_is_over_is_shown_as_such(north: Scene, at_ada: Client) -> None:

@@ -32,6 +32,18 @@ def test_group_by_query_is_made_read_and_changed(north: Factory, ada: Program) -
     assert ada.get("groups/").json()["results"][0]["member_count"] == 2
 
 
+def test_groups_are_listed_page_by_page(north: Factory, ada: Program, cy: Program) -> None:
+    for name in ("c", "a", "b"):
+        ada.post("groups/", {"name": name})
+    first = ada.get("groups/", limit=2).json()
+    assert ([group["name"] for group in first["results"]], first["approximate_count"]) == (["a", "b"], 3)
+    second = ada.get("groups/", limit=2, cursor=first["next"]).json()
+    assert ([group["name"] for group in second["results"]], second["next"]) == (["c"], None)
+    assert cy.get("groups/").json()["results"] == []
+    for wrong in ("x", "W10", "WyIgIiwgIjEiXQ"):
+        problem(ada.get("groups/", cursor=wrong), 400, "invalid-cursor")
+
+
 def test_bad_query_is_told_with_its_place(north: Factory, ada: Program) -> None:
     document = problem(ada.post("groups/", {"name": "north", "query": "attr.site == north"}), 400, "bad-group-query")
     assert document["errors"] == [
