@@ -49,6 +49,17 @@ def read_chain(document: Mapping[str, Any]) -> AuthChain:
     return chain
 
 
+def kept_chain(document: Mapping[str, Any]) -> AuthChain:
+    """The chain that was kept as this document, {} being the one without steps. Raises InvalidAuthChain.
+
+    A later version may have written what this one does not know.
+    """
+    try:
+        return read_chain(document) if document else AuthChain()
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidAuthChain("The chain can not be read: a later version may have written it.") from error
+
+
 def refuse_for(chain: AuthChain, dialect: Dialect) -> None:
     """Nothing if a broker that asks like that tells what the chain needs. Raises InvalidAuthChain."""
     errors = []

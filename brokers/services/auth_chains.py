@@ -11,10 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from django.db import transaction
+from django.db.models import QuerySet
 
 from brokers import models, queries
 from brokers.core.auth_chain import AuthChain, Told, Walked, walk
-from brokers.core.auth_chain_document import chain_document, read_chain, refuse_for
+from brokers.core.auth_chain_document import chain_document, kept_chain, refuse_for
 from brokers.core.auth_chain_flow import flow_of
 from brokers.core.auth_terms import AuthTerms
 from brokers.core.decide import Identity, Judgement, Login, Password
@@ -34,6 +35,7 @@ _ASKS_AS = {
     AdapterKind.EMQX: Dialect.EMQX,
     AdapterKind.RABBITMQ: Dialect.RABBITMQ,
     AdapterKind.VERNEMQ_POSTGRESQL: Dialect.VERNEMQ,
+    AdapterKind.NANOMQ: Dialect.NANOMQ,
 }
 
 
@@ -78,11 +80,7 @@ class Trial:
 
 def auth_chain_of(*, broker: BrokerId) -> KeptChain:
     """The chain that holds; without steps and with every method unless it was changed. Raises BrokerNotFound."""
-    row = models.Broker.objects.filter(id=broker).first()
-    if row is None:
-        raise queries.BrokerNotFound("That broker is no longer registered.")
-    chain = read_chain(row.auth_chain) if row.auth_chain else AuthChain()
-    return KeptChain(chain=chain, dialect=_dialect_of(row), tag=_tag(chain))
+    return _kept(_row(models.Broker.objects.filter(id=broker)))
 
 
 def change_auth_chain(
@@ -93,13 +91,11 @@ def change_auth_chain(
     Raises BrokerNotFound, InvalidAuthChain, Superseded.
     """
     with transaction.atomic():
-        row = models.Broker.objects.select_for_update().filter(id=broker).first()
-        if row is None:
-            raise queries.BrokerNotFound("That broker is no longer registered.")
-        before = read_chain(row.auth_chain) if row.auth_chain else AuthChain()
-        if expected is not None and expected != _tag(before):
+        row = _row(models.Broker.objects.select_for_update().filter(id=broker))
+        before = _kept(row)
+        if expected is not None and expected != before.tag:
             raise Superseded("The chain was changed since you read it: read it again, then change it.")
-        refuse_for(chain, _dialect_of(row))
+        refuse_for(chain, before.dialect)
         row.auth_chain = chain_document(chain)
         row.save(update_fields=["auth_chain"])
         record(
@@ -108,10 +104,10 @@ def change_auth_chain(
             actor=actor,
             now=now,
             domain=DomainId(row.domain_id),
-            before=chain_document(before),
+            before=chain_document(before.chain),
             after=chain_document(chain),
         )
-    return KeptChain(chain=chain, dialect=_dialect_of(row), tag=_tag(chain))
+    return _kept(row)
 
 
 def try_auth_chain(*, broker: BrokerId, chain: AuthChain | None = None, sample: Sample, now: datetime) -> Trial:
@@ -119,10 +115,8 @@ def try_auth_chain(*, broker: BrokerId, chain: AuthChain | None = None, sample: 
 
     Raises BrokerNotFound, InvalidAuthChain, UnreadableSample.
     """
-    row = models.Broker.objects.filter(id=broker).first()
-    kept = auth_chain_of(broker=broker)
-    if row is None:
-        raise queries.BrokerNotFound("That broker is no longer registered.")
+    row = _row(models.Broker.objects.filter(id=broker))
+    kept = _kept(row)
     if chain is not None:
         refuse_for(chain, kept.dialect)
     used = kept.chain if chain is None else chain
@@ -137,6 +131,19 @@ def try_auth_chain(*, broker: BrokerId, chain: AuthChain | None = None, sample: 
     door = Door(broker=broker, domain=DomainId(row.domain_id), secrets=(), terms=AuthTerms(used))
     judgement = Decider().judge_afresh(door, sample.identity, login, dialect=kept.dialect, now=now)
     return Trial(walked=walk(used.steps, told), judgement=judgement)
+
+
+def _row(found: QuerySet[models.Broker]) -> models.Broker:
+    row = found.first()
+    if row is None:
+        raise queries.BrokerNotFound("That broker is no longer registered.")
+    return row
+
+
+def _kept(row: models.Broker) -> KeptChain:
+    chain = kept_chain(row.auth_chain)
+    said = json.dumps(chain_document(chain), sort_keys=True)
+    return KeptChain(chain=chain, dialect=_dialect_of(row), tag=hashlib.sha256(said.encode()).hexdigest())
 
 
 def _login(sample: Sample, dialect: Dialect) -> Login:
@@ -176,8 +183,3 @@ def _dialect_of(row: models.Broker) -> Dialect:
         return _ASKS_AS.get(kind, Dialect.GOAUTH)
     opened = master_key().unwrap(bytes(row.connection), purpose=queries.CONNECTION_PURPOSE, context=str(row.id))
     return Dialect(json.loads(opened)["dialect"])
-
-
-def _tag(chain: AuthChain) -> str:
-    said = json.dumps(chain_document(chain), sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()

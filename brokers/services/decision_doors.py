@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from brokers import models
 from brokers.core.auth_chain import AuthChain
-from brokers.core.auth_chain_document import InvalidAuthChain, read_chain
+from brokers.core.auth_chain_document import InvalidAuthChain, kept_chain
 from brokers.core.auth_terms import AuthTerms
 from brokers.core.decide import Identity
 from brokers.core.values import BrokerId
@@ -45,8 +45,8 @@ def read_doors() -> Mapping[str, Door]:
 
 def _door(row: models.Broker) -> Door | None:
     try:
-        chain = read_chain(row.auth_chain) if row.auth_chain else AuthChain()
-    except (InvalidAuthChain, KeyError, TypeError, ValueError):  # of a later version; nobody is let in by half of it
+        chain = kept_chain(row.auth_chain)
+    except InvalidAuthChain:  # nobody is let in by half of it
         log.exception("whatever broker %s asks is refused: its authentication chain can not be read", row.id)
         return None
     return Door(
