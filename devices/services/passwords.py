@@ -47,7 +47,7 @@ class IssuedPassword:
 
 
 def issue_password(*, device: DeviceId, actor: Actor, now: datetime) -> IssuedPassword:
-    """The first password of the device, or the first since its last one ended; with it the device becomes active.
+    """The first password of the device, or the first since its active one ended; with it the device becomes active.
 
     Raises UnknownDevice, DeviceRefused, PasswordThere.
     """
@@ -55,7 +55,7 @@ def issue_password(*, device: DeviceId, actor: Actor, now: datetime) -> IssuedPa
         row = _lock(device)
         before = row.state
         _settle(row, now=now)
-        if row.passwords.good(now=now).exists():
+        if row.passwords.filter(state=S.ACTIVE).exists():
             raise PasswordThere("It has a password: have that one followed by another, or revoke it first.")
         made, text = _make(row, S.ACTIVE, now=now)
         if row.state == DeviceState.PRE_REGISTERED:
@@ -115,7 +115,6 @@ def revoke_password(*, device: DeviceId, password: PasswordId, actor: Actor, now
     """
     with transaction.atomic():
         row = _lock(device, only_good=False)
-        _settle(row, now=now)
         found = row.passwords.filter(id=password).first()
         if found is None:
             raise UnknownPassword("It has no such password: list those that it has.")

@@ -204,6 +204,27 @@ def test_one_that_waits_follows_at_once_if_the_present_one_is_revoked(bare: Bare
     assert services.revoke_password(device=device, password=old.password.id, actor=ADA, now=bare.now) is None
 
 
+def test_one_that_retires_is_no_hindrance_to_a_first_one(bare: Bare) -> None:
+    device = active(bare)
+    old, new = issue(bare, device), rotate(bare, device)
+    services.switch_password(device=device, actor=ADA, now=bare.now)
+    services.revoke_password(device=device, password=new.password.id, actor=ADA, now=bare.now)
+    third = issue(bare, device)
+    assert good(device, old.text, new.text, third.text, now=bare.now) == [True, False, True]
+    assert kept(bare, device, now=bare.now) == third.password
+
+
+def test_end_that_was_not_told_yet_is_told_whatever_is_revoked_meanwhile(bare: Bare) -> None:
+    device = active(bare)
+    old, new = issue(bare, device), rotate(bare, device, overlap=HOUR)
+    later = bare.now + HOUR
+    assert services.revoke_password(device=device, password=old.password.id, actor=ADA, now=later) is None
+    assert services.tell_ended_passwords(now=later) == 1
+    found = kept(bare, device, now=later)
+    assert found is not None
+    assert found.id == new.password.id
+
+
 def test_password_of_another_device_is_unknown(bare: Bare) -> None:
     mine, other = active(bare, "pump-1"), active(bare, "pump-2")
     made = issue(bare, other)
