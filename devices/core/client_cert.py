@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from cryptography import x509
 
@@ -17,5 +16,5 @@ def read_client_cert(field: str) -> x509.Certificate:
         if not (len(item) > 2 and item[0] == item[-1] == ":"):
             raise ValueError("not a byte sequence")
         return x509.load_der_x509_certificate(base64.b64decode(item[1:-1], validate=True))
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise BadProof("The proxy's header with the client's certificate is not as RFC 9440 writes it.") from error

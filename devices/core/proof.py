@@ -74,7 +74,9 @@ def read_signed(token: str) -> tuple[tuple[x509.Certificate, ...], object]:
         algorithms, key = _key(chain[0])
         payload = jws.deserialize_compact(token, key, registry=_Registry(algorithms=algorithms)).payload
         return chain, json.loads(payload)
-    except (JoseError, ValueError, KeyError, TypeError, UnsupportedAlgorithm, RecursionError) as error:
+    except (
+        JoseError, ValueError, KeyError, TypeError, UnsupportedAlgorithm, RecursionError, x509.InvalidVersion,
+    ) as error:  # fmt: skip
         raise BadProof("The proof is no JWS by the key of the certificate in its x5c header: sign it anew.") from error
 
 

@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from devices.core.client_cert import read_client_cert
 from devices.core.proof import BadProof, Proof, verify_proof
 from tests.cast import NOW
 from tests.devices.jws import AUDIENCE, b64url, claims, sign, x5c
@@ -145,6 +146,16 @@ def test_certificate_as_secret_of_a_mac_is_refused(device: Device) -> None:
 def test_header_without_a_certificate_is_refused(device: Device, chain: Any) -> None:
     with pytest.raises(BadProof):
         device.check(device.proof(header={"x5c": chain}))
+
+
+def test_certificate_of_a_version_that_there_is_not_is_refused(device: Device) -> None:
+    [encoded] = x5c(device.certificate)
+    der = base64.b64decode(encoded).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1)
+    eighth = base64.b64encode(der).decode()
+    with pytest.raises(BadProof):
+        device.check(device.proof(header={"x5c": [eighth]}))
+    with pytest.raises(BadProof):
+        read_client_cert(f":{eighth}:")
 
 
 def test_unknown_critical_header_is_refused(device: Device) -> None:
