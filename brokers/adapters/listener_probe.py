@@ -61,7 +61,7 @@ def _with_leaf(seen: Observation, leaf: bytes, host: str) -> Observation:
     try:
         certificate = x509.load_der_x509_certificate(leaf)
         return replace(seen, named=covers(certificate, host), not_after=certificate.not_valid_after_utc)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return seen
 
 

@@ -110,6 +110,11 @@ def test_who_lets_strangers_in_is_found_out(ca: OpensslCa, transport: Transport,
     assert seen.asks_certificate is False
 
 
+def test_certificate_with_names_that_nobody_reads_ends_no_probe(ca: OpensslCa) -> None:
+    with open_broker(*ca.make("odd", "subjectAltName=DER:3002a300")) as port:  # an x400Address
+        assert look(port, ca).named is None
+
+
 def test_nobody_there_is_told_in_words_of_ours(ca: OpensslCa) -> None:
     assert look(free_port(), ca).fault == "The connection was refused."
 
