@@ -57,6 +57,8 @@ def watch_rollouts(*, now: datetime) -> None:
                 _watch(rollout, now=now)
             except DomainError as error:  # somebody was first, or the next look tries again
                 log.info("rollout %s: %s", rollout.id, error.detail)
+            except Exception:  # one that can not be watched stays where it is, and holds up no other
+                log.exception("rollout %s can not be watched; trying again", rollout.id)
 
 
 def _watch(rollout: Rollout, *, now: datetime) -> None:

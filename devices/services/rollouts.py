@@ -70,8 +70,9 @@ def start_rollout(
     """The rollout of the approved change; its first wave has come, and the brokers follow.
 
     Raises PolicyChangeNotFound, ChangeMoved, WrongChangeState, RolloutUnderWay, ApprovalsMissing, BaseMoved,
-    NothingToChange, NotInWaves, and BadWaves for a group that is not there.
+    NothingToChange, NotInWaves, Unstorable, and BadWaves for a group that is not there.
     """
+    require_storable(waves.parts)
     with transaction.atomic():
         changed, rule = locked_change(change, expected_version=expected_version, among={ChangeState.APPROVED})
         value = changed.as_value()
@@ -237,7 +238,7 @@ def _save(row: Row) -> None:
 
 
 def _tell_brokers(action: str, row: Row, *, actor: Actor, now: datetime, more: Mapping[str, Any] | None = None) -> None:
-    """Saves the row with the entry that brokers follow."""
+    """Saves the row, last of all, since it names the entry that brokers follow."""
     entry = _record(action, row, actor=actor, now=now, more=more)
     row.seq = entry.seq
     _save(row)

@@ -69,6 +69,7 @@ def test_what_can_not_be_begun_is_said(api: Api, fleet: Fleet) -> None:
     whole = {"change": str(change.id), "by": "group", "waves": [["pilot"]]}
     for wrong, code in (
         ({"waves": [["nobody"]]}, "rollout-waves"),
+        ({"waves": [["a\0"]]}, "unstorable-text"),
         ({"waves": []}, "invalid"),
         ({"waves": ["nobody"]}, "invalid"),
         ({"waves": [1, True]}, "invalid"),
