@@ -89,9 +89,11 @@ class MosquittoAclFileAdapter:
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Writes each file once, and has Mosquitto read it."""
         between()
-        steps = self._passwords.apply(steps)
-        if not steps:
-            return
+        if others := self._passwords.take(steps):
+            self._write(others)
+        self._passwords.give(steps)
+
+    def _write(self, steps: Sequence[Step]) -> None:
         file = self._file()
         users = dict(file.users)
         for step in steps:

@@ -100,9 +100,11 @@ class MosquittoDynsecAdapter:
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Sends the commands, one and then as many at once as the broker does in 50 ms: it writes all for each."""
-        commands = [_command(step) for step in self._passwords.apply(steps)]
-        if not commands:
-            return
+        if commands := [_command(step) for step in self._passwords.take(steps)]:
+            self._send(commands, between)
+        self._passwords.give(steps)
+
+    def _send(self, commands: list[Command], between: Callable[[], None]) -> None:
         at_once = 1  # with ten thousand devices one takes longer than that
         with control(self._connection) as broker:
             while commands:

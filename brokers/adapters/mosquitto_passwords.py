@@ -47,19 +47,26 @@ class MosquittoPasswords:
             steps.append(Step(kind="read-passwords", target=PASSWORD_FILE, summary=summary))
         return steps
 
-    def apply(self, steps: Sequence[Step]) -> list[Step]:
-        """The steps that are about something else; the others are done, with one writing of the file."""
-        own = [step for step in steps if step.kind in _KINDS]
-        if own and self._folder is not None:
-            folder = self._folder()
-            lines = _lines(folder)
-            for step in own:
-                if step.kind == SET:
-                    lines[step.target] = step.payload
-                elif step.kind == TAKE:
-                    lines.pop(step.target, None)
-            folder.put(PASSWORD_FILE, "".join(f"{name}:{text}\n" for name, text in sorted(lines.items())))
+    def take(self, steps: Sequence[Step]) -> list[Step]:
+        """The steps that are about something else; the passwords that go are gone, before all else changes."""
+        self._change([step for step in steps if step.kind == TAKE])
         return [step for step in steps if step.kind not in _KINDS]
+
+    def give(self, steps: Sequence[Step]) -> None:
+        """Writes the passwords that come, once all else has changed: what binds a name's client id is there then."""
+        self._change([step for step in steps if step.kind in _KINDS - {TAKE}])
+
+    def _change(self, steps: Sequence[Step]) -> None:
+        if not steps or self._folder is None:
+            return
+        folder = self._folder()
+        lines = _lines(folder)
+        for step in steps:
+            if step.kind == SET:
+                lines[step.target] = step.payload
+            elif step.kind == TAKE:
+                lines.pop(step.target, None)
+        folder.put(PASSWORD_FILE, "".join(f"{name}:{text}\n" for name, text in sorted(lines.items())))
 
 
 def _lines(folder: MosquittoFolder) -> dict[str, str]:
