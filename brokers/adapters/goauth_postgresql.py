@@ -6,14 +6,14 @@ The tables are ours alone. The plugin asks at each publish, subscription and del
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from threading import Event
 from typing import Any, ClassVar
 
 from psycopg import Connection, sql
 
 from acl.core.values import Principal, Request
+from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.postgresql import session
 from brokers.adapters.writing import Latest, paced
 from brokers.core import goauth_postgresql
@@ -25,7 +25,7 @@ from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.password_texts import goauth as spell_password
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink
 from kernel.core.errors import FieldError
 
 _BATCH = 50
@@ -36,7 +36,7 @@ _SCHEMA = (
 )
 
 
-class GoAuthPostgresqlAdapter:
+class GoAuthPostgresqlAdapter(PolicyAlone):
     """Writes three tables, and one of passwords where the broker takes them."""
 
     capabilities: ClassVar[Capabilities] = replace(goauth_postgresql.CAPABILITIES, passwords=PasswordRoom.ONE)
@@ -86,19 +86,6 @@ class GoAuthPostgresqlAdapter:
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether the plugin would let it pass."""
         return emulate_rows(parse(rendering.artifact), principal, request)
-
-    def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Nothing: there is no folder that both share."""
-        del pem, trust
-        return ""
-
-    def present(self) -> None:
-        """None: nobody lists connections."""
-
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
-        """Nothing: nobody tells."""
-        stop.wait()
-        yield from ()
 
 
 def _compiled(desired: DesiredState) -> tuple[GoAuthRows, Rendering]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from threading import Event
 from typing import Any, ClassVar
 
 from redis import Redis
@@ -21,6 +20,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from acl.core.values import Action, Principal, Request
+from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest, paced
 from brokers.core import effects, goauth_redis
 from brokers.core.effects import Flow
@@ -40,7 +40,7 @@ from brokers.core.ports import (
     Rendering,
     Step,
 )
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink
 from devices.core.password_verifier import ITERATIONS
 from kernel.core.errors import FieldError
 
@@ -57,7 +57,7 @@ Sets = Mapping[str, frozenset[str]]
 """Those of one user, by the last part of their key."""
 
 
-class GoAuthRedisAdapter:
+class GoAuthRedisAdapter(PolicyAlone):
     """Writes sets of topics, and passwords where the broker takes them."""
 
     capabilities: ClassVar[Capabilities] = replace(goauth_redis.CAPABILITIES, passwords=PasswordRoom.ONE)
@@ -116,19 +116,6 @@ class GoAuthRedisAdapter:
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether the plugin would let it pass."""
         return emulate_keys(parse(rendering.artifact), principal, request)
-
-    def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Nothing: there is no folder that both share."""
-        del pem, trust
-        return ""
-
-    def present(self) -> None:
-        """None: nobody lists connections."""
-
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
-        """Nothing: nobody tells."""
-        stop.wait()
-        yield from ()
 
     @contextmanager
     def _session(self) -> Iterator[Redis]:

@@ -7,14 +7,14 @@ anew: with the broker's REST API the session is ended, without it that is left t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from threading import Event
 from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_realm import tables
 from brokers.adapters.hivemq_rest import end_session
+from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest, paced
 from brokers.core import hivemq_ese_sql
 from brokers.core.hivemq import NOTHING_ROLE
@@ -26,7 +26,7 @@ from brokers.core.hivemq_permissions import Realm
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import ese_text, fingerprints, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
 _BATCH = 20
@@ -38,8 +38,12 @@ class AccountTaken(Conflict):
     code = "hivemq-account-taken"
 
 
-class HivemqEseAdapter:
-    """Speaks to one cluster whose security extension reads one database."""
+class HivemqEseAdapter(PolicyAlone):
+    """Speaks to one cluster whose security extension reads one database.
+
+    HiveMQ fetches CRLs from where its own configuration says; a page of its list of clients may miss who comes
+    meanwhile, and each node tells of connections in a log file of its own.
+    """
 
     capabilities: ClassVar[Capabilities] = replace(hivemq_ese_sql.CAPABILITIES, passwords=PasswordRoom.ONE)
 
@@ -105,19 +109,6 @@ class HivemqEseAdapter:
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether HiveMQ would let it pass."""
         return emulate_ese(parse(rendering.artifact), principal, request)
-
-    def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Nothing: HiveMQ is told where to fetch CRLs in its own configuration."""
-        del pem, trust
-        return ""
-
-    def present(self) -> None:
-        """None: a page of its list may miss who comes meanwhile."""
-
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
-        """Nothing: HiveMQ tells of connections in a log file on each of its nodes."""
-        stop.wait()
-        yield from ()
 
 
 def _compiled(desired: DesiredState) -> tuple[Realm, Rendering]:

@@ -8,13 +8,13 @@ Passwords that stand in the file stay there, but for those of who is barred; unl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from threading import Event
 from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_rest import end_session
+from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.shared_folder import GroupFolder
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
@@ -29,7 +29,7 @@ from brokers.core.hivemq_xml import InvalidXml
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprints, hivemq_rbac, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Standing, Step
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink
 from kernel.core.errors import FieldError
 
 _CHANGED = "<!-- Something in it is none of what Gatehouse writes. -->\n"
@@ -50,7 +50,7 @@ class _File:
         return Realm(users=marked, roles={**self.roles, ENDING_ROLE: frozenset({NOTHING})})
 
 
-class HivemqCeFileAdapter:
+class HivemqCeFileAdapter(PolicyAlone):
     """Writes `credentials.xml`; nobody can close a client from outside."""
 
     capabilities: ClassVar[Capabilities] = replace(hivemq_ce_file.CAPABILITIES, passwords=PasswordRoom.ONE)
@@ -125,19 +125,6 @@ class HivemqCeFileAdapter:
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether HiveMQ would let it pass."""
         return emulate_rbac(self._parse(rendering.artifact), principal, request)
-
-    def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Nothing: HiveMQ is told of CRLs in its own configuration, if at all."""
-        del pem, trust
-        return ""
-
-    def present(self) -> None:
-        """None: nobody lists connections."""
-
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
-        """Nothing: nobody tells."""
-        stop.wait()
-        yield from ()
 
     def _compiled(self, desired: DesiredState) -> tuple[Realm, Rendering]:
         rendering = self._render(desired)

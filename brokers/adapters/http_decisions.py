@@ -5,20 +5,23 @@ So it always holds the policy, and nobody here can close a session of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from threading import Event
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from acl.core.values import Principal, Request
+from brokers.adapters.policy_alone import PolicyAlone
 from brokers.core import asking
 from brokers.core.decide_snippets import Dialect
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink
 from kernel.core.errors import FieldError
 
 
-class HttpDecisionsAdapter:
-    """Contacts nobody."""
+class HttpDecisionsAdapter(PolicyAlone):
+    """Contacts nobody.
+
+    Its listeners have to learn of revocations by themselves.
+    """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
         stores_policy=False, protocol_versions=("3.1.1", "5"), limits=asking.LIMITS, passwords=PasswordRoom.ALL
@@ -60,16 +63,3 @@ class HttpDecisionsAdapter:
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether it would be told to allow the request."""
         return asking.allows(rendering.artifact, principal, request, self._dialect)
-
-    def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Nothing: its listeners have to learn of revocations by themselves."""
-        del pem, trust
-        return ""
-
-    def present(self) -> None:
-        """It does not list its connections."""
-
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
-        """Nothing, until `stop` is set."""
-        stop.wait()
-        yield from ()

@@ -6,15 +6,15 @@ Everything is judged again when the file is read, deliveries too; sessions are n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from threading import Event
 from typing import Any, ClassVar
 
 from acl.core.values import Action, Principal, Request
 from brokers.adapters.mosquitto_files import MosquittoFolder
 from brokers.adapters.mosquitto_passwords import MosquittoPasswords
+from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
 from brokers.core import effects, mosquitto_acl
@@ -26,14 +26,14 @@ from brokers.core.mosquitto_connection import files_errors
 from brokers.core.password_texts import fingerprints
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.registration import unknown_member_errors
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink
 from kernel.core.errors import FieldError
 
 _UNREAD = "# Mosquitto was not yet told to read this.\n"
 _ACCESS = {Action.PUBLISH: Access.WRITE, Action.SUBSCRIBE: Access.READ}
 
 
-class MosquittoAclFileAdapter:
+class MosquittoAclFileAdapter(PolicyAlone):
     """Writes one file, and one of passwords, in the folder that it shares with one Mosquitto."""
 
     capabilities: ClassVar[Capabilities] = replace(mosquitto_acl.CAPABILITIES, passwords=PasswordRoom.ONE)
@@ -118,14 +118,6 @@ class MosquittoAclFileAdapter:
     def publish_crl(self, pem: str, *, trust: str) -> str:
         """Writes CRL and CA file of the folder, and has Mosquitto read the CRLs."""
         return self._folder().publish_crl(pem, trust=trust)
-
-    def present(self) -> None:
-        """None: nobody lists connections."""
-
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
-        """Nothing: nobody tells."""
-        stop.wait()
-        yield from ()
 
     def _compiled(self, desired: DesiredState) -> tuple[AclFile, Rendering]:
         rendering = mosquitto_acl.render(desired.subjects)

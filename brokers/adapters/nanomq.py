@@ -6,13 +6,13 @@ say unless authentication proves them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from threading import Event
 from typing import ClassVar
 
 from acl.core.values import Action, Principal, Request
 from brokers.adapters.json_api import JsonApi, RequestRefused
+from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.shared_folder import SharedFolder
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
@@ -23,7 +23,7 @@ from brokers.core.nanomq_connection import NanomqConnection, connection_errors
 from brokers.core.nanomq_emulator import emulate
 from brokers.core.nanomq_file import parse, write
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink
 from kernel.core.errors import FieldError
 
 FILE = "acl.conf"
@@ -31,8 +31,11 @@ _UNREAD = "# Somebody changed this, or NanoMQ was not yet restarted to read it.\
 _RIGHTS = "Give the username and password of http_server in its configuration."
 
 
-class NanomqAdapter:
-    """Writes one file, in the folder that it shares with one NanoMQ, and restarts it."""
+class NanomqAdapter(PolicyAlone):
+    """Writes one file, in the folder that it shares with one NanoMQ, and restarts it.
+
+    NanoMQ takes no CRLs, its list of clients does not say since when, and it tells of them by webhook.
+    """
 
     capabilities: ClassVar[Capabilities] = nanomq.CAPABILITIES
 
@@ -111,19 +114,6 @@ class NanomqAdapter:
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether NanoMQ would let it pass."""
         return emulate(parse(rendering.artifact), principal, request)
-
-    def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Nothing: NanoMQ takes no CRLs."""
-        del pem, trust
-        return ""
-
-    def present(self) -> None:
-        """None: its list does not say since when."""
-
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
-        """Nothing: NanoMQ tells by webhook."""
-        stop.wait()
-        yield from ()
 
     def _folder(self) -> SharedFolder:
         return SharedFolder(root=files_root(), name=self._connection.directory)

@@ -7,9 +7,8 @@ with its HTTP API the session is ended, without it that is left to the device. P
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from threading import Event
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -18,11 +17,12 @@ from psycopg.rows import dict_row
 
 from acl.core.values import Principal, Request
 from brokers.adapters.json_api import JsonApi
+from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.postgresql import session
 from brokers.adapters.writing import Latest, paced
 from brokers.core import vernemq_postgresql
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink
 from brokers.core.vernemq_changes import RowChange, changes, effect, is_ours, marked, stored_row
 from brokers.core.vernemq_connection import VernemqApi, VernemqConnection, connection_errors
 from brokers.core.vernemq_emulator import emulate_rows
@@ -43,8 +43,12 @@ class RowTaken(Conflict):
     code = "vernemq-row-taken"
 
 
-class VernemqPostgresqlAdapter:
-    """Writes one table, and ends sessions."""
+class VernemqPostgresqlAdapter(PolicyAlone):
+    """Writes one table, and ends sessions.
+
+    There is no folder for CRLs that both share; VerneMQ's list of sessions leaves out whoever takes longer than 100 ms
+    to be asked, and it tells of them by webhook.
+    """
 
     capabilities: ClassVar[Capabilities] = vernemq_postgresql.CAPABILITIES
 
@@ -112,19 +116,6 @@ class VernemqPostgresqlAdapter:
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether VerneMQ would let it pass."""
         return emulate_rows(parse(rendering.artifact), principal, request)
-
-    def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Nothing: there is no folder that both share."""
-        del pem, trust
-        return ""
-
-    def present(self) -> None:
-        """None: its list leaves out whoever takes longer than 100 ms to be asked."""
-
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
-        """Nothing: VerneMQ tells by webhook."""
-        stop.wait()
-        yield from ()
 
     def _can_end(self, client_id: str) -> bool:
         """VerneMQ puts the client id into a query of its own between quotes, as it is: no other may be meant by it."""
