@@ -104,7 +104,10 @@ class Overlay:
 def find_overlay(*, domain: DomainId, now: datetime) -> Overlay | None:
     """What a rollout lays over the policy of the domain; None if none is under way. One query in that case."""
     row = RolloutRow.objects.under_way().whole().filter(domain_id=domain).first()
-    return Overlay(row.as_value(), _in_force(row, now=now)) if row else None
+    if row is None:
+        return None
+    rollout = row.as_value()
+    return Overlay(rollout, _in_force(row, rollout, now=now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,7 @@ _kept: dict[tuple[UUID, bool], _Kept] = {}
 """By rollout, and whether it is in its last wave: while it is under way nobody changes policy, nor what it brings."""
 
 
-def _in_force(row: RolloutRow, *, now: datetime) -> PolicyInForce:
-    rollout = row.as_value()
+def _in_force(row: RolloutRow, rollout: Rollout, *, now: datetime) -> PolicyInForce:
     key = rollout.id, rollout.is_in_last_wave
     kept = _kept.get(key)
     if kept is None or not kept.since <= now < kept.until:

@@ -12,7 +12,8 @@ import pytest
 from acl.core.values import Action, Allow, Publish
 from brokers import models, services
 from brokers.core.access_reasons import AccessReason
-from brokers.core.values import AccessKind, SyncState
+from brokers.core.values import AccessKind, BrokerId, SyncState
+from brokers.services.decision_memory import DecisionMemory
 from brokers.services.rollout_findings import RolloutFindings
 from brokers.services.rollout_progress import WaveState, progress_of
 from brokers.services.rollout_signs import measure_wave
@@ -115,6 +116,8 @@ class Plant:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet, self.now = fleet, utc_now()
+        self.seconds = 0.0
+        self.memory = DecisionMemory(clock=lambda: self.seconds)
         self.one, self.two = fleet.enroll("p-1").id, fleet.enroll("p-2").id
         devices.create_group(domain=fleet.domain.id, name="pilot", members=[self.one], actor=ADA, now=self.now)
         self.halls = [self._broker(name) for name in ("hall-1", "hall-2")]
@@ -137,6 +140,16 @@ class Plant:
     def log(self, hall: models.Broker, device: DeviceId, kind: AccessKind, reason: str = "", *, ago: int = 1) -> None:
         log(hall.id, device, kind, reason, at=self.now - timedelta(seconds=ago))
 
+    def answers(self) -> list[int]:
+        """How many rules p-1 has by what is remembered of it for each broker, and for none."""
+        self.seconds += 1
+        self.memory.follow()
+        found = [
+            self.memory.find(self.fleet.domain.id, "p-1", broker=broker, now=self.now)
+            for broker in (*(BrokerId(hall.id) for hall in self.halls), None)
+        ]
+        return [len(known.subject.policy) for known in found if known]
+
     def heard(self, minutes: int) -> None:
         for hall in self.halls:
             models.HeardDay.objects.create(broker=hall, day=self.now.date(), minutes=minutes, publishes=0, subscribes=0)
@@ -152,12 +165,14 @@ def test_waves_of_brokers_come_one_by_one_and_wait_for_one_that_is_down(plant: P
     with pytest.raises(BadWaves, match="no broker 'hall-9'"):
         start(plant.fleet, Split.BROKER, ["hall-9"])
     rollout = start(plant.fleet, Split.BROKER, ["hall-1"], ["hall-2"], now=plant.now)
+    assert plant.answers() == [4, 3, 3], "HTTP decisions go by the broker that asks"
     plant.obey(first, sync=SyncState.UNREACHABLE)
     assert plant.look(rollout, TEN).records[-1].obeyed_at is None, "a broker that is down is waited for"
     [waited] = progress_of(plant.look(rollout))[0].brokers
     assert (waited.name, waited.obeys, waited.detail) == ("hall-1", False, "It is not reached.")
     gone_on = rollouts.advance_rollout(rollout=rollout.id, note="Without it.", actor=ADA, now=plant.now)
     assert gone_on.wave == 1
+    assert plant.answers() == [4, 4, 3]
     assert [wave.state for wave in progress_of(gone_on)] == ["come", "waiting", "to-come"]
     plant.obey(second)
     assert plant.look(rollout).records[-1].obeyed_at == plant.now
