@@ -81,10 +81,15 @@ def postgresql_server() -> Iterator[str]:
 @pytest.fixture
 def postgresql_url(postgresql_server: str) -> str:
     """The URL of a PostgreSQL database of the test's own, empty."""
+    return new_database(postgresql_server)
+
+
+def new_database(server: str) -> str:
+    """The URL of a new, empty database of that PostgreSQL."""
     name = f"t{new_id().hex}"
-    with psycopg.connect(f"{postgresql_server}/postgres", autocommit=True) as session:
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as session:
         session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return f"{postgresql_server}/{name}"
+    return f"{server}/{name}"
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Threads against each other on a real database; test_on_postgresql.py runs this module there."""
+"""Threads against each other on a real database; tests/test_on_postgresql.py runs this module there."""
 
 from __future__ import annotations
 
