@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID
 
 from acl.core.own_rules import holder_of
@@ -23,6 +24,7 @@ from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
 
 _MOST_KEPT = 64
+_AT_ONCE = 5_000
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -80,9 +82,11 @@ def in_present_wave(*, rollout: Rollout, devices: Collection[DeviceId]) -> set[D
     groups: dict[DeviceId, set[str]] = {device: set() for device in devices}
     if rollout.waves.split is Split.GROUP:
         named = [name for part in rollout.waves.parts for name in part]
-        member = DeviceRow.groups.through.objects.filter(device_id__in=devices, group__name__in=named)
-        for device, name in member.values_list("device_id", "group__name"):
-            groups[DeviceId(device)].add(name)
+        member = DeviceRow.groups.through.objects.filter(group__name__in=named).order_by()
+        left = iter(devices)
+        while some := list(islice(left, _AT_ONCE)):
+            for device, name in member.filter(device_id__in=some).values_list("device_id", "group__name"):
+                groups[DeviceId(device)].add(name)
     return {
         device for device, names in groups.items() if rollout.waves.wave_of(device=device, groups=names) == rollout.wave
     }
