@@ -38,7 +38,10 @@ class PrincipalProofs:
         )
 
     def token(self, text: str) -> datetime | None:
-        """The same, of a token that was signed here for the principal, and whose credential is good now."""
+        """The same, of a token that was signed here for the principal, and whose credential is good now.
+
+        One that was got for a password is taken where passwords are.
+        """
         token = read_access_token(text, issuer=base_url(), keys=self.token_keys(), now=self.now)
         principal = self.known.subject.principal
         named = (principal.domain, principal.auth_id, principal.client_id)
@@ -47,7 +50,11 @@ class PrincipalProofs:
         backed_until = self._remembered(
             token.credential.bytes + token.epoch.to_bytes(8),
             lambda: devices.token_backed_until(
-                device=self.known.device, credential=CredentialId(token.credential), epoch=token.epoch, now=self.now
+                device=self.known.device,
+                credential=CredentialId(token.credential),
+                epoch=token.epoch,
+                passwords=self.known.passwords,
+                now=self.now,
             ),
         )
         return min(token.expires_at, backed_until) if backed_until else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
 
+from devices.core.passwords import Password
 from devices.core.values import CredentialId, CredentialState, DeviceId
-from devices.models import Credential, Device, Password
+from devices.models import Credential, Device
 from pki import queries as pki
 from pki.core.values import CertificateId
 
@@ -15,14 +17,17 @@ FOR_EVER = datetime.max.replace(tzinfo=UTC)
 LIVE = frozenset({CredentialState.STAGED, CredentialState.ACTIVE, CredentialState.RETIRING})
 
 
-def token_backed_until(*, device: DeviceId, credential: CredentialId, epoch: int, now: datetime) -> datetime | None:
+def token_backed_until(
+    *, device: DeviceId, credential: CredentialId, epoch: int, passwords: Sequence[Password], now: datetime
+) -> datetime | None:
     """Until when the credential, which proved the device then, still would; None if it would not now.
 
-    Nor does it if the device's tokens were ended since: `epoch` is how often they had been.
+    Nor does it if the device's tokens were ended since: `epoch` is how often they had been. `passwords` are those that
+    prove the device where the token is shown: elsewhere what was got for one is worth no more than it is.
     """
     if not Device.objects.filter(id=device, token_epoch=epoch).exists():
         return None
-    if password := Password.objects.filter(id=credential, device_id=device).good(now=now).first():
+    if password := next((each for each in passwords if each.id == credential and each.is_good(now)), None):
         return password.not_after or FOR_EVER
     held = Credential.objects.filter(id=credential, device_id=device, state__in=LIVE).first()
     if held is None:

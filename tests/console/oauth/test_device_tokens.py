@@ -10,7 +10,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography import x509
@@ -93,7 +93,7 @@ class Door:
     def __init__(self, fleet: Fleet) -> None:
         self.clock = 1_000.0
         row = models.Broker.objects.create(
-            domain_id=fleet.domain.id, name=f"{fleet.domain.slug}-hall", kind="nats", connection=b"",
+            domain_id=fleet.domain.id, name=f"{fleet.domain.slug}-hall", kind="http-decisions", connection=b"",
             created_at=utc_now(),
         )  # fmt: skip
         self.decider = Decider(DecisionMemory(clock=lambda: self.clock))
@@ -309,6 +309,8 @@ def test_a_password_is_exchanged_until_it_ends_and_its_tokens_with_it(
     assert answer.status_code == 200, answer.content
     token = answer.json()["access_token"]
     assert claims_of(client, token)["credential"] == str(made.password.id)
+    assert not door.lets_in("pump-1", token)  # the broker takes no passwords, nor what was got for one
+    services.take_passwords(broker=BrokerId(UUID(door.id)), taken=True, actor=ADA, now=utc_now())
     assert door.lets_in("pump-1", token)
     posted = client.post("/oauth/token/", {**form, "client_id": "north/pump-1", "client_secret": made.text})
     assert posted.status_code == 200
