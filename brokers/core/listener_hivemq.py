@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 from brokers.core.listener_profile import ListenerProfile, TlsVersion
 from brokers.core.listener_rendering import (
+    SUITES_OF_1_3,
     ListenerWarning,
     RenderedFile,
     RenderedListeners,
@@ -19,7 +20,6 @@ from kernel.core.findings import Severity
 
 KEYSTORE_FILE = "server.p12"
 TRUSTSTORE_FILE = "client-ca.p12"
-_SUITES_OF_1_3 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 _MODES = {True: "REQUIRED", False: "NONE"}
 
 
@@ -63,7 +63,7 @@ def _tls(profile: ListenerProfile) -> list[str]:
         f"<protocols>{protocols}</protocols>",
     ]
     if profile.cipher_suites:
-        names = [*_SUITES_OF_1_3, *(suite.registered_name for suite in profile.cipher_suites)]
+        names = [*SUITES_OF_1_3, *(suite.registered_name for suite in profile.cipher_suites)]
         suites = "".join(_tag("cipher-suite", name) for name in names)
         lines.append(f"<cipher-suites>{suites}</cipher-suites>")
     return lines
@@ -123,8 +123,8 @@ def _warnings(profile: ListenerProfile) -> Iterator[ListenerWarning]:
     )
     yield from not_had(
         "allow_anonymous",
-        "Without an extension HiveMQ lets everybody in, and refuses to start unless told so.",
-        "Look that the security extension is there and begins with DENY.",
+        "Who may log in is said by extensions alone, and the hivemq-allow-all-extension lets everybody in.",
+        "Take that one away, and look that the security extension is there and begins with DENY.",
         asked=not profile.allow_anonymous,
     )
     yield from _on_editions(profile)
@@ -132,7 +132,7 @@ def _warnings(profile: ListenerProfile) -> Iterator[ListenerWarning]:
 
 
 def _on_editions(profile: ListenerProfile) -> Iterator[ListenerWarning]:
-    what = "The community edition does not know it, and does not take the file."
+    what = "The community edition does not know it."
     yield from not_had("proxy_protocol", what, "Say false there.", asked=profile.proxy_protocol)
     yield from not_had(
         "connections_per_second", what, "Say null there.", Severity.INFO,

@@ -21,6 +21,7 @@ from brokers.core.mosquitto_conf import CLIENT_CA_FILE, SERVER_CERTIFICATE_FILE,
 from brokers.core.values import Listener, Transport
 from kernel.core.findings import Severity
 
+_MOST_PAYLOAD = 67_108_864  # max_pending, unless somebody says more: the server does not start with a greater one
 _BLOCKS = {Transport.MQTTS: "mqtt", Transport.WSS: "websocket"}
 
 
@@ -33,7 +34,7 @@ def render_nats(profile: ListenerProfile, site: Site) -> RenderedListeners:
     if profile.max_connections is not None:
         lines.append(f"max_connections: {profile.max_connections}")
     if profile.max_packet_size is not None:
-        lines.append(f"max_payload: {profile.max_packet_size}")
+        lines.append(f"max_payload: {min(profile.max_packet_size, _MOST_PAYLOAD)}")
     return RenderedListeners(
         files=(RenderedFile(name="nats.conf", text="\n".join(lines) + "\n"),), warnings=tuple(_warnings(profile, site))
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from brokers.core.listener_profile import ListenerProfile, TlsVersion
 from brokers.core.values import Listener, Transport
 from kernel.core.findings import Severity
+
+_VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +41,8 @@ class Site:
 
     def is_at_least(self, *version: int) -> bool:
         """Whether the broker's version is known and not older than that."""
-        digits = [int(part) for part in self.version.split("-")[0].split(".") if part.isdecimal()]
-        return tuple(digits) >= version
+        found = _VERSION.search(self.version)
+        return found is not None and tuple(map(int, found[0].split("."))) >= version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ _ERLANG_VERSIONS = {
     TlsVersion.V1_1: "tlsv1.1",
     TlsVersion.V1_0: "tlsv1",
 }
-_SUITES_OF_1_3 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+SUITES_OF_1_3 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 
 
 def truth(value: bool) -> str:  # noqa: FBT001
@@ -79,7 +82,7 @@ def erlang_versions(profile: ListenerProfile) -> list[str]:
 
 def all_suites(profile: ListenerProfile) -> list[str]:
     """The suites by OpenSSL's names, with those of TLS 1.3, where one list is for both. Empty if none is said."""
-    return [*_SUITES_OF_1_3, *profile.cipher_suites] if profile.cipher_suites else []
+    return [*SUITES_OF_1_3, *profile.cipher_suites] if profile.cipher_suites else []
 
 
 LIMIT_WORDS: Mapping[str, str] = {
@@ -139,7 +142,7 @@ def _unsafe_names(profile: ListenerProfile) -> Iterator[ListenerWarning]:
     elif not profile.username_from_certificate:
         what = "Any valid certificate with another account's password logs in as that account."
         yield _unsafe("username_from_certificate", Severity.CRITICAL, what, "Say true.")
-    elif not (profile.check_crl or profile.check_ocsp):
+    elif not profile.check_crl:
         what = "A revoked certificate passes the handshake."
         yield _unsafe("check_crl", Severity.ERROR, what, "Say true, and keep the CRL fresh.")
     if not profile.client_id_from_username:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.servers import free_port
+
 
 @contextmanager
 def open_broker(certificate: Path, key: Path, *, websocket: bool = False, code: int = 0) -> Iterator[int]:
@@ -16,7 +18,7 @@ def open_broker(certificate: Path, key: Path, *, websocket: bool = False, code: 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     connack = bytes([0x20, 2, 0, code])
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    with socket.create_server(("127.0.0.1", free_port())) as door:
 
         def serve() -> None:
             while True:

@@ -120,7 +120,7 @@ def test_nobody_there_is_told_in_words_of_ours(ca: OpensslCa) -> None:
 
 
 def test_what_speaks_no_tls_is_asked_no_more(ca: OpensslCa) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    with socket.create_server(("127.0.0.1", free_port())) as door:
 
         def hang_up() -> None:
             while True:

@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 import pytest
 
 from brokers.adapters.listener_probe import observe
+from brokers.core.first_connect import anonymous_connect
 from brokers.core.listener_probe import Aspect, Verdict, judge
 from brokers.core.listener_profile import ListenerProfile, Make
 from brokers.core.listener_renderers import render_listeners
 from brokers.core.listener_rendering import Site
 from brokers.core.values import Listener
 from tests.brokers.conftest import OpensslCa, new_openssl_ca
-from tests.brokers.device import Device, wait_until
+from tests.brokers.core.real_rabbitmq import Client, Closed
 from tests.brokers.mosquitto import PROGRAM
-from tests.servers import free_port, is_open
-from tests.servers import wait_until as wait_for
+from tests.servers import free_port, is_open, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -45,62 +45,68 @@ def port(ca: OpensslCa) -> Iterator[int]:
     words = [PROGRAM, "-c", str(folder / "m.conf")]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            wait_for(lambda: process.poll() is not None or is_open(port), what="Mosquitto listens")
+            wait_until(lambda: process.poll() is not None or is_open(port), what="Mosquitto listens")
             assert process.poll() is None
             yield port
         finally:
             process.terminate()
 
 
-def device(ca: OpensslCa, port: int, name: str, *, client_id: str = "") -> Device:
-    certificate, key = ca.make(name)
-    return Device(port=port, ca=ca.certificate, certificate=certificate, key=key, client_id=client_id)
+def context(ca: OpensslCa, name: str = "") -> ssl.SSLContext:
+    """Trusts the CA, and shows the certificate of that name if there is one."""
+    made = ssl.create_default_context(cadata=ca.certificate)
+    if name:
+        made.load_cert_chain(ca.folder / f"{name}.pem", ca.folder / f"{name}.key")
+    return made
+
+
+def answer(port: int, tls: ssl.SSLContext) -> bytes:
+    """What comes of a CONNECT; nothing if the connection ends."""
+    with socket.create_connection(("127.0.0.1", port), timeout=90) as raw:
+        try:
+            with tls.wrap_socket(raw, server_hostname="127.0.0.1") as spoken:
+                spoken.sendall(anonymous_connect("a"))
+                return spoken.recv(4)
+        except OSError:
+            return b""
 
 
 def test_device_with_a_certificate_gets_in_and_too_large_a_message_ends_it(ca: OpensslCa, port: int) -> None:
-    good = device(ca, port, "dev-1")
-    assert good.connect()
-    assert good.subscribe("up/#")
-    assert good.publish("up/1", b"x" * 1_000)
-    assert good.hears("up/1")
+    ca.make("dev-1")
+    good = Client(port, "", "", tls=context(ca, "dev-1"))
+    good.subscribe("up/#")
+    good.publish("up/1", b"x" * 1_000)
+    assert good.receive_until("up/1") == []  # nothing came before it
 
-    good._client.publish("up/1", b"x" * 3_000, qos=1)
+    with pytest.raises((Closed, OSError)):
+        good.publish("up/1", b"x" * 3_000)
 
-    assert wait_until(lambda: good.ended)
     good.close()
 
 
 def test_client_id_is_the_name_in_the_certificate(ca: OpensslCa, port: int) -> None:
-    victim, thief = device(ca, port, "dev-2"), device(ca, port, "dev-3", client_id="dev-2")
-    assert victim.connect()
-    assert thief.connect()
+    for name in ("dev-2", "dev-3"):
+        ca.make(name)
+    victim = Client(port, "", "", tls=context(ca, "dev-2"))
+    thief = Client(port, "", "dev-2", tls=context(ca, "dev-3"))
 
-    assert thief.subscribe("here")
-    assert victim.publish("here")
-    assert thief.hears("here")
-    assert victim.connected, "the thief was given its own client id"
+    thief.subscribe("here")
+    victim.publish("here")  # it is still there: the thief was given its own client id
+    assert thief.receive_until("here") == []  # nothing came before it
+
     victim.close()
     thief.close()
 
 
 def test_revoked_certificate_is_refused(ca: OpensslCa, port: int) -> None:
-    stolen = Device(port=port, ca=ca.certificate, certificate=ca.folder / "stolen.pem", key=ca.folder / "stolen.key")
+    ca.make("dev-5")
 
-    assert not stolen.connect()
+    assert answer(port, context(ca, "dev-5")) == b"\x20\x02\x00\x00"
+    assert answer(port, context(ca, "stolen")) == b""
 
 
 def test_without_a_certificate_nothing_is_said(ca: OpensslCa, port: int) -> None:
-    context = ssl.create_default_context(cadata=ca.certificate)
-
-    with socket.create_connection(("127.0.0.1", port), timeout=90) as raw:
-        try:
-            with context.wrap_socket(raw, server_hostname="127.0.0.1") as spoken:
-                spoken.sendall(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a")
-                answer = spoken.recv(4)
-        except OSError:
-            answer = b""
-
-    assert answer == b""
+    assert answer(port, context(ca)) == b""
 
 
 def test_probe_finds_nothing_to_mend(ca: OpensslCa, port: int) -> None:

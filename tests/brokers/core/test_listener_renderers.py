@@ -112,11 +112,11 @@ def test_websocket_is_there_if_no_crl_is_asked_for(make: Make) -> None:
 def test_mosquitto_before_2_1_is_not_told_of_the_proxy_protocol() -> None:
     asked = profile(Make.MOSQUITTO, proxy_protocol=True, proxies=("10.1.0.0/24",))
 
-    for version in ("", "2.0.11"):
+    for version in ("", "unknown", "mosquitto version 2.0.11", "2.0.20-1.2"):
         old = render_listeners(asked, replace(SITE, version=version))
         assert "proxy" not in text_of(old)
         assert "proxy_protocol" in warned(old)
-    new = render_listeners(asked, replace(SITE, version="2.1.0"))
+    new = render_listeners(asked, replace(SITE, version="mosquitto version 2.1.0"))
     assert "enable_proxy_protocol 2\n" in text_of(new)
     assert "proxy_protocol" not in warned(new)
 
@@ -159,6 +159,20 @@ def test_vernemq_takes_one_version_and_says_so() -> None:
 
     assert "listener.ssl.gatehouse1.tls_version = tlsv1.3\n" in text_of(rendered)
     assert "minimum_tls" in warned(rendered)
+
+
+def test_broker_without_ocsp_is_told_that_crls_are_needed_all_the_same() -> None:
+    for make in Make:
+        assert "check_crl" in warned(
+            render_listeners(profile(make, check_crl=False, check_ocsp=True), SITE), Severity.ERROR
+        )
+
+
+def test_nats_is_told_of_no_more_than_it_starts_with() -> None:
+    """67108864 is what nats-server 2.15.1 starts with; of more it says that it can not be higher than max_pending."""
+    rendered = render_listeners(profile(Make.NATS, max_packet_size=268_435_455), SITE)
+
+    assert "max_payload: 67108864\n" in text_of(rendered)
 
 
 def test_nats_that_asks_nobody_has_to_map_certificates_itself() -> None:
