@@ -145,9 +145,9 @@ def _chain(listener: Listener, trust_pem: str, flight: ServerFlight, timeout: fl
     if not trust_pem:
         return leaf, "the domain trusts no CA yet"
     context = _context()
-    context.load_verify_locations(cadata=trust_pem)
     context.verify_mode = ssl.CERT_REQUIRED
     try:
+        context.load_verify_locations(cadata=trust_pem)
         with _connect(listener, timeout) as link, _wrap(link, context, listener.host):
             return leaf, ""
     except ssl.SSLCertVerificationError as error:
