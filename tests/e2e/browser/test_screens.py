@@ -166,7 +166,6 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "broker": f"/brokers/{scene.broker.name}/",
         "broker-listeners": f"/brokers/{scene.broker.name}/listeners/",
         "broker-listener-profile": f"/brokers/{scene.broker.name}/listeners/profile/",
-        "broker-capabilities": f"/brokers/{scene.broker.name}/capabilities/",
         "broker-decision-secret": f"/brokers/{scene.broker.name}/decision-secrets/new/",
         "broker-authentication": f"/brokers/{scene.broker.name}/authentication/",
         "sessions": "/sessions/",
