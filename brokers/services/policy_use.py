@@ -72,7 +72,9 @@ class UseNotes:
         self.note_decided(broker=broker, principal=principal, decided=((request, verdict),), now=now)
 
     def note_decided(self, *, broker: BrokerId, principal: Principal, decided: Decided, now: datetime) -> None:
-        """The same of several requests."""
+        """The same of several requests, or none."""
+        if not decided:
+            return
         if len(self._waiting) < MOST_WAITING:
             self._waiting.append((broker, principal, decided, now))
         else:
