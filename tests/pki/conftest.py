@@ -17,6 +17,7 @@ from kernel.core.secrets import Hidden
 from pki import services
 from pki.core.values import IssuedCertificate, Issuer
 from tests.cast import ADA, NORTH
+from tests.made_once import made_once
 from tests.pki import softhsm
 
 
@@ -66,11 +67,26 @@ def now() -> datetime:
 
 @pytest.fixture
 def root(db: None, now: datetime) -> Issuer:
-    return services.create_root(domain=NORTH, slug="north-root", common_name="North Root", actor=ADA, now=now)
+    """Made at most a minute ago, as the issuing CA below it is."""
+    return made_once(lambda: _make_root(now), "pki", "root")
 
 
 @pytest.fixture
 def ca(root: Issuer, now: datetime) -> Issuer:
+    return made_once(lambda: _make_ca(root, now), "pki", "ca")
+
+
+@pytest.fixture
+def ca_of_now(db: None, now: datetime) -> Issuer:
+    """An issuing CA that was made just now."""
+    return _make_ca(_make_root(now), now)
+
+
+def _make_root(now: datetime) -> Issuer:
+    return services.create_root(domain=NORTH, slug="north-root", common_name="North Root", actor=ADA, now=now)
+
+
+def _make_ca(root: Issuer, now: datetime) -> Issuer:
     return services.create_issuing_ca(parent=root.id, slug="north-ca", common_name="North CA", actor=ADA, now=now)
 
 

@@ -212,10 +212,10 @@ def test_an_ended_release_leaves_the_deltas(ca: Issuer, issue_device: IssueDevic
         assert newest(ca, CrlKind.DELTA).entries == expected, hours
 
 
-def test_this_update_lies_back_and_rises_with_the_number(ca: Issuer, now: datetime) -> None:
-    first = newest(ca)
+def test_this_update_lies_back_and_rises_with_the_number(ca_of_now: Issuer, now: datetime) -> None:
+    first = newest(ca_of_now)
     assert first.this_update == (now - 5 * MINUTE).replace(microsecond=0)
-    made = [services.publish_crl(issuer=ca.id, now=now, force=True).this_update for _ in range(3)]
+    made = [services.publish_crl(issuer=ca_of_now.id, now=now, force=True).this_update for _ in range(3)]
     assert made == [first.this_update + timedelta(seconds=second) for second in (1, 2, 3)]
 
 

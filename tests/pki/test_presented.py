@@ -102,6 +102,6 @@ def test_a_certificate_is_found_by_what_names_it(ca: Issuer, issue_device: Issue
     assert device.chain_pem == ca.certificate_pem  # without the root
 
 
-def test_the_ocsp_signer_is_known_until_it_ends(ca: Issuer, now: datetime) -> None:
-    end = queries.ocsp_signer_ends_at(issuer=ca.id)
+def test_the_ocsp_signer_is_known_until_it_ends(ca_of_now: Issuer, now: datetime) -> None:
+    end = queries.ocsp_signer_ends_at(issuer=ca_of_now.id)
     assert end == (now + timedelta(days=14)).replace(microsecond=0)
