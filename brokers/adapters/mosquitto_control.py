@@ -77,6 +77,8 @@ class ControlConnection:
         """Ends the connection."""
         self._client.disconnect()
         self._client.loop_stop()
+        for callback in ("on_connect", "on_subscribe", "on_message", "on_disconnect"):
+            setattr(self._client, callback, None)  # else both wait for the collector, and sockets stay open till then
 
     def await_version(self, seconds: float = 1.0) -> str:
         """The broker's version, a retained message; empty if it does not come."""

@@ -63,6 +63,8 @@ class Device:
         """Ends the connection."""
         self._client.disconnect()
         self._client.loop_stop()
+        for callback in ("on_connect", "on_disconnect", "on_subscribe", "on_publish", "on_message"):
+            setattr(self._client, callback, None)  # else both wait for the collector, which may warn of open sockets
 
     def subscribe(self, topic: str, qos: int = 1) -> bool:
         """Whether SUBACK grants it."""
