@@ -56,8 +56,8 @@ def check_asked(asked: AskedNames, names: ServerNames) -> None:
         if name not in known:
             listed = ", ".join((*names.dns, *names.ip))
             raise NotItsName(
-                f"Nobody reaches the broker as {name[:100]!r}: ask for {listed}, or for no name. A broker of other names "
-                "is registered anew with listeners of those."
+                f"Nobody reaches the broker as {name[:100]!r}: ask for {listed}, or for no name. A broker of other "
+                "names is registered anew with listeners of those."
             )
 
 
