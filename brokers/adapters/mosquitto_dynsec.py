@@ -113,6 +113,8 @@ class MosquittoDynsecAdapter:
                 began = time.monotonic()
                 broker.ask(batch)
                 took = max(time.monotonic() - began, 0.001)
+                if commands:
+                    time.sleep(took / 10)  # whoever else waits is served first
                 at_once = max(1, min(_MOST_AT_ONCE, int(len(batch) * _BATCH_SECONDS / took)))
 
     def disconnect(self, principal: Principal) -> int:

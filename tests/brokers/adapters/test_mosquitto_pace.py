@@ -25,7 +25,7 @@ STEPS = [Step(kind="createRole", target=str(number), summary="", payload=PAYLOAD
 def test_it_gets_one_and_then_what_it_does_in_50_ms(
     write: float, batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, seen = 0.0, list[int]()
+    now, seen, pauses = 0.0, list[int](), list[float]()
 
     class Broker:
         def ask(self, commands: Sequence[Command]) -> None:
@@ -39,5 +39,7 @@ def test_it_gets_one_and_then_what_it_does_in_50_ms(
 
     monkeypatch.setattr("brokers.adapters.mosquitto_dynsec.control", control)
     monkeypatch.setattr("brokers.adapters.mosquitto_dynsec.time.monotonic", lambda: now)
+    monkeypatch.setattr("brokers.adapters.mosquitto_dynsec.time.sleep", pauses.append)
     MosquittoDynsecAdapter(link=LINK).apply(STEPS, between=lambda: None)
     assert seen == batches
+    assert len(pauses) == len(batches) - 1  # none behind the last
