@@ -1,4 +1,7 @@
-"""OCSP where it counts: in several web processes, without a database, and asked by nginx and NATS about clients."""
+"""OCSP where it counts: in several web processes, without a database, and asked by nginx and NATS about clients.
+
+Decisions over HTTP are asked beside it while the database is away.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +82,52 @@ def test_every_certificate_is_answered_while_the_database_is_away(two: OcspHouse
     two.revoke(leaves[0])
     time.sleep(1)
     assert {each.certificate_status for each in ask_all(two, leaves[:1] * 8)} == {REVOKED}
+
+
+_ASKING_BROKER = """
+from acl.core.rules import RuleSpec
+from acl.core.values import Action, Effect
+from acl.services import create_role
+from brokers import services
+from brokers.core.decide import Identity
+from brokers.core.values import AdapterKind
+from devices.models import Device, DeviceType, Domain
+from devices.services import bind_role
+from devices.services.bindings import BindingTarget
+from kernel.core.actor import SYSTEM
+from kernel.core.clock import utc_now
+from kernel.core.ids import new_id
+who, domain = {"actor": SYSTEM, "now": utc_now()}, Domain.objects.first()
+device = Device.objects.create(
+    id=new_id(), domain=domain, device_type=DeviceType.objects.filter(domain=domain).first(), name="asker",
+    auth_id="asker", client_id="asker", state="active", created_at=who["now"])
+rule = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="asker/up")
+role = create_role(domain=domain.id, name="asker", rules=[rule], **who)
+bind_role(domain=domain.id, role=role.id, target=BindingTarget(device=device.id), **who)
+broker = services.register_broker(
+    domain=domain.id, name="asking", kind=AdapterKind.HTTP_DECISIONS, connection={"dialect": "goauth"}, **who)
+made = services.mint_decision_secret(broker=broker.id, identity=Identity.CERTIFICATE, **who)
+print(f"decide/{broker.id}/{made.secret}/goauth/aclcheck")
+"""
+
+
+def test_decisions_go_on_while_the_database_is_away(two: OcspHouse) -> None:
+    address = f"{two.house.url}/{two.python(_ASKING_BROKER)}"
+
+    def allowed(topic: str = "asker/up") -> bool:
+        wish = f"username=asker&clientid=asker&topic={topic}&acc=2"
+        return '"ok":true' in fetch(address, "-d", wish)
+
+    def always_allowed(times: int) -> bool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return all([*pool.map(lambda _: allowed(), range(times))])
+
+    wait_until(lambda: always_allowed(64), what="both processes know it")
+    with away(two.house.servers["DATABASE_URL"]):
+        assert always_allowed(20)
+        assert not allowed("asker/down")
+    wait_until(lambda: {each.response_status for each in ask_unknown(two)} == {SUCCESSFUL}, what="it is back")
+    assert allowed()
 
 
 def ask_unknown(house: OcspHouse) -> list[ocsp.OCSPResponse]:
