@@ -292,8 +292,8 @@ class RuleUse(models.Model):
 class DeniedAttempt(models.Model):
     """How often a device was denied the same on one day (UTC), and from when on.
 
-    `rule_id` is the deny rule that said so, if one did. `topic` has placeholders and wildcards where single topics would
-    be too many.
+    `rule_id` is the deny rule that said so, if one did. `topic` has placeholders and wildcards where single topics
+    would be too many.
     """
 
     broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="+")

@@ -205,7 +205,12 @@ def test_each_wish_is_counted_with_the_rule_that_decided_also_when_it_comes_agai
 def test_the_same_octets_are_another_question_at_another_path_hook_secret_or_broker(hall: Hall) -> None:
     hall.fleet.enroll("pump-1")
     shown, believed = hall.broker(), hall.broker(Identity.CERTIFICATE)
-    members = {"username": "pump-1", "clientid": "pump-1", "topic": "north/pump-1/up/t", "acc": 2}
+    members: dict[str, Any] = {
+        "username": "pump-1",
+        "clientid": "pump-1",
+        "topic": "north/pump-1/up/t",
+        "acc": 2,
+    }
     assert believed.ask_json("goauth/aclcheck", **members).document["ok"]
     assert not shown.ask_json("goauth/aclcheck", **members).document["ok"]
     assert believed.ask_json("emqx/authz", **members).document == {"result": "deny"}

@@ -94,7 +94,8 @@ def test_all_else_is_refused(device: Device, changes: dict[str, Any]) -> None:
 
 
 def test_a_payload_that_is_no_object_and_another_key_are_refused(device: Device, tmp_path: Path) -> None:
-    for payload in ([], "x", None):
+    payloads: tuple[Any, ...] = ([], "x", None)
+    for payload in payloads:
         with pytest.raises(BadProof):
             verify_assertion(sign(device.key, device.certificate, payload), audiences=(US,), now=NOW)
     other = Device(tmp_path)
