@@ -34,8 +34,9 @@ class MosquittoPasswords:
         return found if is_told else {**found, "": _UNREAD}
 
     def wanted(self, desired: DesiredState) -> Mapping[str, str]:
-        """What it should say of each."""
-        return {} if self._folder is None else texts_in(desired, mosquitto)
+        """What it should say of each; nothing of a name with a colon, whose line would be about somebody else."""
+        texts = {} if self._folder is None else texts_in(desired, mosquitto)
+        return {name: text for name, text in texts.items() if ":" not in name}
 
     def plan(self, desired: DesiredState, present: Mapping[str, str]) -> list[Step]:
         """Whose passwords differ."""

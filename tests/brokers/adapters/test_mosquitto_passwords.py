@@ -159,6 +159,13 @@ def test_file_is_made_for_a_broker_that_takes_passwords_though_nobody_has_one(by
     assert stat.S_IMODE((folder / PASSWORD_FILE).stat().st_mode) == 0o644
 
 
+def test_name_with_a_colon_gets_no_line_which_would_be_about_another(by_files: Make, folder: Path) -> None:
+    other = with_password(subject("alpha:x", UP), NEW)
+    bring_to(by_files(takes_passwords=True), all_of(with_password(subject("alpha", UP), OLD), other))
+    [line] = (folder / PASSWORD_FILE).read_text().splitlines()
+    assert line.startswith("alpha:$7$")
+
+
 def test_all_passwords_go_from_a_broker_that_takes_them_no_more(by_files: Make, folder: Path) -> None:
     two = with_password(subject("alpha", UP), OLD), with_password(subject("beta", UP), NEW)
     assert bring_to(by_files(takes_passwords=True), all_of(*two)) == ["set-password"] * 2 + ["read-passwords"]
