@@ -15,9 +15,7 @@ from devices.core.policy_changes import Approval, ApprovalRule, ChangeState, Per
 from devices.core.policy_kept import from_kept
 from devices.core.rollouts import Gate, Measured, RolloutId, RolloutState, Split, WaveRecord, Waves
 from devices.core.values import (
-    Credential as CredentialValue,
-)
-from devices.core.values import (
+    LIVE_CREDENTIALS,
     CredentialId,
     CredentialState,
     DeviceId,
@@ -25,6 +23,9 @@ from devices.core.values import (
     PrincipalKind,
     RequestState,
     holder_of,
+)
+from devices.core.values import (
+    Credential as CredentialValue,
 )
 from devices.core.values import Device as DeviceValue
 from devices.core.values import Domain as DomainValue
@@ -212,11 +213,11 @@ class Credential(models.Model):
 class PasswordQuerySet(models.QuerySet["Password"]):
     def good(self, *, now: datetime) -> Self:
         """Those that prove their device at that moment."""
-        return self.filter(Q(not_after=None) | Q(not_after__gt=now), state__in=passwords.LIVE)
+        return self.filter(Q(not_after=None) | Q(not_after__gt=now), state__in=LIVE_CREDENTIALS)
 
     def ended(self, *, now: datetime) -> Self:
         """Those whose time is over, and nobody was told."""
-        return self.filter(not_after__lte=now, state__in=passwords.LIVE)
+        return self.filter(not_after__lte=now, state__in=LIVE_CREDENTIALS)
 
 
 class Password(models.Model):
@@ -234,13 +235,13 @@ class Password(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["device", "state"], name="devices_password_one", condition=Q(state__in=sorted(passwords.LIVE))
+                fields=["device", "state"], name="devices_password_one", condition=Q(state__in=sorted(LIVE_CREDENTIALS))
             ),
             models.CheckConstraint(condition=Q(state__in=[*CredentialState]), name="devices_password_state"),
         ]
         indexes = [
             models.Index(
-                fields=["not_after"], name="devices_password_ends", condition=Q(state__in=sorted(passwords.LIVE))
+                fields=["not_after"], name="devices_password_ends", condition=Q(state__in=sorted(LIVE_CREDENTIALS))
             )
         ]
 

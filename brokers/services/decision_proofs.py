@@ -15,7 +15,7 @@ from brokers.services.decision_memory import Known
 from devices import queries as devices
 from devices.conf import base_url
 from devices.core.values import CredentialId, DeviceId
-from devices.queries.token_standing import FOR_EVER
+from kernel.core.clock import FOR_EVER
 from kernel.core.errors import DomainError
 from kernel.services.reconnect import reconnecting
 from pki import queries as pki

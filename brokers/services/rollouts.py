@@ -10,11 +10,11 @@ from brokers import queries
 from brokers.core.rollout_gate import reaction_to, trouble_of
 from brokers.services.rollout_signs import brokers_of, measure_wave, minutes_heard, obeys
 from devices.core.policy_changes import PolicyChange
-from devices.core.rollouts import BadWaves, Gate, Reaction, Rollout, RolloutState, Split, waves_of
+from devices.core.rollouts import Gate, Reaction, Rollout, RolloutState, Split, bad_waves, waves_of
 from devices.queries.rollouts import rollouts_under_way
 from devices.services import rollouts as services
 from kernel.core.actor import SYSTEM, Actor
-from kernel.core.errors import DomainError, FieldError
+from kernel.core.errors import DomainError
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,9 @@ def start_rollout(
     if split is Split.BROKER:
         ids = {broker.name: str(broker.id) for broker in queries.list_brokers(domains=[change.domain])}
         if missing := [name for part in parts for name in part if name not in ids]:
-            detail = f"There is no broker {missing[0][:64]!r} in this domain: list the brokers to see those there are."
-            raise BadWaves(detail, errors=(FieldError(pointer="/waves", code=BadWaves.code, detail=detail),))
+            raise bad_waves(
+                f"There is no broker {missing[0][:64]!r} in this domain: list the brokers to see those there are."
+            )
         parts = [[ids[name] for name in part] for part in parts]
     return services.start_rollout(
         change=change.id,

@@ -27,7 +27,7 @@ from console.views.operations import find_panel
 from console.views.permissions import permissions_of
 from devices import queries
 from devices.core.lifecycle import WrongState, check_transition
-from devices.core.passwords import Password
+from devices.core.passwords import MAY_BE_GIVEN, Password
 from devices.core.values import (
     Credential,
     CredentialState,
@@ -45,7 +45,6 @@ from pki.queries import certificates_by_id
 
 _TIMELINE = 30
 _PASSWORDS = 8
-_MAY_HAVE_PASSWORDS = frozenset({DeviceState.PRE_REGISTERED, DeviceState.ACTIVE, DeviceState.QUARANTINED})
 _GOOD_NEWS = {"resumed", "enrolled", "certified", "renewed", "password_issued", "password_rotated", "password_switched"}
 _AT_THE_DOOR = {
     AccessKind.CONNECTED: "Connected to",
@@ -114,7 +113,7 @@ def principal_context(request: HttpRequest, visit: Visit, found: Device) -> dict
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "credentials": _credentials(found.id),
         "passwords": _passwords(found.id, visit.now),
-        "may_give": found.state in _MAY_HAVE_PASSWORDS
+        "may_give": found.state in MAY_BE_GIVEN
         and visit.may(right_over_passwords(found.kind, gives=True), found.domain),
         "may_take": visit.may(right_over_passwords(found.kind, gives=False), found.domain),
         "permissions": permissions_of(subject),

@@ -13,14 +13,15 @@ from typing import NewType
 from uuid import UUID
 
 from devices.core.password_verifier import PasswordVerifier
-from devices.core.values import CredentialState, DeviceId
+from devices.core.values import LIVE_CREDENTIALS, CredentialState, DeviceId, DeviceState
 from kernel.core.errors import Conflict, Invalid, NotFound
 
 PasswordId = NewType("PasswordId", UUID)
 
 OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=30)
-LIVE = frozenset({CredentialState.ACTIVE, CredentialState.STAGED, CredentialState.RETIRING})
+MAY_BE_GIVEN = frozenset({DeviceState.PRE_REGISTERED, DeviceState.ACTIVE, DeviceState.QUARANTINED})
+"""The states in which a device gets a password."""
 
 
 class UnknownPassword(NotFound):
@@ -60,11 +61,11 @@ class Password:
 
     def is_good(self, now: datetime) -> bool:
         """Whether it proves its device."""
-        return self.state in LIVE and (self.not_after is None or now < self.not_after)
+        return self.state in LIVE_CREDENTIALS and (self.not_after is None or now < self.not_after)
 
     def state_at(self, now: datetime) -> CredentialState:
         """Its state as people see it: one that has ended is expired."""
-        return CredentialState.EXPIRED if self.state in LIVE and not self.is_good(now) else self.state
+        return CredentialState.EXPIRED if self.state in LIVE_CREDENTIALS and not self.is_good(now) else self.state
 
 
 def on_brokers(passwords: Sequence[Password], *, now: datetime) -> Password | None:

@@ -103,14 +103,14 @@ def percentile(device: DeviceId) -> int:
 def waves_of(split: Split, parts: Sequence[Sequence[str]]) -> Waves:
     """The waves. Raises BadWaves unless each names something, nothing is named twice, and percentages rise."""
     if not 1 <= len(parts) <= MOST_WAVES:
-        raise _bad(f"Name 1 to {MOST_WAVES} waves; everybody else comes in one more, the last.")
+        raise bad_waves(f"Name 1 to {MOST_WAVES} waves; everybody else comes in one more, the last.")
     if not all(parts):
-        raise _bad("A wave has to name somebody: leave empty waves out.")
+        raise bad_waves("A wave has to name somebody: leave empty waves out.")
     named = [name for part in parts for name in part]
     if len(named) > MOST_NAMES:
-        raise _bad(f"The waves name more than {MOST_NAMES:,} groups or brokers: use fewer.")
+        raise bad_waves(f"The waves name more than {MOST_NAMES:,} groups or brokers: use fewer.")
     if len(set(named)) < len(named):
-        raise _bad("The waves name something twice: everybody comes in one wave.")
+        raise bad_waves("The waves name something twice: everybody comes in one wave.")
     if split is Split.PERCENTAGE:
         _check_percentages(parts)
     return Waves(split=split, parts=tuple(map(tuple, parts)))
@@ -121,12 +121,13 @@ def _check_percentages(parts: Sequence[Sequence[str]]) -> None:
         int(name) if name.isascii() and name.isdigit() and len(name) < 3 else 0 for part in parts for name in part
     ]
     if len(numbers) != len(parts) or not all(1 <= number <= 99 for number in numbers):
-        raise _bad("A percentage is a number from 1 to 99; the last wave brings the rest.")
+        raise bad_waves("A percentage is a number from 1 to 99; the last wave brings the rest.")
     if numbers != sorted(numbers):
-        raise _bad("Percentages are of the whole fleet, and rise from wave to wave: such as 1, 10, 50.")
+        raise bad_waves("Percentages are of the whole fleet, and rise from wave to wave: such as 1, 10, 50.")
 
 
-def _bad(detail: str) -> BadWaves:
+def bad_waves(detail: str) -> BadWaves:
+    """The error with its place in the document."""
     return BadWaves(detail, errors=(FieldError(pointer="/waves", code=BadWaves.code, detail=detail),))
 
 

@@ -55,6 +55,10 @@ class CredentialState(StrEnum):
     EXPIRED = "expired"
 
 
+LIVE_CREDENTIALS = frozenset({CredentialState.STAGED, CredentialState.ACTIVE, CredentialState.RETIRING})
+"""The states in which a credential, or a password, proves its device."""
+
+
 class RequestState(StrEnum):
     """How far an enrolment request has come."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from devices.core.values import Credential, CredentialState, DeviceId
+from devices.core.values import LIVE_CREDENTIALS, Credential, DeviceId
 from devices.models import Credential as CredentialRow
 from pki.core.values import CertificateId
 
 
 def device_of_certificate(*, certificate: CertificateId) -> DeviceId | None:
     """The device that has the certificate as a live credential, or None."""
-    live = [CredentialState.ACTIVE, CredentialState.RETIRING, CredentialState.STAGED]
-    rows = CredentialRow.objects.filter(certificate_id=certificate, state__in=live)
+    rows = CredentialRow.objects.filter(certificate_id=certificate, state__in=LIVE_CREDENTIALS)
     found = rows.values_list("device_id", flat=True).first()
     return DeviceId(found) if found else None
 

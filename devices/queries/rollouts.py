@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
@@ -20,12 +20,12 @@ from devices.core.values import Device, DeviceId
 from devices.models import Device as DeviceRow
 from devices.models import Rollout as RolloutRow
 from devices.queries.policy import policy_now
+from kernel.core.clock import FOR_EVER
 from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
 
 _MOST_KEPT = 64
 _AT_ONCE = 5_000
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class RolloutNotFound(NotFound):
@@ -150,4 +150,4 @@ def _make_ready(row: RolloutRow, rollout: Rollout, *, now: datetime) -> _Kept:
         aliases={name: f"{name}@{rollout.number}" for name in changed if mixed and holder_of(name) is None},
     )
     boundaries = [moment for binding in document.bindings for moment in binding.window.boundaries_after(now)]
-    return _Kept(since=now, until=min(boundaries, default=_FOR_EVER), policy=policy)
+    return _Kept(since=now, until=min(boundaries, default=FOR_EVER), policy=policy)

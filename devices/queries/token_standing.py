@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cryptography import x509
 
 from devices.core.passwords import Password
-from devices.core.values import CredentialId, CredentialState, DeviceId
+from devices.core.values import LIVE_CREDENTIALS, CredentialId, DeviceId
 from devices.models import Credential, Device
+from kernel.core.clock import FOR_EVER
 from pki import queries as pki
 from pki.core.values import CertificateId
-
-FOR_EVER = datetime.max.replace(tzinfo=UTC)
-LIVE = frozenset({CredentialState.STAGED, CredentialState.ACTIVE, CredentialState.RETIRING})
 
 
 def token_backed_until(
@@ -29,7 +27,7 @@ def token_backed_until(
         return None
     if password := next((each for each in passwords if each.id == credential and each.is_good(now)), None):
         return password.not_after or FOR_EVER
-    held = Credential.objects.filter(id=credential, device_id=device, state__in=LIVE).first()
+    held = Credential.objects.filter(id=credential, device_id=device, state__in=LIVE_CREDENTIALS).first()
     if held is None:
         return None
     certificate = pki.certificates_by_id(ids=[CertificateId(held.certificate_id)])[CertificateId(held.certificate_id)]

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from devices.core.lifecycle import check_resumable, check_transition
-from devices.core.values import CredentialState, DeviceId, DeviceState
+from devices.core.values import LIVE_CREDENTIALS, CredentialState, DeviceId, DeviceState
 from devices.models import Credential, Device
 from devices.queries import UnknownDevice
 from devices.services.passwords import end_passwords
@@ -21,8 +21,6 @@ from kernel.services import record
 from pki import queries as pki
 from pki import services as pki_services
 from pki.core.values import CertificateState, ReasonCode
-
-_LIVE = [CredentialState.STAGED, CredentialState.ACTIVE, CredentialState.RETIRING]
 
 
 def suspend_device(*, device: DeviceId, actor: Actor, now: datetime, note: str = "") -> EntryId:
@@ -81,7 +79,7 @@ def _end(
                 pki_services.revoke_certificate(
                     certificate=certificate.id, reason=reason, actor=actor, now=now, note=note
                 )
-        Credential.objects.filter(device=row, state__in=_LIVE).update(state=CredentialState.REVOKED)
+        Credential.objects.filter(device=row, state__in=LIVE_CREDENTIALS).update(state=CredentialState.REVOKED)
         end_passwords(row)
         more = {
             "reason": reason.value,

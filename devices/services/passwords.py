@@ -11,6 +11,7 @@ from django.db import transaction
 
 from devices.core.password_verifier import PasswordVerifier, new_password, new_salt
 from devices.core.passwords import (
+    MAY_BE_GIVEN,
     OVERLAP,
     NoPassword,
     Password,
@@ -19,8 +20,8 @@ from devices.core.passwords import (
     UnknownPassword,
     check_overlap,
 )
+from devices.core.values import LIVE_CREDENTIALS, DeviceId, DeviceState
 from devices.core.values import CredentialState as S
-from devices.core.values import DeviceId, DeviceState
 from devices.models import Device
 from devices.models import Password as PasswordRow
 from devices.queries import UnknownDevice
@@ -29,7 +30,6 @@ from kernel.core.actor import SYSTEM, Actor
 from kernel.core.ids import DomainId, EntryId, new_id
 from kernel.services import record
 
-_MAY_HAVE = frozenset({DeviceState.PRE_REGISTERED, DeviceState.ACTIVE, DeviceState.QUARANTINED})
 _MOST_TOLD = 1_000
 _NOTHING: Mapping[str, str] = {}
 
@@ -83,7 +83,7 @@ def rotate_password(*, device: DeviceId, overlap: timedelta = OVERLAP, actor: Ac
             raise PasswordThere("A password waits to follow the present one already: switch to it, or revoke it.")
         made, text = _make(row, S.STAGED, now=now)
         old = good[S.ACTIVE]
-        old.not_after = min(filter(None, (old.not_after, now + overlap)))
+        old.not_after = now + overlap
         old.save(update_fields=["not_after"])
         _settle(row, now=now)
         made.refresh_from_db()
@@ -111,7 +111,8 @@ def switch_password(*, device: DeviceId, actor: Actor, now: datetime) -> EntryId
 def revoke_password(*, device: DeviceId, password: PasswordId, actor: Actor, now: datetime) -> EntryId | None:
     """The operation that ends the password everywhere, and the device's sessions; None if it had ended already.
 
-    One that waits to follow it does so at once. Raises UnknownDevice, UnknownPassword.
+    One that waits to follow it does so at once; if that one is revoked, the present one has no end any more.
+    Raises UnknownDevice, UnknownPassword.
     """
     with transaction.atomic():
         row = _lock(device, only_good=False)
@@ -121,13 +122,15 @@ def revoke_password(*, device: DeviceId, password: PasswordId, actor: Actor, now
         if not found.as_value().is_good(now):
             return None
         row.passwords.filter(id=password).update(state=S.REVOKED)
+        if found.state == S.STAGED:  # one that has ended by itself stays so
+            row.passwords.good(now=now).filter(state=S.ACTIVE).update(not_after=None)
         _follow(row)
         return _record(f"devices.{row.kind}.password_revoked", row, after=_told(found), actor=actor, now=now)
 
 
 def end_passwords(row: Device) -> None:
     """None of the device's passwords is good any more; within the caller's transaction, which has locked it."""
-    row.passwords.filter(state__in=[S.STAGED, S.ACTIVE, S.RETIRING]).update(state=S.REVOKED)
+    row.passwords.filter(state__in=LIVE_CREDENTIALS).update(state=S.REVOKED)
 
 
 def tell_ended_passwords(*, now: datetime) -> int:
@@ -169,7 +172,7 @@ def _lock(device: DeviceId, *, only_good: bool = True) -> Device:
     row = Device.objects.select_for_update(no_key=True).filter(id=device).first()
     if row is None:
         raise UnknownDevice("There is no such device.")
-    if only_good and row.state not in _MAY_HAVE:
+    if only_good and row.state not in MAY_BE_GIVEN:
         raise DeviceRefused(f"It is {row.state}: only one that may connect, or is still to, gets a password.")
     return row
 

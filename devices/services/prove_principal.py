@@ -9,12 +9,12 @@ from datetime import datetime
 from cryptography import x509
 
 from devices.core.proof import BadProof, Proof
-from devices.core.values import CredentialId, DeviceId, DeviceState
+from devices.core.values import LIVE_CREDENTIALS, CredentialId, DeviceId, DeviceState
 from devices.models import Credential, Device
 from devices.queries.passwords import good_passwords
-from devices.queries.token_standing import FOR_EVER, LIVE
 from devices.services.issue_credential import DeviceRefused
 from devices.services.use_proof import use_proof
+from kernel.core.clock import FOR_EVER
 from kernel.core.errors import Unauthenticated
 from pki import queries as pki
 
@@ -45,7 +45,7 @@ def prove_by_certificate(
     A `proof` is taken once. Raises CertificateRefused, BadProof, DeviceRefused.
     """
     presented = pki.verify_presented(chain=chain, now=now)
-    held = Credential.objects.filter(certificate_id=presented.id, state__in=LIVE)
+    held = Credential.objects.filter(certificate_id=presented.id, state__in=LIVE_CREDENTIALS)
     credential = held.select_related("device__domain").first()
     if credential is None:
         raise DeviceRefused("This certificate is no credential of a device: enrol again.")

@@ -15,7 +15,6 @@ from devices.core.policy_changes import ChangeState, PolicyChangeId
 from devices.core.policy_document import differences
 from devices.core.rollouts import (
     UNDER_WAY,
-    BadWaves,
     Gate,
     Measured,
     Rollout,
@@ -23,6 +22,7 @@ from devices.core.rollouts import (
     RolloutState,
     Split,
     Waves,
+    bad_waves,
 )
 from devices.models import Group
 from devices.models import PolicyChange as ChangeRow
@@ -34,7 +34,7 @@ from devices.services.policy_changes.rows import locked_change, save_change
 from devices.services.policy_gate import check_rollout, lock_policy
 from kernel.core.actor import Actor
 from kernel.core.clock import to_rfc3339
-from kernel.core.errors import Conflict, FieldError, Superseded
+from kernel.core.errors import Conflict, Superseded
 from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Entry, Subject, require_storable
 from kernel.services import record
@@ -199,8 +199,9 @@ def _check_groups(domain: DomainId, waves: Waves) -> None:
     named = {name for part in waves.parts for name in part} if waves.split is Split.GROUP else set()
     there = Group.objects.filter(domain_id=domain, name__in=named).values_list("name", flat=True)
     if missing := sorted(named - set(there)):
-        detail = f"There is no group {missing[0][:64]!r} in this domain: list the groups to see those there are."
-        raise BadWaves(detail, errors=(FieldError(pointer="/waves", code=BadWaves.code, detail=detail),))
+        raise bad_waves(
+            f"There is no group {missing[0][:64]!r} in this domain: list the groups to see those there are."
+        )
 
 
 def _locked(rollout: RolloutId, expected_version: int | None, *, among: Collection[RolloutState]) -> Row:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
+"""The moment that never comes."""
+
 
 def utc_now() -> datetime:
     """The present time, aware, in UTC."""

@@ -186,13 +186,22 @@ def test_rotation_asks_for_one_that_is_good_and_none_that_waits(bare: Bare) -> N
         rotate(bare, device)
 
 
-def test_rotation_never_makes_the_old_one_last_longer(bare: Bare) -> None:
+def test_present_one_has_no_end_any_more_once_the_one_that_waits_is_revoked(bare: Bare) -> None:
     device = active(bare)
-    issue(bare, device)
-    new = rotate(bare, device, overlap=HOUR)
+    old, new = issue(bare, device), rotate(bare, device, overlap=HOUR)
     services.revoke_password(device=device, password=new.password.id, actor=ADA, now=bare.now)
-    rotate(bare, device, overlap=24 * HOUR)
-    assert [each.state for each in queries.good_passwords(device=device, now=bare.now + HOUR)] == [S.STAGED]
+    assert good(device, old.text, new.text, now=bare.now + 1_000 * HOUR) == [True, False]
+    third = rotate(bare, device, overlap=HOUR)
+    assert good(device, old.text, third.text, now=bare.now + HOUR) == [False, True]
+
+
+def test_one_that_ended_stays_so_though_the_one_that_waits_is_revoked(bare: Bare) -> None:
+    device = active(bare)
+    old, new = issue(bare, device), rotate(bare, device, overlap=HOUR)
+    services.revoke_password(device=device, password=new.password.id, actor=ADA, now=bare.now + HOUR)
+    assert good(device, old.text, new.text, now=bare.now + HOUR) == [False, False]
+    assert services.tell_ended_passwords(now=bare.now + HOUR) == 1
+    assert states(device) == [S.EXPIRED, S.REVOKED]
 
 
 def test_one_that_waits_follows_at_once_if_the_present_one_is_revoked(bare: Bare) -> None:
