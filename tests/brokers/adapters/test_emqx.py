@@ -10,8 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,9 +18,11 @@ import pytest
 
 from acl.core.values import Publish
 from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AccessKind, AdapterKind
+from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
+from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
 
 KEY = base64.b64encode(b"key:secret").decode()
@@ -131,14 +132,11 @@ def page(rows: list[Any], query: dict[str, list[str]]) -> dict[str, Any]:
 def emqx() -> Iterator[Emqx]:
     state = Emqx()
 
-    class Answers(BaseHTTPRequestHandler):
+    class Answers(JsonAnswers):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
-        def _answer(self) -> None:
+        def _act(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             split = urlsplit(self.path)
             where = list(map(unquote, split.path.removeprefix("/api/v5/").split("/")))
@@ -146,23 +144,12 @@ def emqx() -> Iterator[Emqx]:
             if self.headers["Authorization"] == f"Basic {KEY}":
                 given = json.loads(body) if body else None
                 status, found = state.answer(self.command, where, parse_qs(split.query), given)
-            octets = b"" if found is None else json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(octets)))
-            self.end_headers()
-            self.wfile.write(octets)
+            self.answer(status, found)
 
-        do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the library's names
+        do_GET = do_PUT = do_POST = do_DELETE = _act  # noqa: N815 - the library's names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.daemon_threads = True
-    state.port = server.server_address[1]
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with stand_in(Answers) as state.port:
+        yield state
 
 
 def adapter_of(emqx: Emqx, **changed: object) -> EmqxAdapter:
@@ -174,22 +161,6 @@ def adapter_of(emqx: Emqx, **changed: object) -> EmqxAdapter:
 @pytest.fixture
 def adapter(emqx: Emqx) -> EmqxAdapter:
     return adapter_of(emqx)
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
-
-
-def bring_to(adapter: EmqxAdapter, desired: DesiredState) -> list[tuple[str, str]]:
-    """The steps that it took; afterwards nothing is left to do."""
-    steps = adapter.plan(desired, adapter.read(only=desired.only))
-    adapter.apply(steps, between=lambda: None)
-    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
-    return [(step.kind, step.target) for step in steps]
 
 
 def test_adapter_has_all_that_the_port_asks_for(emqx: Emqx) -> None:

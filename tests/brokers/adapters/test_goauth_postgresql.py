@@ -26,9 +26,10 @@ from brokers.core.goauth_postgresql import (
     Row,
 )
 from brokers.core.password_texts import goauth
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
+from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
 
@@ -71,22 +72,6 @@ def database(postgresql_url: str) -> Database:
     made = Database(postgresql_url)
     made.ask(SCHEMA)
     return made
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
-
-
-def bring_to(adapter: GoAuthPostgresqlAdapter, desired: DesiredState) -> list[tuple[str, str]]:
-    """The steps that it took; afterwards nothing is left to do."""
-    steps = adapter.plan(desired, adapter.read(only=desired.only))
-    adapter.apply(steps, between=lambda: None)
-    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
-    return [(step.kind, step.target) for step in steps]
 
 
 def test_adapter_has_all_that_the_port_asks_for(database: Database) -> None:

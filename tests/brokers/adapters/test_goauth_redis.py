@@ -13,9 +13,10 @@ from redis import Redis
 
 from acl.core.values import Publish
 from brokers.adapters.goauth_redis import GoAuthRedisAdapter
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
+from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
 
@@ -44,22 +45,6 @@ class Database:
 def database(redis_url: str) -> Iterator[Database]:
     with Redis.from_url(redis_url, decode_responses=True) as redis:
         yield Database(redis, urlsplit(redis_url).port or 0)
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
-
-
-def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, str]]:
-    """The steps that it took; afterwards nothing is left to do."""
-    steps = adapter.plan(desired, adapter.read(only=desired.only))
-    adapter.apply(steps, between=lambda: None)
-    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
-    return [(step.kind, step.target) for step in steps]
 
 
 def test_plugin_is_told_what_policy_gives_and_passwords_stay(database: Database) -> None:

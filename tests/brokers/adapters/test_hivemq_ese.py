@@ -5,21 +5,20 @@ The schema is that of HiveMQ's scripts for 4.x; HiveMQ itself can not be install
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from brokers.adapters.hivemq_ese import AccountTaken, HivemqEseAdapter
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
+from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
+from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 
 pytestmark = pytest.mark.e2e
@@ -65,14 +64,11 @@ class RestApi:
 def rest() -> Iterator[RestApi]:
     state = RestApi()
 
-    class Answers(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
+    class Answers(JsonAnswers):
         def do_GET(self) -> None:
             client = self.path.rpartition("/")[2]
             document = {"client": {"id": client, "connected": client in state.connected}}
-            self._answer(200 if client in state.connected else 404, document)
+            self.answer(200 if client in state.connected else 404, document)
 
         def do_DELETE(self) -> None:
             client, _, query = self.path.rpartition("/")[2].partition("?")
@@ -80,23 +76,10 @@ def rest() -> Iterator[RestApi]:
             if not state.broken:
                 state.ended.append(client)
                 state.connected.discard(client)
-            self._answer(503 if state.broken else 204, None)
+            self.answer(503 if state.broken else 204)
 
-        def _answer(self, status: int, document: object) -> None:
-            octets = b"" if document is None else json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(octets)))
-            self.end_headers()
-            self.wfile.write(octets)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    state.port = server.server_address[1]
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with stand_in(Answers) as state.port:
+        yield state
 
 
 @dataclass(frozen=True)
@@ -142,22 +125,6 @@ def database(postgresql_url: str) -> Database:
     made = Database(postgresql_url)
     made.ask(SCHEMA)
     return made
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
-
-
-def bring_to(adapter: HivemqEseAdapter, desired: DesiredState) -> list[tuple[str, str]]:
-    """The steps that it took; afterwards nothing is left to do."""
-    steps = adapter.plan(desired, adapter.read(only=desired.only))
-    adapter.apply(steps, between=lambda: None)
-    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
-    return [(step.kind, step.target) for step in steps]
 
 
 def test_adapter_has_all_that_the_port_asks_for(database: Database) -> None:

@@ -9,9 +9,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -21,10 +19,12 @@ from acl.core.values import Publish
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.shared_folder import UnsafeFolder
 from brokers.core import hivemq_ce_file
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
+from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
+from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 
 HASH = "c2FsdA==:100:aGFzaA=="
@@ -50,22 +50,6 @@ def ese(**rest: object) -> HivemqEseFileAdapter:
     connection = FILES | ({"rest": rest} if rest else {})
     assert not HivemqEseFileAdapter.connection_errors(connection)
     return HivemqEseFileAdapter(link=broker_link(AdapterKind.HIVEMQ_ESE_FILE, connection))
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
-
-
-def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, str]]:
-    """The steps that it took; afterwards nothing is left to do."""
-    steps = adapter.plan(desired, adapter.read(only=desired.only))
-    adapter.apply(steps, between=lambda: None)
-    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
-    return [(step.kind, step.target) for step in steps]
 
 
 def accounts(file: Path) -> dict[str | None, str | None]:
@@ -195,32 +179,18 @@ def ended() -> Iterator[list[str]]:
     """The sessions that HiveMQ's REST API was asked to end; the last is its port. Broken while it has `broken`."""
     told: list[str] = []
 
-    class Answers(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
+    class Answers(JsonAnswers):
         def do_GET(self) -> None:
-            self._answer(404)
+            self.answer(404, {})
 
         def do_DELETE(self) -> None:
             if "broken" not in told:
                 told.insert(0, self.path)
-            self._answer(503 if "broken" in told else 204)
+            self.answer(503 if "broken" in told else 204)
 
-        def _answer(self, status: int) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", "0" if status == 204 else "2")
-            self.end_headers()
-            self.wfile.write(b"" if status == 204 else b"{}")
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    told.append(str(server.server_address[1]))
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield told
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with stand_in(Answers) as port:
+        told.append(str(port))
+        yield told
 
 
 def test_session_of_who_loses_something_ends_and_if_not_then_the_next_time(folder: Path, ended: list[str]) -> None:

@@ -5,12 +5,9 @@ NanoMQ itself can not be installed here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from pytest_django import Settings
@@ -20,9 +17,11 @@ from brokers.adapters.json_api import RequestRefused
 from brokers.adapters.nanomq import FILE, NanomqAdapter
 from brokers.core.nanomq_emulator import emulate
 from brokers.core.nanomq_file import parse
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
+from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
+from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 
 
@@ -57,53 +56,24 @@ def nanomq(tmp_path: Path, settings: Settings) -> Iterator[Nanomq]:
     folder.mkdir(parents=True)
     state = Nanomq(folder / FILE)
 
-    class Answers(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
+    class Answers(JsonAnswers):
         def do_GET(self) -> None:
-            assert self.path == "/api/v4/brokers"
-            self._answer({"code": 0, "data": [{"node_status": "Running", "version": "0.23.8"}]})
+            assert self._asked() == "/api/v4/brokers"
+            self.answer(200, {"code": 0, "data": [{"node_status": "Running", "version": "0.23.8"}]})
 
         def do_POST(self) -> None:
-            assert self.path == "/api/v4/ctrl/restart"
+            assert self._asked() == "/api/v4/ctrl/restart"
             self.rfile.read(int(self.headers["Content-Length"]))
             if state.code == 0 and state.status == 200:
                 state.read.append(state.file.read_text())
-            self._answer({"code": state.code}, state.status)
+            self.answer(state.status, {"code": state.code})
 
-        def _answer(self, document: object, status: int = 200) -> None:
+        def _asked(self) -> str:
             assert self.headers["Authorization"] == "Basic YWRtaW46cHc="  # printf admin:pw | base64
-            octets = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(octets)))
-            self.end_headers()
-            self.wfile.write(octets)
+            return self.path
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    state.port = server.server_address[1]
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
-
-
-def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, str]]:
-    """The steps that it took; afterwards nothing is left to do."""
-    steps = adapter.plan(desired, adapter.read(only=desired.only))
-    adapter.apply(steps, between=lambda: None)
-    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
-    return [(step.kind, step.target) for step in steps]
+    with stand_in(Answers) as state.port:
+        yield state
 
 
 def test_each_change_is_read_by_one_restart(nanomq: Nanomq) -> None:

@@ -15,8 +15,9 @@ from acl.core.values import Action
 from brokers.adapters.nats_files import FILE, ConfigurationRefused, NatsFilesAdapter
 from brokers.core import nats_users
 from brokers.core.nats import NOTHING, permissions
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, Standing
 from brokers.core.values import AccessKind, AdapterKind
+from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.links import broker_link
 from tests.brokers.nats.server import PROGRAM
@@ -82,22 +83,6 @@ def hall(tmp_path: Path, settings: Settings, openssl_ca: OpensslCa) -> Iterator[
     made = Hall(tmp_path, openssl_ca)
     yield made
     made.end()
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
-
-
-def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, str]]:
-    """The steps that it took; afterwards nothing is left to do."""
-    steps = adapter.plan(desired, adapter.read(only=desired.only))
-    adapter.apply(steps, between=lambda: None)
-    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
-    return [(step.kind, step.target) for step in steps]
 
 
 @pytest.mark.e2e

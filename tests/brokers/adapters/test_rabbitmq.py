@@ -13,7 +13,7 @@ import pytest
 from acl.core.values import Publish
 from brokers.adapters.rabbitmq import AccountTaken, RabbitmqAdapter, VhostNotFound
 from brokers.adapters.rabbitmq_management import management
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, Standing
 from brokers.core.rabbitmq_connection import RabbitConnection
 from brokers.core.values import (
     AccessKind,
@@ -21,6 +21,7 @@ from brokers.core.values import (
     BrokerEvent,
 )
 from devices.core.password_verifier import PasswordVerifier, new_salt
+from tests.brokers.bringing import all_of, only
 from tests.brokers.conftest import OpensslCa, new_openssl_ca
 from tests.brokers.core.real_rabbitmq import Client, Closed, Rabbit, rabbitmq
 from tests.brokers.links import broker_link
@@ -101,14 +102,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def house(running: House) -> Iterator[House]:
     yield running
     bring_to(running.adapter(), all_of())
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
 
 
 def bring_to(adapter: RabbitmqAdapter, desired: DesiredState) -> list[str]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
@@ -18,9 +16,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from brokers.adapters.vernemq_postgresql import RowTaken, VernemqPostgresqlAdapter
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
+from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
+from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 
 pytestmark = pytest.mark.e2e
@@ -89,10 +89,7 @@ def database(postgresql_url: str) -> Iterator[Database]:
     made = Database(postgresql_url, state)
     made.ask(SCHEMA)
 
-    class Answers(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
+    class Answers(JsonAnswers):
         def do_GET(self) -> None:
             asked = urlsplit(self.path)
             flags = parse_qs(asked.query, keep_blank_values=True)
@@ -103,36 +100,10 @@ def database(postgresql_url: str) -> Iterator[Database]:
             if not state.broken:
                 state.ended.append(client)
                 state.held.append(made.patterns(client) or set())
-            octets = json.dumps({"type": "text", "text": "Done"}).encode()
-            self.send_response(500 if state.broken else 200)
-            self.send_header("Content-Length", str(len(octets)))
-            self.end_headers()
-            self.wfile.write(octets)
+            self.answer(500 if state.broken else 200, {"type": "text", "text": "Done"})
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    state.port = server.server_address[1]
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def all_of(*subjects: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=subjects)
-
-
-def only(one: RenderSubject) -> DesiredState:
-    return DesiredState(subjects=(one,), only=frozenset({one.principal.auth_id}))
-
-
-def bring_to(adapter: VernemqPostgresqlAdapter, desired: DesiredState) -> list[tuple[str, str]]:
-    """The steps that it took; afterwards nothing is left to do."""
-    steps = adapter.plan(desired, adapter.read(only=desired.only))
-    adapter.apply(steps, between=lambda: None)
-    assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
-    return [(step.kind, step.target) for step in steps]
+    with stand_in(Answers) as state.port:
+        yield made
 
 
 def test_script_reads_what_policy_gives_and_passwords_stay(database: Database) -> None:
