@@ -25,7 +25,7 @@ from brokers.adapters.writing import Latest, paced
 from brokers.core import effects, goauth_redis
 from brokers.core.effects import Flow
 from brokers.core.goauth_emulator import emulate_keys
-from brokers.core.goauth_redis import SETS, GoAuthKeys, key_fault, parse, to_artifact
+from brokers.core.goauth_redis import SETS, GoAuthKeys, is_set, key_fault, parse, to_artifact
 from brokers.core.goauth_redis_connection import GoAuthRedisConnection, connection_errors
 from brokers.core.password_steps import password_steps
 from brokers.core.password_texts import fingerprints, texts_in
@@ -50,7 +50,7 @@ _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 10
 _SUPERUSER = "su"
 _HASHED = f"PBKDF2$sha512${ITERATIONS}$"
-_STRANGE = frozenset({"?"})  # what is no set: it is written anew
+_STRANGE = frozenset({"?"})  # what is no set of topics: it is written anew
 _RIGHTS = {Action.PUBLISH: ("wacls", "rwacls"), Action.SUBSCRIBE: ("racls", "rwacls")}
 
 Sets = Mapping[str, frozenset[str]]
@@ -80,7 +80,7 @@ class GoAuthRedisAdapter(PolicyAlone):
         """The sets that there are; with `only` those of these users. Superusers are the ones that are not ours."""
         with self._session() as database:
             keys = list(database.scan_iter(count=_AT_ONCE) if only is None else _keys_of(only))
-            sets = _sets(database, [key for key in keys if key.rpartition(":")[2] in SETS])
+            sets = _sets(database, [key for key in keys if is_set(key)])
             passwords = _passwords(database, keys if only is None else sorted(only)) if self._has_passwords else {}
             superusers = [key for key in keys if key.endswith(f":{_SUPERUSER}") and database.exists(key)]
         foreign = frozenset(key.rpartition(":")[0] for key in superusers)
@@ -182,7 +182,7 @@ def _keys_of(names: Iterable[str]) -> Iterator[str]:
 def _sets(database: Redis, keys: Sequence[str]) -> dict[str, frozenset[str]]:
     """Those of the sets that there are."""
     found = {
-        key: _STRANGE if isinstance(topics, Exception) else frozenset(topics)
+        key: _STRANGE if isinstance(topics, Exception) or "" in topics else frozenset(topics)
         for key, topics in _answers(database, "smembers", keys)
     }
     return {key: topics for key, topics in found.items() if topics}

@@ -1,7 +1,7 @@
 """mosquitto-go-auth's keys in Redis: three sets of topics for each user.
 
 The sets under `common:` hold for whoever the broker lets in, and only there the plugin puts %u and %c in; so none is
-written, and the keys grow with the fleet. Passwords and `<user>:su` (superuser: see WARNINGS) are not ours.
+written, and the keys grow with the fleet. Passwords and `<user>:su` (superuser: see WARNINGS) are none of them.
 """
 
 from __future__ import annotations
@@ -72,11 +72,17 @@ def parse(artifact: str) -> GoAuthKeys:
 
 
 def _topics(key: str, topics: object) -> frozenset[str]:
-    if key.rpartition(":")[2] not in SETS or ":" not in key:
+    if not is_set(key):
         raise InvalidGoAuthKeys(f"The key {key[:64]} does not end in one of {', '.join(f':{name}' for name in SETS)}.")
     if not isinstance(topics, list) or not topics or not all(isinstance(topic, str) and topic for topic in topics):
         raise InvalidGoAuthKeys(f"The key {key[:64]} has no list of topics.")
     return frozenset(topics)
+
+
+def is_set(key: str) -> bool:
+    """Whether the plugin reads the key as the set of a user; one without a colon is the password of a user."""
+    _, colon, last = key.rpartition(":")
+    return bool(colon) and last in SETS
 
 
 def key_fault(name: str) -> str:
