@@ -31,7 +31,6 @@ from kernel.core.errors import FieldError
 
 _SINGLE = 4
 _BATCH = 200
-_LISTEN_SECONDS = 0.25
 
 
 class NatsAdapter:

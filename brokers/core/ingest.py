@@ -1,6 +1,6 @@
 """What brokers tell by webhook, whichever dialect they speak: reading a body into events of the access log.
 
-A dialect (ingest_emqx.py and its like) reads one object. Whatever it says is believed of that broker alone.
+A dialect (emqx_events.py and its like) reads one object. Whatever it says is believed of that broker alone.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def to_conf(users: Mapping[str, NatsPermissions], *, subject: str) -> str:
 def parse_conf(text: str, *, subject: str) -> Mapping[str, NatsPermissions]:
     """The users in a text, by auth id, as far as they are spelled as `to_conf` does: a line for each."""
     found: dict[str, NatsPermissions] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a topic may have other ends of lines in it, such as U+2028
         try:
             row = json.loads(line.strip().removesuffix(","))
             found |= nats.parse(json.dumps({auth_id_of(row["user"], subject=subject): row["permissions"]}))

@@ -161,7 +161,8 @@ ODD = ["a.b", "a*b", "ä泵", 'a"b', "%", "$SYS", "a'b", "{auth_id}", "x" * 200]
 
 
 def test_text_of_the_file_is_read_back_as_it_was() -> None:
-    users = {name: permissions(subject(name, UP, DOWN)) for name in ODD} | {"nothing": NOTHING}
+    odd = rule("allow", PUBLISH, "north/a\N{LINE SEPARATOR}b")
+    users = {name: permissions(subject(name, UP, DOWN, odd)) for name in ODD} | {"nothing": NOTHING}
     for spelled in ("CN={auth_id}", "CN={auth_id},OU=devices,O=Acme"):
         text = nats_users.to_conf(users, subject=spelled)
         assert nats_users.parse_conf(text, subject=spelled) == users
