@@ -22,14 +22,14 @@ from brokers.core.listener_rendering import RenderedListeners, Site
 from brokers.core.values import AdapterKind, Broker, BrokerId
 from brokers.services.certify_server import server_chain_of
 from kernel.core.actor import Actor
-from kernel.core.errors import Conflict, FieldError
+from kernel.core.errors import FieldError, Superseded
 from kernel.core.ids import DomainId
 from kernel.core.journal import Subject
 from kernel.services import record
 from pki import queries as pki
 
 
-class ListenerProfileChanged(Conflict):
+class ListenerProfileChanged(Superseded):
     """Somebody changed the profile meanwhile."""
 
     code = "listener-profile-changed"

@@ -57,12 +57,12 @@ def test_change_is_rendered_and_stands_in_the_journal_once(api: Api, broker: mod
 
 
 def test_change_of_an_older_version_is_refused(api: Api, broker: models.Broker) -> None:
-    assert put(api, {"minimum_tls": "1.2"}, '"another"').status_code == 409  # there is none, and this is not its tag
+    assert put(api, {"minimum_tls": "1.2"}, '"another"').status_code == 412  # there is none, and this is not its tag
     assert put(api, {"minimum_tls": "1.3"}, '"0"').status_code == 200
 
     late = put(api, {"minimum_tls": "1.2"}, '"0"')
 
-    assert (late.status_code, late.json()["code"]) == (409, "listener-profile-changed")
+    assert (late.status_code, late.json()["code"]) == (412, "listener-profile-changed")
     assert api.get(PATH).json()["minimum_tls"] == "1.3"
 
 
