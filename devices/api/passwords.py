@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -67,7 +67,8 @@ class PasswordView(APIView):
 
     def found(self, request: Request, given: dict[str, UUID]) -> Device:
         """The device or application that the address names."""
-        return type(self).find(request, next(given[name] for name in ("device", "application") if name in given))
+        [id] = given.values()
+        return self.find(request, id)
 
 
 class DevicePasswordsView(PasswordView):
@@ -139,61 +140,39 @@ class RevokeDevicePasswordView(PasswordView):
         return Response({"operation": str(operation)}, status=202) if operation else Response(status=204)
 
 
+@extend_schema_view(
+    get=extend_schema(operation_id="listBrokerApplicationPasswords"),
+    post=extend_schema(operation_id="issueBrokerApplicationPassword"),
+)
 class ApplicationPasswordsView(DevicePasswordsView):
     """The passwords of an application."""
 
     scopes = {"GET": "broker-applications:read", "POST": "broker-applications:write"}
     find = staticmethod(seen_application)
 
-    @extend_schema(operation_id="listBrokerApplicationPasswords", responses=PasswordDocument(many=True))
-    def get(self, request: Request, **given: UUID) -> Response:
-        """Those that there are and were, the newest first; at most 50."""
-        return super().get(request, **given)
 
-    @extend_schema(operation_id="issueBrokerApplicationPassword", request=None, responses={201: IssuedPasswordDocument})
-    def post(self, request: Request, **given: UUID) -> Response:
-        """A password for one that has none that is good; it is shown this once."""
-        return super().post(request, **given)
-
-
+@extend_schema_view(post=extend_schema(operation_id="rotateBrokerApplicationPassword"))
 class RotateApplicationPasswordView(RotateDevicePasswordView):
     """One password follows another."""
 
     scopes = {"POST": "broker-applications:write"}
     find = staticmethod(seen_application)
 
-    @extend_schema(
-        operation_id="rotateBrokerApplicationPassword", request=RotateDocument, responses={201: IssuedPasswordDocument}
-    )
-    def post(self, request: Request, **given: UUID) -> Response:
-        """The password that follows the present one; it is shown this once."""
-        return super().post(request, **given)
 
-
+@extend_schema_view(post=extend_schema(operation_id="switchBrokerApplicationPassword"))
 class SwitchApplicationPasswordView(SwitchDevicePasswordView):
     """The one that waits becomes the one that brokers keep."""
 
     scopes = {"POST": "broker-applications:write"}
     find = staticmethod(seen_application)
 
-    @extend_schema(operation_id="switchBrokerApplicationPassword", request=None, responses={202: OperationDocument})
-    def post(self, request: Request, **given: UUID) -> Response:
-        """The operation that brings it to brokers with room for one."""
-        return super().post(request, **given)
 
-
+@extend_schema_view(post=extend_schema(operation_id="revokeBrokerApplicationPassword"))
 class RevokeApplicationPasswordView(RevokeDevicePasswordView):
     """A password ends."""
 
     scopes = {"POST": "certificates:revoke"}
     find = staticmethod(seen_application)
-
-    @extend_schema(
-        operation_id="revokeBrokerApplicationPassword", request=None, responses={202: OperationDocument, 204: None}
-    )
-    def post(self, request: Request, password: UUID, **given: UUID) -> Response:
-        """The operation that takes it off the brokers and ends sessions; nothing if it had ended already."""
-        return super().post(request, password=password, **given)
 
 
 def _documents(device: Device) -> list[dict[str, Any]]:
