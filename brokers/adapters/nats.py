@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.nats_feed import hear, present_event
-from brokers.adapters.nats_system import Connections, in_time, kick, list_connections, system
+from brokers.adapters.nats_system import Connections, close_connections, in_time, kick, list_connections, system
 from brokers.core import nats, nats_emulator
 from brokers.core.callout import grant_digest, split_grant_name
 from brokers.core.nats_connection import NatsConnection, connection_errors
@@ -112,15 +112,7 @@ class NatsAdapter:
 
     def disconnect(self, principal: Principal) -> int:
         """Closes what is left of the principal; -1 if that was nothing, since a plan may have closed it before."""
-
-        async def work() -> int:
-            async with system(self._connection) as client:
-                listed = await list_connections(client, client_id=principal.client_id)
-                for each in listed.connections:
-                    await kick(client, server=listed.server, cid=each["cid"])
-                return len(listed.connections)
-
-        return in_time(work()) or -1
+        return close_connections(self._connection, client_id=principal.client_id)
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether the server would allow the request."""

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from acl.core.values import Action, Principal, Request
 from brokers.adapters.nats_feed import hear, present_event
-from brokers.adapters.nats_system import Connections, in_time, kick, list_connections, reload, system
+from brokers.adapters.nats_system import Connections, close_connections, in_time, list_connections, reload, system
 from brokers.adapters.shared_folder import SharedFolder
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
@@ -102,15 +102,7 @@ class NatsFilesAdapter:
     def disconnect(self, principal: Principal) -> int:
         """Closes what is left of the user; -1 if that was nothing, since the reload may have closed it before."""
         user = self._connection.subject.replace(nats_users.NAME, principal.auth_id)
-
-        async def work() -> int:
-            async with system(self._connection.system) as client:
-                listed = await list_connections(client, user=user)
-                for each in listed.connections:
-                    await kick(client, server=listed.server, cid=each["cid"])
-                return len(listed.connections)
-
-        return in_time(work()) or -1
+        return close_connections(self._connection.system, user=user)
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether the server would allow the request."""

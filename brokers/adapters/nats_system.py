@@ -111,6 +111,19 @@ async def list_connections(client: Client, *, client_id: str = "", user: str = "
             return Connections(server=server["id"], version=server["ver"], connections=devices)
 
 
+def close_connections(connection: NatsConnection, *, client_id: str = "", user: str = "") -> int:
+    """How many connections of that client id or user were closed; -1 if none, since they may have been before."""
+
+    async def work() -> int:
+        async with system(connection) as client:
+            listed = await list_connections(client, client_id=client_id, user=user)
+            for each in listed.connections:
+                await kick(client, server=listed.server, cid=each["cid"])
+            return len(listed.connections)
+
+    return in_time(work()) or -1
+
+
 async def reload(client: Client, *, server: str) -> str:
     """Has the server read its configuration; why it would not, and goes on with the old one, else empty."""
     answer = await client.request(f"$SYS.REQ.SERVER.{server}.RELOAD", b"", timeout=ANSWER_SECONDS)
