@@ -23,7 +23,6 @@ from brokers.core.hivemq_ce_file import as_taken, without_nobody
 from brokers.core.hivemq_changes import ENDING_ROLE, RealmChange, changes, effect, ending
 from brokers.core.hivemq_connection import file_connection_errors, rest_of
 from brokers.core.hivemq_emulator import emulate_ese, emulate_rbac
-from brokers.core.hivemq_file import Reading
 from brokers.core.hivemq_permissions import NOTHING, Account, Permission, Realm
 from brokers.core.hivemq_xml import InvalidXml
 from brokers.core.password_steps import SET, TAKE, password_steps
@@ -56,6 +55,10 @@ class HivemqCeFileAdapter(PolicyAlone):
     capabilities: ClassVar[Capabilities] = replace(hivemq_ce_file.CAPABILITIES, passwords=PasswordRoom.ONE)
     file_name: ClassVar[str] = "credentials.xml"
     takes_rest: ClassVar[bool] = False
+    _render = staticmethod(hivemq_ce_file.render)
+    _parse = staticmethod(hivemq_ce_file.parse)
+    _read = staticmethod(hivemq_ce_file.read)
+    _to_text = staticmethod(hivemq_ce_file.to_artifact)
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._name: str = link.connection["files"]["directory"]
@@ -127,7 +130,7 @@ class HivemqCeFileAdapter(PolicyAlone):
         return emulate_rbac(self._parse(rendering.artifact), principal, request)
 
     def _compiled(self, desired: DesiredState) -> tuple[Realm, Rendering]:
-        rendering = self._render(desired)
+        rendering = self._render(desired.subjects)
         realm = without_nobody(self._parse(rendering.artifact))
         barred = {subject.principal.auth_id for subject in desired.subjects if subject.state is Standing.BARRED}
         users = {name: replace(account, barred=name in barred) for name, account in realm.users.items()}
@@ -191,22 +194,6 @@ class HivemqCeFileAdapter(PolicyAlone):
         return GroupFolder(root=files_root(), name=self._name)
 
     @staticmethod
-    def _render(desired: DesiredState) -> Rendering:
-        return hivemq_ce_file.render(desired.subjects)
-
-    @staticmethod
-    def _parse(text: str) -> Realm:
-        return hivemq_ce_file.parse(text)
-
-    @staticmethod
-    def _read(text: str) -> Reading:
-        return hivemq_ce_file.read(text)
-
-    @staticmethod
-    def _to_text(realm: Realm) -> str:
-        return hivemq_ce_file.to_artifact(realm)
-
-    @staticmethod
     def _taken(realm: Realm) -> Realm:
         """The realm as HiveMQ takes it."""
         return as_taken(realm)
@@ -218,26 +205,14 @@ class HivemqEseFileAdapter(HivemqCeFileAdapter):
     capabilities: ClassVar[Capabilities] = hivemq_ese_file.CAPABILITIES
     file_name: ClassVar[str] = "ese-file-realm.xml"
     takes_rest: ClassVar[bool] = True
+    _render = staticmethod(hivemq_ese_file.render)
+    _parse = staticmethod(hivemq_ese_file.parse)
+    _read = staticmethod(hivemq_ese_file.read)
+    _to_text = staticmethod(hivemq_ese_file.to_artifact)
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether HiveMQ would let it pass."""
         return emulate_ese(self._parse(rendering.artifact), principal, request)
-
-    @staticmethod
-    def _render(desired: DesiredState) -> Rendering:
-        return hivemq_ese_file.render(desired.subjects)
-
-    @staticmethod
-    def _parse(text: str) -> Realm:
-        return hivemq_ese_file.parse(text)
-
-    @staticmethod
-    def _read(text: str) -> Reading:
-        return hivemq_ese_file.read(text)
-
-    @staticmethod
-    def _to_text(realm: Realm) -> str:
-        return hivemq_ese_file.to_artifact(realm)
 
     @staticmethod
     def _taken(realm: Realm) -> Realm:
