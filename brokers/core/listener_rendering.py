@@ -61,7 +61,7 @@ class RenderedListeners:
     warnings: tuple[ListenerWarning, ...]
 
 
-_ERLANG_VERSIONS = {
+ERLANG_VERSIONS = {
     TlsVersion.V1_3: "tlsv1.3",
     TlsVersion.V1_2: "tlsv1.2",
     TlsVersion.V1_1: "tlsv1.1",
@@ -77,7 +77,7 @@ def truth(value: bool) -> str:  # noqa: FBT001
 
 def erlang_versions(profile: ListenerProfile) -> list[str]:
     """The versions of TLS that are taken, as Erlang calls them, the newest first."""
-    return [name for version, name in _ERLANG_VERSIONS.items() if version >= profile.minimum_tls]
+    return [name for version, name in ERLANG_VERSIONS.items() if version >= profile.minimum_tls]
 
 
 def all_suites(profile: ListenerProfile) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokers.core.listener_profile import ListenerProfile, TlsVersion
+from brokers.core.listener_profile import ListenerProfile
 from brokers.core.listener_rendering import (
+    ERLANG_VERSIONS,
     ListenerWarning,
     RenderedFile,
     RenderedListeners,
@@ -18,12 +19,6 @@ from brokers.core.values import Listener, Transport
 from kernel.core.findings import Severity
 
 _KINDS = {Transport.MQTTS: "ssl", Transport.WSS: "wss"}
-_VERSIONS = {
-    TlsVersion.V1_0: "tlsv1",
-    TlsVersion.V1_1: "tlsv1.1",
-    TlsVersion.V1_2: "tlsv1.2",
-    TlsVersion.V1_3: "tlsv1.3",
-}
 _DEPTH = 3
 
 
@@ -58,7 +53,7 @@ def _listener(profile: ListenerProfile, listener: Listener, *, name: str) -> lis
         "certfile": profile.path(SERVER_CERTIFICATE_FILE),
         "keyfile": profile.path(SERVER_KEY_FILE),
         "depth": _DEPTH,
-        "tls_version": _VERSIONS[profile.minimum_tls],
+        "tls_version": ERLANG_VERSIONS[profile.minimum_tls],
         "ciphers": ":".join(profile.cipher_suites) or None,
         "require_certificate": _switch(profile.require_certificate),
         "use_identity_as_username": _switch(profile.certificate_names),

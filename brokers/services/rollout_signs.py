@@ -54,7 +54,8 @@ def measure_wave(rollout: Rollout, *, now: datetime) -> Measured:
     refused |= seen.newly_denied()
     lost = {device for device, count in losses.items() if is_in_trouble(count, lost_before[device])}
     everybody = in_present_wave(rollout=rollout, devices=seen.devices() | refused)
-    hearings = [_hearing(rollout, broker, seen) for broker in _with_minutes(brokers)]
+    minutes = minutes_heard(brokers)
+    hearings = [_hearing(rollout, broker, minutes.get(str(broker.id), 0), seen) for broker in brokers]
     return Measured(
         seen=len(everybody),
         refused=len(refused & everybody),
@@ -63,13 +64,7 @@ def measure_wave(rollout: Rollout, *, now: datetime) -> Measured:
     )
 
 
-def _with_minutes(brokers: Collection[Broker]) -> list[tuple[Broker, int]]:
-    minutes = minutes_heard(brokers)
-    return [(broker, minutes.get(str(broker.id), 0)) for broker in brokers]
-
-
-def _hearing(rollout: Rollout, known: tuple[Broker, int], seen: Signs) -> Hearing:
-    broker, minutes = known
+def _hearing(rollout: Rollout, broker: Broker, minutes: int, seen: Signs) -> Hearing:
     return Hearing(
         name=broker.name,
         kind=broker.kind,
