@@ -25,6 +25,12 @@ def seen_change(visit: Visit, change: UUID) -> PolicyChange:
     return queries.get_change(change=PolicyChangeId(change), domains=visit.caller.domain_ids)
 
 
+def sent_version(request: HttpRequest) -> int:
+    """The version that the operator saw of a change or rollout; 0, which none has, if the form does not say."""
+    sent = request.POST.get("version", "")
+    return int(sent[:9]) if sent.isascii() and sent.isdigit() else 0
+
+
 @require_safe
 @screen("policy:read")
 def show_change(request: HttpRequest, visit: Visit, change: UUID) -> HttpResponseBase:

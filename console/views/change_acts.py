@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from console.views.change import seen_change
+from console.views.change import seen_change, sent_version
 from console.views.frame import Visit, screen
 from devices.core.policy_changes import PolicyChange
 from devices.core.policy_merge import Decisions, Side
@@ -30,10 +30,8 @@ def act_on_change(request: HttpRequest, visit: Visit, change: UUID, act: str) ->
     found = seen_change(visit, change)
     scope, do = _ACTS[act]
     visit.check_may(scope, found.domain)
-    sent = request.POST.get("version", "")
-    version = int(sent[:9]) if sent.isascii() and sent.isdigit() else 0
     try:
-        address = do(request, visit, found, version)
+        address = do(request, visit, found, sent_version(request))
     except (Conflict, ApprovalDenied) as error:
         messages.error(request, error.detail)
         address = _page(found)

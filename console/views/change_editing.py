@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from acl.core.own_rules import holder_of
-from console.views.change import seen_change
+from console.views.change import seen_change, sent_version
 from console.views.frame import Visit, screen, show
 from console.views.role_forms import BindForm, RoleForm, RuleForms, tell_faults
 from devices.core.policy_changes import OPEN, PolicyChange
@@ -39,15 +39,9 @@ def _draft(visit: Visit, change: UUID) -> PolicyChange:
     return found
 
 
-def _version(request: HttpRequest) -> int:
-    """The version that the operator saw; 0, which no change has, if the form does not say."""
-    sent = request.POST.get("version", "")
-    return int(sent[:9]) if sent.isascii() and sent.isdigit() else 0
-
-
 def _write(request: HttpRequest, visit: Visit, change: PolicyChange, document: PolicyDocument) -> PolicyChange:
     return rewrite_change(
-        change=change.id, document=document, expected_version=_version(request), actor=visit.actor, now=visit.now
+        change=change.id, document=document, expected_version=sent_version(request), actor=visit.actor, now=visit.now
     )
 
 

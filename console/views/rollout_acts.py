@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from console.views.change import sent_version
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
-from console.views.rollouts import seen_rollout, sent_version
+from console.views.rollouts import seen_rollout
 from devices.core.rollouts import UNDER_WAY, Rollout
 from devices.services import rollouts as services
 from kernel.core.errors import Conflict

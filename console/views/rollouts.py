@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from brokers import services
 from brokers.queries import list_brokers
 from brokers.services.rollout_progress import progress_of
-from console.views.change import seen_change
+from console.views.change import seen_change, sent_version
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
 from devices.core.policy_changes import ChangeState, PolicyChange
@@ -110,7 +110,7 @@ def begin_rollout(request: HttpRequest, visit: Visit, change: UUID) -> HttpRespo
         "form": form,
         "version": request.POST.get("version") or found.version,
         "offered": found.state is ChangeState.APPROVED,
-        "groups": [group.name for group in list_groups(domains=[found.domain])][:_NAMED],
+        "groups": [group.name for group in list_groups(domains=[found.domain], limit=_NAMED)],
         "brokers": [broker.name for broker in list_brokers(domains=[found.domain])][:_NAMED],
     }
     return show(request, "rollout_form.html", context)
@@ -149,9 +149,3 @@ def show_rollout(request: HttpRequest, visit: Visit, rollout: UUID) -> HttpRespo
 def seen_rollout(visit: Visit, rollout: UUID) -> Rollout:
     """The rollout, if the operator may see it. Raises RolloutNotFound."""
     return get_rollout(rollout=RolloutId(rollout), domains=visit.caller.domain_ids)
-
-
-def sent_version(request: HttpRequest) -> int:
-    """The version of what was seen, as the form sends it; 0, which nothing has, if it does not."""
-    sent = request.POST.get("version", "")
-    return int(sent[:9]) if sent.isascii() and sent.isdigit() else 0

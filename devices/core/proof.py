@@ -1,4 +1,4 @@
-"""Proof of the current key for a renewal: a compact JWS (RFC 7515) signed by it, with its certificate in `x5c`."""
+"""Proof of the current key, for a renewal or a token: a compact JWS (RFC 7515) by it, with its certificate in `x5c`."""
 
 from __future__ import annotations
 
