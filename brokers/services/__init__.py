@@ -21,8 +21,6 @@ from brokers.services.listener_profiles import (
 )
 from brokers.services.planning import apply_plan, plan_broker, render_broker
 from brokers.services.presence import (
-    note_connected,
-    note_disconnected,
     note_event,
     note_events,
     note_refused,
@@ -57,8 +55,6 @@ __all__ = [
     "last_probe_of",
     "listener_profile_of",
     "mint_decision_secret",
-    "note_connected",
-    "note_disconnected",
     "note_event",
     "note_events",
     "note_refused",

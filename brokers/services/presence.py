@@ -52,50 +52,6 @@ def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
             note_told(broker=broker, lines=lines)
 
 
-def note_connected(
-    *,
-    broker: BrokerId,
-    auth_id: str,
-    client_id: str,
-    address: str,
-    at: datetime,
-    connection_id: str = "",
-    grant_digest: str = "",
-    expires_at: datetime | None = None,
-    detail: str = "",
-) -> None:
-    """Opens a session, in place of one with the same client id."""
-    event = BrokerEvent(
-        at=at,
-        kind=AccessKind.CONNECTED,
-        action=AccessAction.CONNECT,
-        auth_id=auth_id,
-        client_id=client_id,
-        address=address,
-        detail=detail,
-        connection_id=connection_id,
-        grant_digest=grant_digest,
-        expires_at=expires_at,
-    )
-    note_event(broker=broker, event=event)
-
-
-def note_disconnected(
-    *, broker: BrokerId, client_id: str, at: datetime, auth_id: str = "", connection_id: str = "", detail: str = ""
-) -> None:
-    """Closes the session of that client id; with a connection id only if the session is that connection."""
-    event = BrokerEvent(
-        at=at,
-        kind=AccessKind.DISCONNECTED,
-        action=AccessAction.CONNECT,
-        auth_id=auth_id,
-        client_id=client_id,
-        connection_id=connection_id,
-        detail=detail,
-    )
-    note_event(broker=broker, event=event)
-
-
 def note_refused(
     *,
     broker: BrokerId,

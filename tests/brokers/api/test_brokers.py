@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from brokers import models, services
+from brokers.core.values import AccessKind, BrokerEvent
 from console.core.roles import EVERY_SCOPE
 from devices.services.domains import NameTaken
 from kernel.core.clock import utc_now
@@ -23,6 +24,11 @@ NEW: dict[str, Any] = {
     "connection": {"host": "127.0.0.1", "port": 1883, "username": "gatehouse/control", "password": PASSWORD},
     "listeners": [{"host": "hall-9.example", "port": 8883, "transport": "mqtts"}],
 }
+
+
+def come(hall: Hall, name: str, *, address: str = "192.0.2.1") -> None:
+    came = BrokerEvent(at=utc_now(), kind=AccessKind.CONNECTED, auth_id=name, client_id=name, address=address)
+    services.note_event(broker=hall.broker.id, event=came)
 
 
 def run_operation(hall: Hall) -> None:
@@ -184,17 +190,14 @@ def test_device_tells_where_it_is_connected(api: Api, hall: Hall) -> None:
     one, two = hall.fleet.enroll("p-1"), hall.fleet.enroll("p-2")
     assert api.get(f"devices/{one.id}/sessions/").json() == {"results": []}
     for enrolled in (one, two):
-        name = enrolled.device.auth_id
-        services.note_connected(
-            broker=hall.broker.id, auth_id=name, client_id=name, address="192.0.2.7", at=enrolled.device.created_at
-        )
+        come(hall, enrolled.device.auth_id, address="192.0.2.7")
     [session] = api.get(f"devices/{one.id}/sessions/").json()["results"]
     assert (session["broker"], session["auth_id"], session["address"]) == ("hall-7", "p-1", "192.0.2.7")
 
 
 def test_sessions_are_listed_by_page(api: Api, hall: Hall) -> None:
     for name in ("a", "b", "c"):
-        services.note_connected(broker=hall.broker.id, auth_id=name, client_id=name, address="192.0.2.1", at=utc_now())
+        come(hall, name)
     first = api.get("brokers/hall-7/sessions/?limit=2").json()
     assert [row["client_id"] for row in first["results"]] == ["a", "b"]
     assert first["approximate_count"] == 3

@@ -27,9 +27,22 @@ def broker(fleet: Fleet) -> Broker:
 
 
 def come(broker: Broker, name: str, connection_id: str = "") -> None:
-    services.note_connected(
-        broker=broker.id, auth_id=name, client_id=name, address="192.0.2.1", at=NOW, connection_id=connection_id
+    services.note_event(
+        broker=broker.id,
+        event=BrokerEvent(
+            at=NOW,
+            kind=AccessKind.CONNECTED,
+            auth_id=name,
+            client_id=name,
+            address="192.0.2.1",
+            connection_id=connection_id,
+        ),
     )
+
+
+def leave(broker: Broker, name: str, connection_id: str = "") -> None:
+    end = BrokerEvent(at=NOW, kind=AccessKind.DISCONNECTED, client_id=name, connection_id=connection_id)
+    services.note_event(broker=broker.id, event=end)
 
 
 def clients(broker: Broker) -> list[str]:
@@ -58,7 +71,7 @@ def test_session_of_the_same_client_id_takes_the_place_of_the_old(broker: Broker
 def test_end_without_a_username_is_the_devices(fleet: Fleet, broker: Broker) -> None:
     one = fleet.enroll("p-1")
     come(broker, "p-1")
-    services.note_disconnected(broker=broker.id, client_id="p-1", at=NOW)
+    leave(broker, "p-1")
     assert clients(broker) == []
     assert [event.kind for event in queries.events_of(device=one.id)] == ["disconnected", "connected"]
 
@@ -68,14 +81,14 @@ def test_end_that_names_the_connection_alone_is_that_of_its_session(fleet: Fleet
     come(broker, "p-1", connection_id="192.0.2.1:1 -> 192.0.2.9:8883")
     come(broker, "p-2", connection_id="192.0.2.1:2 -> 192.0.2.9:8883")
     for connection_id in ("192.0.2.1:1 -> 192.0.2.9:8883", "192.0.2.1:3 -> 192.0.2.9:8883"):
-        services.note_disconnected(broker=broker.id, client_id="", at=NOW, connection_id=connection_id)
+        leave(broker, "", connection_id=connection_id)
     assert clients(broker) == ["p-2"]
     assert [event.kind for event in queries.events_of(device=one.id)] == ["disconnected", "connected"]
 
 
 def test_late_end_of_an_earlier_connection_closes_nothing(broker: Broker) -> None:
     come(broker, "p-1", connection_id="2")
-    services.note_disconnected(broker=broker.id, client_id="p-1", at=NOW, connection_id="1")
+    leave(broker, "p-1", connection_id="1")
     assert clients(broker) == ["p-1"]
 
 
@@ -107,7 +120,8 @@ def test_sessions_that_the_broker_does_not_list_are_forgotten(broker: Broker) ->
 
 
 def test_broker_that_is_gone_is_ignored(db: None) -> None:
-    services.note_connected(broker=BrokerId(new_id()), auth_id="a", client_id="a", address="", at=NOW)
+    came = BrokerEvent(at=NOW, kind=AccessKind.CONNECTED, auth_id="a", client_id="a")
+    services.note_event(broker=BrokerId(new_id()), event=came)
     assert not models.AccessEvent.objects.exists()
 
 

@@ -16,7 +16,8 @@ from acl import services as acl
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect, Role, Shared
 from brokers import services as brokers
-from brokers.core.values import AdapterKind, Broker, Listener
+from brokers.core.access_reasons import AccessAction
+from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerEvent, Listener
 from console.core.roles import ConsoleRole
 from console.models import Operator
 from console.services.operators import create_operator, grant_role
@@ -172,13 +173,15 @@ def furnish(scene: Scene, *, pumps: int) -> None:
     names = list(scene.devices)
     minute = timedelta(minutes=1)
     for index, name in enumerate(names[: pumps // 2]):
-        brokers.note_connected(
-            broker=scene.broker.id,
+        came = BrokerEvent(
+            at=scene.now - (index + 1) * 7 * minute,
+            kind=AccessKind.CONNECTED,
+            action=AccessAction.CONNECT,
             auth_id=name,
             client_id=name,
             address=f"192.0.2.{index + 10}",
-            at=scene.now - (index + 1) * 7 * minute,
         )
+        brokers.note_event(broker=scene.broker.id, event=came)
     brokers.note_refused(
         broker=scene.broker.id,
         at=scene.now - 3 * minute,
