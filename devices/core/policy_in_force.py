@@ -99,10 +99,11 @@ class PolicyInForce:
         if key not in self._rules:
             ref = self._ref(binding) if binding else None
             name = self._aliases.get(role.name, role.name)
-            self._rules[key] = tuple(
+            rules = tuple(
                 BoundRule(rule=rule.with_id(self._rule_id(role.name, rule)), role_name=name, binding=ref)
                 for rule in role.rules
             )
+            self._rules.setdefault(key, rules)  # that of another thread stays, since `_whole` goes by its id
         return self._rules[key]
 
     def _rule_id(self, role: str, rule: RuleSpec) -> RuleId:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -172,3 +174,23 @@ def test_documents_say_who_is_in_a_group_by_query_and_not_the_register() -> None
     chosen = PolicyInForce(policy(quay=""), rule_ids={}, binding_ids={}, now=NOW)
     assert chosen.role_names(device("quay", site="north")) == ("listeners",)
     assert chosen.role_names(device(site="quay")) == ()
+
+
+class Interrupted(dict[Any, Any]):
+    """Ids that nobody has; at the first look something else is done before the answer."""
+
+    act: Callable[[], object] | None = None
+
+    def get(self, *_: Any) -> None:
+        act, self.act = self.act, None
+        if act:
+            act()
+
+
+def test_two_threads_that_ask_at_once_are_told_by_the_same_rules() -> None:
+    ids, pump, told = Interrupted(), device("quay"), []
+    asked = PolicyInForce(policy(quay=""), rule_ids=ids, binding_ids={}, now=NOW)
+    ids.act = lambda: told.append(asked.policy_of(pump))
+    told.append(asked.policy_of(pump))
+    assert [rule.rule.topic for rule in told[0]] == ["all/#"]
+    assert told[0] is told[1]  # the parts of a policy are known by their ids: none may be let go of
