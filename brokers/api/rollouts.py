@@ -163,11 +163,5 @@ def _answer_with(rollout: Rollout, *, status: int = 200) -> Response:
 
 
 def _place(request: Request) -> RolloutId | None:
-    text = request.query_params.get("cursor")
-    if not text:
-        return None
-    try:
-        [rollout] = cursor.decode(text)
-        return RolloutId(UUID(str(rollout)))
-    except ValueError as error:
-        raise cursor.WrongCursor("The cursor is none of ours: begin again without one.") from error
+    found = cursor.decode_id(request.query_params.get("cursor"))
+    return RolloutId(found) if found else None

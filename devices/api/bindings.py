@@ -177,13 +177,8 @@ def _role(text: str, domain: DomainId) -> tuple[RoleId, str]:
 
 
 def _place(text: str | None) -> BindingId | None:
-    if not text:
-        return None
-    try:
-        [binding] = cursor.decode(text)
-        return BindingId(UUID(binding))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise cursor.WrongCursor("The cursor is none of ours: begin again without one.") from error
+    found = cursor.decode_id(text)
+    return BindingId(found) if found else None
 
 
 def _seen(binding: BindingId, caller: Caller) -> BindingRow:

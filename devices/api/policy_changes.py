@@ -133,11 +133,5 @@ def _states(request: Request) -> list[ChangeState] | None:
 
 
 def _place(request: Request) -> PolicyChangeId | None:
-    text = request.query_params.get("cursor")
-    if not text:
-        return None
-    try:
-        [change] = cursor.decode(text)
-        return PolicyChangeId(UUID(str(change)))
-    except ValueError as error:
-        raise cursor.WrongCursor("The cursor is none of ours: begin again without one.") from error
+    found = cursor.decode_id(request.query_params.get("cursor"))
+    return PolicyChangeId(found) if found else None

@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from kernel.core.errors import FieldError, Invalid
 
@@ -38,3 +39,14 @@ def decode(text: str) -> list[Any]:
         fault = FieldError(pointer="/cursor", code=WrongCursor.code, detail="Leave it out to begin again.")
         raise WrongCursor("The cursor is none of ours: begin again without one.", errors=(fault,)) from error
     return place
+
+
+def decode_id(text: str | None) -> UUID | None:
+    """The one id that says where a page ended; None without a cursor. Raises WrongCursor."""
+    if not text:
+        return None
+    try:
+        [place] = decode(text)
+        return UUID(str(place))
+    except ValueError as error:
+        raise WrongCursor("The cursor is none of ours: begin again without one.") from error

@@ -16,7 +16,6 @@ from kernel.api.documents import body_of, caller_of
 from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
-from kernel.core.cursor import WrongCursor
 from kernel.core.errors import Denied, FieldError, Invalid
 from kernel.core.ids import DomainId, EntryId
 from kernel.core.pages import limit_of, page
@@ -76,7 +75,7 @@ class CertificateListView(APIView):
         limit, wanted = limit_of(asked), asked.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
         narrowed: dict[str, Any] = {name: asked.get(name, "") for name in _FILTERS} | {"serial": _serial(asked)}
-        before = _place(asked.get("cursor"))
+        before = cursor.decode_id(asked.get("cursor"))
         found = queries.list_certificates(domains=domains, before=before, limit=limit + 1, **narrowed)
         more = cursor.encode([str(found[limit - 1].id)]) if len(found) > limit else None
         documents = [_document(certificate, request) for certificate in found[:limit]]
@@ -197,13 +196,3 @@ def _serial(asked: Any) -> str:
         return text
     fault = FieldError(pointer="/serial_number", code="invalid-serial-number", detail="Give 1 to 40 hex digits.")
     raise Invalid("The parameter serial_number is the beginning of one, in hex.", errors=(fault,))
-
-
-def _place(text: str | None) -> UUID | None:
-    if not text:
-        return None
-    try:
-        [certificate] = cursor.decode(text)
-        return UUID(str(certificate))
-    except ValueError as error:
-        raise WrongCursor("The cursor is none of ours: begin again without one.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -35,3 +36,12 @@ def test_text_that_is_none_of_ours_is_refused(text: str) -> None:
 def test_any_text_is_a_list_or_refused(text: str) -> None:
     with contextlib.suppress(cursor.WrongCursor):
         assert isinstance(cursor.decode(text), list)
+
+
+def test_place_that_is_one_id_is_read_as_one_and_nothing_else_is() -> None:
+    id = "018f0000-0000-7000-8000-000000000001"
+    assert cursor.decode_id(cursor.encode([id])) == UUID(id)
+    assert cursor.decode_id(None) is None
+    for other in ([], [id, id], ["x"], [7], [None]):
+        with pytest.raises(cursor.WrongCursor):
+            cursor.decode_id(cursor.encode(other))
