@@ -125,7 +125,7 @@ class StepForms:
             self.rows = [StepForm(initial=row, prefix=f"step-{n}") for n, row in enumerate(rows)]
         else:
             told = sent.get("rows", "0")
-            count = min(int(told), MOST_STEPS + 1) if told.isascii() and told.isdigit() else 0
+            count = min(int(told[:9]), MOST_STEPS + 1) if told.isascii() and told.isdigit() else 0
             self.rows = [StepForm(sent, prefix=f"step-{n}") for n in range(count)]
             if "more" in sent:
                 self.rows.append(StepForm(prefix=f"step-{count}"))

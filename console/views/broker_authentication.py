@@ -48,7 +48,7 @@ def edit_chain(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBas
 
 
 def _save(request: HttpRequest, visit: Visit, broker: Broker, chain: AuthChain, tag: str) -> HttpResponseBase:
-    services.change_auth_chain(broker=broker.id, chain=chain, expected=tag or None, actor=visit.actor, now=visit.now)
+    services.change_auth_chain(broker=broker.id, chain=chain, expected=tag, actor=visit.actor, now=visit.now)
     messages.success(request, "Saved: whoever logs in from now on is judged by it, and so is what is done from now on.")
     return HttpResponseRedirect(reverse("broker", args=[broker.name]))
 

@@ -111,7 +111,7 @@ class RuleForms:
             self.rows = [RuleForm(initial=row, prefix=f"rule-{n}", device=device) for n, row in enumerate(rows)]
         else:
             told = sent.get("rows", "0")
-            count = min(int(told), _MOST_ROWS) if told.isascii() and told.isdigit() else 0
+            count = min(int(told[:9]), _MOST_ROWS) if told.isascii() and told.isdigit() else 0
             self.rows = [RuleForm(sent, prefix=f"rule-{n}", device=device) for n in range(count)]
             if "more" in sent:
                 self.rows.append(RuleForm(prefix=f"rule-{count}", device=device))
