@@ -60,9 +60,10 @@ class NatsFilesAdapter:
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
         """What stands in the file. Who wrote it does not matter: all of it is ours."""
         listed, folder = in_time(self._list(user=_NOBODY)), self._folder()
-        users = self._users()
+        text = folder.text(FILE)
+        users = self._users(text)
         found = {name: granted for name, granted in users.items() if only is None or name in only}
-        known = "" if folder.is_told(FILE) and folder.text(FILE) == self._text(users) else _UNREAD
+        known = "" if folder.is_told(FILE) and text == self._text(users) else _UNREAD
         return AppliedState(artifact=known + nats.to_artifact(found), version=listed.version, only=only)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
@@ -85,13 +86,13 @@ class NatsFilesAdapter:
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Writes the file once, and has the server read it. Raises ConfigurationRefused."""
         between()
-        users = dict(self._users())
+        folder = self._folder()
+        users = dict(self._users(folder.text(FILE)))
         for step in steps:
             if step.kind == "set-user":
                 users |= nats.parse(step.payload)
             elif step.kind == "delete-user":
                 users.pop(step.target, None)
-        folder = self._folder()
         folder.replace(FILE, self._text(users))
         written = folder.written(FILE)
         fault = in_time(self._reload())
@@ -138,8 +139,8 @@ class NatsFilesAdapter:
     def _text(self, users: Users) -> str:
         return nats_users.to_conf(users, subject=self._connection.subject)
 
-    def _users(self) -> Users:
-        return nats_users.parse_conf(self._folder().text(FILE), subject=self._connection.subject)
+    def _users(self, text: str) -> Users:
+        return nats_users.parse_conf(text, subject=self._connection.subject)
 
     def _folder(self) -> SharedFolder:
         return SharedFolder(root=files_root(), name=self._connection.directory)
