@@ -42,12 +42,6 @@ class NewRolloutDocument(StrictDocument):
         raise serializers.ValidationError("Waves are all numbers, or all lists of names.")
 
 
-class NoteDocument(StrictDocument):
-    """Why."""
-
-    note = serializers.CharField(max_length=2_000, allow_blank=True, default="")
-
-
 class BrokerProgressDocument(serializers.Serializer[Any]):
     """A broker that the present wave waits for, or that obeys."""
 

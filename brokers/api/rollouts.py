@@ -13,7 +13,6 @@ from rest_framework.views import APIView
 
 from brokers.api.rollout_documents import (
     NewRolloutDocument,
-    NoteDocument,
     RolloutDocument,
     RolloutListDocument,
     gate_of,
@@ -26,7 +25,7 @@ from devices.core.rollouts import Rollout, RolloutId, Split
 from devices.queries import rollouts as queries
 from devices.queries.policy_changes import get_change
 from devices.services import rollouts as services
-from kernel.api.documents import body_of, caller_of
+from kernel.api.documents import NoteDocument, body_of, caller_of
 from kernel.api.if_match import expected_version, if_match_on, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now

@@ -16,7 +16,6 @@ from rest_framework.views import APIView
 
 from devices import queries, services
 from devices.api.documents import (
-    NoteDocument,
     OperationDocument,
     PermissionDocument,
     application_document,
@@ -27,7 +26,7 @@ from devices.api.documents import (
 from devices.api.enrolment import EnrolmentDocument
 from devices.api.principals import CredentialDocument, RevokeDocument, StateChange, change_state, page_of, revoke
 from devices.core.values import Device, DeviceId, DeviceState, PrincipalKind
-from kernel.api.documents import StrictDocument, body_of, caller_of
+from kernel.api.documents import NoteDocument, StrictDocument, body_of, caller_of
 from kernel.core.clock import utc_now
 
 

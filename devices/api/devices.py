@@ -14,7 +14,6 @@ from rest_framework.views import APIView
 from devices import queries, services
 from devices.api.documents import (
     DeviceDocument,
-    NoteDocument,
     OperationDocument,
     PermissionDocument,
     credential_documents,
@@ -24,7 +23,7 @@ from devices.api.documents import (
 from devices.api.principals import CredentialDocument, RevokeDocument, StateChange, change_state, page_of, revoke
 from devices.core.tags import device_tag
 from devices.core.values import Device, DeviceId, DeviceState, PrincipalKind
-from kernel.api.documents import StrictDocument, body_of, caller_of
+from kernel.api.documents import NoteDocument, StrictDocument, body_of, caller_of
 from kernel.api.if_match import expected_digest, if_match_on, tag_of
 from kernel.core.clock import utc_now
 

@@ -11,17 +11,10 @@ from devices.conf import broker_directory
 from devices.core.values import Device
 from devices.queries import credentials_of, subject_of
 from devices.services import Enrolment
-from kernel.api.documents import StrictDocument
 from kernel.core.clock import to_rfc3339, utc_now
 from pki import queries as pki
 
 RENEW_AFTER = 2 / 3
-
-
-class NoteDocument(StrictDocument):
-    """Why something is done."""
-
-    note = serializers.CharField(max_length=2_000, allow_blank=True, default="")
 
 
 class OperationDocument(serializers.Serializer[Any]):

@@ -11,11 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices import queries, services
-from devices.api.documents import NoteDocument
 from devices.core.names import BadName, check_name
 from devices.core.values import Device, DeviceId, DeviceState, PrincipalKind
 from devices.queries import DeviceFilter, Place
-from kernel.api.documents import StrictDocument, body_of, caller_of
+from kernel.api.documents import NoteDocument, StrictDocument, body_of, caller_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
 from kernel.core.cursor import WrongCursor

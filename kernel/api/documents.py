@@ -36,6 +36,12 @@ class StrictDocument(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class NoteDocument(StrictDocument):
+    """Why something is done."""
+
+    note = serializers.CharField(max_length=2_000, allow_blank=True, default="")
+
+
 def caller_of(request: Request) -> Caller:
     """Who calls, narrowed to the domains where the view's scope holds."""
     return cast("Caller", request.auth)
