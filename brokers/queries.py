@@ -96,11 +96,17 @@ def find_broker_id(*, name: str) -> BrokerId | None:
     return BrokerId(found) if found else None
 
 
-def link_to(*, broker: BrokerId) -> BrokerLink:
-    """The broker and how it is spoken to. Raises BrokerNotFound."""
-    row = models.Broker.objects.with_domain().filter(id=broker).first()
+def registered(found: QuerySet[models.Broker]) -> models.Broker:
+    """The broker that was found. Raises BrokerNotFound."""
+    row = found.first()
     if row is None:
         raise BrokerNotFound("That broker is no longer registered.")
+    return row
+
+
+def link_to(*, broker: BrokerId) -> BrokerLink:
+    """The broker and how it is spoken to. Raises BrokerNotFound."""
+    row = registered(models.Broker.objects.with_domain().filter(id=broker))
     opened = master_key().unwrap(bytes(row.connection), purpose=CONNECTION_PURPOSE, context=str(row.id))
     return BrokerLink(broker=row.as_value(), connection=Connection(json.loads(opened)))
 

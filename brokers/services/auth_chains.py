@@ -11,7 +11,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from django.db import transaction
-from django.db.models import QuerySet
 
 from brokers import models, queries
 from brokers.core.auth_chain import AuthChain, Told, Walked, walk
@@ -80,7 +79,7 @@ class Trial:
 
 def auth_chain_of(*, broker: BrokerId) -> KeptChain:
     """The chain that holds; without steps and with every method unless it was changed. Raises BrokerNotFound."""
-    return _kept(_row(models.Broker.objects.filter(id=broker)))
+    return _kept(queries.registered(models.Broker.objects.filter(id=broker)))
 
 
 def change_auth_chain(
@@ -91,7 +90,7 @@ def change_auth_chain(
     Raises BrokerNotFound, InvalidAuthChain, Superseded.
     """
     with transaction.atomic():
-        row = _row(models.Broker.objects.select_for_update().filter(id=broker))
+        row = queries.registered(models.Broker.objects.select_for_update().filter(id=broker))
         before = _kept(row)
         if expected is not None and expected != before.tag:
             raise Superseded("The chain was changed since you read it: read it again, then change it.")
@@ -115,7 +114,7 @@ def try_auth_chain(*, broker: BrokerId, chain: AuthChain | None = None, sample: 
 
     Raises BrokerNotFound, InvalidAuthChain, UnreadableSample.
     """
-    row = _row(models.Broker.objects.filter(id=broker))
+    row = queries.registered(models.Broker.objects.filter(id=broker))
     kept = _kept(row)
     if chain is not None:
         refuse_for(chain, kept.dialect)
@@ -131,13 +130,6 @@ def try_auth_chain(*, broker: BrokerId, chain: AuthChain | None = None, sample: 
     door = Door(broker=broker, domain=DomainId(row.domain_id), secrets=(), terms=AuthTerms(used))
     judgement = Decider().judge_afresh(door, sample.identity, login, dialect=kept.dialect, now=now)
     return Trial(walked=walk(used.steps, told), judgement=judgement)
-
-
-def _row(found: QuerySet[models.Broker]) -> models.Broker:
-    row = found.first()
-    if row is None:
-        raise queries.BrokerNotFound("That broker is no longer registered.")
-    return row
 
 
 def _kept(row: models.Broker) -> KeptChain:

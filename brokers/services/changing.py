@@ -59,9 +59,7 @@ def take_passwords(*, broker: BrokerId, taken: bool, actor: Actor, now: datetime
     Raises BrokerNotFound, and NoRoomForPasswords if Gatehouse has no way to tell such a broker of them.
     """
     with transaction.atomic():
-        row = models.Broker.objects.select_for_update().filter(id=broker).first()
-        if row is None:
-            raise queries.BrokerNotFound("That broker is no longer registered.")
+        row = queries.registered(models.Broker.objects.select_for_update().filter(id=broker))
         kind = AdapterKind(row.kind)
         if taken and adapter_class(kind).capabilities.passwords is PasswordRoom.NONE:
             raise NoRoomForPasswords(f"A broker of the kind {kind} gets no passwords from Gatehouse.")

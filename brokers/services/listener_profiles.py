@@ -72,9 +72,7 @@ def change_listener_profile(
     `expected_version` any more.
     """
     with transaction.atomic():
-        row = models.Broker.objects.select_for_update().filter(id=broker).first()
-        if row is None:
-            raise queries.BrokerNotFound("That broker is no longer registered.")
+        row = queries.registered(models.Broker.objects.select_for_update().filter(id=broker))
         profile = read_profile(document, kind=AdapterKind(row.kind))
         _check_port(profile, row.listeners)
         kept, _ = models.Listening.objects.get_or_create(broker=row)

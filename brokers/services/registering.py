@@ -89,9 +89,7 @@ def _name_taken(name: str) -> BrokerNameTaken:
 def remove_broker(*, broker: BrokerId, actor: Actor, now: datetime) -> None:
     """Nothing. Gatehouse forgets the broker and leaves it as it is; the access log keeps its lines."""
     with transaction.atomic():
-        row = models.Broker.objects.select_for_update().filter(id=broker).first()
-        if row is None:
-            raise queries.BrokerNotFound("That broker is no longer registered.")
+        row = queries.registered(models.Broker.objects.select_for_update().filter(id=broker))
         domain, name, kind = DomainId(row.domain_id), row.name, row.kind
         row.delete()
         record(
