@@ -9,6 +9,7 @@ import gc
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,9 +120,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Ends sockets that only the collector ends, as those of paho's clients: with 1,024 open ones paho is deaf."""
+    """Ends what only the collector ends, as the sockets of paho's clients: with 1,024 open ones paho is deaf.
+
+    Whether that warns of them hangs on the order in which it comes upon a client and its sockets.
+    """
     if item.get_closest_marker("e2e") and (nextitem is None or nextitem.path != item.path):
-        gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -75,10 +75,7 @@ class ControlConnection:
 
     def close(self) -> None:
         """Ends the connection."""
-        self._client.disconnect()
-        self._client.loop_stop()
-        for callback in ("on_connect", "on_subscribe", "on_message", "on_disconnect"):
-            setattr(self._client, callback, None)  # else both wait for the collector, and sockets stay open till then
+        end_client(self._client)
 
     def await_version(self, seconds: float = 1.0) -> str:
         """The broker's version, a retained message; empty if it does not come."""
@@ -176,6 +173,17 @@ def control(connection: MosquittoConnection) -> Iterator[ControlConnection]:
         yield opened
     finally:
         opened.close()
+
+
+def end_client(client: Client) -> None:
+    """Ends a connection whose callbacks are methods of what holds the client.
+
+    They would keep both, and so the sockets, until the collector comes; and paho takes no socket beyond the 1,023rd.
+    """
+    client.disconnect()
+    client.loop_stop()
+    for callback in ("on_connect", "on_subscribe", "on_message", "on_disconnect"):
+        setattr(client, callback, None)
 
 
 def _options(qos: int) -> SubscribeOptions:

@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from brokers.adapters.mosquitto_control import end_client
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.mosquitto_log import LogReader, uptime_seconds
 from brokers.core.ports import BrokerUnreachable
@@ -61,8 +62,7 @@ class _Listener:
 
     def close(self) -> None:
         """Ends the connection."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        end_client(self._client)
 
     def _put(self, line: Line | None) -> None:
         try:
@@ -104,9 +104,9 @@ def watch(connection: MosquittoConnection, stop: Event) -> Iterator[BrokerEvent]
     the control account, are left out.
     """
     listener, ours = _Listener(connection), _Ours(connection.username)
-    listener.open()
     reader = LogReader()
     try:
+        listener.open()
         while not stop.is_set():
             try:
                 line = listener.lines.get(timeout=0.25)
