@@ -31,7 +31,7 @@ from tests.brokers.conftest import OpensslCa
 from tests.brokers.core.real_rabbitmq import Client, Closed, rabbitmq
 from tests.brokers.subjects import DOWN, PUBLISH, UP, rule, subject
 from tests.cast import NORTH
-from tests.servers import free_port
+from tests.servers import free_port, is_open, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -126,6 +126,7 @@ def test_rabbitmq_does_what_it_is_told(
     (tmp_path / "rabbitmq").mkdir()
     more = configuration(port, gatehouse, openssl_ca)
     with rabbitmq(tmp_path / "rabbitmq", plugins=PLUGINS, more=more) as broker:
+        wait_until(lambda: is_open(port), seconds=180, what="RabbitMQ listens to devices with certificates")
         pump, boss = CertifiedClient(port, "pump-1", context["pump-1"]), CertifiedClient(port, "boss", context["boss"])
         pump.subscribe("north/pump-1/down/#")
         boss.publish("north/pump-1/down/open")
