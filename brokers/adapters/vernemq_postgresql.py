@@ -1,13 +1,14 @@
 """VerneMQ with vmq_diversity, by the rows that it reads from PostgreSQL when somebody connects.
 
 It remembers them until the client disconnects and judges no delivery, so whoever loses something has to connect anew:
-with its HTTP API the session is ended, without it that is left to the device. Passwords are never touched.
+with its HTTP API the session is ended, without it that is left to the device. What stands in the rows as password stays
+unless the broker takes them from us.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -21,9 +22,12 @@ from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.postgresql import session
 from brokers.adapters.writing import Latest, paced
 from brokers.core import vernemq_postgresql
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.password_steps import SET, TAKE, password_steps
+from brokers.core.password_texts import fingerprint, fingerprints, texts_in
+from brokers.core.password_texts import vernemq as spell_password
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.values import BrokerLink
-from brokers.core.vernemq_changes import RowChange, changes, effect, is_ours, marked, stored_row
+from brokers.core.vernemq_changes import OURS, RowChange, changes, effect, is_ours, marked, stored_row
 from brokers.core.vernemq_connection import VernemqApi, VernemqConnection, connection_errors
 from brokers.core.vernemq_emulator import emulate_rows
 from brokers.core.vernemq_postgresql import Row, Rows, parse, to_artifact
@@ -50,10 +54,11 @@ class VernemqPostgresqlAdapter(PolicyAlone):
     to be asked, and it tells of them by webhook.
     """
 
-    capabilities: ClassVar[Capabilities] = vernemq_postgresql.CAPABILITIES
+    capabilities: ClassVar[Capabilities] = replace(vernemq_postgresql.CAPABILITIES, passwords=PasswordRoom.ONE)
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = VernemqConnection.of(link.connection)
+        self._has_passwords = link.broker.takes_passwords is not None
         self._compile = Latest(_compiled)
 
     @classmethod
@@ -71,7 +76,9 @@ class VernemqPostgresqlAdapter(PolicyAlone):
             found = _rows(database, only)
         ours = [stored_row(columns) for columns in found if is_ours(columns["subscribe_acl"])]
         foreign = frozenset(columns["username"] for columns in found if not is_ours(columns["subscribe_acl"]))
-        return AppliedState(artifact=to_artifact({row.key: row for row in ours}), only=only, foreign=foreign)
+        passwords = _passwords(found) if self._has_passwords else {}
+        artifact = to_artifact({row.key: row for row in ours})
+        return AppliedState(artifact=artifact, only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """Rows that differ. Raises RowTaken: whatever that row says would hold, for whoever is barred as well."""
@@ -81,7 +88,11 @@ class VernemqPostgresqlAdapter(PolicyAlone):
                 f"The table has a row of {taken[0]!r} that Gatehouse did not make: a device of that name has what "
                 "the row says. Delete it; set the password in the row that Gatehouse makes."
             )
-        return tuple(map(_step, changes(self._compile(desired)[0], _parsed(applied))))
+        wanted = self._compile(desired)[0]
+        names = {row.username for row in wanted.values()}  # with the row its password goes
+        present = {name: held for name, held in applied.passwords.items() if name in names}
+        steps = map(_step, changes(wanted, _parsed(applied)))
+        return (*steps, *password_steps(_wanted_passwords(desired, wanted), present))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
@@ -91,6 +102,9 @@ class VernemqPostgresqlAdapter(PolicyAlone):
         """Each by itself; the session of who loses something ends before the row is as it stays."""
         with session(self._connection, wanted=_SCHEMA) as database:
             for step in paced(steps, between, every=_BATCH):
+                if step.kind in {SET, TAKE}:
+                    _set_password(database, step.target, step.payload if step.kind == SET else None)
+                    continue
                 kept = json.loads(step.payload)
                 [before] = parse(kept["before"]).values()
                 row = next(iter(parse(kept["row"]).values()), None)
@@ -131,7 +145,14 @@ class VernemqPostgresqlAdapter(PolicyAlone):
 
 def _compiled(desired: DesiredState) -> tuple[Rows, Rendering]:
     rendering = vernemq_postgresql.render(desired.subjects)
-    return parse(rendering.artifact), rendering
+    rows = parse(rendering.artifact)
+    return rows, replace(rendering, passwords=fingerprints(_wanted_passwords(desired, rows)))
+
+
+def _wanted_passwords(desired: DesiredState, rows: Rows) -> dict[str, str]:
+    """The text for each who has a password, and a row that it can stand in."""
+    names = {row.username for row in rows.values()}
+    return {name: text for name, text in texts_in(desired, spell_password).items() if name in names}
 
 
 def _parsed(applied: AppliedState) -> Rows:
@@ -153,11 +174,25 @@ def _api(api: VernemqApi) -> JsonApi:
 
 def _rows(database: Connection[Any], only: frozenset[str] | None) -> list[dict[str, Any]]:
     query = (
-        "SELECT mountpoint, client_id, username, publish_acl, subscribe_acl FROM vmq_auth_acl"
+        "SELECT mountpoint, client_id, username, password, publish_acl, subscribe_acl FROM vmq_auth_acl"
         " WHERE %(only)s::text[] IS NULL OR username = ANY(%(only)s)"
     )
     with database.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, {"only": None if only is None else sorted(only)}).fetchall()
+
+
+def _passwords(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The fingerprint of what stands in each name's row of ours."""
+    ours = [columns for columns in found if is_ours(columns["subscribe_acl"])]
+    return {columns["username"]: fingerprint(columns["password"]) for columns in ours if columns["password"]}
+
+
+def _set_password(database: Connection[Any], name: str, text: str | None) -> None:
+    """In the row of ours of that name: whoever let somebody in by hand meanwhile has a row of its own."""
+    database.execute(
+        "UPDATE vmq_auth_acl SET password = %s WHERE username = %s AND subscribe_acl::text LIKE %s",
+        [text, name, f"%{OURS.pattern}%"],
+    )
 
 
 def _put(database: Connection[Any], row: Row) -> None:

@@ -57,6 +57,16 @@ def hivemq_rbac(verifier: PasswordVerifier) -> str:
     return f"{_salt(verifier)}:{verifier.iterations}:{_base64(verifier.pbkdf2_sha512)}"
 
 
+def vernemq(verifier: PasswordVerifier) -> str:
+    """As VerneMQ's script reads it from `vmq_auth_acl`, whether its `password_hash_method` is bcrypt or crypt."""
+    return verifier.bcrypted
+
+
+def emqx(verifier: PasswordVerifier) -> str:
+    """As an import of EMQX's built-in database takes it where that is as it comes: SHA-256, the salt in front."""
+    return json.dumps({"password_hash": verifier.sha256.hex(), "salt": verifier.short_salt.decode()})
+
+
 def fingerprint(text: str) -> str:
     """16 hex digits that stay the same while the text does, and from which nothing of it can be found."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

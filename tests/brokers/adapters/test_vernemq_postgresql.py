@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
@@ -16,8 +16,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from brokers.adapters.vernemq_postgresql import RowTaken, VernemqPostgresqlAdapter
+from brokers.core.password_texts import vernemq
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
+from devices.core.password_verifier import PasswordVerifier, new_password, new_salt
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
 from tests.brokers.stand_in import JsonAnswers, stand_in
@@ -68,7 +70,9 @@ class Database:
         publish, subscribe, *_ = rows[0]
         return {item["pattern"] for column in (publish, subscribe) for item in json.loads(str(column))}
 
-    def adapter(self, *, api: bool = True, **changed: object) -> VernemqPostgresqlAdapter:
+    def adapter(
+        self, *, api: bool = True, takes_passwords: bool | None = None, **changed: object
+    ) -> VernemqPostgresqlAdapter:
         told = conninfo_to_dict(self.url)
         members: dict[str, object] = {
             "host": told["host"],
@@ -80,7 +84,8 @@ class Database:
         if api:
             members["api"] = {"host": "127.0.0.1", "port": self.api.port, "api_key": "k"}
         assert not VernemqPostgresqlAdapter.connection_errors(members | changed)
-        return VernemqPostgresqlAdapter(link=broker_link(AdapterKind.VERNEMQ_POSTGRESQL, members | changed))
+        link = broker_link(AdapterKind.VERNEMQ_POSTGRESQL, members | changed, takes_passwords=takes_passwords)
+        return VernemqPostgresqlAdapter(link=link)
 
 
 @pytest.fixture
@@ -116,6 +121,31 @@ def test_script_reads_what_policy_gives_and_passwords_stay(database: Database) -
     database.ask("UPDATE vmq_auth_acl SET password = 'set by hand'")
     bring_to(database.adapter(), only(subject("alpha", UP)))
     assert database.ask("SELECT password FROM vmq_auth_acl") == [("set by hand",)]
+
+
+def test_script_lets_in_who_has_the_password_and_by_the_broker_s_word_alone(database: Database) -> None:
+    database.ask("CREATE EXTENSION pgcrypto")
+    asked = "SELECT username FROM vmq_auth_acl WHERE username = %s AND password = crypt(%s, password)"  # as the script
+    adapter, text = database.adapter(takes_passwords=True), new_password()
+    verifier = PasswordVerifier.of(text, salt=new_salt())
+    desired = all_of(replace(subject("alpha", UP), password=verifier), subject("beta", UP))
+    assert bring_to(adapter, desired)[-1] == ("set-password", "alpha")
+    assert database.ask(asked, "alpha", text) == [("alpha",)]
+    assert database.ask(asked, "alpha", text[1:]) == database.ask(asked, "beta", text) == []
+    database.ask("UPDATE vmq_auth_acl SET password = 'by hand'")
+    assert bring_to(adapter, desired) == [("set-password", "alpha"), ("take-password", "beta")]
+    assert vernemq(verifier) not in f"{adapter.render(desired)}{adapter.read()}"
+    barred = only(subject("alpha", standing=Standing.BARRED))
+    assert bring_to(adapter, barred) == [("delete-row", "alpha")]
+    bring_to(adapter, desired)
+    no_more = database.adapter(takes_passwords=False)
+    assert bring_to(no_more, all_of(subject("alpha", UP), subject("beta", UP))) == [("take-password", "alpha")]
+    assert database.ask("SELECT password FROM vmq_auth_acl") == [(None,), (None,)]
+
+
+def test_password_of_who_gets_no_row_is_not_waited_for(database: Database) -> None:
+    verifier = PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm")
+    bring_to(database.adapter(takes_passwords=True), all_of(replace(subject("x" * 129, UP), password=verifier)))
 
 
 def test_session_of_who_loses_something_ends_and_of_who_gains_does_not(database: Database) -> None:

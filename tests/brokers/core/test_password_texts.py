@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 
+import bcrypt
 import pytest
 
 from brokers.core import password_texts as texts
@@ -51,6 +53,19 @@ def test_goauth_gets_a_hash_in_its_five_fields() -> None:
     kind, algorithm, iterations, salt, digest = texts.goauth(verifier("k7mw-ace2", b"abcdefghijkm")).split("$")
     assert (kind, algorithm, iterations, base64.b64decode(salt)) == ("PBKDF2", "sha512", "1000", b"abcdefghijkm")
     assert base64.b64decode(digest) == hashlib.pbkdf2_hmac("sha512", b"k7mw-ace2", b"abcdefghijkm", 1_000)
+
+
+def test_vernemq_gets_what_its_script_checks() -> None:
+    known = verifier("k7mw-ace2", b"abcdefghijkm")
+    assert bcrypt.hashpw(b"k7mw-ace2", texts.vernemq(known).encode()).decode() == texts.vernemq(known)
+
+
+def test_emqx_gets_the_hash_and_the_salt_in_front_of_it() -> None:
+    # printf abcdk7mw-ace2 | sha256sum; emqx_passwd: hash({sha256, Salt, prefix}, Password) is hex, in small letters
+    assert json.loads(texts.emqx(verifier("k7mw-ace2", b"abcdefghijkm"))) == {
+        "password_hash": "0aaeb1bc29401bdf7cf94e445d416ea061bff8d52735cefa07bb9a63029836fd",
+        "salt": "abcd",
+    }
 
 
 def test_only_who_has_a_password_is_told_of() -> None:

@@ -6,6 +6,8 @@ import base64
 import math
 import re
 
+import bcrypt
+
 from devices.core.password_verifier import PasswordVerifier, new_password, new_salt
 
 
@@ -25,6 +27,16 @@ def test_published_vector_of_hivemq_is_met() -> None:
     assert base64.b64encode(found.pbkdf2_sha512).decode() == (
         "FY12nwpUEbBK9EKQ/Aw/rQKSoA7jXsC0HKELwU2mLCVU39bJVK0zf4NemuFeDOHPO4BW1nOjxi6NporkC6rUog=="
     )
+
+
+def test_bcrypted_text_is_what_crypt_makes_of_it() -> None:
+    # select crypt('device-secret', '$2a$04$09a08069fd8765a1f1483.'), with PostgreSQL's pgcrypto
+    found = PasswordVerifier.of("device-secret", salt=b"abcdefghijkm")
+    assert found.bcrypted == "$2a$04$09a08069fd8765a1f1483.kB7WBywCTkBqe6YWdW9Mj0P6jDGblaK"
+    made = PasswordVerifier.of(text := new_password(), salt=new_salt())
+    assert made.bcrypted.startswith("$2a$04$")
+    assert bcrypt.checkpw(text.encode(), made.bcrypted.encode())
+    assert not bcrypt.checkpw(text[:-1].encode(), made.bcrypted.encode())
 
 
 def test_only_the_very_password_is_it() -> None:
