@@ -22,15 +22,15 @@ from django.conf import settings
 from brokers import queries
 from brokers.core.nats_conf import NatsServer, render_conf
 from brokers.core.nkeys import AccountKey
+from brokers.core.registration import EMBEDDED as NAME
 from brokers.core.values import AdapterKind, Broker, Listener
-from brokers.services.changing import change_connection, change_listeners
+from brokers.services.changing import BrokerChange, change_broker
 from brokers.services.server_certificates import is_due, issue_server_certificate
 from kernel.core.actor import SYSTEM
 from kernel.core.errors import Conflict
 from kernel.core.secrets import new_token
 from pki import queries as pki
 
-NAME = "embedded"
 HOST = "127.0.0.1"
 ACCOUNT = "FLEET"
 
@@ -75,10 +75,8 @@ def prepare_embedded(*, now: datetime) -> list[str] | None:
     if not _is_free(connection["port"]):
         connection = {**connection, "port": _free_port()}
         _write(_folder() / "connection.json", json.dumps(connection))
-    if dict(queries.link_to(broker=broker.id).connection) != connection:
-        change_connection(broker=broker.id, connection=connection, actor=SYSTEM, now=now)
-    if list(broker.listeners) != embedded_listeners():
-        change_listeners(broker=broker.id, listeners=embedded_listeners(), actor=SYSTEM, now=now)
+    change = BrokerChange(connection=connection, listeners=embedded_listeners())
+    change_broker(broker=broker.id, change=change, actor=SYSTEM, now=now)
     _renew_certificates(broker, now=now)
     server = NatsServer(
         folder=_folder(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Self
@@ -81,6 +83,12 @@ class Broker(models.Model):
             models.CheckConstraint(condition=Q(name__regex=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"), name="brokers_name"),
         ]
 
+    @property
+    def tag(self) -> str:
+        """What tells what it is registered with now from what it was, or is after a change."""
+        told = json.dumps([self.name, self.listeners, bytes(self.connection).hex()])
+        return hashlib.sha256(told.encode()).hexdigest()
+
     def as_value(self) -> values.Broker:
         """The broker, without how it is spoken to."""
         return values.Broker(
@@ -102,6 +110,7 @@ class Broker(models.Model):
             converged_seq=self.converged_seq,
             created_at=self.created_at,
             takes_passwords=self.takes_passwords,
+            tag=self.tag,
         )
 
 

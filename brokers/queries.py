@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -96,6 +97,11 @@ def find_broker_id(*, name: str) -> BrokerId | None:
     return BrokerId(found) if found else None
 
 
+def is_registered(*, broker: BrokerId) -> bool:
+    """Whether there is a broker of that id."""
+    return models.Broker.objects.filter(id=broker).exists()
+
+
 def registered(found: QuerySet[models.Broker]) -> models.Broker:
     """The broker that was found. Raises BrokerNotFound."""
     row = found.first()
@@ -107,8 +113,19 @@ def registered(found: QuerySet[models.Broker]) -> models.Broker:
 def link_to(*, broker: BrokerId) -> BrokerLink:
     """The broker and how it is spoken to. Raises BrokerNotFound."""
     row = registered(models.Broker.objects.with_domain().filter(id=broker))
+    return BrokerLink(broker=row.as_value(), connection=opened_connection(row))
+
+
+def opened_connection(row: models.Broker) -> Connection:
+    """How the broker is spoken to."""
     opened = master_key().unwrap(bytes(row.connection), purpose=CONNECTION_PURPOSE, context=str(row.id))
-    return BrokerLink(broker=row.as_value(), connection=Connection(json.loads(opened)))
+    return Connection(json.loads(opened))
+
+
+def sealed_connection(connection: Mapping[str, Any], *, broker: BrokerId) -> bytes:
+    """The same as the broker's row keeps it: an envelope under the master key."""
+    text = json.dumps(dict(connection)).encode()
+    return master_key().wrap(text, purpose=CONNECTION_PURPOSE, context=str(broker))
 
 
 def unknown_connection_keys() -> set[str]:

@@ -1,4 +1,8 @@
-"""Wake-ups of brokers. A target is `broker:<name>`; the entry says which device it is about, if it is about one."""
+"""Wake-ups of brokers.
+
+A target is `broker:<name>`, for people; the order key ends in the id of the broker that is meant, whatever it is called
+by now. The entry says which device it is about, if it is about one.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ from uuid import UUID
 from celery import shared_task
 
 from brokers import queries, services
+from brokers.core.registration import EMBEDDED
 from brokers.core.values import BrokerId
-from brokers.embedded import NAME, refresh_embedded
+from brokers.embedded import refresh_embedded
 from devices.core.values import DeviceId, PrincipalKind, principal_held
 from kernel.core.clock import utc_now
 from kernel.core.journal import Queue
@@ -55,7 +60,7 @@ def push_crl(wake: Wake) -> str | None:
     broker = _broker(wake)
     if broker is None:
         return _GONE
-    if broker == queries.find_broker_id(name=NAME) and refresh_embedded(now=utc_now()):
+    if broker == queries.find_broker_id(name=EMBEDDED) and refresh_embedded(now=utc_now()):
         return "The embedded broker has read the CAs that it trusts anew, and every session has begun again."
     return services.push_crl(broker=broker, now=utc_now())
 
@@ -90,7 +95,8 @@ def probe_one(*, broker: str) -> None:
 
 
 def _broker(wake: Wake) -> BrokerId | None:
-    return queries.find_broker_id(name=wake.target.removeprefix("broker:"))
+    id = BrokerId(UUID(wake.order_key.rpartition(":")[2]))
+    return id if queries.is_registered(broker=id) else None
 
 
 def _device(wake: Wake) -> DeviceId | None:

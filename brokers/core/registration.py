@@ -17,6 +17,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a line of its own would speak to wh
 _MAX_LISTENERS = 20
 _MAX_TEXT = 1_024
 _MAX_PEM = 200_000
+EMBEDDED = "embedded"
+"""What the broker is called that `manage.py run` brings along."""
 
 
 class InvalidBroker(Invalid):
@@ -33,8 +35,8 @@ def name_errors(name: str) -> list[FieldError]:
     return [FieldError(pointer="/name", code="invalid-name", detail=detail)]
 
 
-def listener_errors(listeners: Sequence[Listener]) -> list[FieldError]:
-    """What is wrong with the listeners."""
+def listener_errors(listeners: Sequence[Listener], *, plain_port: int | None = None) -> list[FieldError]:
+    """What is wrong with the listeners; `plain_port` is the one that the broker listens at without TLS."""
     errors = []
     if len(listeners) > _MAX_LISTENERS:
         detail = f"Give at most {_MAX_LISTENERS} listeners."
@@ -42,6 +44,9 @@ def listener_errors(listeners: Sequence[Listener]) -> list[FieldError]:
     for number, listener in enumerate(listeners):
         errors += host_errors(listener.host, pointer=f"/listeners/{number}/host")
         errors += port_errors(listener.port, pointer=f"/listeners/{number}/port")
+        if listener.port == plain_port:
+            detail = "The listener profile has it without TLS: choose another, or change the profile."
+            errors.append(FieldError(pointer=f"/listeners/{number}/port", code="port-taken", detail=detail))
     return errors
 
 

@@ -71,7 +71,8 @@ class Broker:
 
     `checked_at` is when it was last compared with the policy (tried, if unreachable), `last_seen_at` when it answered.
     `converged_seq` is the journal entry up to which everything is known to be on the broker. `takes_passwords`: devices
-    may log in there with theirs; None: they never could, and what it holds of passwords is not ours.
+    may log in there with theirs; None: they never could, and what it holds of passwords is not ours. `tag` tells one
+    state of its registration from the next.
     """
 
     id: BrokerId
@@ -89,6 +90,7 @@ class Broker:
     converged_seq: int
     created_at: datetime
     takes_passwords: bool | None = None
+    tag: str = ""
 
 
 class Connection(Mapping[str, Any]):

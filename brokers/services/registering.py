@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -15,7 +14,6 @@ from brokers.conf import adapter_class
 from brokers.core.registration import listener_errors, name_errors, refuse
 from brokers.core.values import AdapterKind, Broker, BrokerId, Listener
 from brokers.services.connections import check_connection, control_name_of
-from kernel.conf import master_key
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, FieldError
 from kernel.core.ids import DomainId, new_id
@@ -48,9 +46,6 @@ def register_broker(
     refuse([*name_errors(name), *adapter.connection_errors(connection), *listener_errors(listeners)])
     broker = BrokerId(new_id())
     check_connection(connection, domain=domain, broker=broker)
-    envelope = master_key().wrap(
-        json.dumps(dict(connection)).encode(), purpose=queries.CONNECTION_PURPOSE, context=str(broker)
-    )
     try:
         with transaction.atomic():
             models.Broker.objects.create(
@@ -58,7 +53,7 @@ def register_broker(
                 domain_id=domain,
                 name=name,
                 kind=kind,
-                connection=envelope,
+                connection=queries.sealed_connection(connection, broker=broker),
                 control_name=control_name_of(connection),
                 listeners=[asdict(listener) for listener in listeners],
                 managed_since=None if adapter.capabilities.stores_policy else now,
@@ -75,11 +70,12 @@ def register_broker(
     except IntegrityError as error:
         if not models.Broker.objects.filter(name=name).exists():
             raise
-        raise _name_taken(name) from error
+        raise name_taken(name) from error
     return queries.get_broker(id=broker)
 
 
-def _name_taken(name: str) -> BrokerNameTaken:
+def name_taken(name: str) -> BrokerNameTaken:
+    """What to raise if there is a broker of that name."""
     fault = FieldError(pointer="/name", code=BrokerNameTaken.code, detail="Choose another.")
     return BrokerNameTaken(
         f"There is already a broker called {name!r}; names are unique in all domains: choose another.", errors=(fault,)

@@ -38,6 +38,7 @@ class Wake:
     entry: Entry
     target: str
     attempt: int
+    order_key: str = ""
 
 
 Body = Callable[[Wake], str | None]
@@ -56,7 +57,8 @@ def run_wakeup(wakeup: int, *, body: Body, clock: Callable[[], datetime], lease:
         return _finish(row, state=StepState.FAILED, detail="Its worker died each time.", now=clock())
     try:
         with kept_lease(row, lease=lease, clock=clock):
-            detail = body(Wake(entry=row.entry.as_value(), target=row.target, attempt=row.attempts)) or ""
+            wake = Wake(entry=row.entry.as_value(), target=row.target, attempt=row.attempts, order_key=row.order_key)
+            detail = body(wake) or ""
     except Defer as wish:
         return _put_back(row, until=wish.until, detail=wish.detail)
     except Unavailable as error:

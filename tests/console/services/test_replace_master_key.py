@@ -21,7 +21,7 @@ from oauth2_provider.models import AccessToken
 from brokers import queries as brokers
 from brokers import services as broker_services
 from brokers.core.values import AdapterKind, Broker
-from brokers.services.changing import change_connection
+from brokers.services.changing import BrokerChange, change_broker
 from brokers.services.rewrapping import rewrap_connections
 from brokers.services.token_keys import open_signing_key
 from console.models import Application, IdempotentCall, Operator, SetupLink
@@ -379,7 +379,7 @@ def test_keys_change_to_and_fro_while_connections_are_changed(broker: Broker, se
             while not stop.is_set():
                 number = len(written)
                 connection = CONNECTION | {"password": str(number)}
-                change_connection(broker=broker.id, connection=connection, actor=ADA, now=utc_now())
+                change_broker(broker=broker.id, change=BrokerChange(connection=connection), actor=ADA, now=utc_now())
                 written.append(number)
         finally:
             connections.close_all()
