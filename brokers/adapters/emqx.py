@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from threading import Event
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from acl.core.values import Principal, Request
+from brokers.adapters.emqx_passwords import check_authenticator, users_of, write_user
 from brokers.adapters.json_api import JsonApi
 from brokers.adapters.writing import Latest, paced
 from brokers.core import emqx_rules, emqx_rules_emulator
@@ -32,9 +34,13 @@ from brokers.core.emqx_changes import (
 )
 from brokers.core.emqx_connection import EmqxConnection, connection_errors
 from brokers.core.emqx_events import connection_id
+from brokers.core.emqx_passwords import held_passwords, note_of, without_notes
 from brokers.core.emqx_rule import rules_of
 from brokers.core.emqx_rules import EmqxRules, parse
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.password_steps import SET, TAKE, password_steps
+from brokers.core.password_texts import emqx as spell_password
+from brokers.core.password_texts import fingerprint, fingerprints, texts_in
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.values import AccessKind, BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
@@ -54,10 +60,11 @@ class RulesNotAsked(Conflict):
 class EmqxAdapter:
     """Speaks to one cluster."""
 
-    capabilities: ClassVar[Capabilities] = emqx_rules.CAPABILITIES
+    capabilities: ClassVar[Capabilities] = replace(emqx_rules.CAPABILITIES, passwords=PasswordRoom.ONE)
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._connection = EmqxConnection.of(link.connection)
+        self._has_passwords = link.broker.takes_passwords is not None
         self._compile = Latest(_compiled)
 
     @classmethod
@@ -85,17 +92,27 @@ class EmqxAdapter:
                 users={row["username"]: rules_of(row["rules"]) for row in users},
             )
             bans = [row for row in _every(broker, "banned") if row["as"] == "username"]
+            accounts = users_of(broker, only, _every) if self._has_passwords else []
+        ours = {name: without_notes(rules) for name, rules in state.users.items()}
         held = EmqxHeld(
-            rules=state,
+            rules=replace(state, users=ours),
             banned=frozenset(row["who"] for row in bans),
             banned_by_us=frozenset(row["who"] for row in bans if row["by"] == OURS),
         )
-        return AppliedState(artifact=write_held(held), version=version, only=only)
+        passwords = held_passwords(accounts, state)
+        return AppliedState(artifact=write_held(held), version=version, only=only, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """The rules and bans that differ."""
-        wanted = self._compile(desired)[0]
-        return tuple(map(_step, changes(wanted, read_held(applied.artifact), desired.subjects)))
+        """The rules, bans and passwords that differ. Users of names that no device has are somebody else's."""
+        wanted, held = self._compile(desired)[0], applied.passwords
+        found = changes(wanted, read_held(applied.artifact), desired.subjects)
+        named = {each.principal.username for each in desired.subjects}
+        present = {name: noted for name, noted in held.items() if name in named}
+        passwords = password_steps(_wanted_passwords(desired, wanted), present)
+        return (
+            *(_step(change, held.get(change.name, "")) for change in found),
+            *(_with_rules(step, wanted) for step in passwords),
+        )
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
@@ -104,7 +121,11 @@ class EmqxAdapter:
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Makes one change after another; the sessions of who loses something end with it."""
         with self._api() as broker:
+            is_checked = False
             for step in paced(steps, between, every=_BATCH):
+                if step.kind == SET and not is_checked:
+                    check_authenticator(broker)
+                    is_checked = True
                 _make(broker, step)
 
     def disconnect(self, principal: Principal) -> int:
@@ -147,7 +168,13 @@ class EmqxAdapter:
 
 def _compiled(desired: DesiredState) -> tuple[EmqxRules, Rendering]:
     rendering = emqx_rules.render(desired.subjects)
-    return parse(rendering.artifact), rendering
+    rules = parse(rendering.artifact)
+    return rules, replace(rendering, passwords=fingerprints(_wanted_passwords(desired, rules)))
+
+
+def _wanted_passwords(desired: DesiredState, rules: EmqxRules) -> dict[str, str]:
+    """The text for each who has a password, and rules by its username."""
+    return {name: text for name, text in texts_in(desired, spell_password).items() if name in rules.users}
 
 
 def _every(broker: JsonApi, where: str, **narrowed: str) -> Iterator[Any]:
@@ -178,6 +205,10 @@ def _make(broker: JsonApi, step: Step) -> None:
             reason = "It is barred by Gatehouse."
             broker.ask("POST", "banned", {"as": "username", "who": name, "by": OURS, "reason": reason})
             _end(broker, username=name)
+        case kind if kind in {SET, TAKE}:
+            write_user(broker, step)
+            if payload["rules"] is not None:
+                _set_rules(broker, name, payload["rules"], ends=False)
         case "unban":
             broker.ask("DELETE", f"banned/username/{path(name)}")
         case "delete-rules":
@@ -227,6 +258,16 @@ def _connected(row: Mapping[str, Any]) -> BrokerEvent:
     )
 
 
-def _step(change: EmqxChange) -> Step:
-    payload = json.dumps({"rules": rule_documents(change.rules), "ends": change.ends})
+def _step(change: EmqxChange, noted: str) -> Step:
+    """`noted`: the password that it has, which the rules go on telling."""
+    rules = rule_documents((*change.rules, *note_of(noted)))
+    payload = json.dumps({"rules": rules, "ends": change.ends})
     return Step(kind=change.kind, target=change.name, summary=change.summary, payload=payload)
+
+
+def _with_rules(step: Step, wanted: EmqxRules) -> Step:
+    """The step that sets or takes a password, with the rules that tell of it; None where the name has none."""
+    rules = wanted.users.get(step.target)
+    told = note_of(fingerprint(step.payload) if step.kind == SET else "")
+    documents = None if rules is None else rule_documents((*rules, *told))
+    return replace(step, payload=json.dumps({"text": step.payload, "rules": documents}))

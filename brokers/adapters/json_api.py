@@ -46,7 +46,7 @@ class JsonApi:
             context = ssl.create_default_context(cadata=ca_pem)
             self._http = HTTPSConnection(host, port, timeout=_SECONDS, context=context)
         self._http.response_class = _Answer
-        self._headers = {"Content-Type": "application/json"}
+        self._headers: dict[str, str] = {}
         if username:
             secret = base64.b64encode(f"{username}:{password}".encode()).decode()
             self._headers["Authorization"] = f"Basic {secret}"
@@ -65,14 +65,19 @@ class JsonApi:
         """What is there; None if nothing is."""
         return self.ask("GET", path(*names))
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | str | None = None, *, of: str = "application/json"
+    ) -> Any:
         """The answer; None if what was asked about is not there, or the answer to a change is empty.
+
+        A text is sent as it stands, and is `of` that type.
 
         Raises BrokerUnreachable after 10 s of silence or a minute in all, and RequestRefused.
         """
         try:
-            text = None if body is None else json.dumps(body)
-            self._http.request(method, f"{self._root}/{path}", body=text, headers=self._headers)
+            text = body if body is None or isinstance(body, str) else json.dumps(body)
+            headers = {**self._headers, "Content-Type": of}
+            self._http.request(method, f"{self._root}/{path}", body=text, headers=headers)
             with self._http.getresponse() as answer:
                 octets = answer.read(_MOST_OCTETS)
         except (OSError, HTTPException, UnicodeError) as error:  # the last from a host that is no name

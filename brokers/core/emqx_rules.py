@@ -17,7 +17,7 @@ from brokers.core.emqx_rule import EmqxRule, NotEmqxRules, rules_line, rules_of
 from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
 
-MOST_RULES = 100  # max_rules of an entity as it comes
+MOST_RULES = 98  # max_rules of an entity is 100 as it comes, and two are marks of ours
 WHOLE = (
     "Of devices these rules are all that there may be, and a write replaces those of one name alone: delete the others "
     "(DELETE /api/v5/authorization/sources/built_in_database/rules/users/<name>, .../rules/clients/<client id>), which "

@@ -6,10 +6,12 @@ It answers in EMQX's shapes: paged lists, rules with `qos` and `retain` filled i
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email import message_from_bytes
 from threading import Event
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -18,8 +20,10 @@ import pytest
 
 from acl.core.values import Publish
 from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
+from brokers.adapters.emqx_passwords import PasswordsNotAsked
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
 from brokers.core.values import AccessKind, AdapterKind
+from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
 from tests.brokers.stand_in import JsonAnswers, stand_in
@@ -37,6 +41,8 @@ class Emqx:
     sources: list[Any] = field(default_factory=lambda: [{"type": "built_in_database", "enable": True}])
     everyone: list[Any] = field(default_factory=list)
     users: dict[str, list[Any]] = field(default_factory=dict)
+    authenticator: dict[str, Any] | None = None
+    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
     bans: list[dict[str, str]] = field(default_factory=list)
     clients: dict[str, str] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
@@ -54,10 +60,10 @@ class Emqx:
                 return 200, self.settings
             case _, ["authorization", "sources", "built_in_database", "rules", *rest]:
                 return self._rules(method, rest, query, body)
-            case _, ["banned", *rest]:
-                return self._banned(method, rest, query, body)
             case _, ["clients", *rest]:
                 return self._clients(method, rest, query)
+            case _, ["authentication" | "banned" as what, *rest]:
+                return (self._authentication if what == "authentication" else self._banned)(method, rest, query, body)
         return 404, {"code": "NOT_FOUND"}
 
     def _rules(self, method: str, rest: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
@@ -79,6 +85,31 @@ class Emqx:
                     self.users[name] = filled(body["rules"])
                 return 204, None
         return 404, {"code": "NOT_FOUND"}
+
+    def _authentication(self, method: str, rest: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        told = [{"user_id": name, "is_superuser": each["is_superuser"]} for name, each in self.accounts.items()]
+        if self.authenticator is None or rest.pop(0) != "password_based:built_in_database":
+            return 404, {"code": "NOT_FOUND"}
+        match method, rest:
+            case "GET", []:
+                return 200, self.authenticator
+            case "POST", ["import_users"]:
+                assert query == {"type": ["hash"]}
+                self.accounts |= {each.pop("user_id"): each for each in body}
+                return 200, {"total": len(body), "success": len(body), "override": 0, "skipped": 0, "failed": 0}
+            case "GET", ["users"]:
+                return 200, page(told, query)
+        [row] = [row for row in told if row["user_id"] == rest[1]] or [None]
+        if row is not None and method == "DELETE":
+            del self.accounts[rest[1]]
+        return (404, {"code": "NOT_FOUND"}) if row is None else (200, row)
+
+    def lets_in(self, name: str, password: str) -> bool:
+        """As emqx_authn_mnesia does with sha256 and the salt as prefix."""
+        account = self.accounts.get(name)
+        if account is None or any((ban["as"], ban["who"]) == ("username", name) for ban in self.bans):
+            return False
+        return hashlib.sha256(f"{account['salt']}{password}".encode()).hexdigest() == account["password_hash"]
 
     def _banned(self, method: str, rest: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if method == "GET":
@@ -122,6 +153,16 @@ def filled(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def file_in(type: str, body: bytes) -> bytes:
+    """The file in a form, or what is no form."""
+    if type == "application/json":
+        return body
+    [part] = message_from_bytes(f"Content-Type: {type}\r\n\r\n".encode() + body).get_payload()
+    assert part.get_param("name", header="content-disposition") == "filename"
+    assert part.get_filename().endswith(".json")  # by which EMQX tells what it is
+    return bytes(part.get_payload(decode=True))
+
+
 def page(rows: list[Any], query: dict[str, list[str]]) -> dict[str, Any]:
     number, limit = int(query["page"][0]), int(query["limit"][0])
     data = rows[(number - 1) * limit : number * limit]
@@ -142,7 +183,7 @@ def emqx() -> Iterator[Emqx]:
             where = list(map(unquote, split.path.removeprefix("/api/v5/").split("/")))
             status, found = 401, {"code": "BAD_API_KEY_OR_SECRET"}
             if self.headers["Authorization"] == f"Basic {KEY}":
-                given = json.loads(body) if body else None
+                given = json.loads(file_in(self.headers["Content-Type"], body)) if body else None
                 status, found = state.answer(self.command, where, parse_qs(split.query), given)
             self.answer(status, found)
 
@@ -152,10 +193,10 @@ def emqx() -> Iterator[Emqx]:
         yield state
 
 
-def adapter_of(emqx: Emqx, **changed: object) -> EmqxAdapter:
+def adapter_of(emqx: Emqx, *, takes_passwords: bool | None = None, **changed: object) -> EmqxAdapter:
     members = {"host": "127.0.0.1", "port": emqx.port, "api_key": "key", "api_secret": "secret", **changed}
     assert not EmqxAdapter.connection_errors(members)
-    return EmqxAdapter(link=broker_link(AdapterKind.EMQX, members))
+    return EmqxAdapter(link=broker_link(AdapterKind.EMQX, members, takes_passwords=takes_passwords))
 
 
 @pytest.fixture
@@ -311,6 +352,81 @@ def test_present_are_those_who_are_connected(adapter: EmqxAdapter, emqx: Emqx) -
     assert next(heard) is None
     stop.set()
     assert list(heard) == []
+
+
+AS_IT_COMES = {
+    "mechanism": "password_based",
+    "backend": "built_in_database",
+    "enable": True,
+    "user_id_type": "username",
+    "password_hash_algorithm": {"name": "sha256", "salt_position": "prefix"},
+}
+
+
+def with_password(name: str, text: str) -> RenderSubject:
+    return replace(subject(name, UP), password=PasswordVerifier.of(text, salt=b"abcdefghijkm"))
+
+
+def test_who_has_a_password_logs_in_with_it_until_it_is_taken(emqx: Emqx) -> None:
+    emqx.authenticator = AS_IT_COMES
+    emqx.accounts["bridge"] = {"password_hash": "x", "salt": "", "is_superuser": True}
+    adapter, desired = adapter_of(emqx, takes_passwords=True), all_of(with_password("p\u00fcmp/1", "k7mw-ace2"))
+    assert bring_to(adapter, desired)[-1] == ("set-password", "p\u00fcmp/1")
+    assert emqx.lets_in("p\u00fcmp/1", "k7mw-ace2")
+    assert not emqx.lets_in("p\u00fcmp/1", "k7mw-ace3")
+    assert bring_to(adapter, all_of(with_password("p\u00fcmp/1", "next-one"))) == [("set-password", "p\u00fcmp/1")]
+    assert emqx.lets_in("p\u00fcmp/1", "next-one")
+    hashed = emqx.accounts["p\u00fcmp/1"]["password_hash"]
+    assert hashed not in f"{adapter.render(desired)}{adapter.read()}{emqx.users}"
+    no_more = adapter_of(emqx, takes_passwords=False)
+    assert bring_to(no_more, all_of(subject("p\u00fcmp/1", UP))) == [("take-password", "p\u00fcmp/1")]
+    assert (emqx.accounts.keys(), emqx.users) == ({"bridge"}, {"p\u00fcmp/1": []})
+
+
+def test_rules_that_change_keep_what_is_known_of_the_password(emqx: Emqx) -> None:
+    emqx.authenticator = AS_IT_COMES
+    adapter = adapter_of(emqx, takes_passwords=True)
+    bring_to(adapter, all_of(with_password("alpha", "k7mw-ace2"), with_password("beta", "other")))
+    known = PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm")
+    more = replace(subject("alpha", UP, DOWN), password=known)
+    for desired in (only(more), only(replace(subject("alpha"), password=known))):
+        assert bring_to(adapter, desired) == [("set-rules", "alpha")]
+        assert emqx.lets_in("alpha", "k7mw-ace2")
+    barred = only(subject("alpha", standing=Standing.BARRED))
+    assert ("take-password", "alpha") in bring_to(adapter, barred)
+    assert emqx.accounts.keys() == {"beta"}
+
+
+def test_account_that_is_gone_or_that_rules_do_not_bind_is_put_right(emqx: Emqx) -> None:
+    emqx.authenticator = AS_IT_COMES
+    adapter, desired = adapter_of(emqx, takes_passwords=True), all_of(with_password("alpha", "k"), subject("beta", UP))
+    bring_to(adapter, desired)
+    del emqx.accounts["alpha"]
+    assert bring_to(adapter, desired) == [("set-password", "alpha")]
+    emqx.accounts["alpha"]["is_superuser"] = True
+    emqx.accounts["beta"] = {"password_hash": "x", "salt": "", "is_superuser": False}
+    assert bring_to(adapter, desired) == [("set-password", "alpha"), ("take-password", "beta")]
+    assert emqx.accounts["alpha"]["is_superuser"] is False
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (None, "does not ask"),
+        ({"enable": False}, "does not ask"),
+        ({"user_id_type": "clientid"}, "by their client id"),
+        ({"password_hash_algorithm": {"name": "bcrypt"}}, "hashes otherwise"),
+        ({"password_hash_algorithm": {"name": "sha256", "salt_position": "suffix"}}, "hashes otherwise"),
+    ],
+)
+def test_rules_are_written_where_passwords_would_let_nobody_in(
+    emqx: Emqx, changed: dict[str, Any] | None, says: str
+) -> None:
+    emqx.authenticator = None if changed is None else AS_IT_COMES | changed
+    adapter, desired = adapter_of(emqx, takes_passwords=True), all_of(with_password("alpha", "k"))
+    with pytest.raises(PasswordsNotAsked, match=says):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    assert (len(emqx.users["alpha"]), emqx.accounts) == (1, {})
 
 
 def test_wrong_key_is_said_without_the_secret(emqx: Emqx) -> None:

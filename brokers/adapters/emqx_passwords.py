@@ -1,0 +1,53 @@
+"""EMQX's built-in authenticator, as far as it keeps devices' passwords."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from brokers.adapters.json_api import JsonApi
+from brokers.core.api_path import path
+from brokers.core.emqx_passwords import AUTHENTICATOR, IMPORT_TYPE, fault_of, import_body
+from brokers.core.password_steps import SET
+from brokers.core.ports import Step
+from kernel.core.errors import Conflict
+
+_USERS = path("authentication", AUTHENTICATOR, "users")
+Every = Callable[[JsonApi, str], Iterable[Mapping[str, Any]]]
+
+
+class PasswordsNotAsked(Conflict):
+    """Nobody could log in at EMQX by what we write there."""
+
+    code = "emqx-passwords-not-asked"
+
+
+def users_of(broker: JsonApi, only: frozenset[str] | None, every: Every) -> list[Mapping[str, Any]]:
+    """The authenticator's users, of these names alone if they are given; none if there is no such authenticator."""
+    if only is not None:
+        found = (broker.get(*_of(name)) for name in sorted(only))
+        return [row for row in found if row is not None]
+    return [] if broker.get("authentication", AUTHENTICATOR) is None else list(every(broker, _USERS))
+
+
+def check_authenticator(broker: JsonApi) -> None:
+    """Raises PasswordsNotAsked."""
+    if fault := fault_of(broker.get("authentication", AUTHENTICATOR)):
+        raise PasswordsNotAsked(
+            f"Passwords are not written, as {fault}: set its authentication as docs/howto/passwords.md tells, or let "
+            "the broker take no passwords."
+        )
+
+
+def write_user(broker: JsonApi, step: Step) -> None:
+    """Puts the user of that password in place, or takes it away."""
+    if step.kind == SET:
+        where = f"{path('authentication', AUTHENTICATOR, 'import_users')}?type=hash"
+        broker.ask("POST", where, import_body(step.target, json.loads(step.payload)["text"]), of=IMPORT_TYPE)
+    else:
+        broker.ask("DELETE", path(*_of(step.target)))
+
+
+def _of(name: str) -> tuple[str, ...]:
+    return "authentication", AUTHENTICATOR, "users", name
