@@ -164,6 +164,7 @@ class Plan(models.Model):
     steps = models.JSONField()
     deviations = models.JSONField()
     effect = models.JSONField()
+    warnings = models.JSONField(default=list)
     in_sync = models.BooleanField()
     desired_digest = models.CharField(max_length=64)
     created_at = models.DateTimeField()
@@ -182,6 +183,7 @@ class Plan(models.Model):
             gain=tuple(self.effect["gain"]),
             lose=tuple(self.effect["lose"]),
             effect_bounded=self.effect["bounded"],
+            warnings=tuple(self.warnings),
             in_sync=self.in_sync,
             desired_digest=self.desired_digest,
             created_at=self.created_at,

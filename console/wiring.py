@@ -168,6 +168,7 @@ ROUTES: Mapping[str, Route] = {
 WITHOUT_CONSEQUENCE = frozenset(
     {
         "brokers.policy.compiled",
+        "brokers.first_file.made",
         "acl.role.created",  # nobody has it before it is bound
         "brokers.broker.removed",
         "brokers.decision_secret.created",

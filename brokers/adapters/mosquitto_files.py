@@ -11,7 +11,7 @@ import re
 import signal
 from pathlib import Path
 
-from brokers.adapters.shared_folder import SharedFolder
+from brokers.adapters.shared_folder import FOR_US, SharedFolder
 from brokers.core.crl_bundle import parse_bundle
 from brokers.core.mosquitto_conf import CLIENT_CA_FILE, CRL_FILE, PID_FILE
 from brokers.core.ports import BrokerUnreachable
@@ -74,3 +74,9 @@ class MosquittoFolder(SharedFolder):
         if not _CATCHES_SIGHUP.search(status):
             raise BrokerUnreachable("Mosquitto is starting: a signal would end it now. It follows soon.")
         return int(text)
+
+
+class FirstFileFolder(SharedFolder):
+    """The same folder for a file that holds the control account's hash: whoever puts it in place gives it away."""
+
+    mode = FOR_US

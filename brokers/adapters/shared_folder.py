@@ -10,6 +10,7 @@ from kernel.core.errors import Conflict
 
 FOR_ALL = 0o644
 FOR_THE_GROUP = 0o640
+FOR_US = 0o600
 
 
 class UnsafeFolder(Conflict):

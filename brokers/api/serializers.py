@@ -105,6 +105,7 @@ class PlanDocument(serializers.Serializer[Any]):
     steps = StepDocument(many=True)
     deviations = DeviationDocument(many=True)
     effect = EffectDocument()
+    warnings = serializers.ListField(child=serializers.CharField())
     in_sync = serializers.BooleanField()
 
 
@@ -340,6 +341,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "steps": [{"kind": step.kind, "target": step.target, "summary": step.summary} for step in plan.steps],
         "deviations": list(map(deviation_document, plan.deviations)),
         "effect": {"gain": list(plan.gain), "lose": list(plan.lose), "bounded": plan.effect_bounded},
+        "warnings": list(plan.warnings),
         "in_sync": plan.in_sync,
     }
 

@@ -13,6 +13,7 @@ DYNSEC_PLUGIN = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
 
 CONFIGURATION_FILE = "mosquitto.conf"
 DYNSEC_FILE = "dynamic-security.json"
+FIRST_FILE = "dynamic-security.first.json"
 CRL_FILE = "crl.pem"
 ACL_FILE = "acl.conf"
 PASSWORD_FILE = "passwords.conf"  # noqa: S105 - the name of a file

@@ -48,6 +48,7 @@ class Plan:
     """What applying the policy to a broker would do.
 
     `gain` and `lose` are rows of device (auth id), action and filter; `effect_bounded` says that more are left out.
+    `warnings` are sentences on what no step tells.
     """
 
     id: PlanId
@@ -57,6 +58,7 @@ class Plan:
     gain: tuple[Mapping[str, str], ...]
     lose: tuple[Mapping[str, str], ...]
     effect_bounded: bool
+    warnings: tuple[str, ...]
     in_sync: bool
     desired_digest: str
     created_at: datetime

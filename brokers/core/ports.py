@@ -183,11 +183,15 @@ class EffectLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What a plan changes for principals, sorted. `bounded` says that there is more than is listed."""
+    """What a plan changes for principals, sorted. `bounded` says that there is more than is listed.
+
+    `warnings` are sentences on what it costs to apply it.
+    """
 
     gain: tuple[EffectLine, ...] = ()
     lose: tuple[EffectLine, ...] = ()
     bounded: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 class BrokerAdapter(Protocol):

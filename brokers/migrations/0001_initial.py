@@ -105,6 +105,7 @@ class Migration(migrations.Migration):
                 ('steps', models.JSONField()),
                 ('deviations', models.JSONField()),
                 ('effect', models.JSONField()),
+                ('warnings', models.JSONField(default=list)),
                 ('in_sync', models.BooleanField()),
                 ('desired_digest', models.CharField(max_length=64)),
                 ('created_at', models.DateTimeField()),

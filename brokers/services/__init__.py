@@ -13,6 +13,7 @@ from brokers.services.converging import converge
 from brokers.services.decision_secrets import mint_decision_secret, revoke_decision_secret
 from brokers.services.evicting import evict
 from brokers.services.explaining import explain_request
+from brokers.services.first_files import FirstFile, first_file_of, write_first_file
 from brokers.services.foreseeing import foresee_change
 from brokers.services.listener_profiles import (
     change_listener_profile,
@@ -36,6 +37,7 @@ from brokers.services.token_keys import replace_token_keys, rotate_token_keys
 from brokers.services.trust_bundles import trust_bundle_of
 
 __all__ = [
+    "FirstFile",
     "GivenToken",
     "ServerChain",
     "apply_plan",
@@ -50,6 +52,7 @@ __all__ = [
     "draft_suggestions",
     "evict",
     "explain_request",
+    "first_file_of",
     "foresee_change",
     "give_access_token",
     "last_probe_of",
@@ -81,4 +84,5 @@ __all__ = [
     "watch_rollouts",
     "who_can",
     "who_can_do",
+    "write_first_file",
 ]

@@ -19,7 +19,7 @@ from brokers.core.plans import (
     unaccepted,
 )
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Rendering, Step
-from brokers.core.values import BrokerId, PlanId, SyncState
+from brokers.core.values import Broker, BrokerId, PlanId, SyncState
 from brokers.services import records
 from brokers.services.desired import desired_state
 from kernel.core.actor import Actor
@@ -30,6 +30,7 @@ from kernel.services import record
 
 _KEPT_PLANS = 20
 _KEPT_STEPS = 1_000
+_NOT_KEPT = "It holds all of it, and is not kept so: nobody who is revoked is shut out there before this plan is applied."
 
 
 class PlanStale(Conflict):
@@ -53,11 +54,11 @@ def plan_broker(*, broker: BrokerId, actor: Actor, now: datetime) -> Plan:
         records.note_contact(broker=broker, now=now, version=applied.version, sync=SyncState.PENDING, detail="")
     else:
         records.note_contact(broker=broker, now=now, version=applied.version)
-    return _store(broker, adapter, desired, applied, steps, actor=actor, now=now)
+    return _store(link.broker, adapter, desired, applied, steps, actor=actor, now=now)
 
 
 def _store(
-    broker: BrokerId,
+    broker: Broker,
     adapter: BrokerAdapter,
     desired: DesiredState,
     applied: AppliedState,
@@ -69,7 +70,7 @@ def _store(
     rendering, effect = adapter.render(desired), adapter.effect(desired, applied)
     with transaction.atomic():
         row = models.Plan.objects.create(
-            broker_id=broker,
+            broker_id=broker.id,
             steps=[{"kind": step.kind, "target": step.target, "summary": step.summary} for step in steps[:_KEPT_STEPS]],
             deviations=[asdict(planned_deviation(deviation)) for deviation in rendering.deviations],
             effect={
@@ -77,13 +78,14 @@ def _store(
                 "lose": effect_rows(effect.lose),
                 "bounded": effect.bounded or len(steps) > _KEPT_STEPS,
             },
+            warnings=[*rendering.warnings, *effect.warnings, *(() if steps or broker.managed_since else (_NOT_KEPT,))],
             in_sync=not steps,
             desired_digest=rendering_digest(rendering),
             created_at=now,
             created_by=actor.label[:255],
         )
-        kept = models.Plan.objects.filter(broker_id=broker).order_by("-created_at", "-id")[:_KEPT_PLANS]
-        models.Plan.objects.filter(broker_id=broker).exclude(pk__in=[plan.pk for plan in kept]).delete()
+        kept = models.Plan.objects.filter(broker_id=broker.id).order_by("-created_at", "-id")[:_KEPT_PLANS]
+        models.Plan.objects.filter(broker_id=broker.id).exclude(pk__in=[plan.pk for plan in kept]).delete()
     return row.as_value()
 
 

@@ -1,11 +1,12 @@
-"""`manage.py brokers`: list brokers, plan and apply the policy, see drift, and set up a Mosquitto."""
+"""`manage.py brokers`: list brokers, plan and apply the policy, see drift, and set up or fill a Mosquitto."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -31,6 +32,7 @@ class Command(BaseCommand):
             ("plan", "what applying the policy to a broker would do"),
             ("apply", "apply the policy to a broker"),
             ("drift", "how a broker differs from the policy now; exit code 1 if it does"),
+            ("first-file", "the file that a Mosquitto starts with, with the policy in it, from the one that it has"),
             ("scaffold", "make the folder, certificate and configuration of a new Mosquitto, and register it"),
         ):
             command = verbs.add_parser(verb, help=told)
@@ -39,6 +41,10 @@ class Command(BaseCommand):
                 command.add_argument("name", help="the broker's name")
             if verb == "apply":
                 command.add_argument("--accept", nargs="*", default=[], help="ids of wider deviations to accept")
+            if verb == "first-file":
+                where = command.add_mutually_exclusive_group()
+                where.add_argument("--existing", help="the file that the broker has; standard input if none is given")
+                where.add_argument("--beside", action="store_true", help="read and write in the folder that both share")
             if verb == "scaffold":
                 command.add_argument("--domain", default="default", help="slug of its domain")
                 command.add_argument(
@@ -50,7 +56,7 @@ class Command(BaseCommand):
                 command.add_argument("--plugin", default=DYNSEC_PLUGIN, help="where the broker has the plugin")
 
     def handle(self, *_args: Any, verb: str, **options: Any) -> None:
-        work: Callable[..., None] = getattr(self, f"_{verb}")
+        work: Callable[..., None] = getattr(self, f"_{verb.replace('-', '_')}")
         try:
             work(**options)
         except DomainError as error:
@@ -82,6 +88,19 @@ class Command(BaseCommand):
         if found.count:
             raise CommandError(f"{found.count} differences", returncode=1)
 
+    def _first_file(self, *, name: str, json: bool, existing: str | None, beside: bool, **_: Any) -> None:
+        broker, actor, now = queries.get_broker(name=name).id, shell_operator(), utc_now()
+        place = "<this file>"
+        if beside:
+            made, path = services.write_first_file(broker=broker, actor=actor, now=now)
+            place = str(path)
+            self._print([{"file": place, "devices": made.devices}], json=json, line=lambda each: each["file"])
+        else:
+            made = services.first_file_of(broker=broker, existing=_read(existing), actor=actor, now=now)
+            self.stdout.write(made.text, ending="")
+        for line in (*made.warnings, *_next_steps(name, made.devices, place)):
+            self.stderr.write(line)
+
     def _scaffold(self, *, name: str, json: bool, domain: str, directory: str | None, **settings: Any) -> None:
         broker, path = services.scaffold_mosquitto(
             domain=devices.get_domain(slug=domain).id,
@@ -108,13 +127,35 @@ class Command(BaseCommand):
             "in_sync": plan.in_sync,
             "steps": [step.summary for step in plan.steps],
             "deviations": [{"id": each.id, "kind": each.kind, "why": each.why} for each in plan.deviations],
+            "warnings": list(plan.warnings),
         }
-        lines = [*told["steps"], *(f"{each.kind}: {each.why}" for each in plan.deviations)]  # type: ignore[misc]
-        self._print([told], json=json, line=lambda _: "\n".join(lines) or "in sync: nothing to do")
+        steps = [step.summary for step in plan.steps] or ["in sync: nothing to do"]
+        lines = [*steps, *(f"{each.kind}: {each.why}" for each in plan.deviations), *plan.warnings]
+        self._print([told], json=json, line=lambda _: "\n".join(lines))
 
     def _print(self, documents: list[dict[str, Any]], *, json: bool, line: Callable[[dict[str, Any]], str]) -> None:
         for document in documents:
             self.stdout.write(_text(document) if json else line(document))
+
+
+def _read(path: str | None) -> str:
+    """What stands there, or on standard input. Raises CommandError."""
+    try:
+        if path is None and sys.stdin.isatty():
+            raise CommandError("Give the file that the broker has: --existing <file>, or < <file>.")
+        return sys.stdin.read() if path is None else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"The file that the broker has can not be read: {error}.") from error
+
+
+def _next_steps(name: str, devices: int, place: str) -> list[str]:
+    return [
+        f"{devices} devices. Now, without delay:",
+        "1. Stop the broker: it writes over its file.",
+        f"2. cat {place} > dynamic-security.json, over the broker's own: owner and mode stay.",
+        "3. Start the broker.",
+        f"4. manage.py brokers apply {name}: the rest, if any. Before that nobody who is revoked is shut out there.",
+    ]
 
 
 def _text(document: dict[str, Any]) -> str:
