@@ -30,7 +30,7 @@ from kernel.services import record
 
 _KEPT_PLANS = 20
 _KEPT_STEPS = 1_000
-_NOT_KEPT = "It holds all of it, and is not kept so: nobody who is revoked is shut out there before this plan is applied."
+_NOT_KEPT = "It holds everything, and is not kept so: nobody who is revoked is shut out before this plan is applied."
 
 
 class PlanStale(Conflict):
