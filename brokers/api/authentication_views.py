@@ -18,7 +18,7 @@ from brokers.core.decide import Identity, Method
 from brokers.core.decide_snippets import Dialect
 from brokers.services.auth_chains import MOST_PEM, KeptChain, Sample, Trial
 from kernel.api.documents import StrictDocument, body_of, caller_of
-from kernel.api.if_match import expected_digest, if_match_on, tag_of
+from kernel.api.if_match import if_match_on, required_digest, tag_of
 from kernel.core.clock import to_rfc3339, utc_now
 
 _MOST_TEXT = 65_535
@@ -113,7 +113,7 @@ class AuthenticationView(APIView):
         changed = services.change_auth_chain(
             broker=broker.id,
             chain=read_chain(body_of(AuthChainDocument, request)),
-            expected=expected_digest(request),
+            expected=required_digest(request),
             actor=caller_of(request).actor,
             now=utc_now(),
         )

@@ -35,6 +35,19 @@ class NewBrokerDocument(StrictDocument):
     listeners = ListenerDocument(many=True, default=list)
 
 
+class ChangedBrokerDocument(StrictDocument):
+    """What is to be otherwise of a broker; members that are left out stay. Its kind and domain do."""
+
+    name = serializers.CharField(max_length=63, required=False)
+    connection = serializers.DictField(
+        write_only=True,
+        required=False,
+        help_text="The members to change; null takes one out. Secrets that are left out stay, unless host, port or "
+        "ca_pem changes beside them.",
+    )
+    listeners = ListenerDocument(many=True, required=False)
+
+
 class BrokerDocument(serializers.Serializer[Any]):
     """A broker. `managed_since` is null until a plan was applied to it."""
 

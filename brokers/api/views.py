@@ -14,6 +14,7 @@ from brokers.api.serializers import (
     ApplyDocument,
     BrokerDocument,
     BrokerListDocument,
+    ChangedBrokerDocument,
     DriftDocument,
     NewBrokerDocument,
     OperationReference,
@@ -33,7 +34,8 @@ from brokers.core.plans import planned_deviation
 from brokers.core.values import AdapterKind, Broker, PlanId
 from devices.core.values import DeviceId
 from devices.queries import get_device
-from kernel.api.documents import caller_of
+from kernel.api.documents import body_of, caller_of
+from kernel.api.if_match import if_match_on, required_digest, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
 from kernel.core.errors import Invalid
@@ -91,12 +93,35 @@ class BrokerListView(APIView):
 class BrokerView(APIView):
     """One broker."""
 
-    scopes = {"GET": "brokers:read", "DELETE": "brokers:write"}
+    scopes = {"GET": "brokers:read", "PATCH": "brokers:write", "DELETE": "brokers:write"}
 
     @extend_schema(operation_id="getBroker", responses=BrokerDocument)
     def get(self, request: Request, name: str) -> Response:
-        """The broker."""
-        return Response(broker_document(seen(request, name)))
+        """The broker; its ETag is for If-Match."""
+        return _said(seen(request, name))
+
+    @extend_schema(
+        operation_id="changeBroker",
+        parameters=[if_match_on("broker")],
+        request=ChangedBrokerDocument,
+        responses=BrokerDocument,
+    )
+    def patch(self, request: Request, name: str) -> Response:
+        """The broker as it is now. Spoken to otherwise, it is compared as a whole, and brought to the policy."""
+        broker, body = seen(request, name), body_of(ChangedBrokerDocument, request)
+        change = services.BrokerChange(
+            name=body.get("name"),
+            listeners=listeners_of(body["listeners"]) if "listeners" in body else None,
+            connection=body.get("connection"),
+        )
+        changed = services.change_broker(
+            broker=broker.id,
+            change=change,
+            expected=required_digest(request),
+            actor=caller_of(request).actor,
+            now=utc_now(),
+        )
+        return _said(changed)
 
     @extend_schema(operation_id="removeBroker", responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
@@ -204,6 +229,10 @@ class DeviceSessionListView(APIView):
         """The sessions, the oldest first."""
         found = get_device(device=DeviceId(device), domains=caller_of(request).domain_ids)
         return Response({"results": list(map(session_document, queries.sessions_of(device=found.id)))})
+
+
+def _said(broker: Broker) -> Response:
+    return Response(broker_document(broker), headers=tag_of(broker.tag))
 
 
 def seen(request: Request, name: str) -> Broker:

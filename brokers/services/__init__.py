@@ -6,7 +6,7 @@ from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.auth_chains import auth_chain_of, change_auth_chain, try_auth_chain
 from brokers.services.certify_server import ServerChain, certify_server, server_chain_of
-from brokers.services.changing import take_passwords
+from brokers.services.changing import BrokerChange, change_broker, take_passwords
 from brokers.services.checking import check_drift, compare_broker
 from brokers.services.compiling import compile_policy
 from brokers.services.converging import converge
@@ -37,6 +37,7 @@ from brokers.services.token_keys import replace_token_keys, rotate_token_keys
 from brokers.services.trust_bundles import trust_bundle_of
 
 __all__ = [
+    "BrokerChange",
     "FirstFile",
     "GivenToken",
     "ServerChain",
@@ -44,6 +45,7 @@ __all__ = [
     "auth_chain_of",
     "certify_server",
     "change_auth_chain",
+    "change_broker",
     "change_listener_profile",
     "check_drift",
     "compare_broker",

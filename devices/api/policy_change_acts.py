@@ -23,7 +23,7 @@ from devices.services import policy_changes as services
 from kernel.api.documents import body_of, caller_of
 from kernel.api.if_match import expected_version, tag_of
 from kernel.core.clock import utc_now
-from kernel.core.errors import Invalid
+from kernel.core.errors import Unconditional
 
 
 class RebaseView(APIView):
@@ -54,12 +54,6 @@ class RebaseView(APIView):
         return answer_with(rebased)
 
 
-class VersionRequired(Invalid):
-    """Whoever approves says which version: another may have been written since it was read."""
-
-    code = "if-match-required"
-
-
 class ApproveView(APIView):
     """Finds a change good as it stands in the version that If-Match names."""
 
@@ -70,9 +64,7 @@ class ApproveView(APIView):
         """The change with the caller's approval."""
         seen, version = seen_change(request, policy_change), expected_version(request)
         if version is None:
-            raise VersionRequired(
-                "Say which version you approve: send the ETag of the change as you read it, If-Match."
-            )
+            raise Unconditional("Say which version you approve: send the ETag of the change as you read it, If-Match.")
         approved = services.approve_change(
             change=seen.id,
             expected_version=version,

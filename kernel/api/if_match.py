@@ -7,6 +7,8 @@ import re
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
+from kernel.core.errors import Unconditional
+
 _VERSION = re.compile(r'"(\d{1,9})"')
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
 
@@ -25,6 +27,13 @@ def expected_version(request: Request) -> int | None:
 def expected_digest(request: Request) -> str | None:
     """The digest that If-Match asks for: None for any, empty, which nothing has, for a tag that is not ours."""
     return _wanted(request, _DIGEST)
+
+
+def required_digest(request: Request) -> str | None:
+    """The same for what is changed by those alone who have read it. Raises Unconditional without the header."""
+    if "If-Match" not in request.headers:
+        raise Unconditional("Say which state you change: send If-Match with the ETag as you read it, or * for any.")
+    return expected_digest(request)
 
 
 def _wanted(request: Request, ours: re.Pattern[str]) -> str | None:

@@ -53,6 +53,12 @@ class Superseded(Conflict):
     code = "version-mismatch"
 
 
+class Unconditional(DomainError):
+    """It is changed by those alone who say which state of it they have read (RFC 6585 3)."""
+
+    code = "if-match-required"
+
+
 class Denied(DomainError):
     """The actor is known and may not do this."""
 

@@ -53,6 +53,8 @@ def test_a_chain_is_changed_by_who_has_read_it(api: Api) -> None:
     assert (api.get(PATH).json(), api.get(PATH).headers["ETag"]) == (changed.json(), changed.headers["ETag"])
     late = put(api, tag=first.headers["ETag"])
     assert (late.status_code, late.json()["code"]) == (412, "version-mismatch")
+    blind = api.client.put(f"/api/v1/{PATH}", {"steps": []}, content_type="application/json", headers=api.headers)
+    assert (blind.status_code, blind.json()["code"]) == (428, "if-match-required")
     assert api.get(PATH).json()["steps"] == [STEP]
     entry = next(each for each in list_entries() if each.action == "brokers.auth_chain.changed")
     assert (entry.before["steps"], entry.after["steps"]) == ([], [STEP])

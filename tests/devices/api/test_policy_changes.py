@@ -190,7 +190,7 @@ def test_approval_says_of_which_version(ada: Person, headers: dict[str, str]) ->
     """Else it would hold for what was written after it was read."""
     path = f"policy-changes/{drafted(ada)['id']}/"
     answer = ada.send("POST", path + "approve/", **headers)
-    assert (answer.status_code, answer.json()["code"]) == (400, "if-match-required")
+    assert (answer.status_code, answer.json()["code"]) == (428, "if-match-required")
 
 
 def test_list_is_narrowed_by_state(ada: Person) -> None:
