@@ -350,3 +350,15 @@ class HeardDay(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["broker", "day"], name="brokers_heard_day")]
+
+
+class LogPlace(models.Model):
+    """How far a log file of a broker was read, written down together with what was read; at `at` it told something."""
+
+    broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="+")
+    file = models.CharField(max_length=64)
+    offset = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["broker", "file"], name="brokers_log_place")]

@@ -7,11 +7,13 @@ anew: with the broker's REST API the session is ended, without it that is left t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from threading import Event
 from typing import ClassVar
 
 from acl.core.values import Principal, Request
+from brokers.adapters.hivemq_access_log import watch_log
 from brokers.adapters.hivemq_realm import tables
 from brokers.adapters.hivemq_rest import end_session
 from brokers.adapters.policy_alone import PolicyAlone
@@ -26,7 +28,7 @@ from brokers.core.hivemq_permissions import Realm
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import ese_text, fingerprints, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
-from brokers.core.values import BrokerLink
+from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
 _BATCH = 20
@@ -42,12 +44,13 @@ class HivemqEseAdapter(PolicyAlone):
     """Speaks to one cluster whose security extension reads one database.
 
     HiveMQ fetches CRLs from where its own configuration says; a page of its list of clients may miss who comes
-    meanwhile, and each node tells of connections in a log file of its own.
+    meanwhile, and each node tells who was let in and who was not in a log file of its own.
     """
 
     capabilities: ClassVar[Capabilities] = replace(hivemq_ese_sql.CAPABILITIES, passwords=PasswordRoom.ONE)
 
     def __init__(self, *, link: BrokerLink) -> None:
+        self._link = link
         self._connection = HivemqConnection.of(link.connection)
         self._has_passwords = link.broker.takes_passwords is not None
         self._compile = Latest(_compiled)
@@ -109,6 +112,10 @@ class HivemqEseAdapter(PolicyAlone):
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether HiveMQ would let it pass."""
         return emulate_ese(parse(rendering.artifact), principal, request)
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """What the nodes write into their access logs, where those are shared with us."""
+        return watch_log(self._link, stop)
 
 
 def _compiled(desired: DesiredState) -> tuple[Realm, Rendering]:

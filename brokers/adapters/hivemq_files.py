@@ -8,11 +8,13 @@ Passwords that stand in the file stay there, but for those of who is barred; unl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Event
 from typing import ClassVar
 
 from acl.core.values import Principal, Request
+from brokers.adapters.hivemq_access_log import watch_log
 from brokers.adapters.hivemq_rest import end_session
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.shared_folder import GroupFolder
@@ -28,7 +30,7 @@ from brokers.core.hivemq_xml import InvalidXml
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprints, hivemq_rbac, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Standing, Step
-from brokers.core.values import BrokerLink
+from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
 _CHANGED = "<!-- Something in it is none of what Gatehouse writes. -->\n"
@@ -54,13 +56,14 @@ class HivemqCeFileAdapter(PolicyAlone):
 
     capabilities: ClassVar[Capabilities] = replace(hivemq_ce_file.CAPABILITIES, passwords=PasswordRoom.ONE)
     file_name: ClassVar[str] = "credentials.xml"
-    takes_rest: ClassVar[bool] = False
+    is_enterprise: ClassVar[bool] = False
     _render = staticmethod(hivemq_ce_file.render)
     _parse = staticmethod(hivemq_ce_file.parse)
     _read = staticmethod(hivemq_ce_file.read)
     _to_text = staticmethod(hivemq_ce_file.to_artifact)
 
     def __init__(self, *, link: BrokerLink) -> None:
+        self._link = link
         self._name: str = link.connection["files"]["directory"]
         self._rest = rest_of(link.connection)
         room = self.capabilities.passwords is not PasswordRoom.NONE
@@ -70,7 +73,7 @@ class HivemqCeFileAdapter(PolicyAlone):
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
         """What is wrong with the members of a connection."""
-        return file_connection_errors(connection, rest=cls.takes_rest)
+        return file_connection_errors(connection, more=cls.is_enterprise)
 
     def render(self, desired: DesiredState) -> Rendering:
         """The file, without passwords."""
@@ -128,6 +131,10 @@ class HivemqCeFileAdapter(PolicyAlone):
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether HiveMQ would let it pass."""
         return emulate_rbac(self._parse(rendering.artifact), principal, request)
+
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+        """What the nodes write into their access logs, where those are shared with us."""
+        return watch_log(self._link, stop)
 
     def _compiled(self, desired: DesiredState) -> tuple[Realm, Rendering]:
         rendering = self._render(desired.subjects)
@@ -204,7 +211,7 @@ class HivemqEseFileAdapter(HivemqCeFileAdapter):
 
     capabilities: ClassVar[Capabilities] = hivemq_ese_file.CAPABILITIES
     file_name: ClassVar[str] = "ese-file-realm.xml"
-    takes_rest: ClassVar[bool] = True
+    is_enterprise: ClassVar[bool] = True
     _render = staticmethod(hivemq_ese_file.render)
     _parse = staticmethod(hivemq_ese_file.parse)
     _read = staticmethod(hivemq_ese_file.read)

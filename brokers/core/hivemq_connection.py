@@ -2,13 +2,14 @@
 
 `{"host", "port", "database", "username", "password"}` of the PostgreSQL that its SQL realm is kept in, `ca_pem` unless
 that is this machine; and `rest`, `{"host", "port"}` of the broker's REST API with `ca_pem` likewise, and `username` and
-`password` where it asks for them: without it no session can be ended.
+`password` where it asks for them: without it no session can be ended. `log`, `{"directory": "<name>"}`, is the folder
+below `GATEHOUSE_HOME/brokers/` where its nodes write the extension's access logs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from brokers.core import registration
@@ -17,6 +18,7 @@ from kernel.core.errors import FieldError
 
 _TEXTS = ("database", "username", "password")
 _MEMBERS = ("host", "port", *_TEXTS, "ca_pem")
+_MORE = ("rest", "log")
 _REST_MEMBERS = ("host", "port", "username", "password", "ca_pem")
 
 
@@ -58,19 +60,32 @@ def rest_of(members: Mapping[str, Any]) -> RestConnection | None:
 
 def connection_errors(connection: object) -> list[FieldError]:
     """What is wrong with the members of a connection."""
-    errors = registration.connection_errors(connection, texts=_TEXTS, more=("rest",))
-    return errors + rest_errors(connection.get("rest")) if isinstance(connection, Mapping) else errors
+    errors = registration.connection_errors(connection, texts=_TEXTS, more=_MORE)
+    return errors + _more_errors(connection) if isinstance(connection, Mapping) else errors
 
 
-def file_connection_errors(connection: object, *, rest: bool) -> list[FieldError]:
-    """What is wrong with a connection of files: `{"files": {"directory"}}`, and with `rest` that as well."""
+def file_connection_errors(connection: object, *, more: bool) -> list[FieldError]:
+    """What is wrong with a connection of files: `{"files": {"directory"}}`, and with `more` also `rest` and `log`."""
     if not isinstance(connection, Mapping) or connection.get("files") is None:
         detail = 'Give {"files": {"directory": "<name>"}}: a folder in GATEHOUSE_HOME/brokers.'
         return [FieldError(pointer="/connection", code="invalid-connection", detail=detail)]
-    known = ("files", "rest") if rest else ("files",)
+    known = ("files", *_MORE) if more else ("files",)
     errors = registration.unknown_member_errors(connection, known, pointer="/connection")
     errors += files_errors(connection["files"])
-    return errors + rest_errors(connection.get("rest")) if rest else errors
+    return errors + _more_errors(connection) if more else errors
+
+
+def log_folder_of(members: Mapping[str, Any]) -> str | None:
+    """The folder where access logs are, if these members, found without error, name one."""
+    found: str | None = (members.get("log") or {}).get("directory")
+    return found
+
+
+def _more_errors(connection: Mapping[str, object]) -> list[FieldError]:
+    found = [
+        replace(error, pointer=error.pointer.replace("/files", "/log")) for error in files_errors(connection.get("log"))
+    ]
+    return rest_errors(connection.get("rest")) + found
 
 
 def rest_errors(rest: object) -> list[FieldError]:

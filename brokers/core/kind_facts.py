@@ -86,7 +86,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         how="SQL realm in PostgreSQL, REST API",
         tested="contract; tables real",
         ends="closed through the REST API; without it when it leaves",
-        presence="not told",
+        presence="not told; logins from log files",
         crl="its own configuration",
     ),
     AdapterKind.VERNEMQ_POSTGRESQL: KindFacts(
@@ -100,7 +100,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         how="file realm of the extension, REST API",
         tested="contract",
         ends="closed through the REST API; may come back until the file is read",
-        presence="not told",
+        presence="not told; logins from log files",
         crl="its own configuration",
     ),
     AdapterKind.HIVEMQ_CE_FILE: KindFacts(

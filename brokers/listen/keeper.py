@@ -159,6 +159,7 @@ def _watch(link: BrokerLink, stop: Event) -> None:
 
 def _watch_once(link: BrokerLink, stop: Event) -> None:
     """Until the connection is lost. Stock is taken once it is heard what happens, and then every 30 s."""
+    close_old_connections()
     adapter, due, writer = adapter_for(link), time.monotonic(), EventWriter(link.broker.id)
     try:
         for event in adapter.watch(stop):

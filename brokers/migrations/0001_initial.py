@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                 ('device_id', models.UUIDField(null=True)),
                 ('auth_id', models.CharField(blank=True, max_length=255)),
                 ('client_id', models.CharField(blank=True, max_length=255)),
-                ('kind', models.CharField(choices=[(brokers.core.values.AccessKind['STARTED'], brokers.core.values.AccessKind['STARTED']), (brokers.core.values.AccessKind['CONNECTED'], brokers.core.values.AccessKind['CONNECTED']), (brokers.core.values.AccessKind['DISCONNECTED'], brokers.core.values.AccessKind['DISCONNECTED']), (brokers.core.values.AccessKind['REFUSED'], brokers.core.values.AccessKind['REFUSED']), (brokers.core.values.AccessKind['ALLOWED'], brokers.core.values.AccessKind['ALLOWED']), (brokers.core.values.AccessKind['DENIED'], brokers.core.values.AccessKind['DENIED'])], max_length=16)),
+                ('kind', models.CharField(choices=[(brokers.core.values.AccessKind['STARTED'], brokers.core.values.AccessKind['STARTED']), (brokers.core.values.AccessKind['CONNECTED'], brokers.core.values.AccessKind['CONNECTED']), (brokers.core.values.AccessKind['DISCONNECTED'], brokers.core.values.AccessKind['DISCONNECTED']), (brokers.core.values.AccessKind['REFUSED'], brokers.core.values.AccessKind['REFUSED']), (brokers.core.values.AccessKind['ALLOWED'], brokers.core.values.AccessKind['ALLOWED']), (brokers.core.values.AccessKind['DENIED'], brokers.core.values.AccessKind['DENIED']), (brokers.core.values.AccessKind['OTHER'], brokers.core.values.AccessKind['OTHER'])], max_length=16)),
                 ('action', models.CharField(blank=True, max_length=16)),
                 ('topic', models.CharField(blank=True, max_length=500)),
                 ('qos', models.PositiveSmallIntegerField(null=True)),
@@ -160,6 +160,16 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='LogPlace',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('file', models.CharField(max_length=64)),
+                ('offset', models.PositiveBigIntegerField()),
+                ('at', models.DateTimeField()),
+                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='brokers.broker')),
+            ],
+        ),
+        migrations.CreateModel(
             name='RuleUse',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -218,6 +228,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='heardday',
             constraint=models.UniqueConstraint(fields=('broker', 'day'), name='brokers_heard_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='logplace',
+            constraint=models.UniqueConstraint(fields=('broker', 'file'), name='brokers_log_place'),
         ),
         migrations.AddConstraint(
             model_name='ruleuse',

@@ -46,6 +46,7 @@ def roll_access_log(*, now: datetime) -> Rolled:
         forgotten += _forget_lines(domain, before=min(now - timedelta(days=access_log_days()), _midnight(ended)))
     for kept in (models.RuleUse, models.DeniedAttempt, models.HeardDay):
         kept.objects.filter(day__lt=(now - _USE_KEPT).date()).delete()
+    models.LogPlace.objects.filter(at__lt=now - _USE_KEPT).delete()
     return Rolled(made=made, removed=removed, forgotten=forgotten)
 
 

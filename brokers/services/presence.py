@@ -48,6 +48,7 @@ def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
         with transaction.atomic():
             _hold(broker)
             lines = _write(row, _with_clients(row, some))
+            _keep_places(row, some)
         if row.kind != AdapterKind.HTTP_DECISIONS:  # what it asked us was noted when it asked
             note_told(broker=broker, lines=lines)
 
@@ -182,6 +183,18 @@ def _write(row: models.Broker, events: Sequence[BrokerEvent]) -> list[models.Acc
         update_fields=_OF_A_CONNECTION,
     )
     return models.AccessEvent.objects.bulk_create(lines)
+
+
+def _keep_places(row: models.Broker, events: Sequence[BrokerEvent]) -> None:
+    """So that what is written down is not read from its file again."""
+    last = {event.place.file: (event.place.offset, event.at) for event in events if event.place}
+    if last:
+        models.LogPlace.objects.bulk_create(
+            [models.LogPlace(broker=row, file=file, offset=offset, at=at) for file, (offset, at) in last.items()],
+            update_conflicts=True,
+            unique_fields=["broker", "file"],
+            update_fields=["offset", "at"],
+        )
 
 
 def _with_clients(row: models.Broker, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:

@@ -12,6 +12,7 @@ _WHAT = {
     AccessKind.REFUSED: "Refused",
     AccessKind.ALLOWED: "Allowed",
     AccessKind.DENIED: "Denied",
+    AccessKind.OTHER: "Told",
 }
 
 _WHY = {

@@ -52,6 +52,7 @@ _AT_THE_DOOR = {
     AccessKind.REFUSED: "Refused by",
     AccessKind.ALLOWED: "Allowed something by",
     AccessKind.DENIED: "Denied something by",
+    AccessKind.OTHER: "Told of by",
 }
 
 
