@@ -23,6 +23,7 @@ class AccessReason(StrEnum):
     # refused at the door
     BAD_CERTIFICATE = "bad-certificate"
     UNKNOWN = "unknown"
+    NOT_PROVED = "not-proved"
     NOT_ACTIVE = "not-active"
     NOT_AUTHORISED = "not-authorised"
     WRONG_CLIENT_ID = "wrong-client-id"
@@ -47,6 +48,11 @@ class AccessReason(StrEnum):
     PROTOCOL_ERROR = "protocol-error"
 
     @property
+    def may_be_policys(self) -> bool:
+        """Whether a refusal or denial may be the policy's doing; not if it is about who somebody is, or of no form."""
+        return self not in _NOT_OF_POLICY
+
+    @property
     def is_ungraceful(self) -> bool | None:
         """Whether a connection ended without a DISCONNECT of the client, so that its last will is published.
 
@@ -65,5 +71,18 @@ _UNGRACEFUL = frozenset(
         AccessReason.BY_ADMINISTRATOR,
         AccessReason.GRANT_ENDED,
         AccessReason.PROTOCOL_ERROR,
+    }
+)
+_NOT_OF_POLICY = frozenset(
+    {
+        AccessReason.BAD_CERTIFICATE,
+        AccessReason.UNKNOWN,
+        AccessReason.NOT_PROVED,
+        AccessReason.NOT_ACTIVE,
+        AccessReason.WRONG_CLIENT_ID,
+        AccessReason.WRONG_USERNAME,
+        AccessReason.RESERVED_NAME,
+        AccessReason.PROTOCOL_ERROR,
+        AccessReason.MALFORMED_TOPIC,
     }
 )

@@ -58,4 +58,4 @@ class AuthTerms:
 
 
 def _refusal(why: str) -> Judgement:
-    return Judgement(reason=AccessReason.NOT_AUTHORISED, why=why)
+    return Judgement(reason=AccessReason.NOT_PROVED, why=why)

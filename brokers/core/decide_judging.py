@@ -107,10 +107,10 @@ _NO_PROOF = Judgement(
     reason=AccessReason.BAD_CERTIFICATE,
     why="No certificate, token or password was sent along, and the secret does not say that the broker requires one.",
 )
-_BAD_PASSWORD = Judgement(reason=AccessReason.NOT_AUTHORISED, why="The password is not the device's.")
-_BAD_TOKEN = Judgement(reason=AccessReason.NOT_AUTHORISED, why="The token does not prove the device.")
+_BAD_PASSWORD = Judgement(reason=AccessReason.NOT_PROVED, why="The password is not the device's.")
+_BAD_TOKEN = Judgement(reason=AccessReason.NOT_PROVED, why="The token does not prove the device.")
 _NOT_TAKEN = Judgement(
-    reason=AccessReason.NOT_AUTHORISED, why="What came as the password is no proof that the broker's chain takes."
+    reason=AccessReason.NOT_PROVED, why="What came as the password is no proof that the broker's chain takes."
 )
 _NOT_ITS_OWN = Judgement(reason=AccessReason.BAD_CERTIFICATE, why="The certificate does not prove the device.")
 _OTHER_NAME = Judgement(reason=AccessReason.WRONG_USERNAME, why="The certificate's common name is not the username.")

@@ -29,19 +29,31 @@ TELLS: Mapping[AdapterKind, frozenset[Sign]] = {
     AdapterKind.HTTP_DECISIONS: frozenset({Sign.REFUSALS, Sign.DENIALS}),
 }
 """What is not here is not told, or by webhook, where nobody knows what was lost: docs/howto/access-log.md."""
+KNOWS_SESSIONS = frozenset(
+    {
+        AdapterKind.MOSQUITTO_DYNSEC,
+        AdapterKind.NATS,
+        AdapterKind.NATS_FILES,
+        AdapterKind.RABBITMQ,
+        AdapterKind.EMQX,
+    }
+)
+"""Where a session that is open is open: these list them, or tell each end to who listens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hearing:
     """A broker of the wave, and for how many minutes it was heard since the wave was obeyed.
 
-    `told` says that a line of it was written down since.
+    `told` says that a line of it was written down since, `undecided` that of somebody's login nobody knows whom it was
+    about, since it could not be decided.
     """
 
     name: str
     kind: AdapterKind
     minutes: int
     told: bool
+    undecided: bool = False
 
 
 def is_in_trouble(now: int, before: int) -> bool:
@@ -59,6 +71,8 @@ def unknown_of(brokers: Iterable[Hearing], *, seen: int, watched: timedelta) -> 
     for broker in brokers:
         if broker.minutes < needed and not (broker.told and watched < _QUIET):
             found.append(f"{broker.name} was not heard all the time.")
+        if broker.undecided:
+            found.append(f"Gatehouse could not decide on a login at {broker.name}.")
         untold = set(Sign) - TELLS.get(broker.kind, frozenset())
         if untold:
             found.append(f"{broker.name} does not tell {' and '.join(sorted(untold))} of devices.")

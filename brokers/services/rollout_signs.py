@@ -7,11 +7,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from brokers import models, queries
 from brokers.core.access_reasons import AccessReason
-from brokers.core.rollout_gate import Hearing, is_in_trouble, unknown_of
+from brokers.core.rollout_gate import KNOWS_SESSIONS, Hearing, is_in_trouble, unknown_of
 from brokers.core.values import AccessKind, Broker, SyncState
 from devices.core.rollouts import Measured, Rollout, Split
 from devices.core.values import DeviceId
@@ -20,6 +20,7 @@ from devices.queries.rollouts import in_present_wave
 _KNOWN_DENIALS = timedelta(days=7)
 _LOST = (AccessReason.CONNECTION_LOST, AccessReason.KEEPALIVE_EXCEEDED, AccessReason.PROTOCOL_ERROR)
 """Other ends are orderly, not told, or Gatehouse's own doing."""
+_NOT_OF_POLICY = [reason for reason in AccessReason if not reason.may_be_policys]
 
 
 def brokers_of(rollout: Rollout, *, wave: int) -> list[Broker]:
@@ -70,6 +71,7 @@ def _hearing(rollout: Rollout, broker: Broker, minutes: int, seen: Signs) -> Hea
         kind=broker.kind,
         minutes=minutes - rollout.heard.get(str(broker.id), 0),
         told=seen.lines.filter(broker_id=broker.id).exists(),
+        undecided=seen.lines.filter(broker_id=broker.id, reason=AccessReason.UNDECIDED, device_id=None).exists(),
     )
 
 
@@ -78,21 +80,30 @@ class Signs:
 
     def __init__(self, rollout: Rollout, brokers: Collection[Broker], since: datetime, until: datetime) -> None:
         self._brokers = [broker.id for broker in brokers]
+        self._know_sessions = [broker.id for broker in brokers if broker.kind in KNOWS_SESSIONS]
         self._since = since
         self.lines: QuerySet[models.AccessEvent] = models.AccessEvent.objects.filter(
             domain_id=rollout.domain, broker_id__in=self._brokers, at__gte=since, at__lt=until
         ).order_by()
 
     def devices(self) -> set[DeviceId]:
-        """Who is connected, and of whom something was told."""
+        """Who is connected, and of whom something was told; anybody may be refused by another's name."""
         sessions = models.Session.objects.filter(broker_id__in=self._brokers)
-        found = (rows.values_list("device_id", flat=True).distinct() for rows in (sessions, self.lines))
+        told = self.lines.exclude(kind=AccessKind.REFUSED)
+        found = (rows.values_list("device_id", flat=True).distinct() for rows in (sessions, told))
         return {DeviceId(device) for rows in found for device in rows if device}
 
     def refusals(self) -> Counter[DeviceId]:
-        """How often each device was refused or denied; not those that were shut out for what they are."""
+        """How often each device was refused or denied, as far as policy may be why.
+
+        Not while its session was open and stays so, since then somebody else knocked by its name.
+        """
+        open_then = models.Session.objects.filter(
+            broker_id=OuterRef("broker_id"), device_id=OuterRef("device_id"), connected_at__lt=OuterRef("at")
+        )
         refused = self.lines.filter(kind__in=[AccessKind.REFUSED, AccessKind.DENIED])
-        return _by_device(refused.exclude(reason=AccessReason.NOT_ACTIVE))
+        others = Q(Exists(open_then), kind=AccessKind.REFUSED, broker_id__in=self._know_sessions)
+        return _by_device(refused.exclude(reason__in=_NOT_OF_POLICY).exclude(others))
 
     def losses(self) -> Counter[DeviceId]:
         """How often each device lost its connection."""
@@ -100,9 +111,9 @@ class Signs:
 
     def newly_denied(self) -> set[DeviceId]:
         """Devices that are denied from then on what they were not denied in the week before."""
-        noted = models.DeniedAttempt.objects.filter(broker_id__in=self._brokers).order_by()
+        noted = models.DeniedAttempt.objects.filter(broker_id__in=self._brokers).exclude(reason__in=_NOT_OF_POLICY)
         new = noted.filter(day__gte=self._since.date(), first_at__gte=self._since)
-        found = set(new.values_list("device_id", "action", "topic"))
+        found = set(new.order_by().values_list("device_id", "action", "topic"))
         week = noted.filter(day__gte=(self._since - _KNOWN_DENIALS).date(), first_at__lt=self._since)
         known = week.filter(device_id__in={device for device, _, _ in found})
         found -= set(known.values_list("device_id", "action", "topic"))

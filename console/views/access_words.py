@@ -18,6 +18,7 @@ _WHAT = {
 _WHY = {
     AccessReason.BAD_CERTIFICATE: "The certificate is not good.",
     AccessReason.UNKNOWN: "Nobody of that name is known.",
+    AccessReason.NOT_PROVED: "What it showed is no proof of who it is.",
     AccessReason.NOT_ACTIVE: "The device is not active.",
     AccessReason.NOT_AUTHORISED: "The broker refused the login.",
     AccessReason.WRONG_CLIENT_ID: "The client id is another's.",

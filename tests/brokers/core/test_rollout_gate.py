@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -60,3 +61,8 @@ def test_nothing_is_known_of_a_broker_that_was_never_heard(kind: AdapterKind, mi
     silent = unknown_of([hearing(kind, 0, told=False)], seen=1, watched=watched)
     assert "hall-7 was not heard all the time." in silent
     assert set(unknown_of([hearing(kind, minutes, told=told)], seen=1, watched=watched)) <= set(silent)
+
+
+def test_a_login_that_could_not_be_decided_is_not_known_to_be_well() -> None:
+    undecided = replace(hearing(AdapterKind.HTTP_DECISIONS, 9), undecided=True)
+    assert "Gatehouse could not decide on a login at hall-7." in unknown_of([undecided], seen=1, watched=TEN)

@@ -190,8 +190,50 @@ def refused(plant: Plant) -> None:
     plant.log(plant.halls[0], plant.one, AccessKind.REFUSED, AccessReason.NOT_AUTHORISED)
 
 
-def shut_out(plant: Plant) -> None:
-    plant.log(plant.halls[0], plant.one, AccessKind.REFUSED, AccessReason.NOT_ACTIVE)
+def knocked(plant: Plant) -> None:
+    """By strangers, with the names of devices and nothing that proves them."""
+    for reason in (
+        "bad-certificate",
+        "not-proved",
+        "wrong-client-id",
+        "wrong-username",
+        "not-active",
+        "protocol-error",
+    ):
+        plant.log(plant.halls[0], plant.one, AccessKind.REFUSED, reason)
+    quiet(plant)
+
+
+def session(plant: Plant, *, hall: int = 0, ago: int) -> None:
+    models.Session.objects.create(
+        broker=plant.halls[hall], device_id=plant.one, auth_id="p-1", client_id="p-1",
+        connected_at=plant.now - timedelta(seconds=ago),
+    )  # fmt: skip
+
+
+def refused_while_connected(plant: Plant) -> None:
+    session(plant, ago=2)
+    refused(plant)
+
+
+def refused_and_back(plant: Plant) -> None:
+    session(plant, ago=0)
+    refused(plant)
+
+
+def refused_while_connected_elsewhere(plant: Plant) -> None:
+    session(plant, hall=1, ago=2)
+    refused(plant)
+
+
+def refused_where_an_end_may_be_untold(plant: Plant) -> None:
+    models.Broker.objects.update(kind="http-decisions")
+    refused_while_connected(plant)
+
+
+def denied_while_connected(plant: Plant) -> None:
+    session(plant, ago=2)
+    plant.log(plant.halls[0], plant.one, AccessKind.DENIED, AccessReason.NOT_ALLOWED)
 
 
 def ended(plant: Plant) -> None:
@@ -209,16 +251,21 @@ def lost_as_before(plant: Plant) -> None:
     lost(plant)
 
 
-def deny(plant: Plant, *, ago: int, topic: str = "north/x") -> None:
+def deny(plant: Plant, *, ago: int, topic: str = "north/x", reason: str = "not-allowed") -> None:
     at = plant.now - timedelta(seconds=ago)
     models.DeniedAttempt.objects.create(
-        broker=plant.halls[0], device_id=plant.one, action="publish", topic=topic, reason="not-allowed",
+        broker=plant.halls[0], device_id=plant.one, action="publish", topic=topic, reason=reason,
         day=at.date(), count=1, first_at=at, last_at=at,
     )  # fmt: skip
 
 
 def denied(plant: Plant) -> None:
     deny(plant, ago=1)
+
+
+def malformed(plant: Plant) -> None:
+    deny(plant, ago=1, reason="malformed-topic")
+    quiet(plant)
 
 
 def denied_as_ever(plant: Plant) -> None:
@@ -235,12 +282,18 @@ def test_what_is_worse_than_before_the_wave_is_counted(plant: Plant) -> None:
     cases: list[tuple[Callable[[Plant], None], tuple[int, int]]] = [
         (quiet, (0, 0)),
         (refused, (1, 0)),
-        (shut_out, (0, 0)),
+        (knocked, (0, 0)),
+        (refused_while_connected, (0, 0)),
+        (refused_and_back, (1, 0)),
+        (refused_while_connected_elsewhere, (1, 0)),
+        (denied_while_connected, (1, 0)),
         (ended, (0, 0)),
         (lost, (0, 1)),
         (lost_as_before, (0, 0)),
         (denied, (1, 0)),
         (denied_as_ever, (0, 0)),
+        (malformed, (0, 0)),
+        (refused_where_an_end_may_be_untold, (1, 0)),
     ]
     came, obeyed = plant.now - timedelta(minutes=30), plant.now - TEN
     rollout = replace(started, records=(WaveRecord(entered_at=came, obeyed_at=obeyed),))
@@ -248,10 +301,28 @@ def test_what_is_worse_than_before_the_wave_is_counted(plant: Plant) -> None:
     for happens, expected in cases:
         models.AccessEvent.objects.all().delete()
         models.DeniedAttempt.objects.all().delete()
+        models.Session.objects.all().delete()
         happens(plant)
         found = measure_wave(rollout, now=plant.now)
         assert (found.seen, (found.refused, found.lost)) == (1, expected), happens
-        assert found.unknown == tuple(f"{hall} does not tell denials of devices." for hall in ("hall-1", "hall-2"))
+        untold = "denials" if happens is not refused_where_an_end_may_be_untold else "lost connections"
+        assert found.unknown == tuple(f"{hall} does not tell {untold} of devices." for hall in ("hall-1", "hall-2"))
+
+
+def test_strangers_make_nobody_seen_and_what_was_not_decided_is_not_taken_for_good(plant: Plant) -> None:
+    started = start(plant.fleet, Split.GROUP, ["pilot"], now=plant.now)
+    came, obeyed = plant.now - timedelta(minutes=30), plant.now - TEN
+    rollout = replace(started, records=(WaveRecord(entered_at=came, obeyed_at=obeyed),))
+    plant.heard(8)
+    plant.log(plant.halls[0], plant.one, AccessKind.REFUSED, AccessReason.NOT_PROVED)
+    models.AccessEvent.objects.create(
+        at=obeyed, broker=plant.halls[1], broker_name="hall-2", domain_id=plant.fleet.domain.id,
+        kind=AccessKind.REFUSED, reason=AccessReason.UNDECIDED,
+    )  # fmt: skip
+    found = measure_wave(rollout, now=plant.now)
+    assert (found.seen, found.refused) == (0, 0)
+    assert "No device of this wave was seen." in found.unknown
+    assert [line for line in found.unknown if "decide" in line] == ["Gatehouse could not decide on a login at hall-2."]
 
 
 def test_what_nobody_saw_is_not_taken_for_good_and_looking_twice_is_once(plant: Plant) -> None:
