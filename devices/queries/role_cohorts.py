@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -16,14 +15,12 @@ from django.db.models import Count
 from acl.core.analysis_conditions import Condition
 from acl.core.values import RoleId
 from devices.models import Binding, Device, DeviceQuerySet
+from devices.queries.group_bits import GroupBits, Roles, sums_elsewhere, sums_on_postgresql
 from devices.queries.reaching import Reached, reached_rows, roomy
 from kernel.core.ids import DomainId
 
-_BITS = 62  # of a column; the sign stays free
 _MOST_SINGLE = 2_000
 _MOST_GROUPINGS = 20_000
-
-Roles = frozenset[RoleId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,39 +125,6 @@ def _by_wide_bindings(rows: DeviceQuerySet, wide: _Wide) -> tuple[Counter[Roles]
     return +counted, 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Bits:
-    """What groups bring, each as a bit of one of a few columns. PostgreSQL has a disjunction of bits: groups that bring
-    the same roles share a bit there. Elsewhere bits are added up, so each group has its own.
-    """
-
-    brought: list[Roles]
-    of_group: Mapping[UUID, int]
-
-    @classmethod
-    def of(cls, by_group: Mapping[UUID, Roles], *, shared: bool) -> _Bits:
-        if not shared:
-            return cls(list(by_group.values()), {group: number for number, group in enumerate(by_group)})
-        brought = list(dict.fromkeys(by_group.values()))
-        return cls(brought, {group: brought.index(roles) for group, roles in by_group.items()})
-
-    @property
-    def columns(self) -> range:
-        return range(0, len(self.brought), _BITS)
-
-    def values(self) -> Iterator[Any]:
-        """Group, column and bit of each group, as the database stores them."""
-        stored = Device._meta.pk  # noqa: SLF001 - how a UUID is stored
-        for group, n in self.of_group.items():
-            yield from (stored.get_db_prep_value(group, connection), n - n % _BITS, 1 << n % _BITS)
-
-    def spelled(self, columns: Sequence[object]) -> Roles:
-        """The roles that the columns of a row say."""
-        words = [int(str(word)) for word in columns]
-        held = (roles for n, roles in enumerate(self.brought) if words[n // _BITS] >> n % _BITS & 1)
-        return frozenset[RoleId]().union(*held)
-
-
 def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID | None, Roles, int]]:
     """(type, roles by groups, number) of the devices in some of the groups; no type where types bring nothing."""
     try:
@@ -168,24 +132,22 @@ def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID | None,
     except EmptyResultSet:
         return
     on_postgresql = connection.vendor == "postgresql"
-    bits = _Bits.of(wide.by_group, shared=on_postgresql)
-    kinds = ("uuid", "integer", "bigint") if on_postgresql else ("text", "integer", "integer")
-    row = ", ".join(f"CAST(%s AS {kind})" for kind in kinds)
-    whole = "bit_or" if on_postgresql else "SUM"
-    sums = ", ".join(f"{whole}(CASE WHEN v.c = {n} THEN v.b ELSE 0 END) AS s{n}" for n in bits.columns)
-    names = ", ".join(f"s{n}" for n in bits.columns)
+    bits = GroupBits.of(wide.by_group, shared=on_postgresql)
+    sums = sums_on_postgresql(bits) if on_postgresql else sums_elsewhere(bits)
     member = Device.groups.through._meta.db_table  # noqa: SLF001 - Django's own way to the table
-    kind, each = ("d.device_type_id", "d.id, d.device_type_id") if wide.by_type else ("NULL", "m.device_id")
-    joined = f"({devices}) d JOIN {member} m ON m.device_id = d.id" if wide.by_type else f"{member} m"
-    among = "" if wide.by_type else f"WHERE m.device_id IN (SELECT d.id FROM ({devices}) d)"  # noqa: S608 - as below
+    each = {**sums.columns, "t": "d.device_type_id"} if wide.by_type else sums.columns
+    found = ", ".join(each)
     statement = (
-        f"WITH v(g, c, b) AS (VALUES {', '.join([f'({row})'] * len(bits.of_group))})"  # noqa: S608 - names of ours
-        f" SELECT t, {names}, COUNT(*) FROM (SELECT {kind} AS t, {sums} FROM {joined} JOIN v ON v.g = m.group_id"
-        f" {among} GROUP BY {each}) x GROUP BY t, {names} ORDER BY COUNT(*) DESC, t, {names} LIMIT {_MOST_GROUPINGS}"
+        f"WITH {sums.table} SELECT {found}, COUNT(*) FROM ("  # noqa: S608 - names of ours
+        f"SELECT {', '.join(f'{column} AS {name}' for name, column in each.items())}"
+        f" FROM ({devices}) d JOIN {member} m ON m.device_id = d.id JOIN v ON {sums.joined}"
+        f" GROUP BY d.id, d.device_type_id"
+        f") x GROUP BY {found} ORDER BY COUNT(*) DESC, {found} LIMIT {_MOST_GROUPINGS}"
     )
     with connection.cursor() as cursor:
         if on_postgresql:  # a million groups of two rows are sorted sooner than hashed; until the transaction's end
             cursor.execute("SELECT set_config('enable_hashagg', 'off', true)")
-        cursor.execute(statement, [*bits.values(), *params])
-        for found, *columns, count in cursor.fetchall():
-            yield UUID(str(found)) if found else None, bits.spelled(columns), count
+        cursor.execute(statement, [*sums.params, *params])
+        for *row, count in cursor.fetchall():
+            kind = row.pop() if wide.by_type else None
+            yield UUID(str(kind)) if kind else None, bits.spelled(row), count

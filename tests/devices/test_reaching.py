@@ -194,6 +194,33 @@ def test_devices_are_counted_by_the_roles_that_they_have(fleet: Factory) -> None
         assert sum(few.by_roles.values()) + few.uncounted == sum(wanted.values())
 
 
+@pytest.mark.parametrize("by_type_too", [False, True])
+def test_devices_are_counted_by_the_roles_of_more_groups_than_a_column_has_bits(
+    fleet: Factory, *, by_type_too: bool
+) -> None:
+    Binding.objects.all().delete()
+    Device.objects.update(state=DeviceState.SUSPENDED)
+    kind = DeviceType.objects.get(name="t0")
+    roles = [fleet.role(f"r{n}") for n in range(65)]
+    groups = [Group(id=new_id(), domain_id=fleet.domain, name=f"many{n}") for n in range(65)]
+    Group.objects.bulk_create(groups)
+    bound = [{"role_id": role.id, "group": group} for role, group in zip(roles, reversed(groups), strict=True)]
+    bound += [{"role_id": roles[2].id, "device_type": kind}] if by_type_too else []
+    Binding.objects.bulk_create(Binding(id=new_id(), domain_id=fleet.domain, **each) for each in bound)
+    held = ([], [0], [0, 61, 62], [61], [62, 64], [62, 64])
+    for place, numbers in enumerate(held):
+        device = Device.objects.order_by("auth_id")[place]
+        device.state, device.kind, device.device_type = DeviceState.ACTIVE, PrincipalKind.DEVICE, kind
+        device.save()
+        device.groups.set([groups[64 - n] for n in numbers])
+    found = count_by_roles(
+        domain=fleet.domain, condition=ALWAYS, among=[role.id for role in roles], most=100, now=utc_now()
+    )
+    also = [2] if by_type_too else []
+    assert found.by_roles == Counter(frozenset(roles[n].id for n in [*numbers, *also]) for numbers in held)
+    assert found.uncounted == 0
+
+
 def test_an_edit_of_a_role_is_foreseen_for_each_kind_of_device(fleet: Factory) -> None:
     Binding.objects.all().delete()
     base, shut = fleet.role("base", allow("a/#")), fleet.role("shut", allow("a/x", effect=Effect.DENY))
