@@ -229,6 +229,7 @@ class Password(models.Model):
     verifier = models.JSONField()
     created_at = models.DateTimeField()
     not_after = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
 
     objects = PasswordQuerySet.as_manager()
 
@@ -253,6 +254,7 @@ class Password(models.Model):
             state=CredentialState(self.state),
             created_at=self.created_at,
             not_after=self.not_after,
+            last_used_at=self.last_used_at,
             verifier=PasswordVerifier.from_json(self.verifier),
         )
 

@@ -65,11 +65,13 @@ def no_update_through_a_join() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_writing_in_the_background() -> Iterator[None]:
-    """What is noted of the use of policy is written when a test says so, and not in the middle of another."""
+    """What is noted of the use of policy and passwords is written when a test says so, not in the middle of another."""
     from brokers.services import policy_use
+    from devices.services.password_use import password_use
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(policy_use, "FLUSH_SECONDS", math.inf)
+        patch.setattr(password_use, "start", lambda _: None)
         yield
 
 

@@ -34,13 +34,17 @@ class RotateDocument(StrictDocument):
 
 
 class PasswordDocument(serializers.Serializer[Any]):
-    """A password, without the password. `digest` names it in the journal and proves nothing."""
+    """A password, without the password. `digest` names it in the journal and proves nothing.
+
+    `last_used_at`: to the hour, as far as Gatehouse itself was asked; brokers that keep passwords do not tell.
+    """
 
     id = serializers.UUIDField()
     state = serializers.ChoiceField(choices=[*CredentialState])
     digest = serializers.CharField()
     created_at = serializers.DateTimeField()
     not_after = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
 
 
 class IssuedPasswordDocument(PasswordDocument):
@@ -187,6 +191,7 @@ def _document(password: Password, state: CredentialState) -> dict[str, Any]:
         "digest": password.verifier.digest,
         "created_at": to_rfc3339(password.created_at),
         "not_after": to_rfc3339(password.not_after) if password.not_after else None,
+        "last_used_at": to_rfc3339(password.last_used_at) if password.last_used_at else None,
     }
 
 

@@ -50,13 +50,17 @@ class BadOverlap(Invalid):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Password:
-    """A password of a device, without the password. It is good until `not_after`, None: until it is revoked."""
+    """A password of a device, without the password. It is good until `not_after`, None: until it is revoked.
+
+    `last_used_at`: when it last proved the device to Gatehouse itself, to the hour; brokers that keep it do not tell.
+    """
 
     id: PasswordId
     device: DeviceId
     state: CredentialState
     created_at: datetime
     not_after: datetime | None
+    last_used_at: datetime | None = None
     verifier: PasswordVerifier = field(repr=False)
 
     def is_good(self, now: datetime) -> bool:

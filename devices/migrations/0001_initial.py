@@ -307,6 +307,7 @@ class Migration(migrations.Migration):
                 ('verifier', models.JSONField()),
                 ('created_at', models.DateTimeField()),
                 ('not_after', models.DateTimeField(null=True)),
+                ('last_used_at', models.DateTimeField(null=True)),
                 ('device', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='passwords', to='devices.device')),
             ],
             options={

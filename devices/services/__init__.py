@@ -28,6 +28,7 @@ from devices.services.enrolment_tokens import (
 )
 from devices.services.groups import add_to_group, change_group_query, create_group, remove_from_group
 from devices.services.import_devices import import_devices
+from devices.services.password_use import note_password_use
 from devices.services.passwords import (
     IssuedPassword,
     issue_password,
@@ -64,6 +65,7 @@ __all__ = [
     "import_devices",
     "issue_password",
     "mint_enrolment_token",
+    "note_password_use",
     "prove_by_certificate",
     "prove_by_password",
     "quarantine_device",

@@ -13,6 +13,7 @@ from devices.core.values import LIVE_CREDENTIALS, CredentialId, DeviceId, Device
 from devices.models import Credential, Device
 from devices.queries.passwords import good_passwords
 from devices.services.issue_credential import DeviceRefused
+from devices.services.password_use import note_password_use
 from devices.services.use_proof import use_proof
 from kernel.core.clock import FOR_EVER
 from kernel.core.errors import Unauthenticated
@@ -64,7 +65,9 @@ def prove_by_password(*, client: str, password: str, now: datetime) -> ProvedPri
     for device in found:
         for kept in good_passwords(device=DeviceId(device.id), now=now):
             if kept.verifier.is_of(password):
-                return _let_in(device, CredentialId(kept.id), until=kept.not_after or FOR_EVER)
+                proved = _let_in(device, CredentialId(kept.id), until=kept.not_after or FOR_EVER)
+                note_password_use(password=kept.id, now=now)
+                return proved
     raise WrongPassword("The device is unknown or its password is wrong.")
 
 

@@ -36,7 +36,7 @@ def test_password_is_shown_once_and_can_be_sent_again_only_with_its_key(bare: Ba
     listed = ada.get(where)
     assert shown["password"] not in listed.content.decode()
     [one] = listed.json()["results"]
-    assert one == {name: shown[name] for name in ("id", "state", "digest", "created_at", "not_after")}
+    assert one == {name: shown[name] for name in ("id", "state", "digest", "created_at", "not_after", "last_used_at")}
     assert ada.post(where).status_code == 409
 
 
