@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from brokers import models
 from brokers.conf import access_log_root, adapter_class
 from brokers.core.access_reasons import AccessAction
+from brokers.core.connection_changes import ShownConnection, shown_connection
 from brokers.core.decide import DecisionSecret
 from brokers.core.plans import Plan
 from brokers.core.ports import Capabilities
@@ -114,6 +115,11 @@ def link_to(*, broker: BrokerId) -> BrokerLink:
     """The broker and how it is spoken to. Raises BrokerNotFound."""
     row = registered(models.Broker.objects.with_domain().filter(id=broker))
     return BrokerLink(broker=row.as_value(), connection=opened_connection(row))
+
+
+def shown_connection_of(*, broker: BrokerId) -> ShownConnection:
+    """How the broker is spoken to, without secrets, for those who may change it. Raises BrokerNotFound."""
+    return shown_connection(link_to(broker=broker).connection)
 
 
 def opened_connection(row: models.Broker) -> Connection:

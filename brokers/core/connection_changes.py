@@ -6,6 +6,7 @@ A connection's members are shown if they stand in `SHOWN`; all others are secret
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kernel.core.errors import FieldError
@@ -20,18 +21,19 @@ _PLACE = ("host", "port", "ca_pem")
 _FIXED = "dialect"
 
 
-def shown_members(connection: Mapping[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownConnection:
+    """What may be shown: members by name, `api/host` for one within `api`, and the names of the secrets."""
+
+    members: Mapping[str, Any]
+    secrets: tuple[str, ...]
+
+
+def shown_connection(connection: Mapping[str, Any]) -> ShownConnection:
     """The connection without its secrets."""
-    return {
-        name: shown_members(value) if isinstance(value, Mapping) else value
-        for name, value in connection.items()
-        if name in SHOWN
-    }
-
-
-def secret_names(connection: Mapping[str, Any]) -> list[str]:
-    """The secrets' names, `api/api_key` for one within `api`."""
-    return [name for name, _ in _leaves(connection) if name.rpartition("/")[2] not in SHOWN]
+    leaves = dict(_leaves(connection))
+    shown = {name: value for name, value in leaves.items() if SHOWN.issuperset(name.split("/"))}
+    return ShownConnection(members=shown, secrets=tuple(name for name in leaves if name not in shown))
 
 
 def merged_connection(present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from console.views import (
     broker_authentication,
     broker_capabilities,
     broker_decisions,
+    broker_editing,
     broker_listeners,
     brokers,
     certificate,
@@ -224,6 +225,7 @@ urlpatterns = [
     ),
     path("brokers/", brokers.list_brokers, name="brokers"),
     path("brokers/<slug:name>/", brokers.show_broker, name="broker"),
+    path("brokers/<slug:name>/edit/", broker_editing.edit_broker, name="edit-broker"),
     path("brokers/<slug:name>/authentication/", broker_authentication.edit_chain, name="broker-chain"),
     path("brokers/<slug:name>/decision-secrets/new/", broker_decisions.mint_secret, name="new-decision-secret"),
     path(

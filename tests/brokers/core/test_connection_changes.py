@@ -11,8 +11,7 @@ from brokers.core.connection_changes import (
     change_errors,
     changed_members,
     merged_connection,
-    secret_names,
-    shown_members,
+    shown_connection,
 )
 
 KEPT: dict[str, Any] = {
@@ -26,15 +25,17 @@ KEPT: dict[str, Any] = {
 
 
 def test_secrets_are_not_shown_whatever_they_are_called() -> None:
-    shown = shown_members(KEPT | {"novel": "x"})
-    assert shown == {
+    shown = shown_connection(KEPT | {"novel": "x", "secrets": {"host": "x"}})
+    assert shown.members == {
         "host": "db.example",
         "port": 5432,
         "ca_pem": "PEM",
         "username": "gatehouse",
-        "api": {"host": "mq.example", "port": 8888, "ca_pem": "PEM"},
+        "api/host": "mq.example",
+        "api/port": 8888,
+        "api/ca_pem": "PEM",
     }
-    assert secret_names(KEPT | {"novel": "x"}) == ["password", "api/api_key", "novel"]
+    assert shown.secrets == ("password", "api/api_key", "novel", "secrets/host")
 
 
 def test_no_shown_member_sounds_like_a_secret() -> None:
