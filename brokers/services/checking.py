@@ -14,6 +14,7 @@ from brokers.services import records
 from brokers.services.converging import UNMANAGED, converge_whole
 from brokers.services.desired import desired_state
 from brokers.services.lease import BrokerBusy, lease_on
+from kernel.core.errors import DomainError
 from kernel.core.ids import DomainId
 
 # Long enough for people to see what was changed by hand, and to ask who did it, before it is put right.
@@ -31,7 +32,8 @@ def compare_broker(*, broker: BrokerId, now: datetime) -> Comparison:
 
 def check_drift(*, broker: BrokerId, now: datetime) -> Comparison:
     """The same, and puts right what has to be: at once after an outage, a lost state or a missed change; a change made
-    by hand once it has stood for two minutes. A broker that does not answer is an outcome here, not an error.
+    by hand once it has stood for two minutes. A broker that does not answer, or can not be compared, is an outcome
+    here, not an error.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:
@@ -45,6 +47,10 @@ def check_drift(*, broker: BrokerId, now: datetime) -> Comparison:
         return Comparison(sync=SyncState.UNREACHABLE, differences=(), count=0, detail=error.detail)
     except BrokerBusy as error:
         return Comparison(sync=SyncState(row.sync), differences=(), count=0, detail=error.detail)
+    except DomainError as error:
+        records.note_refused(broker=broker, now=now, detail=error.detail)
+        sync = SyncState(row.sync) if row.managed_since is None else SyncState.PENDING
+        return Comparison(sync=sync, differences=(), count=0, detail=error.detail)
 
 
 def _greet(row: models.Broker, *, now: datetime) -> Comparison:

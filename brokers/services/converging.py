@@ -107,7 +107,7 @@ def _note_failure(broker: BrokerId, error: DomainError, lease: Lease) -> None:
     if isinstance(error, BrokerUnreachable):
         records.note_unreachable(broker=broker, now=lease.now(), detail=error.detail)
     else:
-        models.Broker.objects.filter(id=broker).update(sync=SyncState.PENDING, detail=error.detail[:1_000])
+        records.note_refused(broker=broker, now=lease.now(), detail=error.detail)
 
 
 def _journal_end() -> int:

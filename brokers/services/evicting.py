@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from brokers import models, queries
@@ -14,6 +15,7 @@ from brokers.services.converging import UNMANAGED, BrokerDidNotObey
 from brokers.services.desired import desired_state_of
 from brokers.services.lease import lease_on
 from devices.core.values import DeviceId
+from kernel.core.errors import DomainError
 
 _STAYS = (
     "Its permissions are gone for whoever connects from now on. Gatehouse can not end a session at this broker: one "
@@ -35,8 +37,7 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
             desired = desired_state_of(device=device, broker=broker, now=lease.now())
             # What is heard of the broker ends these rows too, perhaps before it is our turn.
             before = models.Session.objects.filter(broker=row, device_id=device).count()
-            version = _take_away(adapter, desired)
-            closed = adapter.disconnect(desired.subjects[0].principal)
+            version, closed = _throw_out(adapter, desired)
         except BrokerUnreachable as error:
             records.note_unreachable(broker=broker, now=lease.now(), detail=error.detail)
             raise
@@ -47,6 +48,20 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
             return Eviction(closed=None, detail=_STAYS)
         known = max(before, _forget_sessions(row, device, now=lease.now()))
     return Eviction(closed=known if closed < 0 else closed, detail=_sentence(closed, known))
+
+
+def _throw_out(adapter: BrokerAdapter, desired: DesiredState) -> tuple[str, int | None]:
+    """The broker's version, and how many sessions ended. They end too if the rest is refused, which is raised then."""
+    principal = desired.subjects[0].principal
+    try:
+        version = _take_away(adapter, desired)
+    except BrokerUnreachable:
+        raise
+    except DomainError:
+        with suppress(DomainError):
+            adapter.disconnect(principal)
+        raise
+    return version, adapter.disconnect(principal)
 
 
 def _take_away(adapter: BrokerAdapter, desired: DesiredState) -> str:

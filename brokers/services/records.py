@@ -27,6 +27,13 @@ def note_unreachable(*, broker: BrokerId, now: datetime, detail: str) -> None:
     )
 
 
+def note_refused(*, broker: BrokerId, now: datetime, detail: str) -> None:
+    """What it holds could not be compared or written, though it may answer: nobody may call it in sync."""
+    models.Broker.objects.managed().filter(id=broker).update(
+        sync=SyncState.PENDING, checked_at=now, detail=detail[:_DETAIL_CHARACTERS]
+    )
+
+
 def note_in_sync(*, broker: BrokerId, now: datetime, version: str, seq: int, digest: str, detail: str = "") -> None:
     """Everything up to the journal entry `seq` was read back from the broker."""
     rows = models.Broker.objects.filter(id=broker, converged_seq__lt=seq)

@@ -1,0 +1,137 @@
+"""What becomes of evictions and checks where a broker's adapter refuses, or the broker does not do as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from acl.core.values import Principal
+from brokers import models, queries, services
+from brokers.core.ports import AppliedState, BrokerUnreachable, DesiredState, Rendering, Step
+from brokers.core.values import AdapterKind, BrokerId, SyncState
+from brokers.services import checking, converging, evicting
+from brokers.services.converging import BrokerDidNotObey
+from devices import services as devices
+from kernel.core.clock import utc_now
+from kernel.core.errors import Conflict, DomainError
+from pki.core.values import ReasonCode
+from tests.brokers.fleet import Fleet
+from tests.cast import ADA
+
+
+class Taken(Conflict):
+    """Somebody else's account has the name of a device."""
+
+    code = "taken"
+
+
+TAKEN = Taken("The account is somebody else's: rename it.")
+STEP = Step(kind="set", target="pump-1", summary="Set pump-1.")
+
+
+@dataclass
+class Refusing:
+    """An adapter. `fault` is raised where `at` says; without one it takes every step and nothing changes."""
+
+    at: str = ""
+    fault: DomainError = TAKEN
+    closed: list[str] = field(default_factory=list)
+
+    def _do(self, what: str) -> None:
+        if what == self.at:
+            raise self.fault
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        self._do("read")
+        return AppliedState(artifact="", only=only)
+
+    def plan(self, _desired: DesiredState, _applied: AppliedState) -> tuple[Step, ...]:
+        self._do("plan")
+        return (STEP,)
+
+    def apply(self, _steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        between()
+        self._do("apply")
+
+    def render(self, _desired: DesiredState) -> Rendering:
+        return Rendering(artifact="{}")
+
+    def disconnect(self, principal: Principal) -> int:
+        self._do("disconnect")
+        self.closed.append(principal.auth_id)
+        return 1
+
+
+Refuse = Callable[..., Refusing]
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Refuse:
+    """Makes an adapter, which every broker has from then on."""
+
+    def make(at: str = "", fault: DomainError = TAKEN) -> Refusing:
+        adapter = Refusing(at=at, fault=fault)
+        for module in (evicting, converging, checking):
+            monkeypatch.setattr(module, "adapter_for", lambda _link: adapter)
+        return adapter
+
+    return make
+
+
+@pytest.fixture
+def broker(fleet: Fleet) -> BrokerId:
+    """One that a plan was applied to."""
+    made = services.register_broker(
+        domain=fleet.domain.id,
+        name="hall-7",
+        kind=AdapterKind.HTTP_DECISIONS,
+        connection={"dialect": "emqx"},
+        listeners=[],
+        actor=ADA,
+        now=utc_now(),
+    )
+    models.Broker.objects.update(sync=SyncState.IN_SYNC)
+    return made.id
+
+
+def test_session_ends_though_its_rights_can_not_be_taken_away(fleet: Fleet, broker: BrokerId, refusing: Refuse) -> None:
+    device = fleet.enroll("pump-1").id
+    devices.revoke_device(device=device, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
+    for at in ("read", "plan", "apply"):
+        adapter = refusing(at)
+        with pytest.raises(Taken):
+            services.evict(broker=broker, device=device, now=utc_now())
+        assert adapter.closed == ["pump-1"]
+    adapter = refusing()
+    with pytest.raises(BrokerDidNotObey, match="still has what was taken away"):
+        services.evict(broker=broker, device=device, now=utc_now())
+    assert adapter.closed == ["pump-1"]
+    adapter = refusing("disconnect")
+    with pytest.raises(BrokerDidNotObey):  # what it has is worse than what it has open
+        services.evict(broker=broker, device=device, now=utc_now())
+    adapter = refusing("read", BrokerUnreachable("It is down."))
+    with pytest.raises(BrokerUnreachable):
+        services.evict(broker=broker, device=device, now=utc_now())
+    assert adapter.closed == []  # it would be waited for once more
+
+
+def test_broker_that_takes_everything_and_changes_nothing_is_told(broker: BrokerId, refusing: Refuse) -> None:
+    refusing()
+    with pytest.raises(BrokerDidNotObey, match=r"took 1 changes, and 1 are still to be made; the first: Set pump-1\."):
+        services.converge(broker=broker, now=utc_now())
+    assert queries.get_broker(id=broker).sync is SyncState.PENDING
+
+
+def test_broker_that_can_not_be_judged_is_not_called_in_sync(broker: BrokerId, refusing: Refuse) -> None:
+    for at in ("read", "plan"):
+        models.Broker.objects.update(sync=SyncState.IN_SYNC, detail="")
+        refusing(at)
+        found = services.check_drift(broker=broker, now=utc_now())
+        assert (found.sync, found.detail) == (SyncState.PENDING, TAKEN.detail)
+        told = queries.get_broker(id=broker)
+        assert (told.sync, told.detail) == (SyncState.PENDING, TAKEN.detail)
+    models.Broker.objects.update(managed_since=None, sync=SyncState.UNKNOWN, detail="")
+    refusing("read")
+    assert services.check_drift(broker=broker, now=utc_now()).sync is SyncState.UNKNOWN
