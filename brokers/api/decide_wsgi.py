@@ -57,7 +57,7 @@ def keep_up() -> None:
 def _keep_up() -> None:
     while True:
         try:
-            decider.keep_up()
+            decider.keep_up(now=utc_now())
         except (DatabaseFault, Unavailable) as error:
             log.debug("decisions could not catch up: %s", type(error).__name__)
         except Exception:

@@ -48,6 +48,11 @@ class Epoch:
         self._newcomers: dict[DomainId, int] = {}
         self._devices: dict[UUID, int] = {}
 
+    @property
+    def swept(self) -> int:
+        """That at which a whole domain, or all, became stale last."""
+        return max([self._all, *self._domains.values()])
+
     def take(self, entries: Iterable[Entry]) -> None:
         """Begins a new epoch: what the entries are about is stale."""
         now = self.number + 1
@@ -65,6 +70,10 @@ class Epoch:
     def has_device(self, device: UUID, domain: DomainId, *, since: int) -> bool:
         """Whether what was known of the device then still holds."""
         return since >= max(self._all, self._domains.get(domain, 0), self._devices.get(device, 0))
+
+    def has_domain(self, domain: DomainId, *, since: int) -> bool:
+        """Whether what was known then of all of the domain still holds."""
+        return since >= max(self._all, self._domains.get(domain, 0))
 
     def has_stranger(self, domain: DomainId, *, since: int) -> bool:
         """Whether a name that nobody in the domain had then is still nobody's."""

@@ -16,7 +16,8 @@ from brokers.core.decide_snippets import Dialect
 from brokers.core.values import BrokerId
 from brokers.services import policy_use
 from brokers.services.decision_doors import Door, identity_behind, move_to_present_key
-from brokers.services.decision_memory import DecisionMemory, Known
+from brokers.services.decision_learning import Known
+from brokers.services.decision_memory import DecisionMemory
 from brokers.services.decision_proofs import PrincipalProofs
 from pki.core.bounded_cache import BoundedCache
 
@@ -52,8 +53,10 @@ class Decider:
         self._memory = memory or DecisionMemory()
         self._kept: BoundedCache[tuple[str, Identity, Asked], _Kept] = BoundedCache(MOST_KEPT)
 
-    def keep_up(self) -> None:
+    def keep_up(self, *, now: datetime) -> None:
         """Learns what has happened, so that whoever asks need not wait, and that it is known if the database goes away.
+
+        Also what became of those who were asked about, if something was about all of their domain.
 
         Raises DecisionsAlone and a database error.
         """
@@ -61,6 +64,7 @@ class Decider:
         self._memory.follow(older_than=AHEAD_SECONDS)
         self._memory.door("")
         self._memory.token_keys()
+        self._memory.learn_anew(now=now)
 
     def admit(self, broker: str, secret: str) -> tuple[Door, Identity] | None:
         """The broker that asks with this secret, and what the secret says of identity; None if there is none such.

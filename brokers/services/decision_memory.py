@@ -7,25 +7,21 @@ second in every process. While the database is away, what is known goes on holdi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import partial
 from threading import Lock
 
 from django.db import Error as DatabaseFault
 from joserfc.jwk import ECKey
 
-from acl.core.values import BoundRule
 from brokers.core.decide_epoch import Epoch
 from brokers.core.decide_judging import Judged
-from brokers.core.ports import RenderSubject
 from brokers.core.values import BrokerId
 from brokers.queries import list_token_keys
 from brokers.services.decision_doors import Door, read_doors
-from brokers.services.desired import desired_state_of, takes_passwords
-from devices import queries as devices
+from brokers.services.decision_learning import Ground, Key, Known
 from devices.core.names import name_fault
-from devices.core.passwords import Password
 from devices.core.values import DeviceId
 from kernel import queries as journal
 from kernel.core.errors import Unavailable
@@ -40,30 +36,16 @@ ALONE_SECONDS = 60.0
 MOST_ENTRIES = 1_000
 MOST_KNOWN = 100_000  # 1 to 2 kB each
 MOST_READY = 10_000  # 2 kB for each rule
-MOST_POLICIES = 10_000
 MOST_STRANGERS = 10_000
+MOST_GROUNDS = 1_000
+AT_ONCE = 100
+TRIES = 3
 
 
 class DecisionsAlone(Unavailable):
-    """The database has been away for so long that nothing is known any more."""
+    """The database has been away for so long that nothing is known any more, or somebody can not be learnt."""
 
     code = "decisions-alone"
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A principal as it was from epoch `since` on, and `until` a binding of it begins or ends (None: none does).
-
-    `proofs`: until when each certificate proves it (None: never), by SHA-256. `passwords`: those that were good then,
-    where the broker takes them.
-    """
-
-    device: DeviceId
-    subject: RenderSubject
-    since: int
-    proofs: dict[bytes, datetime | None]
-    until: datetime | None = None
-    passwords: tuple[Password, ...] = ()
 
 
 class DecisionMemory:
@@ -75,12 +57,14 @@ class DecisionMemory:
         self._end = -1
         self._read_at = self._again_at = self._begun_at = float("-inf")
         self._reading = Lock()
+        self._swept = 0
         self._doors: tuple[int, Mapping[str, Door]] = (-1, {})
         self._token_keys: tuple[int, Mapping[str, ECKey]] = (-1, {})
-        self._known: BoundedCache[tuple[DomainId, str, BrokerId | None], Known] = BoundedCache(MOST_KNOWN)
-        self._ready: BoundedCache[DeviceId, Judged] = BoundedCache(MOST_READY)
-        self._policies: BoundedCache[tuple[BoundRule, ...], tuple[BoundRule, ...]] = BoundedCache(MOST_POLICIES)
+        self._known: BoundedCache[Key, Known] = BoundedCache(MOST_KNOWN)
+        self._ready: BoundedCache[DeviceId, tuple[Known, Judged]] = BoundedCache(MOST_READY)
         self._strangers: BoundedCache[tuple[DomainId, str], int] = BoundedCache(MOST_STRANGERS)
+        self._grounds: BoundedCache[DomainId, Ground] = BoundedCache(MOST_GROUNDS)
+        self._grounding = Lock()
 
     def follow(self, *, older_than: float = FRESH_SECONDS) -> None:
         """Learns what has happened, unless that was done less than so many seconds ago. Raises DecisionsAlone."""
@@ -123,23 +107,51 @@ class DecisionMemory:
 
     def find(self, domain: DomainId, auth_id: str, *, broker: BrokerId | None = None, now: datetime) -> Known | None:
         """The principal of that auth id at that broker, or None. Raises a database error if it is not known already."""
-        key = (domain, auth_id, broker)
-        known = self._known.get(key)
-        holds = known and (known.until is None or now < known.until)
-        if known and holds and self._epoch.has_device(known.device, domain, since=known.since):
+        known = self._known.get((domain, auth_id, broker))
+        if known is not None and now < known.until and self._holds(known):
             return known
         since = self._strangers.get((domain, auth_id))
         if since is not None and self._epoch.has_stranger(domain, since=since):
             return None
-        return None if name_fault(auth_id) else self._learn(key, now=now)
+        if name_fault(auth_id):
+            return None
+        return self._learn(domain, broker, [auth_id], now=now).get(auth_id)
 
     def judged(self, known: Known) -> Judged:
         """The principal with its policy made ready."""
         ready = self._ready.get(known.device)
-        if ready is None or ready.subject is not known.subject:
-            ready = Judged.of(known.subject, until=known.until)
-            self._ready.put(known.device, ready)
-        return ready
+        if ready is not None and ready[0] is known:
+            return ready[1]
+        judged = Judged.of(known.subject, until=known.until)
+        self._ready.put(known.device, (known, judged))
+        return judged
+
+    def learn_anew(self, *, now: datetime) -> None:
+        """Learns again, some at a time, those who were asked about lately and became stale with all of their domain.
+
+        Raises a database error and DecisionsAlone.
+        """
+        swept = self._epoch.swept
+        if swept == self._swept:
+            return
+        for (domain, broker), auth_ids in self._asked_and_stale().items():
+            for first in range(0, len(auth_ids), AT_ONCE):
+                self._learn(domain, broker, auth_ids[first : first + AT_ONCE], now=now)
+                if self._epoch.swept != swept:
+                    return  # once more, from the beginning
+        self._swept = swept
+
+    def _asked_and_stale(self) -> dict[tuple[DomainId, BrokerId | None], list[str]]:
+        """Who was judged since it was learnt, and is not known any more."""
+        found: dict[tuple[DomainId, BrokerId | None], list[str]] = {}
+        for known, _ in self._ready.values():
+            domain, auth_id, broker = known.key
+            if self._known.get(known.key) is known and not self._holds(known):
+                found.setdefault((domain, broker), []).append(auth_id)
+        return found
+
+    def _holds(self, known: Known) -> bool:
+        return self._epoch.has_device(known.device, known.key[0], since=known.since)
 
     def _read_journal(self, older_than: float) -> None:
         if self._clock() - self._read_at < older_than:
@@ -156,24 +168,46 @@ class DecisionMemory:
             return
         self._end, self._read_at = end, asked_at
 
-    def _learn(self, key: tuple[DomainId, str, BrokerId | None], *, now: datetime) -> Known | None:
-        domain, auth_id, broker = key
-        since = self._epoch.number
-        device = reconnecting(lambda: devices.find_principal_id(domain=domain, auth_id=auth_id))
-        if device is None:
-            self._strangers.put((domain, auth_id), since)
-            return None
-        [subject] = desired_state_of(device=device, broker=broker, now=now).subjects
-        until = devices.next_boundary(device=device, now=now)
-        passwords = devices.good_passwords(device=device, now=now) if takes_passwords(broker) else ()
-        known = Known(device, self._sharing(subject), since, {}, until, tuple(passwords))
-        self._known.put(key, known)
-        return known
+    def _learn(
+        self, domain: DomainId, broker: BrokerId | None, auth_ids: Collection[str], *, now: datetime
+    ) -> dict[str, Known]:
+        """Those of them that there are, who are known from here on.
 
-    def _sharing(self, subject: RenderSubject) -> RenderSubject:
-        """The same, with the very policy of others that have the same one."""
-        policy = self._policies.get(subject.policy)
-        if policy is None:
-            self._policies.put(subject.policy, subject.policy)
-            return subject
-        return replace(subject, policy=policy)
+        The ground was read before: should what happened meanwhile have changed it, a device in its new groups would be
+        judged by their old rules, which may be more than it could ever do. So that is looked at, and read again.
+        """
+        for _ in range(TRIES):
+            since = self._epoch.number
+            ground = reconnecting(partial(self._ground, domain))
+            learn = partial(ground.learn, auth_ids=auth_ids, broker=broker, since=since, now=now)
+            learnt = reconnecting(learn)
+            self._follow_to_end()
+            if self._epoch.has_domain(domain, since=ground.since):
+                break
+        for auth_id in auth_ids:
+            if auth_id in learnt:
+                self._known.put(learnt[auth_id].key, learnt[auth_id])
+            else:
+                self._strangers.put((domain, auth_id), since)
+        return learnt
+
+    def _ground(self, domain: DomainId) -> Ground:
+        """What is known of all of the domain and holds, or is read now; one thread reads it."""
+        with self._grounding:
+            ground = self._grounds.get(domain)
+            if ground is None or not self._epoch.has_domain(domain, since=ground.since):
+                ground = Ground(domain, since=self._epoch.number)
+                self._grounds.put(domain, ground)
+            return ground
+
+    def _follow_to_end(self) -> None:
+        """Learns all that has happened until now. Raises DecisionsAlone if that can not be read."""
+        began = self._clock()
+        if self._again_at <= began and self._reading.acquire(timeout=WAIT_SECONDS):
+            try:
+                self._read_journal(self._clock() - began)
+            finally:
+                self._reading.release()
+            if self._read_at >= began:
+                return
+        raise DecisionsAlone("What has happened can not be read: nobody who is not known is let in until it can be.")

@@ -11,7 +11,7 @@ from cryptography import x509
 from joserfc.jwk import ECKey
 
 from brokers.core.access_token import read_access_token
-from brokers.services.decision_memory import Known
+from brokers.services.decision_learning import Known
 from devices import queries as devices
 from devices.conf import base_url
 from devices.core.values import CredentialId, DeviceId

@@ -6,7 +6,7 @@ password proves anybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -67,9 +67,14 @@ def takes_passwords(broker: BrokerId | None) -> bool:
 
 
 def _is_proved(holder: str, *, revoked: frozenset[IssuerId]) -> bool:
-    """Whether a certificate of the holder is good, or none of them was taken away, itself or with its issuer."""
-    found = pki.certificates_of(holder=holder)
-    states = {CertificateState.REVOKED if each.issuer in revoked else each.state for each in found}
+    return is_good_or_untouched(pki.certificate_states(holders=[holder]).get(holder, ()), revoked=revoked)
+
+
+def is_good_or_untouched(
+    certificates: Iterable[tuple[IssuerId, CertificateState]], *, revoked: frozenset[IssuerId]
+) -> bool:
+    """Whether one of a holder's certificates is good, or none was taken away, by itself or with its issuer."""
+    states = {CertificateState.REVOKED if issuer in revoked else state for issuer, state in certificates}
     return CertificateState.ISSUED in states or not states & _TAKEN_AWAY
 
 

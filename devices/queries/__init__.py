@@ -60,12 +60,14 @@ from devices.queries.groups import (
     preview_query,
 )
 from devices.queries.passwords import (
+    all_good_passwords,
     good_passwords,
     is_without_certificate,
     passwords_of,
     verifiers_in,
     without_certificate,
 )
+from devices.queries.policy_ground import Grounded, PolicyGround
 from devices.queries.reaching import (
     Fellows,
     Reached,
@@ -85,8 +87,10 @@ __all__ = [
     "DevicePage",
     "DeviceSet",
     "Fellows",
+    "Grounded",
     "GroupRow",
     "Place",
+    "PolicyGround",
     "ProfileRow",
     "QueryPreview",
     "Reached",
@@ -99,6 +103,7 @@ __all__ = [
     "UnknownDomain",
     "UnknownFellows",
     "UnknownGroup",
+    "all_good_passwords",
     "any_reached",
     "applications_among",
     "bindings_at_work",

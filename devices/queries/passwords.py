@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from itertools import groupby
 
@@ -25,6 +26,13 @@ def good_passwords(*, device: DeviceId, now: datetime) -> list[Password]:
     """Those that prove the device at that moment; at most three."""
     rows = PasswordRow.objects.filter(device_id=device).good(now=now).order_by("id")
     return [row.as_value() for row in rows]
+
+
+def all_good_passwords(*, devices: Collection[DeviceId], now: datetime) -> dict[DeviceId, list[Password]]:
+    """The same of several devices, by device; those that have none are left out."""
+    rows = PasswordRow.objects.filter(device_id__in=devices).good(now=now).order_by("device_id", "id")
+    passwords = (row.as_value() for row in rows)
+    return {id: list(those) for id, those in groupby(passwords, key=lambda each: each.device)}
 
 
 def verifiers_in(*, domain: DomainId, now: datetime) -> dict[DeviceId, PasswordVerifier]:

@@ -7,6 +7,7 @@ policy before, where waves are of brokers, until the last has come.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from uuid import UUID
@@ -25,7 +26,7 @@ from devices.queries.devices import UnknownDevice
 from devices.queries.placeholder_sql import CERTIFICATE_NAMES
 from devices.queries.rollouts import find_overlay
 from kernel.core.ids import DomainId
-from pki.core.values import CertificateState
+from pki.core.values import CertificateState, IssuerId
 
 _MOST_ALIKE = 16_384
 
@@ -115,15 +116,20 @@ def _subjects(
     if domain.quarantine_role_id:
         wanted.add(RoleId(domain.quarantine_role_id))
     by_id = roles.roles_by_id(ids=wanted)
-    bound = [(binding, alike.part(_bound(binding, by_id))) for binding in bindings]
-    quarantine = alike.part(_unbound(by_id[RoleId(domain.quarantine_role_id)])) if domain.quarantine_role_id else ()
-    fields = _certificate_fields(rows)
+    bound = [(binding, alike.part(bound_rules(binding, by_id))) for binding in bindings]
+    quarantine = (
+        alike.part(unbound_rules(by_id[RoleId(domain.quarantine_role_id)])) if domain.quarantine_role_id else ()
+    )
+    certificates = active_certificates([row.id for row in rows])
     for row in rows:
         device = row.as_value()
         policy = overlay.policy_of(device, broker) if overlay else None
         if policy is None:
             policy = alike.whole(_parts(row, bound, quarantine))
-        yield DeviceSubject(device=device, principal=_principal(device, fields.get(device.id)), policy=policy)
+        certificate = certificates.get(device.id)
+        yield DeviceSubject(
+            device=device, principal=principal_of(device, certificate.fields if certificate else None), policy=policy
+        )
 
 
 def _parts(
@@ -162,34 +168,51 @@ def _reaches(binding: Binding, row: DeviceRow, groups: Collection[UUID]) -> bool
     return binding.device_type_id == row.device_type_id
 
 
-def _bound(binding: Binding, by_id: Mapping[RoleId, Role]) -> tuple[BoundRule, ...]:
+def bound_rules(binding: Binding, by_id: Mapping[RoleId, Role]) -> tuple[BoundRule, ...]:
+    """What the binding gives to whom it reaches; load it with its four relations."""
     via, target, _ = target_of(binding)
     ref = BindingRef(id=binding.id, via=via, target=target)
     role = by_id[RoleId(binding.role_id)]
     return tuple(BoundRule(rule=rule, role_name=role.name, binding=ref) for rule in role.rules)
 
 
-def _unbound(role: Role) -> tuple[BoundRule, ...]:
+def unbound_rules(role: Role) -> tuple[BoundRule, ...]:
+    """The rules of a role that no binding gives."""
     return tuple(BoundRule(rule=rule, role_name=role.name) for rule in role.rules)
 
 
-def _certificate_fields(rows: Iterable[DeviceRow]) -> dict[DeviceId, CertificateFields]:
-    """What templates may take from each device's newest active certificate; nothing while that is held or revoked.
+@dataclass(frozen=True, slots=True)
+class ActiveCertificate:
+    """That of a device's newest active credential, and whose it is; `fields` are what templates may take from it.
 
-    A certificate that is being replaced is good still and says nothing here: what a device may is one policy, whichever
-    of its certificates it shows, and its newest is the last word of its issuer.
+    They are empty while it is held or revoked. A certificate that is being replaced is good still and says nothing
+    here: what a device may is one policy, whichever of its certificates it shows, and its newest is the last word of
+    its issuer.
     """
-    live = CredentialRow.objects.filter(device_id__in=[row.id for row in rows], state=CredentialState.ACTIVE)
-    columns = ("device_id", "certificate__state", "certificate__serial", *CERTIFICATE_NAMES)
-    return {
-        DeviceId(device): CertificateFields(serial=serial, **dict(zip(CERTIFICATE_NAMES, names, strict=True)))
-        if state == CertificateState.ISSUED
-        else CertificateFields()
-        for device, state, serial, *names in live.order_by("id").values_list(*columns)
-    }
+
+    holder: str
+    issuer: IssuerId
+    state: CertificateState
+    fields: CertificateFields
 
 
-def _principal(device: Device, certificate: CertificateFields | None) -> Principal:
+def active_certificates(devices: Collection[UUID]) -> dict[DeviceId, ActiveCertificate]:
+    """Those of the devices that have one; one query."""
+    live = CredentialRow.objects.filter(device_id__in=devices, state=CredentialState.ACTIVE).order_by("id")
+    kept = ("holder", "issuer_id", "state", "serial")
+    columns = ("device_id", *(f"certificate__{name}" for name in kept), *CERTIFICATE_NAMES)
+    found = {}
+    for device, holder, issuer, state, serial, *names in live.values_list(*columns):
+        is_good = state == CertificateState.ISSUED
+        said = {"serial": serial, **dict(zip(CERTIFICATE_NAMES, names, strict=True))} if is_good else {}
+        found[DeviceId(device)] = ActiveCertificate(
+            holder, IssuerId(issuer), CertificateState(state), CertificateFields(**said)
+        )
+    return found
+
+
+def principal_of(device: Device, certificate: CertificateFields | None) -> Principal:
+    """Whom policy is about."""
     return Principal(
         id=str(device.id),
         auth_id=device.auth_id,

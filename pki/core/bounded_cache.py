@@ -36,6 +36,11 @@ class BoundedCache(Generic[Key, Value]):
         """What was put there, unless it was forgotten."""
         return self._entries.get(key)
 
+    def values(self) -> list[Value]:
+        """All that is kept now."""
+        with self._lock:
+            return list(self._entries.values())
+
     def put(self, key: Key, value: Value) -> None:
         """Keeps it, and forgets what was put there longest ago if all together is too much."""
         with self._lock:

@@ -5,6 +5,7 @@ from pki.queries.certificate_counts import begin_of_week, count_by_state, count_
 from pki.queries.certificates import (
     APPROXIMATE_FROM,
     UnknownCertificate,
+    certificate_states,
     certificates_by_id,
     certificates_of,
     count_certificates,
@@ -82,6 +83,7 @@ __all__ = [
     "UnknownSigningRequest",
     "VersionRecord",
     "begin_of_week",
+    "certificate_states",
     "certificates_by_id",
     "certificates_of",
     "count_by_state",

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from kernel.core.errors import NotFound
 from kernel.core.ids import DomainId
-from pki.core.values import CertificateId, IssuedCertificate, IssuerId, SerialNumber, serial_hex
+from pki.core.values import CertificateId, CertificateState, IssuedCertificate, IssuerId, SerialNumber, serial_hex
 from pki.models import Certificate, PublicKeyHolder
 from pki.models import Issuer as IssuerRow
 
@@ -49,6 +49,15 @@ def find_certificate_by_serial(*, issuer: IssuerId, serial: SerialNumber) -> Iss
 def certificates_of(*, holder: str) -> list[IssuedCertificate]:
     """Every certificate of the holder, the newest first."""
     return [row.as_value() for row in CERTIFICATES.filter(holder=holder).order_by("-id")]
+
+
+def certificate_states(*, holders: Collection[str]) -> dict[str, list[tuple[IssuerId, CertificateState]]]:
+    """Who issued each certificate of these holders, and its state; those who have none are left out."""
+    found: dict[str, list[tuple[IssuerId, CertificateState]]] = {}
+    rows = Certificate.objects.filter(holder__in=holders).order_by()
+    for holder, issuer, state in rows.values_list("holder", "issuer_id", "state"):
+        found.setdefault(holder, []).append((IssuerId(issuer), CertificateState(state)))
+    return found
 
 
 def certificates_by_id(*, ids: Collection[CertificateId]) -> dict[CertificateId, IssuedCertificate]:
