@@ -17,6 +17,7 @@ from brokers.adapters.nats_system import Connections, close_connections, in_time
 from brokers.core import nats, nats_emulator
 from brokers.core.callout import grant_digest, split_grant_name
 from brokers.core.nats_connection import NatsConnection, connection_errors
+from brokers.core.nats_version import refuse_leaky
 from brokers.core.ports import (
     AppliedState,
     Capabilities,
@@ -75,7 +76,9 @@ class NatsAdapter:
         return AppliedState(artifact=json.dumps(applied), version=found[0].version, only=only)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """A close for each connection whose grant is not the one that its principal would get now."""
+        """A close for each connection whose grant is not the one that its principal would get now. Raises LeakyNats."""
+        if desired.only is None:  # whoever is thrown out is so whatever the server is
+            refuse_leaky(applied.version)
         granted = {
             subject.principal.auth_id: grant_digest(nats.permissions(subject))
             for subject in desired.subjects

@@ -22,6 +22,7 @@ from brokers.core import effects, nats, nats_emulator, nats_users
 from brokers.core.effects import Flow
 from brokers.core.nats import NatsPermissions
 from brokers.core.nats_files_connection import NatsFilesConnection, connection_errors
+from brokers.core.nats_version import refuse_leaky
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
@@ -67,7 +68,9 @@ class NatsFilesAdapter:
         return AppliedState(artifact=known + nats.to_artifact(found), version=listed.version, only=only)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """Users that differ."""
+        """Users that differ. Raises LeakyNats."""
+        if desired.only is None:  # whoever is thrown out is so whatever the server is
+            refuse_leaky(applied.version)
         wanted, present = self._compile(desired)[0], _held(applied)
         steps = [
             _step(name, wanted.get(name))

@@ -17,7 +17,10 @@ _MARK = "#"  # stands in no auth id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalloutRequest:
-    """Who knocks. `chain` is PEM, the leaf first, verified by the server; empty without a client certificate."""
+    """Who knocks. `chain` is PEM, the leaf first, verified by the server; empty without a client certificate.
+
+    `version` is the server's own.
+    """
 
     server_id: str
     user_nkey: str
@@ -26,6 +29,7 @@ class CalloutRequest:
     username: str
     address: str
     chain: tuple[str, ...]
+    version: str = ""
 
 
 def parse_request(token: str) -> CalloutRequest:
@@ -47,6 +51,7 @@ def parse_request(token: str) -> CalloutRequest:
             username=str(options.get("user") or ""),
             address=str(client.get("host", "")),
             chain=tuple(str(pem) for pem in chains[0]),
+            version=str(asked["server_id"].get("version", "")),
         )
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise BadNkeyError("not an authorization request") from error

@@ -20,6 +20,7 @@ from brokers.core.access_reasons import AccessReason
 from brokers.core.callout import CalloutRequest
 from brokers.core.nats import NatsPermissions
 from brokers.core.nats_connection import NatsConnection
+from brokers.core.nats_version import FIT, withholds
 from brokers.core.nkeys import AccountKey, BadNkeyError
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import BrokerId, BrokerLink
@@ -100,6 +101,8 @@ class Callout:
         """What is answered. Whatever goes wrong, nobody enters by it."""
         if request.kind != "mqtt":
             return Refusal(why="Only MQTT is let in here.", reason=AccessReason.PROTOCOL_ERROR)
+        if not withholds(request.version):
+            return Refusal(why=f"The NATS server brings messages that are denied: upgrade it, to {FIT} at least.")
         try:
             return await self._judged(request)
         except TimeoutError:

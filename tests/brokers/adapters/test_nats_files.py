@@ -12,10 +12,13 @@ import pytest
 from pytest_django import Settings
 
 from acl.core.values import Action
+from brokers.adapters.nats import NatsAdapter
 from brokers.adapters.nats_files import FILE, ConfigurationRefused, NatsFilesAdapter
 from brokers.core import nats_users
 from brokers.core.nats import NOTHING, permissions
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, Standing
+from brokers.core.nats_version import LeakyNats
+from brokers.core.nkeys import AccountKey
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, Standing
 from brokers.core.values import AccessKind, AdapterKind
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.conftest import OpensslCa
@@ -194,6 +197,23 @@ def test_plan_tells_who_gains_and_who_loses_what() -> None:
     granted = permissions(subject("a.b", rule("allow", SUBSCRIBE, "x/+//${client_id}/#")))
     assert nats_users.flow(granted, Action.SUBSCRIBE).allows == {"x/+//a.b/#", "x/+//a.b"}
     assert nats_users.flow(NOTHING, Action.PUBLISH).denies == {"#"}
+
+
+def test_server_that_brings_what_is_denied_gets_no_plan_but_one_who_goes_goes() -> None:
+    """2.12.11 brings denied messages that are retained; the mend is in 2.12.12, and 2.12.14 is what is asked for."""
+    seed = {"callout_user": "c", "callout_password": "p", "issuer_seed": AccountKey.generate().seed}
+    both = {"host": "127.0.0.1", "port": 1, "system_user": "s", "system_password": "p", "account": "A"}
+    adapters: list[BrokerAdapter] = [
+        NatsFilesAdapter(link=broker_link(AdapterKind.NATS_FILES, both | {"files": {"directory": "hall"}})),
+        NatsAdapter(link=broker_link(AdapterKind.NATS, both | seed)),
+    ]
+    for adapter in adapters:
+        for version in ("2.9.10", "2.12.11", "2.14.2"):
+            applied = AppliedState(artifact="", version=version)
+            with pytest.raises(LeakyNats, match=version):
+                adapter.plan(all_of(subject("alpha", UP)), applied)
+            adapter.plan(only(subject("alpha", standing=Standing.BARRED)), applied)
+        adapter.plan(all_of(subject("alpha", UP)), AppliedState(artifact="", version="2.15.1"))
 
 
 def test_connection_says_what_is_wrong() -> None:

@@ -82,6 +82,7 @@ def test_question_is_read(server: Server) -> None:
         username="pump-1",
         address="192.0.2.7",
         chain=("leaf", "issuing", "root"),
+        version="2.15.1",
     )
 
 

@@ -102,6 +102,16 @@ def test_refused_device_is_told_and_written_down(judge: Judge, written: Written,
     wait_until(lambda: written.whys == ["It is revoked."], what="the refusal is written down")
 
 
+def test_server_that_would_bring_what_is_denied_is_told_to_let_nobody_in(
+    judge: Judge, written: Written, device: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callout, "withholds", lambda version: version != "2.15.1")  # as if that were an old one
+    assert not device("pump-1").connect()
+    wait_until(lambda: len(written.whys) == 1, what="the refusal is written down")
+    assert "upgrade it" in written.whys[0]
+    assert judge.asked == []
+
+
 @pytest.mark.parametrize("fault", [OperationalError("down"), RuntimeError("a bug"), KeyError("x")])
 def test_fault_lets_nobody_in_and_the_next_one_is_judged(
     judge: Judge, written: Written, device: Open, fault: Exception
