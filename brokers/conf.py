@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from brokers.core.peers import Network
 from brokers.core.ports import AdapterKind, BrokerAdapter
 from brokers.core.values import BrokerId, BrokerLink
 
@@ -48,6 +49,12 @@ def access_log_days() -> int:
 def access_file_days() -> int:
     """How long the daily files of the access log are kept."""
     return int(settings.GATEHOUSE_ACCESS_FILE_DAYS)
+
+
+def broker_networks() -> Sequence[Network]:
+    """Where brokers may be although there is never one otherwise."""
+    found: Sequence[Network] = settings.GATEHOUSE_BROKER_NETWORKS
+    return found
 
 
 def token_life() -> timedelta:

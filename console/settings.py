@@ -35,6 +35,7 @@ GATEHOUSE_CLIENT_CERT_HEADER = env.header_name(os.environ, "GATEHOUSE_CLIENT_CER
 GATEHOUSE_OCSP_RETENTION_DAYS = env.integer(os.environ, "GATEHOUSE_OCSP_RETENTION_DAYS", 366, low=0, high=36525)
 GATEHOUSE_ACCESS_LOG_DAYS = env.integer(os.environ, "GATEHOUSE_ACCESS_LOG_DAYS", 30, low=1, high=3650)
 GATEHOUSE_ACCESS_FILE_DAYS = env.integer(os.environ, "GATEHOUSE_ACCESS_FILE_DAYS", 365, low=1, high=3650)
+GATEHOUSE_BROKER_NETWORKS = env.networks(os.environ, "GATEHOUSE_BROKER_NETWORKS")
 GATEHOUSE_TOKEN_SECONDS = env.integer(os.environ, "GATEHOUSE_TOKEN_SECONDS", 600, low=60, high=3600)
 GATEHOUSE_LOG_FORMAT = env.choice(os.environ, "GATEHOUSE_LOG_FORMAT", "console", among=("console", "json"))
 GATEHOUSE_MASTER_KEY = env.master_key(os.environ, GATEHOUSE_HOME / "master.key")

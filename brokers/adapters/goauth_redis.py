@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from acl.core.values import Action, Principal, Request
+from brokers.adapters.dialing import addresses_of
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest, paced
 from brokers.core import effects, goauth_redis
@@ -123,6 +124,7 @@ class GoAuthRedisAdapter(PolicyAlone):
         place = self._connection
         tls: dict[str, Any] = {"ssl": True, "ssl_ca_data": place.ca_pem, "ssl_check_hostname": True}
         try:
+            addresses_of(place.host, place.port)
             with Redis(
                 host=place.host,
                 port=place.port,

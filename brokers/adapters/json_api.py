@@ -9,11 +9,12 @@ import ssl
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from types import TracebackType
 from typing import Any, Self
 
+from brokers.adapters.dialing import DialedHttp, DialedHttps
 from brokers.core.api_path import path
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
@@ -41,10 +42,10 @@ class JsonApi:
         self, *, of: str, host: str, port: int, root: str, rights: str, ca_pem: str, username: str, password: str
     ) -> None:
         self._of, self._root, self._rights = f"{of} at {host}:{port}", root, rights
-        self._http = HTTPConnection(host, port, timeout=_SECONDS)
+        self._http: HTTPConnection = DialedHttp(host, port, timeout=_SECONDS)
         if ca_pem:
             context = ssl.create_default_context(cadata=ca_pem)
-            self._http = HTTPSConnection(host, port, timeout=_SECONDS, context=context)
+            self._http = DialedHttps(host, port, timeout=_SECONDS, context=context)
         self._http.response_class = _Answer
         self._headers: dict[str, str] = {}
         if username:

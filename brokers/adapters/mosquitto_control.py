@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from brokers.adapters.dialing import addresses_of
 from brokers.core.dynsec_changes import Command, batches
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.ports import BrokerUnreachable
@@ -67,6 +68,7 @@ class ControlConnection:
         try:
             if self._connection.ca_pem:
                 self._client.tls_set_context(ssl.create_default_context(cadata=self._connection.ca_pem))
+            addresses_of(self._connection.host, self._connection.port)
             self._client.connect(self._connection.host, self._connection.port, keepalive=4)
         except (OSError, ValueError) as error:
             raise BrokerUnreachable(f"The broker at {where} does not answer ({_reason(error)}): is it up?") from error

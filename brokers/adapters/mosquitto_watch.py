@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from brokers.adapters.dialing import addresses_of
 from brokers.adapters.mosquitto_control import end_client
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.mosquitto_log import LogReader, uptime_seconds
@@ -55,6 +56,7 @@ class _Listener:
         """Connects. Raises BrokerUnreachable."""
         host, port = self._where
         try:
+            addresses_of(host, port)
             self._client.connect(host, port, keepalive=10)
         except (OSError, ValueError) as error:
             raise BrokerUnreachable(f"The broker at {host}:{port} does not answer: is it up?") from error

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
+from brokers.adapters.dialing import addresses_of
 from brokers.core.nats_connection import NatsConnection
 from brokers.core.ports import BrokerUnreachable
 
@@ -61,6 +62,7 @@ async def connected(
     scheme, tls = "nats", None
     if connection.ca_pem:
         scheme, tls = "tls", ssl.create_default_context(cadata=connection.ca_pem)
+    await asyncio.wait_for(asyncio.to_thread(addresses_of, connection.host, connection.port), CONNECT_SECONDS)
     client = Client()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from psycopg import Connection, errors
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import make_conninfo
 
+from brokers.adapters.dialing import addresses_of
 from brokers.core.ports import BrokerUnreachable
 
 _CONNECT_SECONDS = 5
@@ -55,21 +57,23 @@ def session(place: Place, *, wanted: str) -> Iterator[Connection[Any]]:
     """
     where = f"{place.host}:{place.port}"
     try:
-        with _connected(place) as connection:
+        with _connected(place, addresses_of(place.host, place.port)) as connection:
             yield connection
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege) as error:
         raise BrokerUnreachable(f"{where}: {wanted}") from error
-    except psycopg.Error as error:
+    except (psycopg.Error, socket.gaierror) as error:
         why = str(error).strip().splitlines() or ["no answer in time"]
         raise BrokerUnreachable(f"The database at {where} does not answer as it should: {why[0][:200]}") from error
 
 
-def _connected(place: Place) -> Connection[Any]:
+def _connected(place: Place, addresses: Sequence[str]) -> Connection[Any]:
+    """A connection to one of these, of which the certificate has to be the host's."""
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as ca:  # libpq reads it from a file, when it connects
         ca.write(place.ca_pem)
         ca.flush()
         told = make_conninfo(
-            host=place.host,
+            host=",".join([place.host] * len(addresses)),
+            hostaddr=",".join(addresses),
             port=place.port,
             dbname=place.database,
             user=place.username,

@@ -10,8 +10,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from brokers import models, queries
-from brokers.conf import adapter_class
-from brokers.core.connection_changes import change_errors, changed_members, merged_connection
+from brokers.conf import adapter_class, broker_networks
+from brokers.core.connection_changes import change_errors, changed_members, merged_connection, shown_connection
+from brokers.core.peers import peer_errors
 from brokers.core.ports import PasswordRoom
 from brokers.core.registration import EMBEDDED, listener_errors, name_errors, refuse
 from brokers.core.values import AdapterKind, Broker, BrokerId, Listener, SyncState
@@ -87,12 +88,13 @@ def _errors(row: models.Broker, change: BrokerChange, present: Mapping[str, Any]
         if EMBEDDED in {change.name, row.name}:
             detail = f"{EMBEDDED} is the broker that Gatehouse brings along: it keeps its name, and no other takes it."
             yield FieldError(pointer="/name", code="reserved-name", detail=detail)
-    if change.listeners is not None:
-        yield from listener_errors(change.listeners, plain_port=_plain_port(row))
+    merged = merged_connection(present, change.connection or {})
     if change.connection is not None:
         yield from change_errors(present, change.connection)
-        merged = merged_connection(present, change.connection)
         yield from adapter_class(AdapterKind(row.kind)).connection_errors(merged)
+    yield from listener_errors(change.listeners or (), plain_port=_plain_port(row))
+    hosts = shown_connection(merged if change.connection else {}).members
+    yield from peer_errors(hosts, change.listeners or (), allowed=broker_networks())
 
 
 def _plain_port(row: models.Broker) -> int | None:

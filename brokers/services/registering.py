@@ -10,7 +10,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from brokers import models, queries
-from brokers.conf import adapter_class
+from brokers.conf import adapter_class, broker_networks
+from brokers.core.connection_changes import shown_connection
+from brokers.core.peers import peer_errors
 from brokers.core.registration import listener_errors, name_errors, refuse
 from brokers.core.values import AdapterKind, Broker, BrokerId, Listener
 from brokers.services.connections import check_connection, control_name_of
@@ -43,7 +45,8 @@ def register_broker(
     FolderShared and AccountShared.
     """
     adapter = adapter_class(kind)
-    refuse([*name_errors(name), *adapter.connection_errors(connection), *listener_errors(listeners)])
+    wrong = [*name_errors(name), *adapter.connection_errors(connection), *listener_errors(listeners)]
+    refuse([*wrong, *peer_errors(shown_connection(connection).members, listeners, allowed=broker_networks())])
     broker = BrokerId(new_id())
     check_connection(connection, domain=domain, broker=broker)
     try:
