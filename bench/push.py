@@ -17,10 +17,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from acl.core.values import Principal
+from acl.core.values import BoundRule, Principal
 from bench.push_certificates import Authority
 from bench.push_sessions import cpu_seconds, sessions, stopwatch
 from brokers.adapters.mosquitto_control import control
@@ -67,7 +68,8 @@ def fleet(first: int, last: int) -> list[RenderSubject]:
     return [subject(f"p-{number}", *_PUMP, _hall_rule(number % HALLS)) for number in range(first, last)]
 
 
-def _hall_rule(number: int) -> Any:
+@cache
+def _hall_rule(number: int) -> BoundRule:
     return rule("allow", SUBSCRIBE, f"north/hall-{number}/#", role=f"hall-{number}")
 
 

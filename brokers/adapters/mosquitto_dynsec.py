@@ -91,9 +91,10 @@ class MosquittoDynsecAdapter:
         wanted, present = self._compile(desired)[0], self._parsed(applied)
         commands = changes(wanted, present, only=desired.only)
         passwords = self._passwords.plan(desired, applied.passwords)
-        used = {name for client in present.clients.values() for name, _ in client.roles}
-        if all(command.name == "deleteRole" and command.target not in used for command in commands):
-            return tuple(passwords)  # roles that nobody has any more do no harm: they go with the next change
+        if all(command.name == "deleteRole" for command in commands):
+            used = {name for client in present.clients.values() for name, _ in client.roles}
+            if used.isdisjoint(command.target for command in commands):
+                return tuple(passwords)  # roles that nobody has any more do no harm: they go with the next change
         return (*(_step(self._taking_over(command, applied)) for command in commands), *passwords)
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:

@@ -138,7 +138,8 @@ def _clients(desired: DynsecState, applied: DynsecState) -> Iterator[Command]:
             members={"username": name},
             tolerates=("Client not found",),
         )
-    for client in sorted(desired.clients.values(), key=lambda client: (not client.disabled, client.username)):
+    changed = (client for name, client in desired.clients.items() if client != applied.clients.get(name))
+    for client in sorted(changed, key=lambda client: (not client.disabled, client.username)):
         yield from _client(client, applied.clients.get(client.username))
 
 

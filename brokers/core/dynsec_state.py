@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from json.encoder import encode_basestring as _quoted
 from operator import attrgetter
 from typing import Any
 
@@ -112,27 +113,50 @@ def state_of(
 def acls_of(role: Mapping[str, Any]) -> frozenset[Acl]:
     """The ACLs of a role as the plugin tells it; an absent priority is 0."""
     return frozenset(
-        Acl(
-            kind=_KINDS[acl["acltype"]],
-            topic=acl["topic"],
-            allow=bool(acl.get("allow", False)),
-            priority=int(acl.get("priority", 0)),
-        )
-        for acl in role.get("acls", ())
+        [
+            Acl(
+                kind=_KINDS[acl["acltype"]],
+                topic=acl["topic"],
+                allow=bool(acl.get("allow", False)),
+                priority=int(acl.get("priority", 0)),
+            )
+            for acl in role.get("acls", ())
+        ]
     )
 
 
 def to_artifact(state: DynsecState) -> str:
     """The state in the grammar of the plugin's file, sorted: same state, same octets."""
     defaults = {name: getattr(state.defaults, member) for name, member in _DEFAULT_NAMES.items()}
-    clients = (client_document(state.clients[name]) for name in sorted(state.clients))
-    roles = ({"rolename": name, "acls": acl_documents(state.roles[name])} for name in sorted(state.roles))
-    parts = [
-        f'{{"defaultACLAccess": {_line(defaults)},',
-        f'"clients": {_lines(clients)},',
-        f'"roles": {_lines(roles)}}}',
+    clients = ",\n".join([_client_text(state.clients[name]) for name in sorted(state.clients)])
+    roles = ",\n".join([_role_text(name, state.roles[name]) for name in sorted(state.roles)])
+    return f'{{"defaultACLAccess": {json.dumps(defaults)},\n"clients": [\n{clients}\n],\n"roles": [\n{roles}\n]}}\n'
+
+
+def _client_text(client: DynsecClient) -> str:
+    """`client_document` as JSON, without making it: there are very many."""
+    text = f'{{"username": {_quoted(client.username)}, "textname": {_quoted(client.mark)}'
+    if client.client_id:
+        text += f', "clientid": {_quoted(client.client_id)}'
+    if client.disabled:
+        text += ', "disabled": true'
+    text += f', "roles": [{_listed("rolename", client.roles)}]'
+    if client.groups:
+        text += f', "groups": [{_listed("groupname", client.groups)}]'
+    return text + "}"
+
+
+def _listed(name: str, references: Iterable[tuple[str, int]]) -> str:
+    return ", ".join([f'{{"{name}": {_quoted(told)}, "priority": {priority}}}' for told, priority in references])
+
+
+def _role_text(name: str, acls: Iterable[Acl]) -> str:
+    texts = [
+        f'{{"acltype": "{acl.kind.value}", "topic": {_quoted(acl.topic)}, '
+        f'"priority": {acl.priority}, "allow": {"true" if acl.allow else "false"}}}'
+        for acl in _in_order(acls)
     ]
-    return "\n".join(parts) + "\n"
+    return f'{{"rolename": {_quoted(name)}, "acls": [{", ".join(texts)}]}}'
 
 
 def parse(artifact: str) -> DynsecState:
@@ -163,21 +187,17 @@ def acl_documents(acls: Iterable[Acl]) -> list[dict[str, Any]]:
     """The ACLs in the plugin's words, sorted."""
     return [
         {"acltype": acl.kind.value, "topic": acl.topic, "priority": acl.priority, "allow": acl.allow}
-        for acl in sorted(acls, key=attrgetter("kind", "topic", "allow", "priority"))
+        for acl in _in_order(acls)
     ]
+
+
+def _in_order(acls: Iterable[Acl]) -> list[Acl]:
+    return sorted(acls, key=attrgetter("kind", "topic", "allow", "priority"))
 
 
 def default_documents(defaults: Defaults) -> list[dict[str, Any]]:
     """The defaults in the plugin's words."""
     return [{"acltype": name, "allow": getattr(defaults, member)} for name, member in _DEFAULT_NAMES.items()]
-
-
-def _lines(documents: Iterable[Mapping[str, Any]]) -> str:
-    """A JSON array with a line for each, so that texts compare well."""
-    return "[\n" + ",\n".join(map(_line, documents)) + "\n]"
-
-
-_line = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _is_ours(client: Mapping[str, Any]) -> bool:
@@ -196,4 +216,4 @@ def _client_of(client: Mapping[str, Any]) -> DynsecClient:
 
 
 def _references(entries: Iterable[Mapping[str, Any]], name: str) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted((entry[name], int(entry.get("priority", _NO_PRIORITY))) for entry in entries))
+    return tuple(sorted([(entry[name], int(entry.get("priority", _NO_PRIORITY))) for entry in entries]))

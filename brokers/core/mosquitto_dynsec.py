@@ -8,7 +8,7 @@ so everything hangs on tiers: denies above allows, and guards above allows that 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
@@ -46,6 +46,8 @@ LIMITS = (
 
 class Tier(IntEnum):
     """Priorities of roles within a client."""
+
+    __hash__ = int.__hash__  # that of Enum is no C
 
     BARRED = 1000
     DENY = 300
@@ -94,10 +96,10 @@ def desired_state(
     compiler = compiler or Compiler
     roles: dict[str, frozenset[Acl]] = {}
     clients: dict[str, DynsecClient] = {}
-    noted = deviations or Deviations()
+    noted, shared = deviations or Deviations(), Shares()
     for subject in subjects:
         if subject.state is not Standing.ABSENT:
-            own = compiler(subject, noted).roles()
+            own = compiler(subject, noted, shared).roles()
             roles |= {name: acls for name, (acls, _) in own.items()}
             clients[subject.principal.auth_id] = _client(subject, own)
     return DynsecState(roles=roles, clients=clients)
@@ -136,32 +138,67 @@ class _Entry:
     acl: Acl
 
 
+@dataclass(frozen=True, slots=True)
+class _SharedRole:
+    """ACLs by tier, and what was noted on the way. The rules are kept since they are known by their ids."""
+
+    acls: Mapping[Tier, frozenset[Acl]]
+    notes: Sequence[tuple[BoundRule, DeviationKind, str]]
+    rules: Sequence[EffectiveRule]
+
+
+Shares = dict[tuple[object, ...], _SharedRole]
+"""The roles that principals share, by name and rules: each is compiled once for all who have it."""
+
+
 class Compiler:
     """Turns the rules of one principal into roles, and notes what is lost on the way."""
 
-    def __init__(self, subject: RenderSubject, deviations: Deviations) -> None:
+    def __init__(self, subject: RenderSubject, deviations: Deviations, shared: Shares) -> None:
         self._subject = subject
         self._auth_id = subject.principal.auth_id
         self._deviations = deviations
+        self._shared = shared
+        self._notes: list[tuple[BoundRule, DeviationKind, str]] = []
 
     def roles(self) -> dict[str, tuple[frozenset[Acl], Tier]]:
         """Every role that the client has, with its priority."""
         if self._subject.state is Standing.BARRED:
             return {BARRED_ROLE: (_FIXED[BARRED_ROLE], Tier.BARRED)}
-        found: dict[tuple[str, Tier], set[Acl]] = defaultdict(set)
-        placed = self._placed(effective(self._subject.policy, self._subject.principal))
-        for name, _ in placed:
-            if not is_own_role(name):  # both are there from the start: attaching one later would close connections
-                found.setdefault((name, Tier.ALLOW), set())
-                found.setdefault((name, Tier.DENY), set())
-        for name, rule in placed:
-            for entry in self._entries(rule):
-                found[name, entry.tier].add(entry.acl)
-        roles = {f"{name}.{_NAMES[tier]}": (frozenset(acls), tier) for (name, tier), acls in found.items()}
-        if any(tier in {Tier.WIDE, Tier.WIDE_SHARED} for _, tier in found):
+        rules_of: dict[str, list[EffectiveRule]] = {}
+        for name, rule in self._placed(effective(self._subject.policy, self._subject.principal)):
+            rules_of.setdefault(name, []).append(rule)
+        roles = {
+            f"{name}.{_NAMES[tier]}": (acls, tier)
+            for name, rules in rules_of.items()
+            for tier, acls in (self._acls(rules) if is_own_role(name) else self._of_all(name, rules)).items()
+        }
+        if any(tier in {Tier.WIDE, Tier.WIDE_SHARED} for _, tier in roles.values()):
             roles[DOLLAR_GUARD] = (_FIXED[DOLLAR_GUARD], Tier.DOLLAR_GUARD)
             roles[SHARE_GUARD] = (_FIXED[SHARE_GUARD], Tier.SHARE_GUARD)
+        for bound, kind, why in self._notes:
+            self._deviations.note(bound, self._auth_id, kind, why)
         return roles
+
+    def _of_all(self, name: str, rules: Sequence[EffectiveRule]) -> Mapping[Tier, frozenset[Acl]]:
+        """The ACLs of a role that others may have as well."""
+        key = name, *[(id(rule.bound), rule.filter) for rule in rules]
+        role = self._shared.get(key)
+        if role is None:
+            mine, self._notes = self._notes, []
+            # both are there from the start: attaching one later would close connections
+            acls = {Tier.ALLOW: frozenset[Acl](), Tier.DENY: frozenset[Acl](), **self._acls(rules)}
+            role = self._shared[key] = _SharedRole(acls, self._notes, rules)
+            self._notes = mine
+        self._notes += role.notes
+        return role.acls
+
+    def _acls(self, rules: Iterable[EffectiveRule]) -> dict[Tier, frozenset[Acl]]:
+        found: dict[Tier, set[Acl]] = defaultdict(set)
+        for rule in rules:
+            for entry in self._entries(rule):
+                found[entry.tier].add(entry.acl)
+        return {tier: frozenset(acls) for tier, acls in found.items()}
 
     def _placed(self, rules: Sequence[EffectiveRule]) -> list[tuple[str, EffectiveRule]]:
         """Each rule as it is written, and in front of it the role that it goes to."""
@@ -192,24 +229,25 @@ class Compiler:
     def _own_name(self) -> str:
         return f"{OURS}d.{self._auth_id}"
 
-    def _entries(self, rule: EffectiveRule) -> Iterator[_Entry]:
+    def _entries(self, rule: EffectiveRule) -> Sequence[_Entry]:
         if rule.filter is None:
-            return
+            return ()
         bound, topic = rule.bound, within_depth(canonical(rule.filter))
         if not unusable(topic):
-            yield from self._allow(bound, topic) if bound.rule.effect is Effect.ALLOW else self._deny(bound, topic)
-        elif bound.rule.effect is Effect.ALLOW:
+            return self._allow(bound, topic) if bound.rule.effect is Effect.ALLOW else self._deny(bound, topic)
+        if bound.rule.effect is Effect.ALLOW:
             self._narrower(bound, "Mosquitto refuses its control characters or its depth: left out.")
         elif Action.SUBSCRIBE in bound.rule.actions:  # no topic that it could deny gets into the broker
             self._signalling(bound, "A filter that meets it is granted, and Mosquitto has no message that it denies.")
+        return ()
 
-    def _allow(self, bound: BoundRule, topic: str) -> Iterator[_Entry]:
-        rule = bound.rule
+    def _allow(self, bound: BoundRule, topic: str) -> list[_Entry]:
+        rule, entries = bound.rule, list[_Entry]()
         if Action.PUBLISH in rule.actions:
             if conditions := publish_conditions(rule):
                 self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
             else:
-                yield _Entry(Tier.ALLOW, Acl(kind=AclType.SEND, topic=topic, allow=True))
+                entries.append(_Entry(Tier.ALLOW, Acl(kind=AclType.SEND, topic=topic, allow=True)))
                 if topic.startswith("$SYS"):
                     self._narrower(bound, "Mosquitto lets nobody publish to a topic that begins with $SYS.")
         if Action.SUBSCRIBE in rule.actions:
@@ -217,7 +255,8 @@ class Compiler:
                 self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: left out.")
             else:
                 self._note_filters(bound, topic)
-                yield from _subscribing(rule.shared, rule.shared_group, topic)
+                entries += _subscribing(rule.shared, rule.shared_group, topic)
+        return entries
 
     def _note_filters(self, bound: BoundRule, topic: str) -> None:
         """Where containment of filters is not what the names say."""
@@ -230,12 +269,12 @@ class Compiler:
                 bound, "A filter under another $-level than $SYS or $CONTROL is granted, and nothing delivered."
             )
 
-    def _deny(self, bound: BoundRule, topic: str) -> Iterator[_Entry]:
-        rule = bound.rule
+    def _deny(self, bound: BoundRule, topic: str) -> list[_Entry]:
+        rule, acls = bound.rule, set[Acl]()
         if Action.PUBLISH in rule.actions:
             if conditions := publish_conditions(rule):
                 self._narrower(bound, f"It is about {conditions}, which Mosquitto can not tell apart: it denies all.")
-            yield _Entry(Tier.DENY, Acl(kind=AclType.SEND, topic=topic, allow=False))
+            acls.add(Acl(kind=AclType.SEND, topic=topic, allow=False))
         if Action.SUBSCRIBE in rule.actions:
             if conditions := subscribe_conditions(rule):
                 why = f"It is about {conditions}, and deliveries can not be told apart by that: it denies all."
@@ -244,16 +283,16 @@ class Compiler:
                 why = "It hits shared subscriptions to other filters, and filters that begin with $, as well."
                 self._narrower(bound, f"{why} Spell its first level out.")
             self._signalling(bound, "A filter that meets it is granted, and the messages that it denies are withheld.")
-            yield _Entry(Tier.DENY, Acl(kind=AclType.RECEIVE, topic=topic, allow=False))
+            acls.add(Acl(kind=AclType.RECEIVE, topic=topic, allow=False))
             shared = f"$share/+/{topic}"
-            for acl in _denying(topic, *(() if unusable(shared) else (shared,))):
-                yield _Entry(Tier.DENY, acl)
+            acls |= _denying(topic, *(() if unusable(shared) else (shared,)))
+        return [_Entry(Tier.DENY, acl) for acl in acls]
 
     def _signalling(self, bound: BoundRule, why: str) -> None:
-        self._deviations.note(bound, self._auth_id, DeviationKind.SIGNALLING, why)
+        self._notes.append((bound, DeviationKind.SIGNALLING, why))
 
     def _narrower(self, bound: BoundRule, why: str) -> None:
-        self._deviations.note(bound, self._auth_id, DeviationKind.NARROWER, why)
+        self._notes.append((bound, DeviationKind.NARROWER, why))
 
 
 def shared_name(bound: BoundRule) -> str:
@@ -261,9 +300,8 @@ def shared_name(bound: BoundRule) -> str:
     return f"{OURS}r.{bound.role_name}"
 
 
-@lru_cache(maxsize=4_096)
-def _subscribing(sharing: Shared, group: str | None, topic: str) -> tuple[_Entry, ...]:
-    """What allows to subscribe to the filter; the rules that members of a role share come again and again."""
+def _subscribing(sharing: Shared, group: str | None, topic: str) -> list[_Entry]:
+    """What allows to subscribe to the filter."""
     wide = begins_with_wildcard(topic)
     entries = [_Entry(Tier.ALLOW, Acl(kind=AclType.RECEIVE, topic=topic, allow=True))]
     if sharing is not Shared.ONLY:
@@ -273,7 +311,7 @@ def _subscribing(sharing: Shared, group: str | None, topic: str) -> tuple[_Entry
     if sharing is not Shared.NEVER and not unusable(shared):
         acl = Acl(kind=AclType.SUBSCRIBE, topic=shared, allow=True)
         entries.append(_Entry(Tier.WIDE_SHARED if wide else Tier.ALLOW, acl))
-    return tuple(entries)
+    return entries
 
 
 @lru_cache(maxsize=4_096)
