@@ -32,6 +32,7 @@ from brokers.core.emqx_changes import (
     rule_documents,
     write_held,
 )
+from brokers.core.emqx_compiler import CLOSING
 from brokers.core.emqx_connection import EmqxConnection, connection_errors
 from brokers.core.emqx_events import connection_id
 from brokers.core.emqx_passwords import held_passwords, note_of, without_notes
@@ -89,6 +90,7 @@ class EmqxAdapter:
             state = EmqxRules(
                 no_match=broker.get("authorization", "settings")["no_match"],
                 everyone=rules_of((broker.ask("GET", f"{_DATABASE}/all") or {"rules": []})["rules"]),
+                clients={row["clientid"]: rules_of(row["rules"]) for row in _every(broker, f"{_DATABASE}/clients")},
                 users={row["username"]: rules_of(row["rules"]) for row in users},
             )
             bans = [row for row in _every(broker, "banned") if row["as"] == "username"]
@@ -214,6 +216,11 @@ def _make(broker: JsonApi, step: Step) -> None:
         case "delete-rules":
             _set_rules(broker, name, [], ends=True)
             broker.ask("DELETE", f"{_DATABASE}/users/{path(name)}")
+        case "delete-client-rules":
+            where = f"{_DATABASE}/clients/{path(name)}"
+            broker.ask("PUT", where, {"clientid": name, "rules": rule_documents(CLOSING)})
+            _end_clients(broker, [name])
+            broker.ask("DELETE", where)
         case _:
             _set_rules(broker, name, payload["rules"], ends=payload["ends"])
 
@@ -235,12 +242,16 @@ def _end(broker: JsonApi, *, username: str, client_id: str = "") -> int:
     clients = _clients(broker, username=username)
     if client_id and client_id not in clients:
         clients += [client_id] if broker.get("clients", client_id) is not None else []
+    _end_clients(broker, clients)
+    return len(clients)
+
+
+def _end_clients(broker: JsonApi, clients: Sequence[str]) -> None:
     for what in ("authorization", "authentication"):
         broker.ask("POST", f"{what}/node_cache/reset")  # 5.9 and newer
     for client in clients:
         broker.ask("DELETE", f"clients/{path(client)}/authorization/cache")
         broker.ask("DELETE", f"clients/{path(client)}")
-    return len(clients)
 
 
 def _clients(broker: JsonApi, *, username: str) -> list[str]:

@@ -1,7 +1,8 @@
 """From what EMQX holds to what it should hold: rules of a username, rules for all, what holds without one, and bans.
 
 A ban keeps a barred device from logging in, where the listener asks for nothing but a certificate. Rules of names that
-no device has are somebody else's and stay.
+no device has are somebody else's and stay. Those of a client id are asked before those of its username, so that a
+device's go: Gatehouse writes none.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSub
     if present.rules.everyone != wanted.everyone:
         summary = "Deny what no rule of a device allows."
         found.append(EmqxChange(kind="set-all", name="all", summary=summary, rules=wanted.everyone))
+    beside = {each.principal.client_id for each in subjects} & present.rules.clients.keys() - wanted.clients.keys()
+    found += [
+        EmqxChange(kind="delete-client-rules", name=name, summary=f"Delete the rules of the client id {name}.")
+        for name in sorted(beside)
+    ]
     for name, rules in sorted(wanted.users.items()):
         held = present.rules.users.get(name, ())
         if rules != held:
@@ -126,7 +132,8 @@ def _loses(old: Iterable[EmqxRule], new: Iterable[EmqxRule]) -> bool:
 
 def _flow(rules: EmqxRules, name: str, action: Action) -> Flow:
     about = (EmqxAction.ALL, EmqxAction(action.value))
-    found = [rule for rule in rules.users.get(name, ()) if rule.action in about and not rule.literal]
+    held = (*rules.clients.get(name, ()), *rules.users.get(name, ()))  # a device's client id is its name
+    found = [rule for rule in held if rule.action in about and not rule.literal]
     return Flow(
         allows=frozenset(rule.topic for rule in found if rule.allow),
         denies=frozenset(rule.topic for rule in found if not rule.allow),

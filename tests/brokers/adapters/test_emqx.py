@@ -42,16 +42,20 @@ class Emqx:
     sources: list[Any] = field(default_factory=lambda: [{"type": "built_in_database", "enable": True}])
     everyone: list[Any] = field(default_factory=list)
     users: dict[str, list[Any]] = field(default_factory=dict)
+    client_rules: dict[str, list[Any]] = field(default_factory=dict)
     authenticator: dict[str, Any] | None = None
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
     bans: list[dict[str, str]] = field(default_factory=list)
     clients: dict[str, str] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     broken: bool = False
     port: int = 0
 
     def answer(self, method: str, where: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        if method != "GET":
+            self.changed.append(f"{method} {'/'.join(where)}".replace(f"{DATABASE}/", ""))
         match method, where:
             case "GET", (["nodes"] | ["authorization", "sources"]) as asked:
                 nodes = [{"node": "emqx@127.0.0.1", "version": "5.8.9"}]
@@ -74,18 +78,25 @@ class Emqx:
             case "POST", ["all"]:
                 self.everyone = filled(body["rules"])
                 return 204, None
-            case "GET", ["users"]:
-                return 200, page([{"username": name, "rules": rules} for name, rules in self.users.items()], query)
-            case "GET", ["users", name]:
-                known = name in self.users
-                return (200, {"username": name, "rules": self.users[name]}) if known else (404, {"code": "NOT_FOUND"})
-            case "PUT" | "DELETE", ["users", name]:
-                self.users.pop(name, None)
-                if method == "PUT":
-                    assert body["username"] == name
-                    self.users[name] = filled(body["rules"])
-                return 204, None
+            case _, ["users" | "clients" as what, *names]:
+                key, held = ("username", self.users) if what == "users" else ("clientid", self.client_rules)
+                return self._rules_of(key, held, method, names, query, body)
         return 404, {"code": "NOT_FOUND"}
+
+    @staticmethod
+    def _rules_of(
+        key: str, held: dict[str, list[Any]], method: str, names: list[str], query: dict[str, list[str]], body: Any
+    ) -> tuple[int, Any]:
+        if not names:
+            return 200, page([{key: name, "rules": rules} for name, rules in held.items()], query)
+        [name] = names
+        if method == "GET":
+            return (200, {key: name, "rules": held[name]}) if name in held else (404, {"code": "NOT_FOUND"})
+        held.pop(name, None)
+        if method == "PUT":
+            assert body[key] == name
+            held[name] = filled(body["rules"])
+        return 204, None
 
     def _authentication(self, method: str, rest: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         told = [{"user_id": name, "is_superuser": each["is_superuser"]} for name, each in self.accounts.items()]
@@ -271,6 +282,20 @@ def test_barred_device_has_no_rights_no_session_and_can_not_log_in_until_it_is_a
     assert emqx.bans == []
 
 
+def test_barred_device_is_denied_then_forgotten_then_closed_then_banned_and_closed_again(
+    adapter: EmqxAdapter, emqx: Emqx
+) -> None:
+    """A closed client comes straight back: so what it may goes first, and what EMQX remembers of it."""
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    emqx.clients["alpha"] = "alpha"
+    emqx.changed.clear()
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    forgets = ["POST authorization/node_cache/reset", "POST authentication/node_cache/reset"]
+    closes = ["DELETE clients/alpha/authorization/cache", "DELETE clients/alpha"]
+    denies = "PUT users/alpha"
+    assert emqx.changed == [denies, *forgets, *closes, denies, "POST banned", *forgets]
+
+
 def test_ban_of_somebody_else_is_enough_and_stays(adapter: EmqxAdapter, emqx: Emqx) -> None:
     emqx.bans.append({"as": "username", "who": "alpha", "by": "mo", "reason": "x"})
     bring_to(adapter, all_of(subject("alpha", standing=Standing.BARRED)))
@@ -335,6 +360,28 @@ def test_what_was_changed_by_hand_is_seen_and_put_right(adapter: EmqxAdapter, em
         EffectLine(auth_id="alpha", action="subscribe", filter="#"),
     )
     assert bring_to(adapter, desired) == [("set-no-match", "deny"), ("set-rules", "alpha")]
+
+
+EVERYTHING = {"permission": "allow", "action": "all", "topic": "#"}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_rules_of_a_devices_client_id_which_would_win_go_with_the_session(
+    adapter: EmqxAdapter, emqx: Emqx, whole: bool
+) -> None:
+    desired = all_of(subject("alpha", UP)) if whole else only(subject("alpha", UP))
+    bring_to(adapter, desired)
+    emqx.client_rules |= {"alpha": filled([EVERYTHING]), "bridge": filled([EVERYTHING])}
+    emqx.clients |= {"alpha": "alpha", "bridge": "bridge"}
+    applied = adapter.read(only=desired.only)
+    assert EffectLine(auth_id="alpha", action="subscribe", filter="#") in adapter.effect(desired, applied).lose
+    emqx.broken = True
+    with pytest.raises(BrokerUnreachable, match="fails at DELETE clients"):
+        adapter.apply(adapter.plan(desired, applied), between=lambda: None)
+    assert {rule["permission"] for rule in emqx.client_rules["alpha"]} == {"deny"}  # nothing to come back to
+    emqx.broken = False
+    assert bring_to(adapter, desired) == [("delete-client-rules", "alpha")]
+    assert (emqx.closed, list(emqx.client_rules)) == (["alpha"], ["bridge"])
 
 
 def test_disconnecting_closes_all_of_the_username_and_who_has_the_client_id(adapter: EmqxAdapter, emqx: Emqx) -> None:
