@@ -78,14 +78,11 @@ class EmqxAdapter:
         return self._compile(desired)[1]
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """The rules there, and whom we have banned. Raises RulesNotAsked."""
+        """The rules there, and whom we have banned. Raises RulesNotAsked, if asked for all: a ban holds whatever else."""
         with self._api() as broker:
             version = str(broker.get("nodes")[0]["version"])
-            if (other := passing_by(broker.get("authorization", "sources")["sources"])) is not None:
-                raise RulesNotAsked(
-                    f"EMQX asks {other} before the rules that Gatehouse writes, and what that allows is allowed: let "
-                    "built_in_database be the first source of its authorization (docs/howto/emqx.md)."
-                )
+            if only is None:
+                _check_sources(broker)
             users = _every(broker, f"{_DATABASE}/users") if only is None else _these(broker, only)
             state = EmqxRules(
                 no_match=broker.get("authorization", "settings")["no_match"],
@@ -177,6 +174,15 @@ def _compiled(desired: DesiredState) -> tuple[EmqxRules, Rendering]:
 def _wanted_passwords(desired: DesiredState, rules: EmqxRules) -> dict[str, str]:
     """The text for each who has a password, and rules by its username."""
     return {name: text for name, text in texts_in(desired, spell_password).items() if name in rules.users}
+
+
+def _check_sources(broker: JsonApi) -> None:
+    """Raises RulesNotAsked."""
+    if (other := passing_by(broker.get("authorization", "sources")["sources"])) is not None:
+        raise RulesNotAsked(
+            f"EMQX asks {other} before the rules that Gatehouse writes, and what that allows is allowed: let "
+            "built_in_database be the first source of its authorization (docs/howto/emqx.md)."
+        )
 
 
 def _every(broker: JsonApi, where: str, **narrowed: str) -> Iterator[Any]:

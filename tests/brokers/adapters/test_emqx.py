@@ -330,6 +330,14 @@ def test_rules_that_are_not_asked_first_are_said(
         adapter.read()
 
 
+def test_device_is_thrown_out_whatever_is_asked_before_our_rules(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    emqx.sources.insert(0, {"type": "file", "enable": True})
+    emqx.clients["alpha"] = "alpha"
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert (emqx.closed, [ban["who"] for ban in emqx.bans]) == (["alpha"], ["alpha"])
+
+
 @pytest.mark.parametrize(
     "name", ["a/b", "..x", "%2F", "a'b\"c", "\u00e4\u6cf5", "x" * 255, "all", "${username}", "a b"]
 )
