@@ -78,7 +78,7 @@ class EmqxAdapter:
         return self._compile(desired)[1]
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """The rules there, and whom we have banned. Raises RulesNotAsked, if asked for all: a ban holds whatever else."""
+        """The rules there, and whom we have banned. Raises RulesNotAsked, if of all: a ban holds anyway."""
         with self._api() as broker:
             version = str(broker.get("nodes")[0]["version"])
             if only is None:

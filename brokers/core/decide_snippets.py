@@ -58,6 +58,7 @@ def snippet(dialect: Dialect, *, url: str, secret: str) -> str:
 _EMQX = """\
 # emqx.conf: the listener takes names from certificates, and nobody gets in by any other way. With /authn-acl in place
 # of /authn a login brings its rules: EMQX asks about few topics then, and goes by another policy within ten minutes.
+# A node_cache would let in for a minute whoever was thrown out; 5.8 has none, and does not start with these lines.
 listeners.ssl.default.ssl_options {{ verify = verify_peer, fail_if_no_peer_cert = true }}
 mqtt {{ peer_cert_as_username = cn, peer_cert_as_clientid = cn }}
 authentication = [{{
@@ -67,8 +68,10 @@ authentication = [{{
          cert_cn = "${{cert_common_name}}", cert_pem = "${{cert_pem}}" }}
   ssl {{ enable = {tls}, verify = verify_peer }}
 }}]
+authentication_settings {{ node_cache.enable = false }}
 authorization {{
   no_match = deny, deny_action = disconnect, cache.enable = false
+  node_cache.enable = false
   sources = [{{
     type = http, method = post, url = "{url}/authz"
     headers {{ content-type = "application/json", authorization = "Bearer {secret}" }}

@@ -40,6 +40,8 @@ def test_addresses_are_spelled_as_each_broker_reads_them() -> None:
 def test_nothing_fails_open() -> None:
     texts = {dialect: snippet(dialect, url=URL, secret="s") for dialect in Dialect}
     assert "no_match = deny" in texts[Dialect.EMQX]
+    assert "authentication_settings { node_cache.enable = false }" in texts[Dialect.EMQX]  # on as it comes from 6.2 on
+    assert "cache.enable = false\n  node_cache.enable = false" in texts[Dialect.EMQX]
     assert "cert_pem" in texts[Dialect.EMQX]
     assert "auth_http.http_method = post" in texts[Dialect.RABBITMQ]
     assert "auth_backends.2" not in texts[Dialect.RABBITMQ]
@@ -49,3 +51,5 @@ def test_nothing_fails_open() -> None:
     assert "auth_opt_http_verify_peer true" in texts[Dialect.GOAUTH]
     assert "allow_anonymous = false, no_match = deny" in texts[Dialect.NANOMQ]
     assert "cache_ttl = 0" in texts[Dialect.NANOMQ]
+    assert "super_req" not in texts[Dialect.NANOMQ]
+    assert "auth_opt_disable_superuser true" in texts[Dialect.GOAUTH]
