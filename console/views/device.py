@@ -12,14 +12,11 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from acl.core.explanation import effective
 from acl.core.own_rules import words_of
-from acl.core.values import Action, Effect
 from acl.queries import roles_by_id
 from brokers import queries as broker_queries
 from brokers.core.values import AccessEvent, AccessKind
 from console.views.access_words import why_it_did
-from console.views.enrolment_lines import mosquitto_lines, paho_lines
 from console.views.frame import Visit, screen, show
 from console.views.journal import entry_row
 from console.views.links import principal_address
@@ -34,7 +31,6 @@ from devices.core.values import (
     Device,
     DeviceId,
     DeviceState,
-    DeviceSubject,
     PrincipalKind,
 )
 from devices.queries import BindingRow
@@ -123,7 +119,7 @@ def principal_context(request: HttpRequest, visit: Visit, found: Device) -> dict
         "sessions": broker_queries.sessions_of(device=found.id),
         "refusals": [event for event in events if event.kind in {AccessKind.REFUSED, AccessKind.DENIED}][:8],
         "timeline": _timeline(visit, found, events),
-        "snippets": _snippets(subject) if is_device else [],
+        "kit": queries.connection_kit_of(device=found.id, now=visit.now) if is_device else None,
         "journal": f"{reverse('journal')}?kind=devices.{found.kind}&subject={found.id}",
     }
 
@@ -233,36 +229,3 @@ def _timeline(visit: Visit, device: Device, events: Sequence[AccessEvent]) -> li
                 )
             )
     return sorted(lines, key=lambda line: line.at, reverse=True)[:_TIMELINE]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snippet:
-    """Lines to copy that connect the device to one listener."""
-
-    id: str
-    broker: str
-    language: str
-    text: str
-
-
-def _snippets(subject: DeviceSubject) -> list[Snippet]:
-    device = subject.device
-    if device.state is not DeviceState.ACTIVE:
-        return []
-    topic = _topic_to_try(subject)
-    found = []
-    for number, endpoint in enumerate(broker_queries.endpoints(device.domain)):
-        for language, lines in (("mosquitto_pub", mosquitto_lines), ("Python, paho-mqtt", paho_lines)):
-            text = lines(name=device.name, client_id=device.client_id, endpoint=endpoint, topic=topic)
-            id = f"snippet-{number}-{lines.__name__}"
-            found.append(Snippet(id=id, broker=endpoint.name, language=language, text=text))
-    return found
-
-
-def _topic_to_try(subject: DeviceSubject) -> str:
-    """A topic name that the first allow rule for publish lets the device publish to."""
-    for found in effective(subject.policy, subject.principal):
-        rule = found.bound.rule
-        if found.filter and rule.effect is Effect.ALLOW and Action.PUBLISH in rule.actions:
-            return found.filter.replace("#", "hello").replace("+", "hello")
-    return "a/topic/it/may/publish/to"

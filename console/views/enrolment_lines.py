@@ -1,11 +1,10 @@
-"""The lines to paste that enrol a device and connect it: for terminals, with openssl, curl and mosquitto_pub."""
+"""The lines to paste that enrol a device: for terminals, with openssl and curl."""
 
 from __future__ import annotations
 
 import shlex
 
 from console.conf import base_url
-from devices.core.ports import BrokerEndpoint
 
 TOKEN_PLACEHOLDER = "<enrolment token>"  # noqa: S105 - it stands where a token belongs
 
@@ -26,32 +25,5 @@ def enrolment_lines(*, token: str = "", name: str = "pump-17") -> str:
             f"  -H 'Authorization: Bearer {bearer}' -H 'Content-Type: application/json' \\",
             f'  -d "{body}"',
             f"python3 -c {shlex.quote(keep)}",
-        )
-    )
-
-
-def mosquitto_lines(*, name: str, client_id: str, endpoint: BrokerEndpoint, topic: str) -> str:
-    """A shell line that publishes once as the device."""
-    return "\n".join(
-        (
-            f"mosquitto_pub -h {shlex.quote(endpoint.host)} -p {endpoint.port} \\",
-            f"  --cafile trust.pem --cert {shlex.quote(name + '.pem')} --key {shlex.quote(name + '.key')} \\",
-            f"  -i {shlex.quote(client_id)} -q 1 -t {shlex.quote(topic)} -m hello",
-        )
-    )
-
-
-def paho_lines(*, name: str, client_id: str, endpoint: BrokerEndpoint, topic: str) -> str:
-    """A Python program for paho-mqtt 2 that does the same."""
-    return "\n".join(
-        (
-            "import paho.mqtt.client as mqtt",
-            "",
-            f"client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id={client_id!r})",
-            f'client.tls_set(ca_certs="trust.pem", certfile={name + ".pem"!r}, keyfile={name + ".key"!r})',
-            f"client.connect({endpoint.host!r}, {endpoint.port})",
-            "client.loop_start()",
-            f'client.publish({topic!r}, "hello", qos=1).wait_for_publish(5)',
-            "client.disconnect()",
         )
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from acl.core.evaluation import effective
+from acl.core.evaluation import EffectiveRule, effective
 from devices.conf import broker_directory
 from devices.core.values import Device
 from devices.queries import credentials_of, subject_of
@@ -101,15 +101,14 @@ def credential_documents(device: Device) -> list[dict[str, Any]]:
 def permission_documents(device: Device) -> list[dict[str, Any]]:
     """The rules in force for the device, substituted; void ones are left out."""
     subject = subject_of(device=device.id, now=utc_now())
-    return [
-        {
-            "effect": each.bound.rule.effect.value,
-            "actions": sorted(action.value for action in each.bound.rule.actions),
-            "topic": each.filter,
-        }
-        for each in effective(subject.policy, subject.principal)
-        if each.filter is not None
-    ]
+    rules = effective(subject.policy, subject.principal)
+    return [permission_document(rule) for rule in rules if rule.filter is not None]
+
+
+def permission_document(rule: EffectiveRule) -> dict[str, Any]:
+    """The rule, substituted; it is not void."""
+    effect, actions = rule.bound.rule.effect, rule.bound.rule.actions
+    return {"effect": effect.value, "actions": sorted(action.value for action in actions), "topic": rule.filter}
 
 
 def enrolment_document(enrolment: Enrolment) -> dict[str, Any]:

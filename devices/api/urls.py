@@ -7,6 +7,7 @@ from django.urls import include, path
 from devices.api import (
     applications,
     bindings,
+    connection_kit,
     device_rules,
     devices,
     enrolment,
@@ -66,6 +67,11 @@ urlpatterns = [
     path("devices/", devices.DeviceListView.as_view(), name="device-list"),
     path("devices/<uuid:device>/", devices.DeviceView.as_view(), name="device-detail"),
     path("devices/<uuid:device>/permissions/", devices.DevicePermissionsView.as_view(), name="device-permissions"),
+    path(
+        "devices/<uuid:device>/connection-kit/",
+        connection_kit.ConnectionKitView.as_view(),
+        name="device-connection-kit",
+    ),
     path("devices/<uuid:device>/rules/", device_rules.DeviceRulesView.as_view(), name="device-rules"),
     path("devices/<uuid:device>/credentials/", devices.DeviceCredentialsView.as_view(), name="device-credentials"),
     path(

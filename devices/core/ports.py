@@ -11,13 +11,14 @@ from kernel.core.ids import DomainId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerEndpoint:
-    """Where a device connects."""
+    """Where a device connects. `takes_passwords`: it may do so with its password."""
 
     name: str
     host: str
     port: int
     transport: str
     protocol_versions: tuple[str, ...]
+    takes_passwords: bool = False
 
 
 class BrokerDirectory(Protocol):

@@ -9,6 +9,7 @@ from devices.queries.bindings import (
     list_bindings,
     next_boundary_in,
 )
+from devices.queries.connection_kit import connection_kit_of
 from devices.queries.credentials import credentials_of, device_of_certificate
 from devices.queries.devices import (
     APPROXIMATE_FROM,
@@ -107,6 +108,7 @@ __all__ = [
     "any_reached",
     "applications_among",
     "bindings_at_work",
+    "connection_kit_of",
     "count_bindings",
     "count_by_state",
     "count_devices",
