@@ -32,6 +32,7 @@ from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect,
 from brokers.core.rendering import Deviations
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
+from kernel.core.garbage import collection_paused
 
 # A page of a list and a batch of writes each hold the broker's only thread.
 _PAGE = 1_000
@@ -86,6 +87,7 @@ class MosquittoDynsecAdapter:
             artifact=self._read[0], version=version, only=only, foreign=state.foreign, passwords=passwords
         )
 
+    @collection_paused()
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """The plugin's commands."""
         wanted, present = self._compile(desired)[0], self._parsed(applied)
@@ -191,6 +193,7 @@ class MosquittoDynsecAdapter:
         return replace(command, name="modifyClient", members=members, summary=summary)
 
 
+@collection_paused()
 def _whole(broker: ControlConnection) -> DynsecState:
     [defaults] = broker.ask([_asking("getDefaultACLAccess", "defaults", {})])
     return state_of(
