@@ -28,6 +28,7 @@ from kernel.core.errors import Conflict
 COMMANDS = "$CONTROL/dynamic-security/v1"
 RESPONSES = "$CONTROL/dynamic-security/v1/response"
 VERSION = "$SYS/broker/version"
+LOGS = ("$SYS/broker/log/I", "$SYS/broker/log/E")
 _CONNECT_SECONDS = 4.0
 _ANSWER_SECONDS = 5.0
 
@@ -41,10 +42,14 @@ class CommandRefused(Conflict):
 
 
 class ControlConnection:
-    """An open control connection. `version` is the broker's, empty if the account may not read it."""
+    """An open control connection. `version` is the broker's, empty if the account may not read it.
 
-    def __init__(self, connection: MosquittoConnection) -> None:
+    With `hears_log` it keeps what the broker logs as information or errors, if that goes to topics.
+    """
+
+    def __init__(self, connection: MosquittoConnection, *, hears_log: bool = False) -> None:
         self._connection = connection
+        self._topics = (VERSION, *LOGS) if hears_log else (VERSION,)
         self._client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"gatehouse-control-{secrets.token_hex(8)}",
@@ -58,6 +63,7 @@ class ControlConnection:
         self._client.on_disconnect = self._on_disconnect
         self._news = threading.Condition()
         self._answers: dict[str, Answer] = {}
+        self._logged: list[str] = []
         self._failure = ""
         self._subscribed = False
         self.version = ""
@@ -105,6 +111,23 @@ class ControlConnection:
             _refuse_errors(batch, answers[-len(batch) :])
         return answers
 
+    def logged_since(self, line: str, *, seconds: float) -> list[str] | None:
+        """What the broker logged from the first line that ends so, until it answers now; None if none came in time.
+
+        Raises BrokerUnreachable, CommandRefused.
+        """
+        with self._news:
+            self._news.wait_for(lambda: self._first(line) is not None, timeout=seconds)
+            begin = self._first(line)
+        if begin is None:
+            return None
+        self.ask([Command(name="getDefaultACLAccess", target="defaults", summary="")])
+        with self._news:
+            return self._logged[begin:]
+
+    def _first(self, line: str) -> int | None:
+        return next((number for number, each in enumerate(self._logged) if each.endswith(line)), None)
+
     def _wait(self, come: Any, *, seconds: float, what: str) -> None:
         with self._news:
             self._news.wait_for(lambda: bool(self._failure) or come(), timeout=seconds)
@@ -123,7 +146,7 @@ class ControlConnection:
                 self._failure = f"it refused the control account: {code}"
                 self._tell()
             return
-        client.subscribe([(RESPONSES, _options(1)), (VERSION, _options(0))])
+        client.subscribe([(RESPONSES, _options(1)), *((topic, _options(0)) for topic in self._topics)])
 
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, codes: list[ReasonCode], _properties: Properties | None
@@ -137,7 +160,9 @@ class ControlConnection:
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         with self._news:
-            if message.topic == VERSION:
+            if message.topic in LOGS:
+                self._logged.append(message.payload.decode("utf-8", "replace"))
+            elif message.topic == VERSION:
                 self.version = message.payload.decode("utf-8", "replace").removeprefix("mosquitto version ").strip()
             else:
                 self._keep_answers(bytes(message.payload))
@@ -167,9 +192,9 @@ class ControlConnection:
 
 
 @contextmanager
-def control(connection: MosquittoConnection) -> Iterator[ControlConnection]:
+def control(connection: MosquittoConnection, *, hears_log: bool = False) -> Iterator[ControlConnection]:
     """An open control connection that is closed at the end."""
-    opened = ControlConnection(connection)
+    opened = ControlConnection(connection, hears_log=hears_log)
     try:
         opened.open()
         yield opened

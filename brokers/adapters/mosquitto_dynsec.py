@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from acl.core.values import Principal, Request
 from brokers.adapters.mosquitto_control import Answer, ControlConnection, control
 from brokers.adapters.mosquitto_files import MosquittoFolder
 from brokers.adapters.mosquitto_passwords import MosquittoPasswords
+from brokers.adapters.mosquitto_reload import seen_reading
 from brokers.adapters.mosquitto_watch import watch
 from brokers.conf import files_root
 from brokers.core.dynsec_changes import Command, changes
@@ -147,10 +149,13 @@ class MosquittoDynsecAdapter:
         return emulate(parse(rendering.artifact), principal.auth_id, request)
 
     def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Writes CRL and CA file of the shared folder, if there is one, and has Mosquitto read the CRLs."""
+        """Writes CRL and CA file of the shared folder, if there is one, and has Mosquitto read the CRLs.
+
+        Raises CrlNotLoaded.
+        """
         if self._connection.directory is None:
             return ""
-        return self._folder().publish_crl(pem, trust=trust)
+        return seen_reading(self._connection, partial(self._folder().publish_crl, pem, trust=trust))
 
     def present(self) -> None:
         """None: 2.0.x lists no connections. `watch` says when the broker started, so what is older has ended."""

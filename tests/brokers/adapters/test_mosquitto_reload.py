@@ -1,0 +1,55 @@
+"""A real Mosquitto and its CRL file: if it can not load that, revoked certificates get in, and only its log says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from brokers.adapters import mosquitto_reload
+from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
+from brokers.adapters.mosquitto_reload import CrlNotLoaded
+from brokers.core.mosquitto_conf import CONFIGURATION_FILE, CRL_FILE
+from brokers.core.ports import BrokerUnreachable
+from brokers.core.values import AdapterKind
+from tests.brokers.conftest import OpensslCa
+from tests.brokers.links import broker_link
+from tests.brokers.mosquitto import LiveMosquitto
+
+
+def test_crls_count_as_read_only_where_mosquitto_loaded_them(
+    tmp_path: Path, settings: Settings, openssl_ca: OpensslCa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.GATEHOUSE_HOME = tmp_path
+    live = LiveMosquitto(tmp_path / "brokers" / "hall-7")
+    certificate, key = openssl_ca.make("broker", "subjectAltName=IP:127.0.0.1")
+    first = openssl_ca.crl()
+    live.prepare(
+        client_ca=openssl_ca.certificate, crl=first, server_chain=certificate.read_text(), server_key=key.read_text()
+    )
+    conf, other = live.folder / CONFIGURATION_FILE, live.folder / "other.pem"
+    conf.write_text(conf.read_text().replace(f"crlfile {live.folder / CRL_FILE}", f"crlfile {other}"))
+    other.write_text(first)
+    link = broker_link(AdapterKind.MOSQUITTO_DYNSEC, {**live.connection, "files": {"directory": "hall-7"}})
+    adapter = MosquittoDynsecAdapter(link=link)
+    live.start()
+    try:
+        assert adapter.publish_crl(openssl_ca.crl(), trust="").endswith("Mosquitto has read it.")
+        other.unlink()  # as where it runs as a user who may not read it
+        with pytest.raises(CrlNotLoaded, match="lets revoked certificates in"):
+            adapter.publish_crl(openssl_ca.crl(), trust="")
+        other.write_text("no CRL")
+        with pytest.raises(CrlNotLoaded):
+            adapter.publish_crl(openssl_ca.crl(), trust="")
+        other.write_text(first)
+        assert "up to date" in adapter.publish_crl((live.folder / CRL_FILE).read_text(), trust="")
+        monkeypatch.setattr(mosquitto_reload, "_BEGINS", "what no Mosquitto logs")
+        monkeypatch.setattr(mosquitto_reload, "_SECONDS", 0.1)
+        assert "Whether it could stands in its log" in adapter.publish_crl(first, trust="")
+    finally:
+        live.stop()
+    newest = openssl_ca.crl()
+    with pytest.raises(BrokerUnreachable):
+        adapter.publish_crl(newest, trust="")
+    assert (live.folder / CRL_FILE).read_text() == newest
