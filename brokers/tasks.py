@@ -65,6 +65,18 @@ def push_crl(wake: Wake) -> str | None:
     return services.push_crl(broker=broker, now=utc_now())
 
 
+@wakeup_task("brokers.probe")
+def probe(wake: Wake) -> str | None:
+    """Looks at the broker's listeners, as somebody asked for it."""
+    broker = _broker(wake)
+    if broker is None:
+        return _GONE
+    found = services.probe_listeners(broker=broker, now=utc_now())
+    if not found.reports:
+        return "It has no listeners to look at."
+    return f"Of {len(found.reports)} listener(s), {found.to_mend or 'nothing'} to mend."
+
+
 @shared_task(name="brokers.check_drift", ignore_result=True, expires=30)
 def check_drift() -> None:
     """Asks for a check of each broker. Beat asks for it every 15 s."""

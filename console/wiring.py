@@ -57,6 +57,12 @@ def apply_plan(entry: Entry) -> list[Step]:
     return [_about_broker(entry, task="brokers.apply")]
 
 
+def probe(entry: Entry) -> list[Step]:
+    """Looks at the listeners of the broker that the entry is about; nothing waits for it."""
+    key = f"probe:{entry.subject.id}"
+    return [Step(task="brokers.probe", target=f"broker:{entry.subject.label}", queue=Queue.BULK, order_key=key)]
+
+
 def push_crl(entry: Entry) -> list[Step]:
     """Hands the CRL to each broker of the domain; not behind bulk, since a broker may know of a revocation only so."""
     return [
@@ -163,6 +169,7 @@ ROUTES: Mapping[str, Route] = {
     "brokers.broker.registered": push_this_broker,
     "brokers.broker.changed": push_this_broker,
     "brokers.plan.applied": apply_plan,
+    "brokers.probe.ordered": probe,
 }
 
 WITHOUT_CONSEQUENCE = frozenset(

@@ -56,6 +56,12 @@ def find_operation(*, operation: EntryId) -> Operation | None:
     )
 
 
+def open_operation(*, order_key: str) -> EntryId | None:
+    """The first operation with a step of that order key that is not over, or None."""
+    found = Wakeup.objects.open().filter(order_key=order_key).order_by("pk").values_list("entry__id", flat=True).first()
+    return EntryId(found) if found else None
+
+
 def _step(row: Wakeup, entry: JournalEntry) -> OperationStep:
     elapsed = int((row.finished_at - entry.at).total_seconds() * 1000) if row.finished_at else None
     return OperationStep(

@@ -10,10 +10,11 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cryptography import x509
 
+from brokers.adapters.dialing import NeverABroker, dial
 from brokers.core.first_connect import (
     anonymous_connect,
     binary_frame,
@@ -31,26 +32,59 @@ from brokers.core.values import Listener, Transport
 _OLD = {TlsVersion.V1_0: 1, TlsVersion.V1_1: 2}
 _MOST_ANSWER = 4_096
 _NOT_AUTHORISED = 5
+SILENT = "Nobody answers there in TLS."
+FORBIDDEN = "Its name leads to an address where there is never a broker, so it is not connected to."
 _OF_A_MISSING_CERTIFICATE = ("CERTIFICATE", "HANDSHAKE_FAILURE")
 
 
-def observe(listener: Listener, *, trust_pem: str, path: str, timeout: float) -> Observation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """The listener at the one address that was looked at, and how long each connection and all of them may take."""
+
+    listener: Listener
+    address: str
+    timeout: float
+    end: float
+
+    @property
+    def name(self) -> str:
+        """The name that is asked for in TLS; empty for an address."""
+        return "" if is_address(self.listener.host) else self.listener.host
+
+    def left(self) -> float:
+        """For how many seconds something may still go on. Raises TimeoutError."""
+        left = min(self.timeout, self.end - time.monotonic())
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+def observe(listener: Listener, *, trust_pem: str, path: str, timeout: float, in_all: float) -> Observation:
     """What was seen in at most nine connections, one after another. Whatever the other side does, it does not raise.
 
-    `timeout` is in seconds, for making a connection and again for what is said on it; `path` is that of WebSocket.
+    `timeout` is in seconds, for making a connection and again for what is said on it, `in_all` for all of them, looking
+    up the name apart; `path` is that of WebSocket. What does not speak TLS is told like what is not there.
     """
-    if fault := _fault_of(listener, timeout):
-        return Observation(fault=fault, versions={})
-    newest, takes_1_3 = _flight(listener, 3, timeout), _takes_1_3(listener, timeout)
+    end = time.monotonic() + in_all
+    try:
+        with dial(listener.host, listener.port, timeout=timeout) as link:
+            place = _Place(listener=listener, address=link.getpeername()[0], timeout=timeout, end=end)
+    except NeverABroker:
+        return Observation(fault=FORBIDDEN, versions={})
+    except OSError:
+        return Observation(fault=SILENT, versions={})
+    newest, takes_1_3 = _flight(place, 3), _takes_1_3(place)
     if not takes_1_3 and not newest.whole:  # whoever says nothing to this says nothing to the rest
-        return Observation(versions={})
-    versions = {version: _flight(listener, minor, timeout).version == (3, minor) for version, minor in _OLD.items()}
+        return Observation(fault=SILENT, versions={})
+    versions = {version: _flight(place, minor).version == (3, minor) for version, minor in _OLD.items()}
+    if time.monotonic() >= end:  # who was not asked did not refuse
+        versions = {}
     versions |= {TlsVersion.V1_2: newest.version == (3, 3), TlsVersion.V1_3: takes_1_3}
-    leaf, chain_fault = _chain(listener, trust_pem, newest, timeout)
+    leaf, chain_fault = _chain(place, trust_pem, newest)
     seen = Observation(
         versions=versions,
         chain_fault=chain_fault,
-        answer=_answer(listener, path, timeout) if any(versions.values()) else None,
+        answer=_answer(place, path) if any(versions.values()) else None,
     )
     if versions[TlsVersion.V1_2] and newest.whole:
         seen = replace(seen, stapled=newest.stapled, asks_certificate=newest.asks_certificate)
@@ -65,30 +99,17 @@ def _with_leaf(seen: Observation, leaf: bytes, host: str) -> Observation:
         return seen
 
 
-def _connect(listener: Listener, timeout: float) -> socket.socket:
-    return socket.create_connection((listener.host, listener.port), timeout=timeout)
+def _connect(place: _Place) -> socket.socket:
+    return socket.create_connection((place.address, place.listener.port), timeout=place.left())
 
 
-def _fault_of(listener: Listener, timeout: float) -> str:
-    """Why nobody listens there; empty if somebody does."""
-    try:
-        _connect(listener, timeout).close()
-    except TimeoutError:
-        return "No answer came in time."
-    except socket.gaierror:
-        return "The name is not known to DNS."
-    except OSError as error:
-        return "The connection was refused." if isinstance(error, ConnectionRefusedError) else "It can not be reached."
-    return ""
-
-
-def _flight(listener: Listener, minor: int, timeout: float) -> ServerFlight:
+def _flight(place: _Place, minor: int) -> ServerFlight:
     """What the server says to one who offers that version."""
-    end, octets, found = time.monotonic() + timeout, b"", ServerFlight()
-    host = "" if is_address(listener.host) else listener.host
+    octets, found = b"", ServerFlight()
     try:
-        with _connect(listener, timeout) as link:
-            link.sendall(client_hello(minor, host=host, random=os.urandom(32)))
+        end = time.monotonic() + place.left()
+        with _connect(place) as link:
+            link.sendall(client_hello(minor, host=place.name, random=os.urandom(32)))
             while not found.whole and len(octets) < MOST_OCTETS:
                 more = _receive(link, end)
                 if not more:
@@ -116,29 +137,30 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _wrap(link: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
-    return context.wrap_socket(link, server_hostname=None if is_address(host) else host)
+def _wrap(link: socket.socket, context: ssl.SSLContext, place: _Place) -> ssl.SSLSocket:
+    link.settimeout(place.left())
+    return context.wrap_socket(link, server_hostname=place.name or None)
 
 
-def _takes_1_3(listener: Listener, timeout: float) -> bool:
+def _takes_1_3(place: _Place) -> bool:
     """Whether a handshake of 1.3 ends well on our side: the server looks at our certificate after that."""
     context = _context()
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
-        with _connect(listener, timeout) as link, _wrap(link, context, listener.host):
+        with _connect(place) as link, _wrap(link, context, place):
             return True
     except (OSError, ValueError):
         return False
 
 
-def _chain(listener: Listener, trust_pem: str, flight: ServerFlight, timeout: float) -> tuple[bytes, str | None]:
+def _chain(place: _Place, trust_pem: str, flight: ServerFlight) -> tuple[bytes, str | None]:
     """The server's certificate (DER; empty if unseen), and why what it shows does not lead to `trust_pem`.
 
     Empty if it does; None if that can not be said.
     """
     leaf, context = flight.certificates[0] if flight.certificates else b"", _context()
     try:
-        with _connect(listener, timeout) as link, _wrap(link, context, listener.host) as spoken:
+        with _connect(place) as link, _wrap(link, context, place) as spoken:
             leaf = spoken.getpeercert(binary_form=True) or leaf
     except (OSError, ValueError):
         pass
@@ -148,7 +170,7 @@ def _chain(listener: Listener, trust_pem: str, flight: ServerFlight, timeout: fl
     context.verify_mode = ssl.CERT_REQUIRED
     try:
         context.load_verify_locations(cadata=trust_pem)
-        with _connect(listener, timeout) as link, _wrap(link, context, listener.host):
+        with _connect(place) as link, _wrap(link, context, place):
             return leaf, ""
     except ssl.SSLCertVerificationError as error:
         return leaf, str(error.verify_message)[:100]
@@ -160,11 +182,11 @@ def _chain(listener: Listener, trust_pem: str, flight: ServerFlight, timeout: fl
         return leaf, None
 
 
-def _answer(listener: Listener, path: str, timeout: float) -> Answer | None:
+def _answer(place: _Place, path: str) -> Answer | None:
     """What comes of a CONNECT without certificate and name; None if nothing was said in time."""
     try:
-        with _connect(listener, timeout) as link, _wrap(link, _context(), listener.host) as spoken:
-            code = _code_of(spoken, listener, path, end=time.monotonic() + timeout)
+        with _connect(place) as link, _wrap(link, _context(), place) as spoken:
+            code = _code_of(spoken, place.listener, path, end=time.monotonic() + place.left())
     except TimeoutError:
         return None
     except ssl.SSLError as error:

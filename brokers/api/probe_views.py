@@ -11,9 +11,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from brokers import services
+from brokers.api.serializers import OperationReference
 from brokers.api.views import seen
 from brokers.core.listener_probe import Aspect, Verdict, report_document
-from brokers.services.probing import Probe
+from kernel.api.documents import caller_of
 from kernel.core.clock import to_rfc3339, utc_now
 
 
@@ -36,9 +37,10 @@ class ListenerReportDocument(serializers.Serializer[Any]):
 
 
 class ProbeDocument(serializers.Serializer[Any]):
-    """What was seen from outside, and when; null and empty if nobody looked yet."""
+    """What was seen from outside, and when; null and empty if nobody looked yet. `under_way` is an operation."""
 
     at = serializers.DateTimeField(allow_null=True)
+    under_way = serializers.UUIDField(allow_null=True)
     listeners = ListenerReportDocument(many=True)
 
 
@@ -49,16 +51,20 @@ class ProbeView(APIView):
 
     @extend_schema(operation_id="getLastProbe", responses=ProbeDocument)
     def get(self, request: Request, name: str) -> Response:
-        """What the last one saw."""
-        return Response(_document(services.last_probe_of(broker=seen(request, name))))
+        """What the last one saw, and the one that is under way."""
+        broker = seen(request, name)
+        probe, under_way = services.last_probe_of(broker=broker), services.probe_under_way(broker=broker.id)
+        return Response(
+            {
+                "at": to_rfc3339(probe.at) if probe else None,
+                "under_way": str(under_way) if under_way else None,
+                "listeners": [report_document(report) for report in probe.reports] if probe else [],
+            }
+        )
 
-    @extend_schema(operation_id="probeListeners", request=None, responses=ProbeDocument)
+    @extend_schema(operation_id="probeListeners", request=None, responses={202: OperationReference})
     def post(self, request: Request, name: str) -> Response:
-        """What is seen now; it takes a minute at most. Only the registered listeners are contacted."""
-        return Response(_document(services.probe_listeners(broker=seen(request, name).id, now=utc_now())))
-
-
-def _document(probe: Probe | None) -> dict[str, Any]:
-    if probe is None:
-        return {"at": None, "listeners": []}
-    return {"at": to_rfc3339(probe.at), "listeners": [report_document(report) for report in probe.reports]}
+        """The operation that looks; it takes half a minute at most. Only the registered listeners are contacted."""
+        broker, actor = seen(request, name), caller_of(request).actor
+        operation = services.order_probe(broker=broker.id, actor=actor, now=utc_now())
+        return Response({"operation": str(operation)}, status=202)

@@ -17,6 +17,7 @@ MOST_MARKS = 100_000
 _HARMLESS = (
     "brokers.plan.",
     "brokers.policy.",
+    "brokers.probe.",
     "console.",
     "devices.enrolment_",
     "devices.policy_change.approved",

@@ -91,7 +91,10 @@ class ListenerReport:
 def judge(listener: Listener, seen: Observation, *, profile: ListenerProfile, now: datetime) -> ListenerReport:
     """The report on what was seen, against what the profile asks for."""
     if seen.fault:
-        remedy = "Look that the broker runs, that this is where it listens, and that firewalls let us through."
+        remedy = (
+            "Look that the broker runs, that this is where it listens, with TLS, that its name is known from here, and "
+            "that firewalls let us through."
+        )
         lines = [_bad(Aspect.REACHABLE, seen.fault, remedy)]
     else:
         lines = [_good(Aspect.REACHABLE, "It answers."), *_channel(seen, profile), *_certificate(seen)]
@@ -123,7 +126,7 @@ def _channel(seen: Observation, profile: ListenerProfile) -> Iterator[ProbeLine]
     new = [version for version in taken if version >= TlsVersion.V1_2]
     if old:
         yield _bad(Aspect.OLD_TLS, f"It takes TLS {' and '.join(old)}.", "Let it take 1.2 and newer alone.")
-    elif not seen.versions:
+    elif not any(version < TlsVersion.V1_2 for version in seen.versions):
         yield _unknown(Aspect.OLD_TLS, "Whether it takes TLS 1.0 or 1.1 is not known.")
     else:
         yield _good(Aspect.OLD_TLS, "It refuses TLS 1.0 and 1.1.")

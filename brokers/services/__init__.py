@@ -27,7 +27,7 @@ from brokers.services.presence import (
     note_refused,
     replace_sessions,
 )
-from brokers.services.probing import last_probe_of, probe_listeners
+from brokers.services.probing import last_probe_of, order_probe, probe_listeners, probe_under_way
 from brokers.services.publishing_crl import push_crl
 from brokers.services.registering import register_broker, remove_broker
 from brokers.services.rollouts import start_rollout, watch_rollouts
@@ -63,8 +63,10 @@ __all__ = [
     "note_event",
     "note_events",
     "note_refused",
+    "order_probe",
     "plan_broker",
     "probe_listeners",
+    "probe_under_way",
     "push_crl",
     "reach",
     "register_broker",

@@ -12,6 +12,7 @@ from brokers.core.listener_probe import Aspect
 from brokers.core.values import Broker
 from console.views.frame import NotHere, Visit, screen, show
 from console.views.listener_forms import FLAGS, WHOLE_ROWS, ListenerForm, ServerRequestForm, initial_of
+from console.views.operations import find_panel
 from kernel.core.errors import DomainError
 
 ASPECTS = {
@@ -36,7 +37,7 @@ def show_listeners(request: HttpRequest, visit: Visit, name: str) -> HttpRespons
 
 def _page(request: HttpRequest, visit: Visit, broker: Broker, form: ServerRequestForm) -> HttpResponseBase:
     kept = services.listener_profile_of(broker=broker)
-    probe = services.last_probe_of(broker=broker)
+    probe, under_way = services.last_probe_of(broker=broker), services.probe_under_way(broker=broker.id)
     reports = [
         (report, [(ASPECTS[line.aspect], line) for line in report.lines]) for report in (probe.reports if probe else ())
     ]
@@ -48,6 +49,7 @@ def _page(request: HttpRequest, visit: Visit, broker: Broker, form: ServerReques
         "chain": services.server_chain_of(broker=broker, now=visit.now),
         "bundle": services.trust_bundle_of(broker=broker, now=visit.now),
         "probe": probe,
+        "panel": find_panel(visit, str(under_way)) if under_way else None,
         "reports": reports,
         "form": form,
         "may_write": visit.may("brokers:write", broker.domain),
@@ -85,18 +87,11 @@ def edit_profile(request: HttpRequest, visit: Visit, name: str) -> HttpResponseB
 
 @require_POST
 @screen("brokers:read")
-def probe(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
-    """Looks at the listeners now."""
+def probe(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:  # noqa: ARG001
+    """Has the listeners looked at now; their page shows how far that is."""
     broker = _seen(visit, name)
     visit.check_may("brokers:write", broker.domain)
-    found = services.probe_listeners(broker=broker.id, now=visit.now)
-    bad = sum(len(report.worst()) for report in found.reports)
-    if not found.reports:
-        messages.warning(request, "The broker has no listeners to look at.")
-    elif bad:
-        messages.error(request, f"The probe saw {bad} thing{'' if bad == 1 else 's'} to mend.")
-    else:
-        messages.success(request, "The probe saw nothing bad.")
+    services.order_probe(broker=broker.id, actor=visit.actor, now=visit.now)
     return _back(broker)
 
 

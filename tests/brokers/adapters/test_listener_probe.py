@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from brokers.adapters.listener_probe import observe
+from brokers.adapters.listener_probe import FORBIDDEN, SILENT, observe
 from brokers.core.listener_probe import Answer, Observation
 from brokers.core.listener_profile import TlsVersion
 from brokers.core.values import Listener, Transport
@@ -50,7 +51,13 @@ def openssl_server(ca: OpensslCa, *words: str) -> Iterator[int]:
 
 def look(port: int, ca: OpensslCa, *, host: str = "127.0.0.1", trust: str | None = None) -> Observation:
     listener = Listener(host=host, port=port)
-    return observe(listener, trust_pem=ca.certificate if trust is None else trust, path="/mqtt", timeout=TIMEOUT)
+    return observe(
+        listener,
+        trust_pem=ca.certificate if trust is None else trust,
+        path="/mqtt",
+        timeout=TIMEOUT,
+        in_all=10 * TIMEOUT,
+    )
 
 
 def test_server_that_requires_certificates_and_staples(ca: OpensslCa) -> None:
@@ -104,7 +111,7 @@ def test_who_lets_strangers_in_is_found_out(ca: OpensslCa, transport: Transport,
     files = ca.folder / "broker.pem", ca.folder / "broker.key"
     with open_broker(*files, websocket=transport is Transport.WSS, code=code) as port:
         listener = Listener(host="127.0.0.1", port=port, transport=transport)
-        seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=TIMEOUT)
+        seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=TIMEOUT, in_all=10 * TIMEOUT)
 
     assert seen.answer is answer
     assert seen.asks_certificate is False
@@ -115,8 +122,8 @@ def test_certificate_with_names_that_nobody_reads_ends_no_probe(ca: OpensslCa) -
         assert look(port, ca).named is None
 
 
-def test_nobody_there_is_told_in_words_of_ours(ca: OpensslCa) -> None:
-    assert look(free_port(), ca).fault == "The connection was refused."
+def test_nobody_there_is_told_like_whatever_else_is_no_listener(ca: OpensslCa) -> None:
+    assert look(free_port(), ca) == Observation(fault=SILENT, versions={})
 
 
 def test_what_speaks_no_tls_is_asked_no_more(ca: OpensslCa) -> None:
@@ -135,7 +142,20 @@ def test_what_speaks_no_tls_is_asked_no_more(ca: OpensslCa) -> None:
         door.shutdown(socket.SHUT_RDWR)
     thread.join(90)
 
-    assert seen == Observation(versions={})
+    assert seen == Observation(fault=SILENT, versions={})
+
+
+def test_name_that_leads_to_what_is_never_a_broker_is_not_connected_to(ca: OpensslCa) -> None:
+    assert look(80, ca, host="2852039166") == Observation(fault=FORBIDDEN, versions={})  # 169.254.169.254
+
+
+def test_who_drips_is_left_when_the_time_for_all_is_over(ca: OpensslCa) -> None:
+    """It would be looked at for minutes: each connection is taken, and nothing is ever said on it."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        listener, began = Listener(host="127.0.0.1", port=door.getsockname()[1]), time.monotonic()
+        seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=TIMEOUT, in_all=0.2)
+    assert seen == Observation(fault=SILENT, versions={})
+    assert time.monotonic() - began < TIMEOUT
 
 
 def test_chain_is_not_good_without_anything_to_trust(ca: OpensslCa) -> None:

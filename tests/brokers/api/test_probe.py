@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from brokers import models, queries, services
+from brokers import models, services
 from brokers.core.values import BrokerId
 from brokers.services.listening_findings import ListeningFindings
-from brokers.tasks import probe_one
+from brokers.tasks import probe, probe_one
 from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
+from kernel.models import Wakeup
 from tests.brokers.api.conftest import Api, Caller
 from tests.brokers.fleet import Fleet, make_request
 from tests.brokers.open_broker import open_broker
@@ -39,23 +40,33 @@ def test_listener_that_admits_strangers_is_a_finding_until_it_is_gone(
     api: Api, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("brokers.services.probing.TIMEOUT_SECONDS", 60.0)  # for machines that do much else
+    monkeypatch.setattr("brokers.services.probing.SECONDS_IN_ALL", 600.0)
     chain, key = fleet.server_files("mq")
     (tmp_path / "chain.pem").write_text(chain)
     (tmp_path / "key.pem").write_text(key)
     with open_broker(tmp_path / "chain.pem", tmp_path / "key.pem") as port:
         broker = register(fleet, port)
-        assert api.get(PATH).json() == {"at": None, "listeners": []}
+        nothing = {"at": None, "under_way": None, "listeners": []}
+        assert api.get(PATH).json() == nothing
         assert findings(fleet) == {}
 
-        answer = api.post(PATH)
+        ordered = api.post(PATH)
+        assert ordered.status_code == 202, ordered.content
+        assert api.get(PATH).json() == nothing | {"under_way": ordered.json()["operation"]}
+        assert api.post(PATH).json() == ordered.json(), "one is under way"
+        [wakeup] = Wakeup.objects.filter(task="brokers.probe")
+        probe.run(wakeup=wakeup.pk)
 
-    assert answer.status_code == 200, answer.content
-    assert api.get(PATH).json() == answer.json()
-    [listener] = answer.json()["listeners"]
+    [step] = api.get(f"operations/{ordered.json()['operation']}/").json()["steps"]
+    assert (step["target"], step["state"], step["detail"]) == ("broker:hall-7", "done", "Of 1 listener(s), 2 to mend.")
+    seen = api.get(PATH).json()
+    assert seen["under_way"] is None
+    [listener] = seen["listeners"]
     verdicts = {line["aspect"]: line["verdict"] for line in listener["lines"]}
     assert (verdicts["chain"], verdicts["name"], verdicts["tls"]) == ("good", "good", "good")
     assert (verdicts["certificate-required"], verdicts["anonymous"]) == ("bad", "bad")
     assert set(findings(fleet)) == {"listener-admits-anybody", "listener-unsafe"}
+    assert api.post(PATH).json() != ordered.json()
     models.Broker.objects.filter(id=broker).update(listeners=[])
     assert findings(fleet) == {}
 
@@ -69,7 +80,7 @@ def test_listener_that_does_not_answer_is_told_and_the_others_are_looked_at(flee
 
     told = findings(fleet)
     assert set(told) == {"listener-does-not-answer"}
-    assert all(f"127.0.0.1:{port}: The connection was refused." in told["listener-does-not-answer"] for port in ports)
+    assert all(f"127.0.0.1:{port}: Nobody answers there in TLS." in told["listener-does-not-answer"] for port in ports)
 
 
 def test_certificate_is_told_of_in_time(fleet: Fleet) -> None:
@@ -90,4 +101,4 @@ def test_who_may_only_read_does_not_have_us_connect(fleet: Fleet, caller: Caller
     register(fleet, free_port())
 
     assert caller(fleet.domain.id, ["brokers:read"]).post(PATH).status_code == 403
-    assert services.last_probe_of(broker=queries.get_broker(name="hall-7")) is None
+    assert not Wakeup.objects.filter(task="brokers.probe").exists()

@@ -111,7 +111,7 @@ def test_without_a_certificate_nothing_is_said(ca: OpensslCa, port: int) -> None
 
 def test_probe_finds_nothing_to_mend(ca: OpensslCa, port: int) -> None:
     listener = Listener(host="127.0.0.1", port=port)
-    seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=60)
+    seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=60, in_all=600)
 
     report = judge(listener, seen, profile=ListenerProfile(make=Make.MOSQUITTO), now=datetime.now(UTC))
 

@@ -10,7 +10,9 @@ from django.test import Client
 
 from brokers import models, services
 from brokers.core.values import Listener
+from brokers.tasks import probe as probe_task
 from kernel.core.clock import utc_now
+from kernel.models import Wakeup
 from pki.queries import certificates_of
 from tests.console.views.scene import Scene, make_csr
 from tests.servers import free_port
@@ -85,7 +87,11 @@ def test_probe_says_what_to_mend(north: Scene, at_ada: Client, at_bo: Client) ->
 
     page = html.unescape(at_ada.post(at(north, "probe/"), follow=True).content.decode())
 
-    assert "The probe saw 1 thing to mend." in page
+    assert "Probe ordered" in page
+    assert 'hx-trigger="every 500ms"' in page
+    probe_task.run(wakeup=Wakeup.objects.get(task="brokers.probe").pk)
+    page = shown(at_bo, at(north))
+    assert "Probe ordered" not in page
     assert "Look that the broker runs" in page
 
 
