@@ -157,7 +157,7 @@ class _Translation:
             case Every(of):
                 return reduce(and_, map(self.of, _cheapest_first(of)), _EVERYONE)
             case Some(of):
-                return reduce(or_, map(self.of, _cheapest_first(of)), ~_EVERYONE)
+                return _some(map(self.of, _cheapest_first(of)))
             case Not(of):
                 return ~self.of(of)
 
@@ -168,13 +168,18 @@ class _Translation:
             return _EVERYONE
         types = sorted({kind for _, _, kind, _ in wide if kind})
         groups = sorted({group for _, _, _, group in wide if group})
-        found = Q(device_type_id__in=types) if types else ~_EVERYONE
+        found = [Q(device_type_id__in=types)] if types else []
         if groups:
             members = Device.groups.through.objects.filter(device_id=OuterRef("pk"), group_id__in=groups)
-            found |= Q(Exists(members))
+            found.append(Q(Exists(members)))
         if single := roles & self._single:
-            found |= Q(Exists(self._bindings.filter(device_id=OuterRef("pk"), role_id__in=single)))
-        return found
+            found.append(Q(Exists(self._bindings.filter(device_id=OuterRef("pk"), role_id__in=single))))
+        return _some(found)
+
+
+def _some(conditions: Iterable[Q]) -> Q:
+    """That one of them is true. One alone is no disjunction, so that the database may join with what it asks."""
+    return reduce(or_, conditions, Q()) or ~_EVERYONE
 
 
 def _cheapest_first(conditions: Iterable[Condition]) -> list[Condition]:
