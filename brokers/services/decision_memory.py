@@ -21,6 +21,7 @@ from brokers.core.values import BrokerId
 from brokers.queries import list_token_keys
 from brokers.services.decision_doors import Door, read_doors
 from brokers.services.decision_learning import Ground, Key, Known
+from brokers.services.learning_together import Together
 from devices.core.names import name_fault
 from devices.core.values import DeviceId
 from kernel import queries as journal
@@ -40,6 +41,10 @@ MOST_STRANGERS = 10_000
 MOST_GROUNDS = 1_000
 AT_ONCE = 100
 TRIES = 3
+
+
+Wanted = tuple[str, datetime]
+"""An auth id, and when it is asked about."""
 
 
 class DecisionsAlone(Unavailable):
@@ -65,6 +70,7 @@ class DecisionMemory:
         self._strangers: BoundedCache[tuple[DomainId, str], int] = BoundedCache(MOST_STRANGERS)
         self._grounds: BoundedCache[DomainId, Ground] = BoundedCache(MOST_GROUNDS)
         self._grounding = Lock()
+        self._learning: dict[tuple[DomainId, BrokerId | None], Together[Wanted, Known]] = {}
 
     def follow(self, *, older_than: float = FRESH_SECONDS) -> None:
         """Learns what has happened, unless that was done less than so many seconds ago. Raises DecisionsAlone."""
@@ -115,7 +121,11 @@ class DecisionMemory:
             return None
         if name_fault(auth_id):
             return None
-        return self._learn(domain, broker, [auth_id], now=now).get(auth_id)
+        learning = self._learning.get((domain, broker))
+        if learning is None:
+            read = partial(self._learn_asked, domain, broker)
+            learning = self._learning.setdefault((domain, broker), Together(read, most=AT_ONCE))
+        return learning.get((auth_id, now))
 
     def judged(self, known: Known) -> Judged:
         """The principal with its policy made ready."""
@@ -190,6 +200,13 @@ class DecisionMemory:
             else:
                 self._strangers.put((domain, auth_id), since)
         return learnt
+
+    def _learn_asked(
+        self, domain: DomainId, broker: BrokerId | None, asked: Collection[Wanted]
+    ) -> Mapping[Wanted, Known]:
+        """The same of those whom several threads ask about at about the same time."""
+        learnt = self._learn(domain, broker, {auth_id for auth_id, _ in asked}, now=max(now for _, now in asked))
+        return {each: learnt[each[0]] for each in asked if each[0] in learnt}
 
     def _ground(self, domain: DomainId) -> Ground:
         """What is known of all of the domain and holds, or is read now; one thread reads it."""
