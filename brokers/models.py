@@ -339,7 +339,7 @@ class Listening(models.Model):
 class HeardDay(models.Model):
     """For how many minutes of a day (UTC) a broker was heard, and how often it told that something was used.
 
-    A rule is unused only where somebody listened.
+    `lost` counts what it told and nobody could write down. A rule is unused only where somebody listened.
     """
 
     broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="+")
@@ -347,6 +347,7 @@ class HeardDay(models.Model):
     minutes = models.PositiveIntegerField()
     publishes = models.PositiveBigIntegerField()
     subscribes = models.PositiveBigIntegerField()
+    lost = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["broker", "day"], name="brokers_heard_day")]

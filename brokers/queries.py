@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 from brokers import models
 from brokers.conf import access_log_root, adapter_class
@@ -284,6 +284,11 @@ def refusals_in(*, domains: Sequence[DomainId], limit: int = 8) -> list[AccessEv
     rows = models.AccessEvent.objects.filter(domain_id__in=domains).order_by("-id")[:_LOOKED_AT]
     refused = (row.as_value() for row in rows if row.kind in {AccessKind.REFUSED, AccessKind.DENIED})
     return list(islice(refused, limit))
+
+
+def count_lost_events() -> int:
+    """How much brokers told that could not be written down, in the last 400 days."""
+    return models.HeardDay.objects.aggregate(lost=Sum("lost"))["lost"] or 0
 
 
 def is_control_name(*, domain: DomainId, name: str) -> bool:

@@ -12,9 +12,10 @@ from typing import cast
 
 from django.core.cache import cache
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from brokers import queries as brokers
 from console.findings import finding_codes, open_findings
 from pki import queries as pki
 from pki.core.freshness import IssuerFreshness
@@ -52,6 +53,7 @@ class _Gatehouse(Collector):
         yield from _of_ends(issuers, in_use)
         yield from _of_certificates(self._now)
         yield _of_findings(self._now)
+        yield _of_lost_events()
 
 
 def _of_crls(issuers: Iterable[IssuerFreshness], *, now: datetime) -> Iterator[Metric]:
@@ -112,3 +114,11 @@ def _of_findings(now: datetime) -> Metric:
     for code, severity in sorted(finding_codes().items()):
         family.add_metric([severity.value, code], counted[code])
     return family
+
+
+def _of_lost_events() -> Metric:
+    return CounterMetricFamily(
+        "gatehouse_access_events_lost",
+        "What brokers told and could not be written down; the log of the process says of which.",
+        value=brokers.count_lost_events(),
+    )

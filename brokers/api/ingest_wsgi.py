@@ -18,7 +18,6 @@ from brokers.core.decide import Asked, Unreadable
 from brokers.core.ingest import Reader, read_told
 from brokers.listen.intake import Intake
 from kernel.core.clock import utc_now
-from kernel.core.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -43,17 +42,17 @@ def _answer(environ: Environ) -> tuple[str, bytes]:
     broker, secret, dialect = _split(environ)
     reader = READERS.get(dialect)
     try:
-        admitted = decide_wsgi.decider.admit(broker, secret) if environ["REQUEST_METHOD"] == "POST" else None
+        admitted = decide_wsgi.decider.admit_teller(broker, secret) if environ["REQUEST_METHOD"] == "POST" else None
         if admitted is None or reader is None:
             return _NOWHERE
         asked = Asked(body=read_body(environ), hook=environ.get("HTTP_VERNEMQ_HOOK", ""))
         told = read_told(reader, asked, now=utc_now())
-        intake.take(admitted[0].broker, told.events)
+        intake.take(admitted, told.events)
         if told.unreadable:
             log.debug("%s events of broker %s can not be read", told.unreadable, broker)
     except Unreadable as error:
         log.debug("what broker %s tells can not be read: %s", shown(broker), error)
-    except (DatabaseFault, Unavailable) as error:  # whether it is that broker is not known
+    except DatabaseFault as error:  # whether it is that broker was never known in this process
         log.warning("what broker %s tells is lost: %s", shown(broker), type(error).__name__)
         return _NOWHERE
     except Exception:  # it would be sent again, and fail again

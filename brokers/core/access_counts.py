@@ -79,11 +79,12 @@ class HearingKey:
 
 @dataclass(slots=True)
 class Hearing:
-    """For how many minutes of a day a broker was heard, and how often it told that something was used."""
+    """For how many minutes of a day a broker was heard, how often it told that something was used, and what was lost."""
 
     minutes: int = 0
     publishes: int = 0
     subscribes: int = 0
+    lost: int = 0
 
 
 @dataclass(slots=True)
@@ -161,3 +162,4 @@ class Counts:
             found.minutes += hearing.minutes
             found.publishes += hearing.publishes
             found.subscribes += hearing.subscribes
+            found.lost += hearing.lost

@@ -22,11 +22,12 @@ _LATELY = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayHeard:
-    """For how many minutes of a day a broker was heard, and how often it told of each action."""
+    """For how many minutes of a day a broker was heard, how often it told of each action, and how much of it was lost."""
 
     day: date
     minutes: int
     told: Mapping[Action, int]
+    lost: int = 0
 
 
 def reports_use(kind: AdapterKind, heard: Mapping[date, DayHeard], *, since: date, until: date) -> frozenset[Action]:
@@ -38,7 +39,7 @@ def reports_use(kind: AdapterKind, heard: Mapping[date, DayHeard], *, since: dat
     if kind in TOLD_IN_PART:
         return frozenset()
     days = [since + timedelta(days=number) for number in range((until - since).days)]
-    listened = all(day in heard and heard[day].minutes >= _MINUTES_HEARD for day in days)
+    listened = all(day in heard and heard[day].minutes >= _MINUTES_HEARD and not heard[day].lost for day in days)
     known = set()
     for action in Action:
         told = [day for day, found in heard.items() if found.told[action]]

@@ -1,39 +1,29 @@
-"""Writing down what brokers tell a web process by webhook, while it answers them."""
+"""Having written down what comes of many brokers, without a wait for whoever brings it."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Lock
 
 from brokers.core.values import BrokerEvent, BrokerId
 from brokers.listen.writing import EventWriter
 
-log = logging.getLogger(__name__)
-
-SAID_EACH_SECONDS = 60.0
-
 
 class Intake:
-    """A writer for each broker that told something. What is more than a writer can hold is lost: the log says so."""
+    """A writer for each broker that told something."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self._lock = Lock()
         self._writers: dict[BrokerId, EventWriter] = {}
-        self._clock = clock
-        self._said_at = float("-inf")
 
     def take(self, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
-        """Returns at once."""
+        """Returns at once. What is more than can wait is lost."""
         writer = self._writer(broker)
-        lost = sum(not writer.offer(event) for event in events)
-        if lost and self._clock() >= self._said_at + SAID_EACH_SECONDS:
-            self._said_at = self._clock()
-            log.warning("%s events of broker %s are lost: more come than can be written", lost, broker)
+        for event in events:
+            writer.offer(event)
 
     def close(self) -> None:
-        """Returns when all that was taken is written."""
+        """Returns when all that was taken is written, or at once if the database is away."""
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()

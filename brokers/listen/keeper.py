@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 from django.db import DatabaseError, close_old_connections
+from django.db import Error as DatabaseFault
 
 from brokers import queries
 from brokers.conf import adapter_for
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3
 STOCK_SECONDS = 30
+SETTLE_SECONDS = 2.0
 REFRESH_SECONDS = 3600
 WATCH_PAUSE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
@@ -143,34 +145,37 @@ def _links() -> dict[BrokerId, BrokerLink]:
 
 def _watch(link: BrokerLink, stop: Event) -> None:
     """Writes down what happens at the broker, over and over, until `stop` is set; says once that it is down."""
-    said = ""
+    said, writer = "", EventWriter(link.broker.id)
     while not stop.is_set():
         began = time.monotonic()
         try:
-            _watch_once(link, stop)
-        except DomainError as error:
-            if error.detail != said or time.monotonic() - began > STOCK_SECONDS:
-                log.info("broker %s is not heard: %s", link.broker.name, error.detail)
-            said = error.detail
+            _watch_once(link, writer, stop)
+        except (DomainError, DatabaseFault) as error:
+            why = error.detail if isinstance(error, DomainError) else "The database is away."
+            if why != said or time.monotonic() - began > STOCK_SECONDS:
+                log.info("broker %s is not heard: %s", link.broker.name, why)
+            said = why
         except Exception:  # a watcher that dies would leave the access log blind
             log.exception("watching broker %s failed", link.broker.name)
         stop.wait(WATCH_PAUSE_SECONDS)
+    writer.close()
 
 
-def _watch_once(link: BrokerLink, stop: Event) -> None:
-    """Until the connection is lost. Stock is taken once it is heard what happens, and then every 30 s."""
+def _watch_once(link: BrokerLink, writer: EventWriter, stop: Event) -> None:
+    """Until the connection is lost. Stock is taken once it is heard what happens, and then every 30 s.
+
+    Never while events still wait: it is of later than they.
+    """
     close_old_connections()
-    adapter, due, writer = adapter_for(link), time.monotonic(), EventWriter(link.broker.id)
-    try:
-        for event in adapter.watch(stop):
-            if event is not None:
-                writer.put(event)
-            elif time.monotonic() >= due:
-                writer.settle()
+    adapter, due = adapter_for(link), time.monotonic()
+    for event in adapter.watch(stop):
+        if event is not None:
+            writer.put(event)
+        elif time.monotonic() >= due:
+            settled = writer.settle(seconds=SETTLE_SECONDS)
+            if settled:
                 _take_stock(link)
-                due = time.monotonic() + STOCK_SECONDS
-    finally:
-        writer.close()
+            due = time.monotonic() + (STOCK_SECONDS if settled else SETTLE_SECONDS)
 
 
 def _take_stock(link: BrokerLink) -> None:

@@ -156,6 +156,7 @@ class Migration(migrations.Migration):
                 ('minutes', models.PositiveIntegerField()),
                 ('publishes', models.PositiveBigIntegerField()),
                 ('subscribes', models.PositiveBigIntegerField()),
+                ('lost', models.PositiveBigIntegerField(default=0)),
                 ('broker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='brokers.broker')),
             ],
         ),

@@ -24,7 +24,6 @@ from brokers.services.planning import apply_plan, plan_broker, render_broker
 from brokers.services.presence import (
     note_event,
     note_events,
-    note_refused,
     replace_sessions,
 )
 from brokers.services.probing import last_probe_of, order_probe, probe_listeners, probe_under_way
@@ -62,7 +61,6 @@ __all__ = [
     "mint_decision_secret",
     "note_event",
     "note_events",
-    "note_refused",
     "order_probe",
     "plan_broker",
     "probe_listeners",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +18,7 @@ from brokers.core.values import BrokerId
 from brokers.services import policy_use
 from brokers.services.decision_doors import Door, identity_behind, move_to_present_key
 from brokers.services.decision_learning import Known
-from brokers.services.decision_memory import DecisionMemory
+from brokers.services.decision_memory import DecisionMemory, DecisionsAlone
 from brokers.services.decision_proofs import PrincipalProofs
 from pki.core.bounded_cache import BoundedCache
 
@@ -73,6 +74,20 @@ class Decider:
         """
         self.is_asked = True
         self._memory.follow()
+        return self._behind(broker, secret)
+
+    def admit_teller(self, broker: str, secret: str) -> BrokerId | None:
+        """The broker that tells with this secret; None if there is none such. Raises a database error if not known.
+
+        What is known goes on holding however long the database is away: who only tells gets nothing by it.
+        """
+        self.is_asked = True
+        with suppress(DecisionsAlone):
+            self._memory.follow()
+        found = self._behind(broker, secret)
+        return found[0].broker if found else None
+
+    def _behind(self, broker: str, secret: str) -> tuple[Door, Identity] | None:
         door = self._memory.door(broker)
         if door is not None and secret in door.good:
             return door, door.good[secret]

@@ -92,6 +92,12 @@ class UseNotes:
             self._counts.hearing(broker, now.date()).minutes += 1
         self._flush_in_time()
 
+    def note_lost(self, *, broker: BrokerId, count: int, now: datetime) -> None:
+        """Returns at once; so much that the broker told is not written down."""
+        with self._lock:
+            self._counts.hearing(broker, now.date()).lost += count
+        self._flush_in_time()
+
     def flush(self) -> None:
         """Writes down what was noted; what can not be written stays noted."""
         with self._lock:
@@ -162,4 +168,5 @@ def _device(principal: Principal) -> DeviceId | None:
 
 
 _notes = UseNotes()
-note, note_decided, note_heard, flush = _notes.note, _notes.note_decided, _notes.note_heard, _notes.flush
+note, note_decided, note_heard, note_lost = _notes.note, _notes.note_decided, _notes.note_heard, _notes.note_lost
+flush = _notes.flush

@@ -73,7 +73,8 @@ def _write_hearings(hearings: Mapping[HearingKey, Hearing]) -> None:
         row.minutes = min(_MINUTES_OF_A_DAY, row.minutes + hearing.minutes)
         row.publishes += hearing.publishes
         row.subscribes += hearing.subscribes
-    models.HeardDay.objects.bulk_update(rows.values(), ["minutes", "publishes", "subscribes"])
+        row.lost += hearing.lost
+    models.HeardDay.objects.bulk_update(rows.values(), ["minutes", "publishes", "subscribes", "lost"])
 
 
 def _hearing_key(row: models.HeardDay) -> HearingKey:

@@ -40,41 +40,20 @@ def note_event(*, broker: BrokerId, event: BrokerEvent) -> None:
 
 
 def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
-    """The same for several events, in their order; six statements for each 500 of them."""
+    """The same for several events, in their order; six statements for each 500 of them.
+
+    What `batches` gives at a time is written as a whole or not at all. What was read from a file is written once.
+    """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:
         return
-    for some in _batches(events):
+    for batch in batches(events):
         with transaction.atomic():
             _hold(broker)
-            lines = _write(row, _with_clients(row, some))
-            _keep_places(row, some)
-        if row.kind != AdapterKind.HTTP_DECISIONS:  # what it asked us was noted when it asked
-            note_told(broker=broker, lines=lines)
-
-
-def note_refused(
-    *,
-    broker: BrokerId,
-    at: datetime,
-    auth_id: str = "",
-    client_id: str = "",
-    address: str = "",
-    reason: AccessReason | None = None,
-    detail: str = "",
-) -> None:
-    """Writes down that somebody was refused at the door."""
-    event = BrokerEvent(
-        at=at,
-        kind=AccessKind.REFUSED,
-        action=AccessAction.CONNECT,
-        reason=reason,
-        auth_id=auth_id,
-        client_id=client_id,
-        address=address,
-        detail=detail,
-    )
-    note_event(broker=broker, event=event)
+            some = _not_read_before(row, batch)
+            lines = _write(row, _with_clients(row, some)) if some else []
+            if row.kind != AdapterKind.HTTP_DECISIONS:  # what it asked us was noted when it asked
+                note_told(broker=broker, lines=lines)
 
 
 def replace_sessions(*, broker: BrokerId, present: Iterable[BrokerEvent], now: datetime) -> int:
@@ -185,16 +164,22 @@ def _write(row: models.Broker, events: Sequence[BrokerEvent]) -> list[models.Acc
     return models.AccessEvent.objects.bulk_create(lines)
 
 
-def _keep_places(row: models.Broker, events: Sequence[BrokerEvent]) -> None:
-    """So that what is written down is not read from its file again."""
+def _not_read_before(row: models.Broker, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
+    """Those that stand in no file, or behind the place that it was read to; which is then behind them."""
     last = {event.place.file: (event.place.offset, event.at) for event in events if event.place}
-    if last:
-        models.LogPlace.objects.bulk_create(
-            [models.LogPlace(broker=row, file=file, offset=offset, at=at) for file, (offset, at) in last.items()],
-            update_conflicts=True,
-            unique_fields=["broker", "file"],
-            update_fields=["offset", "at"],
-        )
+    if not last:
+        return events
+    places = models.LogPlace.objects.filter(broker=row, file__in=last)
+    known = dict(places.values_list("file", "offset"))
+    rows = [
+        models.LogPlace(broker=row, file=file, offset=offset, at=at)
+        for file, (offset, at) in last.items()
+        if offset > known.get(file, 0)
+    ]
+    models.LogPlace.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["broker", "file"], update_fields=["offset", "at"]
+    )
+    return [event for event in events if event.place is None or event.place.offset > known.get(event.place.file, 0)]
 
 
 def _with_clients(row: models.Broker, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
@@ -214,7 +199,7 @@ def _names_connection_alone(event: BrokerEvent) -> bool:
     return event.kind is AccessKind.DISCONNECTED and bool(event.connection_id) and not event.client_id
 
 
-def _batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
+def batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
     """Some at a time, cut to size; the start of a broker by itself."""
     batch: list[BrokerEvent] = []
     for event in events:
@@ -225,12 +210,13 @@ def _batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
         if event.kind is AccessKind.STARTED:
             yield [event]
         else:
-            batch.append(_fitting(event))
+            batch.append(fitting(event))
     if batch:
         yield batch
 
 
-def _fitting(event: BrokerEvent) -> BrokerEvent:
+def fitting(event: BrokerEvent) -> BrokerEvent:
+    """The event cut to the size in which it is kept; at most some 2,000 characters."""
     return replace(
         event,
         auth_id=_cut(event.auth_id, 255),

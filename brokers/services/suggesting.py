@@ -193,7 +193,8 @@ def _silent(domain: DomainId, *, since: date, until: date) -> dict[Action, str]:
     heard: dict[UUID, dict[date, DayHeard]] = {}
     for row in models.HeardDay.objects.filter(broker__domain_id=domain):
         told = {Action.PUBLISH: row.publishes, Action.SUBSCRIBE: row.subscribes}
-        heard.setdefault(row.broker_id, {})[row.day] = DayHeard(day=row.day, minutes=row.minutes, told=told)
+        day = DayHeard(day=row.day, minutes=row.minutes, told=told, lost=row.lost)
+        heard.setdefault(row.broker_id, {})[row.day] = day
     known = models.Broker.objects.of_domains([domain])
     brokers = [broker for broker in known if broker.managed_since is not None or broker.id in heard]
     if not brokers:

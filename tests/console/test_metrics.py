@@ -14,9 +14,13 @@ from django.core.cache import cache
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from brokers.core.values import BrokerId
+from brokers.models import Broker
+from brokers.services.policy_use import UseNotes
 from console.findings import finding_codes
 from console.metrics import render_metrics
 from console.services.applications import NewApplication
+from devices import services as devices
 from kernel.core.clock import utc_now
 from pki import services as pki
 from pki.models import Certificate, Crl, Issuer
@@ -87,6 +91,17 @@ def test_certificates_by_state_and_by_week(north: datetime) -> None:
     found = read(north)
     assert (found["gatehouse_certificates", "good"], found["gatehouse_certificates", "ended"]) == (1, 2)
     assert sum(found["gatehouse_certificates_ending", str(week)] for week in range(12)) == 0
+
+
+def test_what_brokers_told_and_was_lost_is_counted(north: datetime) -> None:
+    assert read(north)["gatehouse_access_events_lost_total",] == 0
+    domain = devices.create_domain(slug="far", name="Far", actor=ADA, now=north)
+    broker = Broker.objects.create(domain_id=domain.id, name="hall-7", kind="nats", connection=b"", created_at=north)
+    for count in (3, 4):
+        notes = UseNotes()
+        notes.note_lost(broker=BrokerId(broker.id), count=count, now=north)
+        notes.flush()
+    assert read(north)["gatehouse_access_events_lost_total",] == 7
 
 
 def test_every_code_has_a_series(north: datetime) -> None:

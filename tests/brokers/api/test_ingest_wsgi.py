@@ -13,11 +13,15 @@ from brokers import models, queries, services
 from brokers.api import decide_wsgi, ingest_wsgi
 from brokers.core.decide import Identity
 from brokers.core.values import AdapterKind, BrokerEvent, BrokerId
+from brokers.listen import writing
+from brokers.listen.intake import Intake
 from brokers.services.deciding import Decider
+from brokers.services.decision_memory import DecisionMemory
 from kernel.core.clock import utc_now
 from tests.brokers.asking import Broker, Reply, ask
 from tests.brokers.fleet import Fleet
 from tests.cast import ADA
+from tests.servers import wait_until
 
 REGISTER = json.dumps({"peer_addr": "192.0.2.7", "mountpoint": "", "client_id": "pump-1", "username": "pump-1"})
 GONE = json.dumps({"mountpoint": "", "client_id": "pump-1"})
@@ -91,12 +95,41 @@ def test_broker_is_never_made_to_wait_by_what_it_says(hall: Broker) -> None:
     assert not models.AccessEvent.objects.exists()
 
 
-def test_database_that_is_away_is_no_error_to_send_it_all_again(hall: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: object) -> None:
-        raise OperationalError
+def away(*_: object, **__: object) -> None:
+    raise OperationalError("away")
 
-    monkeypatch.setattr(decide_wsgi.decider, "admit", away)
+
+def test_broker_that_this_process_never_knew_is_turned_away_without_a_database(
+    hall: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kernel.queries.journal_end", "brokers.services.decision_memory.read_doors"):
+        monkeypatch.setattr(name, away)
     assert tell(f"{hall.id}/emqx", "{}", secret=hall.secret).status == "403 Forbidden"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_told_while_the_database_is_away_is_there_once_it_is_back(
+    hall: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake, seconds = Intake(), [0.0]
+    monkeypatch.setattr(ingest_wsgi, "intake", intake)
+    monkeypatch.setattr(decide_wsgi, "decider", Decider(DecisionMemory(clock=lambda: seconds[0])))
+    monkeypatch.setattr(writing, "_PAUSE_SECONDS", 0.01)
+    path = f"{hall.id}/vernemq"
+    assert tell(path, "[]", secret=hall.secret).status == "200 OK"  # now this process knows the broker
+    with monkeypatch.context() as patched:
+        for name in (
+            "kernel.queries.journal_end", "brokers.services.decision_memory.read_doors",
+            "brokers.services.presence.models.Broker.objects.filter",
+        ):  # fmt: skip
+            patched.setattr(name, away)
+        for seconds[0] in (30, 3_000):
+            who = json.dumps({"mountpoint": "", "client_id": f"pump-{seconds[0]}"})
+            assert tell(path, who, secret=hall.secret).status == "200 OK"
+            assert tell(path, who, secret="another").status == "403 Forbidden"
+    wait_until(lambda: len(connected(hall)) == 2, what="both are written down")
+    intake.close()
+    assert sorted(client for client, *_ in connected(hall)) == ["pump-30", "pump-3000"]
 
 
 def test_fault_of_ours_is_no_error_to_send_it_all_again(hall: Broker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,12 @@ UNTIL = date(2026, 10, 11)
 MOSQUITTO, RABBITMQ = AdapterKind.MOSQUITTO_DYNSEC, AdapterKind.RABBITMQ
 
 
-def heard(*days: int, minutes: int = 1440, publishes: int = 0, subscribes: int = 0) -> dict[date, DayHeard]:
+def heard(
+    *days: int, minutes: int = 1440, publishes: int = 0, subscribes: int = 0, lost: int = 0
+) -> dict[date, DayHeard]:
     told = {Action.PUBLISH: publishes, Action.SUBSCRIBE: subscribes}
     dates = [SINCE + timedelta(days=number) for number in days]
-    return {day: DayHeard(day=day, minutes=minutes, told=told) for day in dates}
+    return {day: DayHeard(day=day, minutes=minutes, told=told, lost=lost) for day in dates}
 
 
 def known(kind: AdapterKind, days: dict[date, DayHeard]) -> set[str]:
@@ -35,6 +37,7 @@ def test_log_that_was_read_all_the_time_tells_of_every_subscription() -> None:
         {},
         heard(*range(9), subscribes=1),  # one day is missing
         {**heard(*range(10), subscribes=1), **heard(4, minutes=1379, subscribes=1)},  # more than an hour of it
+        {**heard(*range(10), subscribes=1), **heard(4, subscribes=1, lost=1)},
         heard(*range(10)),  # nothing was told: it may not log subscriptions
         {**heard(*range(10)), **heard(-1, 10, subscribes=1)},  # nor in these days
         heard(*range(10), publishes=1),

@@ -1,4 +1,4 @@
-"""Writing down what webhooks tell: in the order of time, never waited for, and bounded."""
+"""Writing down what brokers tell: in the order of time, bounded, and later if the database is away."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from threading import Event
 from uuid import uuid4
 
 import pytest
+from django.db import InterfaceError, OperationalError
 
 from brokers.core.values import AccessKind, BrokerEvent, BrokerId
-from brokers.listen import intake as module
 from brokers.listen import writing
 from brokers.listen.intake import Intake
+from brokers.listen.writing import EventWriter
 from tests.cast import NOW
+from tests.servers import wait_until
 
 HALL = BrokerId(uuid4())
 
@@ -24,24 +26,42 @@ def event(second: int, client: str = "pump-1") -> BrokerEvent:
 
 
 class Table:
-    """In place of the database: it takes nothing until it is opened."""
+    """In place of the database: it takes nothing until it is opened, and nothing while it has a fault."""
 
     def __init__(self) -> None:
         self.open, self.busy = Event(), Event()
+        self.fault: Exception | None = None
+        self.tries = 0
         self.written: list[tuple[BrokerId, BrokerEvent]] = []
+        self.lost = 0
 
     def note(self, *, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
         """Takes them."""
+        self.tries += 1
         self.busy.set()
-        self.open.wait()
+        assert self.open.wait(60)
+        if self.fault:
+            raise self.fault
         self.written += [(broker, event) for event in events]
+
+    def note_lost(self, *, count: int, **_: object) -> None:
+        """Counts them."""
+        self.lost += count
+
+    @property
+    def clients(self) -> list[str]:
+        return [event.client_id for _, event in self.written]
 
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     made = Table()
     monkeypatch.setattr(writing, "note_events", made.note)
+    monkeypatch.setattr(writing, "note_lost", made.note_lost)
+    monkeypatch.setattr(writing, "note_heard", lambda **_: None)
     monkeypatch.setattr(writing, "close_old_connections", lambda: None)
+    monkeypatch.setattr(writing, "_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(writing.log, "propagate", True)
     return made
 
 
@@ -57,19 +77,81 @@ def test_what_waits_is_written_in_the_order_in_which_it_happened(table: Table) -
     assert [told for broker, told in table.written if broker == other] == [event(5)]
 
 
-def test_what_is_too_much_is_lost_and_said_once_in_a_minute(
+def test_what_is_too_much_is_counted_and_said_once_in_a_minute(
     table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(writing, "MOST_WAITING", 3)
-    monkeypatch.setattr(module.log, "propagate", True)
+    monkeypatch.setattr(writing, "MOST_WAITING", 4)
     now = [0.0]
-    intake = Intake(clock=lambda: now[0])
-    intake.take(HALL, [event(0)])
+    writer = EventWriter(HALL, clock=lambda: now[0])
+    writer.offer(event(0))
     table.busy.wait()
     with caplog.at_level(logging.WARNING):
         for now[0] in (0.0, 59.0, 60.0):
-            intake.take(HALL, [event(1), event(2), event(3), event(4)])
-    assert [record.getMessage().split()[0] for record in caplog.records] == ["1", "4"]
+            for second in range(4):
+                writer.offer(event(second))
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["1", "5"]
+    assert table.lost == 9
     table.open.set()
-    intake.close()
+    writer.close()
     assert len(table.written) == 4
+
+
+def test_what_is_too_heavy_is_lost_and_who_may_wait_does(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "MOST_OCTETS", 2_500)
+    writer = EventWriter(HALL)
+    for name in ("a", "b" * 99_999, "c", "d", "e"):  # 602 octets each; the second is cut, and weighs 1,110
+        writer.offer(event(0, name))
+    assert table.lost == 1
+    table.open.set()
+    writer.put(event(0, "f"))
+    writer.close()
+    assert [name[:1] for name in table.clients] == ["a", "b", "c", "d", "f"]
+
+
+@pytest.mark.parametrize("fault", [OperationalError("away"), InterfaceError("closed")])
+def test_what_comes_while_the_database_is_away_is_written_once_it_is_back(
+    table: Table, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    table.open.set()
+    table.fault = fault
+    writer = EventWriter(HALL)
+    with caplog.at_level(logging.INFO):
+        for number in range(1_200):
+            writer.put(event(number, str(number)))
+        assert not writer.settle(seconds=0.01)
+        wait_until(lambda: table.tries > 3, what="it tries again")
+        writer.close()  # which does not wait for it
+        assert table.written == []
+        table.fault = None
+        assert writer.settle(seconds=60)
+    assert table.clients == [str(number) for number in range(1_200)]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"], "each said once"
+
+
+def test_what_waited_for_too_long_is_lost(table: Table) -> None:
+    table.open.set()
+    table.fault = OperationalError("away")
+    now = [0.0]
+    writer = EventWriter(HALL, clock=lambda: now[0])
+    writer.put(event(0, "old"))
+    wait_until(lambda: table.tries > 1, what="it tries")
+    now[0] = writing.LONGEST_SECONDS
+    writer.put(event(1, "new"))
+    wait_until(lambda: table.lost == 1, what="the old one is given up")
+    table.fault = None
+    assert writer.settle(seconds=60)
+    writer.close()
+    assert table.clients == ["new"]
+
+
+def test_what_can_never_be_written_holds_nothing_up(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing.log, "exception", lambda *_: None)
+    table.open.set()
+    table.fault = ValueError("no such thing")
+    writer = EventWriter(HALL)
+    writer.put(event(0, "bad"))
+    assert writer.settle(seconds=60)
+    table.fault = None
+    writer.put(event(1, "good"))
+    writer.close()
+    assert (table.clients, table.lost) == (["good"], 1)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
+from brokers.core.access_reasons import AccessReason
 from brokers.core.callout import CalloutRequest
-from brokers.core.values import BrokerId
-from brokers.listen import refusals
+from brokers.core.values import AccessKind, BrokerEvent, BrokerId
+from brokers.listen import refusals, writing
 from brokers.listen.refusals import RefusalLog
 from brokers.services.admission import Refusal
 from kernel.core.ids import new_id
-from tests.servers import wait_until
 
 BROKER = BrokerId(new_id())
 REVOKED = Refusal(why="It is revoked.", auth_id="pump-1")
@@ -33,69 +32,48 @@ class Clock:
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    written: list[dict[str, Any]] = []
-    monkeypatch.setattr(refusals, "note_refused", lambda **line: written.append(line))
-    monkeypatch.setattr(refusals, "close_old_connections", lambda: None)
+def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[BrokerId, BrokerEvent]]:
+    written: list[tuple[BrokerId, BrokerEvent]] = []
+
+    def note(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
+        written.extend((broker, event) for event in events)
+
+    monkeypatch.setattr(writing, "note_events", note)
+    monkeypatch.setattr(writing, "close_old_connections", lambda: None)
     return written
 
 
-def test_refusal_is_written_with_what_is_known(written: list[dict[str, Any]]) -> None:
+def test_refusal_is_written_with_what_is_known(written: list[tuple[BrokerId, BrokerEvent]]) -> None:
     log = RefusalLog()
     log.note(BROKER, request(client_id="victim"), REVOKED)
-    wait_until(lambda: len(written) == 1, what="a line")
     log.close()
-    line = written[0]
-    assert (line["broker"], line["auth_id"], line["client_id"]) == (BROKER, "pump-1", "victim")
-    assert (line["address"], line["detail"]) == ("192.0.2.7", "It is revoked.")
+    [(broker, event)] = written
+    assert (broker, event.kind, event.auth_id, event.client_id) == (BROKER, AccessKind.REFUSED, "pump-1", "victim")
+    assert (event.address, event.detail, event.reason) == ("192.0.2.7", "It is revoked.", AccessReason.UNDECIDED)
 
 
-def test_repetition_is_counted(written: list[dict[str, Any]]) -> None:
+def test_repetition_is_counted(written: list[tuple[BrokerId, BrokerEvent]]) -> None:
     clock = Clock()
     log = RefusalLog(clock=clock)
     for _ in range(500):
         log.note(BROKER, request(), REVOKED)
     clock.seconds += refusals.QUIET_SECONDS
     log.note(BROKER, request(), REVOKED)
-    wait_until(lambda: len(written) == 2, what="two lines")
     log.close()
-    assert [line["detail"] for line in written] == ["It is revoked.", "It is revoked. (499 times more before.)"]
+    assert [event.detail for _, event in written] == ["It is revoked.", "It is revoked. (499 times more before.)"]
 
 
-def test_another_client_id_does_not_escape_the_count(written: list[dict[str, Any]]) -> None:
+def test_another_client_id_does_not_escape_the_count(written: list[tuple[BrokerId, BrokerEvent]]) -> None:
     """It is free to choose, so a refused device may give another each time."""
     log = RefusalLog()
     for number in range(100):
         log.note(BROKER, request(client_id=f"guess-{number}"), REVOKED)
     log.note(BROKER, request(address="192.0.2.8"), REVOKED)
-    wait_until(lambda: len(written) == 2, what="two lines")
     log.close()
-    assert [line["address"] for line in written] == ["192.0.2.7", "192.0.2.8"]
+    assert [event.address for _, event in written] == ["192.0.2.7", "192.0.2.8"]
 
 
-def test_what_can_not_be_written_is_bounded_and_forgotten(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    go_on, tried = threading.Event(), []
-
-    def fail(**line: Any) -> None:
-        go_on.wait(90)
-        tried.append(line)
-        raise RuntimeError("the database is away")
-
-    monkeypatch.setattr(refusals, "note_refused", fail)
-    monkeypatch.setattr(refusals, "close_old_connections", lambda: None)
-    monkeypatch.setattr(refusals, "MOST_WAITING", 10)
-    log = RefusalLog()
-    for number in range(50):
-        log.note(BROKER, request(address=f"192.0.2.{number}"), REVOKED)
-    go_on.set()
-    wait_until(lambda: len(tried) == 10, what="ten attempts")
-    log.close()
-    assert "too many are waiting" in caplog.text
-
-
-def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, written: list[dict[str, Any]]) -> None:
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, written: list[tuple[BrokerId, BrokerEvent]]) -> None:
     monkeypatch.setattr(refusals, "MOST_KEYS", 5)
     log = RefusalLog()
     for number in range(50):

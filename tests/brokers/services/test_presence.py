@@ -94,7 +94,8 @@ def test_late_end_of_an_earlier_connection_closes_nothing(broker: Broker) -> Non
 
 def test_refusal_is_written_down(fleet: Fleet, broker: Broker) -> None:
     one = fleet.enroll("p-1")
-    services.note_refused(broker=broker.id, at=NOW, auth_id="p-1", address="192.0.2.9", detail="It is revoked.")
+    refused = BrokerEvent(at=NOW, kind=AccessKind.REFUSED, auth_id="p-1", address="192.0.2.9", detail="It is revoked.")
+    services.note_event(broker=broker.id, event=refused)
     [event] = queries.events_of(device=one.id)
     assert (event.kind, event.detail) == (AccessKind.REFUSED, "It is revoked.")
 

@@ -182,14 +182,16 @@ def furnish(scene: Scene, *, pumps: int) -> None:
             address=f"192.0.2.{index + 10}",
         )
         brokers.note_event(broker=scene.broker.id, event=came)
-    brokers.note_refused(
-        broker=scene.broker.id,
+    refused = BrokerEvent(
         at=scene.now - 3 * minute,
+        kind=AccessKind.REFUSED,
+        action=AccessAction.CONNECT,
         auth_id=names[0],
         client_id="pump-99",
         address="192.0.2.66",
         detail="The client id pump-99 is not this device's.",
     )
+    brokers.note_event(broker=scene.broker.id, event=refused)
     ends = {"suspend": names[-2], "quarantine": names[-3], "revoke": names[-4]}
     devices.suspend_device(device=scene.devices[ends["suspend"]], actor=SYSTEM, now=scene.now, note="maintenance")
     devices.quarantine_device(device=scene.devices[ends["quarantine"]], actor=SYSTEM, now=scene.now, note="odd traffic")
