@@ -308,6 +308,7 @@ def endpoints(domain: DomainId) -> list[BrokerEndpoint]:
             port=listener.port,
             transport=listener.transport.value,
             protocol_versions=PROTOCOL_VERSIONS[broker.kind],
+            takes_passwords=broker.takes_passwords is True,
         )
         for broker in list_brokers(domains=[domain])
         if broker.managed_since is not None
