@@ -14,7 +14,7 @@ from django.db.models import Q
 from brokers.core import decide, plans, token_keys, values
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.decide import DecisionSecretId, Identity
-from brokers.core.values import AccessKind, AdapterKind, BrokerId, Listener, PlanId, SyncState, Transport
+from brokers.core.values import AccessKind, AdapterKind, BrokerId, Listener, OnDrift, PlanId, SyncState, Transport
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId, new_id
 
@@ -46,7 +46,7 @@ class Broker(models.Model):
 
     `auth_chain` is a document of core/auth_chain_document.py, {} for the one without steps.
     `lease` says who writes to it now, `yield_until` asks that one to give way to an eviction. `desired_digest` is of
-    the rendering that was last verified on the broker.
+    the rendering that was last verified on the broker. `unknown_accounts` has `count`, and `names` of some.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -65,6 +65,9 @@ class Broker(models.Model):
     checked_at = models.DateTimeField(null=True)
     last_seen_at = models.DateTimeField(null=True)
     drifted_at = models.DateTimeField(null=True)
+    on_drift = models.CharField(max_length=16, choices=_choices(*OnDrift), default=OnDrift.CORRECT)
+    unknown_accounts = models.JSONField(default=dict)
+    known_accounts = models.JSONField(default=list)
     managed_since = models.DateTimeField(null=True)
     desired_digest = models.CharField(max_length=64, blank=True)
     converged_seq = models.BigIntegerField(default=0)
@@ -80,6 +83,7 @@ class Broker(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=[*AdapterKind]), name="brokers_broker_kind"),
             models.CheckConstraint(condition=Q(sync__in=[*SyncState]), name="brokers_broker_sync"),
+            models.CheckConstraint(condition=Q(on_drift__in=[*OnDrift]), name="brokers_broker_on_drift"),
             models.CheckConstraint(condition=Q(name__regex=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"), name="brokers_name"),
         ]
 
@@ -111,6 +115,10 @@ class Broker(models.Model):
             created_at=self.created_at,
             takes_passwords=self.takes_passwords,
             tag=self.tag,
+            on_drift=OnDrift(self.on_drift),
+            unknown_accounts=tuple(self.unknown_accounts.get("names", ())),
+            unknown_account_count=self.unknown_accounts.get("count", 0),
+            known_accounts=tuple(self.known_accounts),
         )
 
 

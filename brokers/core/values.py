@@ -56,6 +56,13 @@ class SyncState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class OnDrift(StrEnum):
+    """What becomes of a change made on the broker by hand: put right by itself, or left until somebody chooses."""
+
+    CORRECT = "correct"
+    ASK = "ask"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """Where devices connect."""
@@ -72,7 +79,8 @@ class Broker:
     `checked_at` is when it was last compared with the policy (tried, if unreachable), `last_seen_at` when it answered.
     `converged_seq` is the journal entry up to which everything is known to be on the broker. `takes_passwords`: devices
     may log in there with theirs; None: they never could, and what it holds of passwords is not ours. `tag` tells one
-    state of its registration from the next.
+    state of its registration from the next. `unknown_accounts` are some names of those accounts that neither Gatehouse
+    made nor an operator acknowledged (`known_accounts`), when it was last read.
     """
 
     id: BrokerId
@@ -91,6 +99,10 @@ class Broker:
     created_at: datetime
     takes_passwords: bool | None = None
     tag: str = ""
+    on_drift: OnDrift = OnDrift.CORRECT
+    unknown_accounts: tuple[str, ...] = ()
+    unknown_account_count: int = 0
+    known_accounts: tuple[str, ...] = ()
 
 
 class Connection(Mapping[str, Any]):

@@ -34,6 +34,9 @@ class Migration(migrations.Migration):
                 ('checked_at', models.DateTimeField(null=True)),
                 ('last_seen_at', models.DateTimeField(null=True)),
                 ('drifted_at', models.DateTimeField(null=True)),
+                ('on_drift', models.CharField(choices=[(brokers.core.values.OnDrift['CORRECT'], brokers.core.values.OnDrift['CORRECT']), (brokers.core.values.OnDrift['ASK'], brokers.core.values.OnDrift['ASK'])], default=brokers.core.values.OnDrift['CORRECT'], max_length=16)),
+                ('unknown_accounts', models.JSONField(default=dict)),
+                ('known_accounts', models.JSONField(default=list)),
                 ('managed_since', models.DateTimeField(null=True)),
                 ('desired_digest', models.CharField(blank=True, max_length=64)),
                 ('converged_seq', models.BigIntegerField(default=0)),
@@ -189,6 +192,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='broker',
             constraint=models.CheckConstraint(condition=models.Q(('sync__in', [brokers.core.values.SyncState['IN_SYNC'], brokers.core.values.SyncState['PENDING'], brokers.core.values.SyncState['DRIFT'], brokers.core.values.SyncState['UNREACHABLE'], brokers.core.values.SyncState['UNKNOWN']])), name='brokers_broker_sync'),
+        ),
+        migrations.AddConstraint(
+            model_name='broker',
+            constraint=models.CheckConstraint(condition=models.Q(('on_drift__in', [brokers.core.values.OnDrift['CORRECT'], brokers.core.values.OnDrift['ASK']])), name='brokers_broker_on_drift'),
         ),
         migrations.AddConstraint(
             model_name='broker',
