@@ -132,12 +132,19 @@ class Decider:
     def judge_afresh(
         self, door: Door, identity: Identity, login: Login, *, dialect: Dialect, now: datetime
     ) -> Judgement:
-        """The judgement on a login as things stand now."""
+        """The judgement on a login as things stand now; a trial, by which nothing counts as used."""
         self._memory.follow()
-        return self._judge(door, identity, login, dialect=dialect, now=now)[0]
+        return self._judge(door, identity, login, dialect=dialect, now=now, is_trial=True)[0]
 
     def _judge(
-        self, door: Door, identity: Identity, question: Question, *, dialect: Dialect, now: datetime
+        self,
+        door: Door,
+        identity: Identity,
+        question: Question,
+        *,
+        dialect: Dialect,
+        now: datetime,
+        is_trial: bool = False,
     ) -> tuple[Judgement, Known | None]:
         understood = door.terms.understand(question, identity, dialect=dialect)
         if isinstance(understood, Judgement):
@@ -151,7 +158,7 @@ class Decider:
             question,
             memory.judged(known),
             identity,
-            proofs=PrincipalProofs(known, memory.token_keys, now),
+            proofs=PrincipalProofs(known, memory.token_keys, now, is_trial),
             methods=door.terms.methods,
             now=now,
         )

@@ -15,6 +15,7 @@ from brokers.services.decision_learning import Known
 from devices import queries as devices
 from devices.conf import base_url
 from devices.core.values import CredentialId, DeviceId
+from devices.services import note_password_use
 from kernel.core.clock import FOR_EVER
 from kernel.core.errors import DomainError
 from kernel.services.reconnect import reconnecting
@@ -25,11 +26,15 @@ MOST_PROOFS = 8
 
 @dataclass(frozen=True, slots=True)
 class PrincipalProofs:
-    """Until when, after `now`, something proves the principal; None if it does not. May raise a database error."""
+    """Until when, after `now`, something proves the principal; None if it does not. May raise a database error.
+
+    In a trial nothing counts as used.
+    """
 
     known: Known
     token_keys: Callable[[], Mapping[str, ECKey]]
     now: datetime
+    is_trial: bool = False
 
     def certificate(self, der: bytes) -> datetime | None:
         """The same, of a certificate that was issued here, is good now, and is the principal's."""
@@ -62,7 +67,11 @@ class PrincipalProofs:
     def password(self, text: str) -> datetime | None:
         """The same, of a password that was issued to the principal and is good now, where the broker takes them."""
         found = [each for each in self.known.passwords if each.verifier.is_of(text) and each.is_good(self.now)]
-        return (found[0].not_after or FOR_EVER) if found else None
+        if not found:
+            return None
+        if not self.is_trial:
+            note_password_use(password=found[0].id, now=self.now)
+        return found[0].not_after or FOR_EVER
 
     def _remembered(self, key: bytes, ask: Callable[[], datetime | None]) -> datetime | None:
         """What `ask` said of that key when it was asked first."""

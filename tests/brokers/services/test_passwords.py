@@ -21,10 +21,11 @@ from brokers.services.converging import converge
 from brokers.services.decision_memory import DecisionMemory
 from brokers.services.decision_proofs import PrincipalProofs
 from brokers.services.desired import desired_state, desired_state_of
-from devices import services
+from devices import queries, services
 from devices.core.values import DeviceId, DeviceState
 from devices.models import Device
 from devices.services import IssuedPassword
+from devices.services.password_use import password_use
 from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 from kernel.queries import list_entries
@@ -62,14 +63,14 @@ class Hall:
         assert desired_state(domain=NORTH, broker=broker, now=now or self.now).subjects == (one,)
         return one
 
-    def proves(self, broker: BrokerId, text: str, *, now: datetime | None = None) -> bool:
+    def proves(self, broker: BrokerId, text: str, *, now: datetime | None = None, is_trial: bool = False) -> bool:
         """Whether a decision lets the pump in with it, a second later."""
         self.clock += 1
         self.memory.follow()
         known = self.memory.find(NORTH, "pump-17", broker=broker, now=now or self.now)
         assert known is not None
         admitted = known.subject.state is Standing.ADMITTED
-        return admitted and PrincipalProofs(known, dict, now or self.now).password(text) is not None
+        return admitted and PrincipalProofs(known, dict, now or self.now, is_trial).password(text) is not None
 
 
 @pytest.fixture
@@ -96,6 +97,19 @@ def test_device_with_nothing_but_a_password_is_let_in_where_passwords_are_taken(
     assert hall.proves(hall.taking, made.text)
     assert not hall.proves(hall.other, made.text)
     assert not any(hall.proves(hall.taking, text) for text in ("", made.text[:-1], made.text.upper()))
+
+
+def test_login_uses_a_password_and_a_trial_or_a_wrong_one_does_not(hall: Hall) -> None:
+    made = hall.issue()
+    password_use.write()  # what other tests left
+    assert hall.proves(hall.taking, made.text, is_trial=True)
+    assert not hall.proves(hall.taking, made.text[:-1])
+    assert not hall.proves(hall.other, made.text)
+    password_use.write()
+    assert queries.passwords_of(device=hall.pump)[0].last_used_at is None
+    assert hall.proves(hall.taking, made.text)
+    password_use.write()
+    assert queries.passwords_of(device=hall.pump)[0].last_used_at == hall.now
 
 
 def test_broker_takes_no_passwords_unless_somebody_said_so(hall: Hall) -> None:
