@@ -8,6 +8,7 @@ from uuid import UUID
 
 from brokers import queries as brokers
 from brokers.core.values import Broker
+from brokers.services.hearing_findings import HearingFindings
 from brokers.services.listening_findings import ListeningFindings
 from brokers.services.rollout_findings import RolloutFindings
 from brokers.services.use_findings import UseFindings
@@ -281,6 +282,7 @@ finding_sources: Sequence[FindingSource] = (
     UseFindings(),
     RolloutFindings(),
     ListeningFindings(),
+    HearingFindings(),
 )
 """Who watches over what: console/findings.py gathers what they find."""
 router = WiringRouter()

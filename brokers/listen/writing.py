@@ -14,14 +14,14 @@ from threading import Condition, Event, Thread
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from brokers.core.kept_events import AT_ONCE, batches, fitting
 from brokers.core.values import BrokerEvent, BrokerId
 from brokers.services.policy_use import note_heard, note_lost
-from brokers.services.presence import batches, fitting, note_events
+from brokers.services.presence import note_events
 from kernel.core.clock import utc_now
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 500
 MOST_WAITING = 20_000
 MOST_OCTETS = 32 * 1_048_576
 LONGEST_SECONDS = 3_600.0

@@ -6,7 +6,7 @@ Names come from the broker and may be chosen by whoever knocks: they are cut to 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -14,13 +14,15 @@ from django.db import connection, transaction
 
 from brokers import models
 from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.kept_events import batches, fitting
 from brokers.core.values import AccessKind, AdapterKind, BrokerEvent, BrokerId
-from brokers.services.told_use import LONGEST_TOPIC, note_told
+from brokers.services.policy_use import note_lost
+from brokers.services.session_room import SessionRoom
+from brokers.services.told_use import note_told
 from devices import queries as devices
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId
 
-_AT_ONCE = 500
 _OF_A_CONNECTION = (
     "device_id",
     "auth_id",
@@ -35,12 +37,15 @@ _TOLD_LATE = timedelta(seconds=5)
 
 
 def note_event(*, broker: BrokerId, event: BrokerEvent) -> None:
-    """Writes the event down, and opens or closes the session that it is about. A broker that is gone is ignored."""
+    """Writes the event down, and opens or closes the session that it is about. A broker that is gone is ignored.
+
+    What begins a session more than a broker may claim is counted as lost.
+    """
     note_events(broker=broker, events=[event])
 
 
 def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
-    """The same for several events, in their order; six statements for each 500 of them.
+    """The same for several events, in their order; eight statements for each 500 of them.
 
     What `batches` gives at a time is written as a whole or not at all. What was read from a file is written once.
     """
@@ -61,7 +66,7 @@ def replace_sessions(*, broker: BrokerId, present: Iterable[BrokerEvent], now: d
 
     Connections that were not known are written down as any other. What is known already costs no write.
     """
-    events = {_cut(event.client_id, 255): event for event in present}
+    events = {fitting(event).client_id: event for event in present}
     known = {session.client_id: session for session in models.Session.objects.filter(broker_id=broker)}
     forgotten = [session for client_id, session in known.items() if client_id not in events]
     ended = [
@@ -86,6 +91,8 @@ class _Door:
     row: models.Broker
     devices: dict[str, DeviceId]
     sessions: dict[str, models.Session]
+    room: SessionRoom
+    lost: int = 0
     opened: dict[str, models.Session] = field(default_factory=dict)
     closed: set[int] = field(default_factory=set)
 
@@ -95,6 +102,9 @@ class _Door:
         device = self.devices.get(event.auth_id)
         if event.kind is AccessKind.CONNECTED:
             if _is_of(present, event):
+                return None
+            if not self._has_room(device, present):
+                self.lost += 1
                 return None
             self._open(event, device, takes_over=present is not None)
         elif event.kind is AccessKind.DISCONNECTED:
@@ -109,6 +119,15 @@ class _Door:
         elif present is not None and event.kind in {AccessKind.ALLOWED, AccessKind.DENIED}:
             device, event = _named(event, device, present)  # who is refused may have named itself like another
         return _line(self.row, event, device)
+
+    def _has_room(self, device: DeviceId | None, present: models.Session | None) -> bool:
+        if present is None:
+            return self.room.take(device)
+        self.room.leave(_device_of(present))
+        found = self.room.take(device)
+        if not found:
+            self.room.take(_device_of(present))  # which stays
+        return found
 
     def _open(self, event: BrokerEvent, device: DeviceId | None, *, takes_over: bool) -> None:
         session = models.Session(
@@ -126,6 +145,7 @@ class _Door:
         self.sessions[event.client_id] = self.opened[event.client_id] = session
 
     def _close(self, session: models.Session) -> None:
+        self.room.leave(_device_of(session))
         del self.sessions[session.client_id]
         self.opened.pop(session.client_id, None)
         if session.pk is not None:
@@ -146,13 +166,18 @@ def _write(row: models.Broker, events: Sequence[BrokerEvent]) -> list[models.Acc
         models.Session.objects.filter(broker=row, connected_at__lt=events[0].at).delete()
         return []
     named = {event.auth_id for event in events} - {""}
+    known = devices.principal_ids(domain=DomainId(row.domain_id), auth_ids=named)
     sessions = models.Session.objects.filter(broker=row, client_id__in={event.client_id for event in events})
+    come = {known.get(event.auth_id) for event in events if event.kind is AccessKind.CONNECTED}
     door = _Door(
         row=row,
-        devices=devices.principal_ids(domain=DomainId(row.domain_id), auth_ids=named),
+        devices=known,
         sessions={session.client_id: session for session in sessions},
+        room=SessionRoom(BrokerId(row.id), come),
     )
     lines = [line for event in events if (line := door.take(event)) is not None]
+    if door.lost:
+        note_lost(broker=BrokerId(row.id), count=door.lost, now=events[-1].at)
     if door.closed:
         models.Session.objects.filter(pk__in=door.closed).delete()
     models.Session.objects.bulk_create(
@@ -199,41 +224,6 @@ def _names_connection_alone(event: BrokerEvent) -> bool:
     return event.kind is AccessKind.DISCONNECTED and bool(event.connection_id) and not event.client_id
 
 
-def batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
-    """Some at a time, cut to size; the start of a broker by itself."""
-    batch: list[BrokerEvent] = []
-    for event in events:
-        if event.kind is AccessKind.STARTED or len(batch) >= _AT_ONCE:
-            if batch:
-                yield batch
-            batch = []
-        if event.kind is AccessKind.STARTED:
-            yield [event]
-        else:
-            batch.append(fitting(event))
-    if batch:
-        yield batch
-
-
-def fitting(event: BrokerEvent) -> BrokerEvent:
-    """The event cut to the size in which it is kept; at most some 2,000 characters."""
-    return replace(
-        event,
-        auth_id=_cut(event.auth_id, 255),
-        client_id=_cut(event.client_id, 255),
-        address=_cut(event.address, 64),
-        detail=_cut(event.detail, 500),
-        topic=_cut(event.topic, LONGEST_TOPIC),
-        connection_id=_cut(event.connection_id, 64),
-        grant_digest=event.grant_digest[:64],
-    )
-
-
-def _cut(text: str, length: int) -> str:
-    """At most so many characters, without NUL and lone surrogates, which no database stores."""
-    return text[:length].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-
-
 def _is_of(session: models.Session | None, event: BrokerEvent) -> bool:
     """Whether the session is the very connection that the event began."""
     if session is None or not event.connection_id:
@@ -249,8 +239,12 @@ def _is_of_the_one_before(event: BrokerEvent, session: models.Session) -> bool:
 
 def _named(event: BrokerEvent, device: DeviceId | None, session: models.Session) -> tuple[DeviceId | None, BrokerEvent]:
     """Whose event it is, where only the session tells."""
-    known = DeviceId(session.device_id) if session.device_id else None
+    known = _device_of(session)
     return device or known, event if event.auth_id else replace(event, auth_id=session.auth_id)
+
+
+def _device_of(session: models.Session) -> DeviceId | None:
+    return DeviceId(session.device_id) if session.device_id else None
 
 
 def _line(row: models.Broker, event: BrokerEvent, device: DeviceId | None) -> models.AccessEvent:

@@ -9,14 +9,13 @@ from acl.core.evaluation import evaluate
 from acl.core.values import Allow, Deny, DenyReason, Publish, Subscribe, Verdict
 from brokers import models
 from brokers.core.access_reasons import AccessAction
+from brokers.core.kept_events import LONGEST_TOPIC
 from brokers.core.values import AccessKind, BrokerId
 from brokers.services.policy_use import note
 from devices import queries as devices
 from devices.core.values import DeviceId, DeviceSubject
 from kernel.core.clock import utc_now
 
-LONGEST_TOPIC = 500
-"""Of the access log: what is as long was cut, and is judged by no rule."""
 _FRESH_SECONDS = 10.0
 _MOST_KEPT = 20_000
 

@@ -8,8 +8,11 @@ import pytest
 
 from brokers import models, queries, services
 from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerEvent, BrokerId
+from brokers.services import presence, session_room
+from brokers.services.hearing_findings import HearingFindings
+from brokers.services.policy_use import UseNotes
 from kernel.core.clock import utc_now
-from kernel.core.ids import new_id
+from kernel.core.ids import DomainId, new_id
 from tests.brokers.fleet import Fleet
 from tests.cast import ADA, NOW
 
@@ -101,8 +104,48 @@ def test_refusal_is_written_down(fleet: Fleet, broker: Broker) -> None:
 
 
 def test_overlong_names_are_cut(broker: Broker) -> None:
-    come(broker, "x" * 70_000)
-    assert clients(broker) == ["x" * 255]
+    for end in ("", "y", "z"):
+        come(broker, "x" * 70_000 + end)
+    names = clients(broker)
+    assert len({name for name in names if len(name) == 255 and name.startswith("x" * 238 + "…")}) == 3
+    leave(broker, "x" * 70_000 + "y")
+    assert len(clients(broker)) == 2
+
+
+def test_a_broker_claims_no_more_sessions_than_there_is_room_for(
+    fleet: Fleet, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_room, "MOST_OF_DEVICE", 2)
+    monkeypatch.setattr(session_room, "MOST_OF_NOBODY", 3)
+    lost: list[int] = []
+    monkeypatch.setattr(presence, "note_lost", lambda *, count, **_: lost.append(count))
+    fleet.enroll("p-1")
+
+    def claim(auth_id: str, *names: str) -> None:
+        events = [BrokerEvent(at=NOW, kind=AccessKind.CONNECTED, auth_id=auth_id, client_id=name) for name in names]
+        services.note_events(broker=broker.id, events=events)
+
+    claim("p-1", "a", "b", "c")
+    claim("p-1", "d", "a")  # the second takes the place of its own
+    claim("nobody", "u", "v")
+    claim("another", "w", "x")
+    assert (sorted(clients(broker)), lost) == (["a", "b", "u", "v", "w"], [1, 1, 1])
+    leave(broker, "b")
+    claim("p-1", "c", "e")
+    pairs = [("p-1", "u"), ("nobody", "y")]  # the first takes no place, since there is none for it, and leaves none
+    events = [BrokerEvent(at=NOW, kind=AccessKind.CONNECTED, auth_id=who, client_id=name) for who, name in pairs]
+    services.note_events(broker=broker.id, events=events)
+    assert (sorted(clients(broker)), lost) == (["a", "c", "u", "v", "w"], [1, 1, 1, 1, 2])
+
+
+def test_what_was_lost_is_found_by_who_may_see_the_broker(fleet: Fleet, broker: Broker) -> None:
+    notes, now = UseNotes(), utc_now()
+    for days, count in ((0, 5), (1, 7), (2, 1_000)):
+        notes.note_lost(broker=broker.id, count=count, now=now - timedelta(days=days))
+    notes.flush()
+    [finding] = HearingFindings().find(domains=[fleet.domain.id], now=now)
+    assert (finding.subject.label, finding.detail[:3]) == ("hall-7", "12 ")
+    assert not list(HearingFindings().find(domains=[DomainId(new_id())], now=now))
 
 
 def test_restart_of_the_broker_ends_every_earlier_session(broker: Broker) -> None:

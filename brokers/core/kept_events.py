@@ -1,0 +1,60 @@
+"""Events as they are kept: cut to size, and so many at a time.
+
+Names come from the broker and may be chosen by whoever knocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from brokers.core.values import AccessKind, BrokerEvent
+
+AT_ONCE = 500
+LONGEST_TOPIC = 500
+"""What is as long was cut."""
+_LONGEST_NAME, _DIGITS = 255, 16
+
+
+def batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
+    """Some at a time, cut to size; the start of a broker by itself."""
+    batch: list[BrokerEvent] = []
+    for event in events:
+        if event.kind is AccessKind.STARTED or len(batch) >= AT_ONCE:
+            if batch:
+                yield batch
+            batch = []
+        if event.kind is AccessKind.STARTED:
+            yield [event]
+        else:
+            batch.append(fitting(event))
+    if batch:
+        yield batch
+
+
+def fitting(event: BrokerEvent) -> BrokerEvent:
+    """The event cut to the size in which it is kept; at most some 2,000 characters."""
+    return replace(
+        event,
+        auth_id=_name(event.auth_id),
+        client_id=_name(event.client_id),
+        address=_cut(event.address, 64),
+        detail=_cut(event.detail, 500),
+        topic=_cut(event.topic, LONGEST_TOPIC),
+        connection_id=_cut(event.connection_id, 64),
+        grant_digest=event.grant_digest[:64],
+    )
+
+
+def _name(text: str) -> str:
+    """The name; of a longer one than any device has its beginning and a digest, so that it is nobody else's."""
+    if len(text) <= _LONGEST_NAME:
+        return _cut(text, _LONGEST_NAME)
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    return f"{_cut(text, _LONGEST_NAME - _DIGITS - 1)}\N{HORIZONTAL ELLIPSIS}{digest}"
+
+
+def _cut(text: str, length: int) -> str:
+    """At most so many characters, without NUL and lone surrogates, which no database stores."""
+    return text[:length].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
