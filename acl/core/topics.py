@@ -67,10 +67,11 @@ def matches(filter: str, name: str) -> bool:
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Whether `wide` matches every topic name that `narrow` matches."""
+    """Whether `wide` matches every topic name that `narrow` matches. Empty text is no filter: nothing covers it."""
     if "+" not in wide and wide != "#":  # most are so, and text says it
-        return narrow == wide or (wide[-1] == "#" and (narrow == wide[:-2] or narrow.startswith(wide[:-1])))
-    if narrow.startswith("$") and wide[0] in WILDCARDS:
+        same = narrow == wide or (wide[-1:] == "#" and (narrow == wide[:-2] or narrow.startswith(wide[:-1])))
+        return same and narrow != ""
+    if not narrow or (narrow[0] == "$" and wide[0] in WILDCARDS):
         return False
     widely, narrowly = levels_of(wide), levels_of(narrow)
     for position, level in enumerate(widely):
@@ -84,7 +85,9 @@ def covers(wide: str, narrow: str) -> bool:
 
 
 def intersects(left: str, right: str) -> bool:
-    """Whether some topic name falls under both filters."""
+    """Whether some topic name falls under both filters; none does under empty text."""
+    if not (left and right):
+        return False
     if "$" in (left[0], right[0]) and (left[0] in WILDCARDS or right[0] in WILDCARDS):
         return False
     ours, theirs = levels_of(left), levels_of(right)

@@ -52,7 +52,7 @@ def _certificate(broker: Broker, *, now: datetime) -> Iterator[Finding]:
     if left <= timedelta(0):
         yield _finding("broker-certificate-ended", broker, "Its certificate has ended: devices refuse it.", remedy)
     elif left < life / _LEFT:
-        detail = f"Its certificate ends in {left.days} days."
+        detail = f"Its certificate ends in {left.days} day{'' if left.days == 1 else 's'}."
         yield _finding("broker-certificate-ends", broker, detail, remedy, since=issued.not_after - life / _LEFT)
     if chain.missing:
         detail = f"Its certificate does not name {', '.join(chain.missing)[:200]}, where devices connect."

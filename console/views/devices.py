@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from console.views.enrolment_lines import enrolment_lines
 from console.views.frame import Visit, screen, show
-from console.views.paging import DamagedPlace, Place, place_of, to_uuid
+from console.views.paging import Place, place_of
 from devices import queries
 from devices.core.values import AttributeValue, DeviceId, DeviceState
 from devices.queries import APPROXIMATE_FROM, DeviceFilter
@@ -66,12 +66,8 @@ def list_devices(request: HttpRequest, visit: Visit) -> HttpResponseBase:
 
 def after_place(place: Place) -> tuple[str, DeviceId] | None:
     """The device before the page, by name and id; None on the first page. Raises DamagedPlace."""
-    match place.key:
-        case None:
-            return None
-        case [str(name), str(device)]:
-            return name, DeviceId(to_uuid(device))
-    raise DamagedPlace
+    key = place.name_key()
+    return (key[0], DeviceId(key[1])) if key else None
 
 
 def _choices(domain: DomainId, schemas: Mapping[str, Mapping[str, Any]]) -> Choices:

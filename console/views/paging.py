@@ -73,6 +73,15 @@ class Place:
                 return to_uuid(text)
         raise DamagedPlace
 
+    def name_key(self) -> tuple[str, UUID] | None:
+        """The key, where it is a name and an id. Raises DamagedPlace."""
+        match self.key:
+            case None:
+                return None
+            case [str(name), str(text)]:
+                return name, to_uuid(text)
+        raise DamagedPlace
+
     def number_key(self) -> int | None:
         """The key, where it is one positive number. Raises DamagedPlace."""
         match self.key:

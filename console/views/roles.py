@@ -16,6 +16,7 @@ from acl.core.own_rules import holder_of
 from acl.core.rules import RuleSpec
 from acl.core.values import Role, RoleId, Rule
 from console.views.frame import Visit, screen, show
+from console.views.paging import place_of
 from console.views.permissions import actions_of, conditions_of
 from console.views.role_forms import BindForm, RoleForm, RuleForms, WindowForm, in_zone, tell_faults
 from devices.core.values import BindingId
@@ -65,13 +66,25 @@ def rule_rows(rules: Sequence[Rule | RuleSpec]) -> list[RuleRow]:
 @require_safe
 @screen("roles:read")
 def list_roles(request: HttpRequest, visit: Visit) -> HttpResponseBase:
-    """The domain's roles."""
-    given = count_bindings(domains=[visit.domain.id])
-    rows = [
-        RoleRow(role=role, given=given.get(role.id, 0))
-        for role in queries.list_roles(domains=[visit.domain.id], with_own=False)
-    ]
-    context = {"rows": rows, "may_write": visit.may("roles:write"), "may_export": visit.may("policy:read")}
+    """The domain's roles, a page of them."""
+    place, domains = place_of(request), [visit.domain.id]
+    after = place.name_key()
+    found = queries.list_roles(
+        domains=domains,
+        with_own=False,
+        after=(after[0], RoleId(after[1])) if after else None,
+        limit=place.size + 1,
+    )
+    roles = found[: place.size]
+    given = count_bindings(domains=domains, roles=[role.id for role in roles])
+    next_key = [roles[-1].name, str(roles[-1].id)] if len(found) > place.size else None
+    count = queries.count_roles(domains=domains)
+    context = {
+        "rows": [RoleRow(role=role, given=given.get(role.id, 0)) for role in roles],
+        "pager": place.pager(shown=len(roles), next_key=next_key, noun="roles", about=count),
+        "may_write": visit.may("roles:write"),
+        "may_export": visit.may("policy:read"),
+    }
     return show(request, "roles.html", context)
 
 

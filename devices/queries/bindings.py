@@ -57,9 +57,12 @@ def list_bindings(
     return [binding_row(row) for row in rows.order_by("id")[:limit]]
 
 
-def count_bindings(*, domains: Collection[DomainId]) -> dict[RoleId, int]:
-    """How many bindings each role of the domains has, of those that have any."""
-    rows = Binding.objects.filter(domain_id__in=domains).order_by().values_list("role_id").annotate(size=Count("id"))
+def count_bindings(*, domains: Collection[DomainId], roles: Collection[RoleId] | None = None) -> dict[RoleId, int]:
+    """How many bindings each role of the domains has, or each of `roles`, of those that have any."""
+    found = Binding.objects.filter(domain_id__in=domains)
+    if roles is not None:
+        found = found.filter(role_id__in=roles)
+    rows = found.order_by().values_list("role_id").annotate(size=Count("id"))
     return {RoleId(role): size for role, size in rows}
 
 

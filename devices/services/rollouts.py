@@ -109,13 +109,16 @@ def advance_rollout(
 ) -> Rollout:
     """The rollout with its next wave, whether or not the present one was found good; behind the last it is done.
 
-    Raises RolloutNotFound, RolloutMoved, WrongRolloutState, TargetGone, Unstorable.
+    Whoever approved the change has to be one who may approve still, at each wave as at the first.
+    Raises RolloutNotFound, RolloutMoved, WrongRolloutState, ApprovalsMissing, TargetGone, Unstorable.
     """
     with transaction.atomic():
         row = _locked(rollout, expected_version, among=UNDER_WAY)
+        change = _locked_change(row)
+        check_approvals(lock_policy(DomainId(row.domain_id)), change.as_value())
         row.note = note
         if row.as_value().is_in_last_wave:
-            write_change(_locked_change(row), actor=actor, now=now)
+            write_change(change, actor=actor, now=now)
             row.state, row.ended_at = RolloutState.DONE, now
             _save(row)
             _record("devices.rollout.finished", row, actor=actor, now=now)

@@ -60,6 +60,13 @@ def test_covers_is_about_every_name(wide: str, narrow: str, expected: bool) -> N
     assert covers(wide, narrow) is expected
 
 
+@pytest.mark.parametrize("filter", ["", "#", "+", "a", "$a"])
+def test_empty_text_is_no_filter(filter: str) -> None:
+    for left, right in ((filter, ""), ("", filter)):
+        assert not covers(left, right)
+        assert not intersects(left, right)
+
+
 def test_every_filter_matches_every_name_as_the_reference_does() -> None:
     for text in FILTERS:
         assert {name for name in reference.all_names() if matches(text, name)} == reference.names_under(text)

@@ -91,6 +91,8 @@ def test_certificate_is_told_of_in_time(fleet: Fleet) -> None:
 
     assert findings(fleet, days=74) == {}
     assert set(findings(fleet, days=76)) == {"broker-certificate-ends"}
+    assert findings(fleet, days=88)["broker-certificate-ends"] == "Its certificate ends in 1 day."
+    assert findings(fleet, days=87)["broker-certificate-ends"] == "Its certificate ends in 2 days."
     assert set(findings(fleet, days=91)) == {"broker-certificate-ended"}
     assert findings(fleet, days=121) == {}
     models.Broker.objects.update(listeners=[{"host": "new.example", "port": 8883, "transport": "mqtts"}])

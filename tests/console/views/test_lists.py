@@ -7,6 +7,8 @@ import re
 import pytest
 from django.test import Client
 
+from acl.services import create_role
+from tests.cast import ADA
 from tests.console.views.scene import Scene
 
 
@@ -68,3 +70,20 @@ def test_text_of_devices_is_never_markup(north: Scene, at_ada: Client) -> None:
     device = north.enroll("evil", site="<script>alert(1)</script>")
     for address in ("/devices/", f"/devices/{device}/"):
         assert "<script>alert" not in at_ada.get(address).content.decode()
+
+
+def test_roles_come_in_pages(north: Scene, at_ada: Client, at_cy: Client) -> None:
+    for number in range(27):
+        create_role(domain=north.domain, name=f"role-{number:02}", rules=[], actor=ADA, now=north.now)
+    first = at_ada.get("/roles/").content.decode()
+    following = re.search(r'rel="next" href="([^"]+)"', first)
+    assert following
+    second = at_ada.get("/roles/" + following[1].replace("&amp;", "&")).content.decode()
+    shown = [re.findall(r'class="name" href="/roles/[^"]+">([^<]+)<', page) for page in (first, second)]
+    assert [len(names) for names in shown] == [25, len(shown[1])]
+    assert sorted(shown[0] + shown[1]) == shown[0] + shown[1]
+    assert {f"role-{number:02}" for number in range(27)} < set(shown[0] + shown[1])
+    assert 'rel="next"' not in second
+    assert "Page 2, " in second
+    assert at_ada.get("/roles/?cursor=nonsense").status_code == 400
+    assert "role-00" not in at_cy.get("/roles/").content.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,7 @@ from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
 from acl.services import change_role, create_role
 from devices import queries, services
-from devices.core.policy_changes import ChangeState, PolicyChange
+from devices.core.policy_changes import ApprovalRule, ChangeState, PolicyChange
 from devices.core.policy_document import BindingSpec, BindingVia, PolicyDocument, RoleSpec
 from devices.core.rollouts import (
     BadWaves,
@@ -35,6 +36,7 @@ from devices.queries.rollouts import RolloutNotFound, get_rollout, in_present_wa
 from devices.services import policy_changes, rollouts
 from devices.services.bindings import BindingTarget
 from devices.services.device_rules import set_device_rules
+from devices.services.policy_changes.applying import ApprovalsMissing
 from devices.services.policy_changes.rows import WrongChangeState
 from devices.services.policy_gate import RolloutUnderWay
 from devices.services.rollouts import NotInWaves, RolloutMoved, WrongRolloutState
@@ -42,6 +44,7 @@ from kernel.core.ids import new_id
 from kernel.queries import list_entries
 from tests.cast import ADA, BO, NORTH
 from tests.devices.factory import DOWN, UP, Factory
+from tests.devices.services.test_policy_changes import approvers
 
 NEW = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/new")
 HERE, THERE = UUID(int=1), UUID(int=2)
@@ -118,6 +121,30 @@ def test_a_wave_has_the_new_policy_and_everybody_else_the_one_before(story: Stor
         "devices.policy_change.applied",
         "devices.rollout.finished",
     ]
+
+
+def test_each_wave_needs_the_approvals_that_the_first_one_had(
+    story: Story, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.GATEHOUSE_POLICY_APPROVERS = "tests.devices.services.test_policy_changes.approvers"
+    monkeypatch.setattr(approvers, "gone", frozenset())
+    rule = ApprovalRule.OTHER_OPERATOR
+    policy_changes.set_policy_approval(domain=NORTH, rule=rule, actor=ADA, now=story.now)
+    change = policy_changes.draft_change(domain=NORTH, title="New", document=story.after, actor=ADA, now=story.now)
+    policy_changes.approve_change(change=change.id, actor=BO, now=story.now)
+    rollout = rollouts.start_rollout(change=change.id, waves=BY_GROUP, gate=Gate(), actor=ADA, now=story.now)
+
+    monkeypatch.setattr(approvers, "gone", frozenset({BO.id}))
+    with pytest.raises(ApprovalsMissing, match="needs 1 more approval"):
+        rollouts.advance_rollout(rollout=rollout.id, actor=ADA, now=story.now)
+    assert (story.topics(story.pilot), story.topics(story.other)) == (NEW_TOPICS, OLD_TOPICS)
+
+    monkeypatch.setattr(approvers, "gone", frozenset())
+    rollouts.advance_rollout(rollout=rollout.id, actor=ADA, now=story.now)
+    monkeypatch.setattr(approvers, "gone", frozenset({BO.id}))
+    with pytest.raises(ApprovalsMissing):
+        rollouts.advance_rollout(rollout=rollout.id, actor=ADA, now=story.now)
+    assert policy_document(domain=NORTH) == story.before
 
 
 def test_rolled_back_nobody_has_the_new_policy_and_the_change_needs_approval_again(story: Story) -> None:
