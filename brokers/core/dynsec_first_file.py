@@ -64,16 +64,25 @@ def _merged(present: _Entry, ours: _Entry, control: str) -> _Entry:
     gone = {role["rolename"] for role in present["roles"] if role["rolename"].startswith(OURS)}
     gone -= {role["rolename"] for role in ours["roles"]}
     foreign = [each for name, each in before.items() if name == control or not (name in wanted or _is_ours(each))]
+    clients = [
+        *(_without_roles(each, gone) for each in foreign),
+        *(_taken_over(before.get(name, {}), each) for name, each in wanted.items()),
+    ]
     return {
         **present,
         "defaultACLAccess": ours["defaultACLAccess"],
-        "clients": [
-            *(_without_roles(each, gone) for each in foreign),
-            *(_taken_over(before.get(name, {}), each) for name, each in wanted.items()),
-        ],
+        "clients": sorted(clients, key=_name, reverse=True),
         "groups": [_group(each, gone, wanted) for each in present.get("groups", ())],
         "roles": [*(role for role in present["roles"] if not role["rolename"].startswith(OURS)), *ours["roles"]],
     }
+
+
+def _name(client: _Entry) -> bytes:
+    """By this the plugin keeps the clients of a role in order, looking for each one's place from the first on.
+
+    So 50,000 of one role that come from the last to the first take it half a second, and 40 s the other way round.
+    """
+    return str(client["username"]).encode()
 
 
 def _is_ours(client: _Entry) -> bool:

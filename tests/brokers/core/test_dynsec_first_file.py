@@ -44,7 +44,7 @@ def test_broker_that_starts_with_it_has_nothing_left_to_do() -> None:
 
 def test_control_account_and_its_role_stay_as_they_are() -> None:
     document = merge(INITIAL)
-    assert document["clients"][0] == CONTROL
+    assert named(document, "clients", "username")["control"] == CONTROL
     assert document["roles"][0] == ADMIN_ROLE
     assert set(named(document, "clients", "username")) == {"control", "p-1", "p-2"}
 
@@ -73,6 +73,12 @@ def test_what_is_ours_and_no_longer_wanted_goes_also_where_others_refer_to_it() 
     assert document["groups"][0]["roles"] == []
 
 
+def test_last_clients_come_first() -> None:
+    existing = with_more(clients=[{"username": name} for name in ("é", "z", "\U00010000", "\ufffd")])
+    found = [client["username"] for client in merge(existing)["clients"]]
+    assert found == ["\U00010000", "\ufffd", "é", "z", "p-2", "p-1", "control"]  # as strcmp has them
+
+
 def test_second_merge_changes_nothing() -> None:
     once = merge(INITIAL)
     assert merge(once) == once
@@ -91,7 +97,7 @@ def test_account_with_a_devices_name_becomes_the_devices_and_keeps_its_password(
 
 def test_device_called_like_the_control_account_never_touches_it() -> None:
     artifact = to_artifact(desired_state([subject("control", UP), subject("p-1", UP)]))
-    assert merge(INITIAL, artifact)["clients"][0] == CONTROL
+    assert named(merge(INITIAL, artifact), "clients", "username")["control"] == CONTROL
 
 
 @pytest.mark.parametrize(
