@@ -37,6 +37,7 @@ class AccessReason(StrEnum):
     MALFORMED_TOPIC = "malformed-topic"
     # how a connection ended
     DISCONNECTED = "disconnected"
+    WITH_WILL = "disconnected-with-will"
     CLIENT_CLOSED = "client-closed"
     CONNECTION_LOST = "connection-lost"
     KEEPALIVE_EXCEEDED = "keepalive-exceeded"
@@ -54,9 +55,10 @@ class AccessReason(StrEnum):
 
     @property
     def is_ungraceful(self) -> bool | None:
-        """Whether a connection ended without a DISCONNECT of the client, so that its last will is published.
+        """Whether a connection ended so that the client's last will is published, after its delay if it has one.
 
-        None where that is not told. MQTT 5 3.1.2.5.
+        It is without a DISCONNECT of the client, and with one that asks for it. None where that is not told. MQTT 5
+        3.1.2.5 and 3.14.2.1.
         """
         if self is AccessReason.DISCONNECTED:
             return False
@@ -65,6 +67,7 @@ class AccessReason(StrEnum):
 
 _UNGRACEFUL = frozenset(
     {
+        AccessReason.WITH_WILL,
         AccessReason.CONNECTION_LOST,
         AccessReason.KEEPALIVE_EXCEEDED,
         AccessReason.TAKEN_OVER,

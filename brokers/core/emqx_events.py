@@ -17,6 +17,7 @@ from brokers.core.values import AccessKind, BrokerEvent
 
 _ENDS: Mapping[str, AccessReason] = {
     "normal": AccessReason.DISCONNECTED,
+    "disconnect_with_will_message": AccessReason.WITH_WILL,
     "kicked": AccessReason.BY_ADMINISTRATOR,
     "keepalive_timeout": AccessReason.KEEPALIVE_EXCEEDED,
     "not_authorized": AccessReason.NOT_AUTHORISED,

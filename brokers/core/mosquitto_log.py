@@ -32,8 +32,14 @@ _ENDINGS = (
         AccessReason.BY_ADMINISTRATOR,
     ),
     (
-        re.compile(r"Client (?P<client>.*) disconnected(?: due to|:) [A-Za-z ]+\.", re.DOTALL),
+        re.compile(r"Client (?P<client>.*) disconnected(?: due to [A-Za-z (),]+|: Protocol error)\.", re.DOTALL),
         AccessReason.PROTOCOL_ERROR,
+    ),
+    # any other error of a socket, in the words of the C library, or of Mosquitto's own
+    (re.compile(r"Client (?P<client>.*) disconnected: [A-Za-z /-]+\.", re.DOTALL), AccessReason.CONNECTION_LOST),
+    (
+        re.compile(r"Bad socket read/write on client (?P<client>.*): [A-Za-z ,/()-]+\.?", re.DOTALL),
+        AccessReason.CONNECTION_LOST,
     ),
 )
 _TAKEN_OVER = re.compile(r"Client (?P<client>.*) already connected, closing old connection\.", re.DOTALL)
@@ -68,7 +74,7 @@ class LogReader:
             return None
         if text.startswith("New client connected from "):
             return self._connected(text, at=at)
-        if text.startswith("Client "):
+        if text.startswith(("Client ", "Bad socket ")):
             return self._refused(text, at=at, bad_certificate=bad_certificate) or _ended(text, at=at)
         return None
 

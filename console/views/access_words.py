@@ -30,6 +30,7 @@ _WHY = {
     AccessReason.ONLY_TOGETHER: "Rules cover it only together.",
     AccessReason.MALFORMED_TOPIC: "The topic is malformed.",
     AccessReason.DISCONNECTED: "It said goodbye.",
+    AccessReason.WITH_WILL: "It said goodbye, and had its last will published.",
     AccessReason.CLIENT_CLOSED: "The client closed the connection.",
     AccessReason.CONNECTION_LOST: "The connection was lost.",
     AccessReason.KEEPALIVE_EXCEEDED: "It was silent too long.",

@@ -68,6 +68,7 @@ def test_emqx_spells_addresses_of_version_6_in_two_ways() -> None:
     ("said", "reason", "is_ungraceful"),
     [
         ("normal", "disconnected", False),
+        ("disconnect_with_will_message", "disconnected-with-will", True),
         ("kicked", "by-administrator", True),
         ("keepalive_timeout", "keepalive-exceeded", True),
         ("tcp_closed", "connection-lost", True),

@@ -12,6 +12,7 @@ from brokers.core.values import AccessKind, BrokerEvent
 from tests.cast import NOW
 
 AT = "2026-11-21T03:20:25: "
+NOT_ALLOWED = "not allowed feature (QoS too high, retain not supported, or bad AUTH method)"
 
 
 def read(*lines: str) -> BrokerEvent | None:
@@ -63,6 +64,14 @@ def test_name_with_a_quotation_mark_is_believed_only_where_both_are_the_same() -
         ("Client pwc been disconnected by administrative action.", "pwc", "by-administrator"),
         ("Client p-1 disconnected: Protocol error.", "p-1", "protocol-error"),
         ("Client p-1 disconnected due to protocol error.", "p-1", "protocol-error"),
+        # from the source of 2.0: what the tests' broker is not made to say
+        (f"Client p-1 disconnected due to using {NOT_ALLOWED}.", "p-1", "protocol-error"),
+        ("Client p-1 disconnected: Connection reset by peer.", "p-1", "connection-lost"),
+        ("Client p-1 disconnected: Input/output error.", "p-1", "connection-lost"),
+        ("Bad socket read/write on client p-1: Quota exceeded", "p-1", "connection-lost"),
+        ("Bad socket read/write on client p-1: A TLS error occurred.", "p-1", "connection-lost"),
+        ("Bad socket read/write on client victim: No memory: Bad input", "victim: No memory", "connection-lost"),
+        ("Bad socket read/write on client x: Client victim disconnected.", "x", "connection-lost"),
         ("Client victim closed its connection. disconnected.", "victim closed its connection.", "disconnected"),
         ("Client victim disconnected due to x disconnected.", "victim disconnected due to x", "disconnected"),
         ("Client victim disconnected: X. closed its connection.", "victim disconnected: X.", "connection-lost"),
