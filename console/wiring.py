@@ -9,6 +9,7 @@ from uuid import UUID
 from brokers import queries as brokers
 from brokers.core.values import Broker
 from brokers.services.hearing_findings import HearingFindings
+from brokers.services.account_findings import AccountFindings
 from brokers.services.listening_findings import ListeningFindings
 from brokers.services.rollout_findings import RolloutFindings
 from brokers.services.use_findings import UseFindings
@@ -176,6 +177,7 @@ ROUTES: Mapping[str, Route] = {
 WITHOUT_CONSEQUENCE = frozenset(
     {
         "brokers.policy.compiled",
+        "brokers.accounts.acknowledged",
         "brokers.first_file.made",
         "acl.role.created",  # nobody has it before it is bound
         "brokers.broker.removed",
@@ -282,6 +284,7 @@ finding_sources: Sequence[FindingSource] = (
     UseFindings(),
     RolloutFindings(),
     ListeningFindings(),
+    AccountFindings(),
     HearingFindings(),
 )
 """Who watches over what: console/findings.py gathers what they find."""

@@ -12,7 +12,7 @@ from acl.core.values import Action, BoundRule, Publish, Request, Subscribe
 from brokers.core.answers import DeviceExplanation, WhoCan
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import Plan, PlannedDeviation
-from brokers.core.values import AdapterKind, Broker, Listener, Session, SyncState, Transport
+from brokers.core.values import AdapterKind, Broker, Listener, OnDrift, Session, SyncState, Transport
 from devices.core.values import PrincipalKind
 from kernel.api.documents import StrictDocument
 
@@ -48,6 +48,13 @@ class ChangedBrokerDocument(StrictDocument):
     listeners = ListenerDocument(many=True, required=False)
 
 
+class UnknownAccountsDocument(serializers.Serializer[Any]):
+    """Accounts that neither Gatehouse made nor anybody acknowledged, when it was last read; `names` of some."""
+
+    count = serializers.IntegerField()
+    names = serializers.ListField(child=serializers.CharField())
+
+
 class BrokerDocument(serializers.Serializer[Any]):
     """A broker. `managed_since` is null until a plan was applied to it."""
 
@@ -63,6 +70,9 @@ class BrokerDocument(serializers.Serializer[Any]):
     last_seen_at = serializers.DateTimeField(allow_null=True)
     managed_since = serializers.DateTimeField(allow_null=True)
     takes_passwords = serializers.BooleanField(help_text="Whether devices may log in there with their passwords.")
+    on_drift = serializers.ChoiceField(choices=[*OnDrift], help_text="What becomes of a change made there by hand.")
+    unknown_accounts = UnknownAccountsDocument()
+    known_accounts = serializers.ListField(child=serializers.CharField(), help_text="Acknowledged by operators.")
     created_at = serializers.DateTimeField()
 
 
@@ -329,6 +339,9 @@ def broker_document(broker: Broker) -> dict[str, Any]:
         "last_seen_at": broker.last_seen_at,
         "managed_since": broker.managed_since,
         "takes_passwords": bool(broker.takes_passwords),
+        "on_drift": broker.on_drift.value,
+        "unknown_accounts": {"count": broker.unknown_account_count, "names": list(broker.unknown_accounts)},
+        "known_accounts": list(broker.known_accounts),
         "created_at": broker.created_at,
     }
 

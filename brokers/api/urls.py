@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from brokers.api.access_log import AccessFileListView, AccessFileView, AccessLogView
+from brokers.api.account_views import KnownAccountsView
 from brokers.api.authentication_views import AuthenticationTrialView, AuthenticationView
 from brokers.api.decision_secret_views import DecisionSecretListView, DecisionSecretView
 from brokers.api.foresight_views import ForesightView
@@ -50,6 +51,7 @@ urlpatterns = [
     path("brokers/<slug:name>/passwords/", PasswordLoginsView.as_view(), name="broker-passwords"),
     path("brokers/<slug:name>/plan/", PlanView.as_view(), name="broker-plan"),
     path("brokers/<slug:name>/apply/", ApplyView.as_view(), name="broker-apply"),
+    path("brokers/<slug:name>/known-accounts/", KnownAccountsView.as_view(), name="broker-known-accounts"),
     path("brokers/<slug:name>/drift/", DriftView.as_view(), name="broker-drift"),
     path("brokers/<slug:name>/rendering/", RenderingView.as_view(), name="broker-rendering"),
     path("brokers/<slug:name>/listener-profile/", ListenerProfileView.as_view(), name="broker-listener-profile"),

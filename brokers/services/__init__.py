@@ -2,6 +2,7 @@
 
 from brokers.services.access_files import roll_access_log
 from brokers.services.access_tokens import GivenToken, give_access_token
+from brokers.services.accounts import acknowledge_accounts
 from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.auth_chains import auth_chain_of, change_auth_chain, try_auth_chain
@@ -40,6 +41,7 @@ __all__ = [
     "FirstFile",
     "GivenToken",
     "ServerChain",
+    "acknowledge_accounts",
     "apply_plan",
     "auth_chain_of",
     "certify_server",

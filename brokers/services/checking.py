@@ -11,6 +11,7 @@ from brokers.core.plans import rendering_digest
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
 from brokers.core.values import BrokerId, SyncState
 from brokers.services import records
+from brokers.services.accounts import note_accounts
 from brokers.services.converging import UNMANAGED, converge_whole
 from brokers.services.desired import desired_state
 from brokers.services.lease import BrokerBusy, lease_on
@@ -82,6 +83,7 @@ def _compare(
     except BrokerUnreachable as error:
         records.note_unreachable(broker=BrokerId(row.id), now=now, detail=error.detail)
         raise
+    note_accounts(broker=BrokerId(row.id), applied=applied)
     desired = desired_state(domain=DomainId(row.domain_id), broker=BrokerId(row.id), now=now)
     return applied, desired, adapter.plan(desired, applied)
 

@@ -21,6 +21,7 @@ from brokers.core.plans import (
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Rendering, Step
 from brokers.core.values import Broker, BrokerId, PlanId, SyncState
 from brokers.services import records
+from brokers.services.accounts import note_accounts
 from brokers.services.desired import desired_state
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict
@@ -48,6 +49,7 @@ def plan_broker(*, broker: BrokerId, actor: Actor, now: datetime) -> Plan:
     except BrokerUnreachable as error:
         records.note_unreachable(broker=broker, now=now, detail=error.detail)
         raise
+    note_accounts(broker=broker, applied=applied)
     desired = desired_state(domain=link.broker.domain, broker=broker, now=now)
     steps = adapter.plan(desired, applied)
     if link.broker.sync is SyncState.UNREACHABLE:

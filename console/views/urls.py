@@ -7,6 +7,7 @@ from django.urls import path, register_converter
 from console.views import (
     access_log,
     applications,
+    broker_accounts,
     broker_authentication,
     broker_capabilities,
     broker_decisions,
@@ -243,6 +244,7 @@ urlpatterns = [
     path("brokers/<slug:name>/differences/", brokers.show_differences, name="broker-differences"),
     path("brokers/<slug:name>/deviations/", brokers.show_deviations, name="broker-deviations"),
     path("brokers/<slug:name>/check/", brokers.check, name="broker-check"),
+    path("brokers/<slug:name>/accounts/", broker_accounts.acknowledge, name="broker-acknowledge"),
     path("brokers/<slug:name>/passwords/", brokers.take_passwords, name="broker-passwords"),
     path("brokers/<slug:name>/plan/", brokers.make_plan, name="broker-make-plan"),
     path("brokers/<slug:name>/plans/<uuid:plan>/", brokers.show_plan, name="broker-plan"),

@@ -1,0 +1,29 @@
+"""Accounts that a broker has beside those of Gatehouse: which of them nobody knows, as a few names and their number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from brokers.core.values import AdapterKind
+
+MOST_NAMES = 20
+MOST_CHARACTERS = 255
+
+# Elsewhere the account by which Gatehouse speaks to it is one of a database or of an API, and no device's.
+_OWN_AMONG_THEM = frozenset({AdapterKind.MOSQUITTO_DYNSEC, AdapterKind.RABBITMQ})
+
+
+def own_accounts(kind: AdapterKind, control_name: str) -> frozenset[str]:
+    """The account by which the broker is controlled, if it is one of those that a device could log in with."""
+    return frozenset({spelled(control_name)} if control_name and kind in _OWN_AMONG_THEM else ())
+
+
+def unknown_accounts(foreign: Iterable[str], known: Collection[str]) -> dict[str, object]:
+    """`count` of those that are not known, and `names` of at most 20, sorted; {} if there are none."""
+    unknown = {spelled(name) for name in foreign}.difference(known)
+    return {"count": len(unknown), "names": sorted(unknown)[:MOST_NAMES]} if unknown else {}
+
+
+def spelled(name: str) -> str:
+    """The name as it is kept: at most 255 characters, without what no database takes."""
+    return name.encode(errors="replace").decode().replace("\0", "\ufffd")[:MOST_CHARACTERS]
