@@ -8,8 +8,8 @@ from uuid import UUID
 
 from brokers import queries as brokers
 from brokers.core.values import Broker
-from brokers.services.hearing_findings import HearingFindings
 from brokers.services.account_findings import AccountFindings
+from brokers.services.hearing_findings import HearingFindings
 from brokers.services.listening_findings import ListeningFindings
 from brokers.services.rollout_findings import RolloutFindings
 from brokers.services.use_findings import UseFindings
