@@ -22,6 +22,7 @@ from brokers.core.ports import (
     AppliedState,
     Capabilities,
     DesiredState,
+    DeviationKind,
     Effect,
     Rendering,
     Standing,
@@ -32,6 +33,7 @@ from kernel.core.errors import FieldError
 
 _SINGLE = 4
 _BATCH = 200
+_WILL = "The last will of whoever is thrown out is published if its topic was granted: the server asks at CONNECT."
 
 
 class NatsAdapter:
@@ -42,7 +44,7 @@ class NatsAdapter:
         protocol_versions=("3.1.1",),
         placeholders=frozenset(),
         shared_subscriptions=False,
-        limits=tuple((limit.kind, limit.why) for limit in nats.LIMITS),
+        limits=(*((limit.kind, limit.why) for limit in nats.LIMITS), (DeviationKind.WIDER, _WILL)),
     )
 
     def __init__(self, *, link: BrokerLink) -> None:

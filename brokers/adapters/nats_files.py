@@ -87,15 +87,22 @@ class NatsFilesAdapter:
         return effects.effect({*after, *before}, partial(_flow, before), partial(_flow, after))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Writes the file once, and has the server read it. Raises ConfigurationRefused."""
+        """Writes the file, and has the server read it. Raises ConfigurationRefused.
+
+        Whoever goes may nothing before that, since the reload that closes it publishes its will.
+        """
         between()
-        folder = self._folder()
-        users = dict(self._users(folder.text(FILE)))
+        users = dict(self._users(self._folder().text(FILE)))
         for step in steps:
             if step.kind == "set-user":
                 users |= nats.parse(step.payload)
-            elif step.kind == "delete-user":
-                users.pop(step.target, None)
+        gone = {step.target for step in steps if step.kind == "delete-user"} & users.keys()
+        if gone:
+            self._put(users | dict.fromkeys(gone, nats.NOTHING))
+        self._put({name: granted for name, granted in users.items() if name not in gone})
+
+    def _put(self, users: Users) -> None:
+        folder = self._folder()
         folder.replace(FILE, self._text(users))
         written = folder.written(FILE)
         fault = in_time(self._reload())

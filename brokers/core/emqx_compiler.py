@@ -30,6 +30,7 @@ _RETAIN = {Retain.ANY: None, Retain.ONLY: True, Retain.NEVER: False}
 
 LIMITS = (
     Limit(kind=DeviationKind.NARROWER, why="Topics of more than 128 levels are refused (mqtt.max_topic_levels)."),
+    Limit(kind=DeviationKind.SIGNALLING, why="A will that is refused is dropped when it is due; nobody is told."),
     Limit(
         kind=DeviationKind.SIGNALLING,
         why="$queue/a and $exclusive/a are judged, and served, as subscriptions to a.",

@@ -40,6 +40,7 @@ LIMITS = (
     (DeviationKind.NARROWER, "Topics with control characters, or more than 200 slashes, are refused."),
     (DeviationKind.NARROWER, "Nobody may publish to a topic that begins with $SYS or $CONTROL/."),
     (DeviationKind.SIGNALLING, "An MQTT 3.1.1 client is not told that a publish was refused."),
+    (DeviationKind.SIGNALLING, "A will that is refused is dropped when it is due; nobody is told."),
 )
 
 

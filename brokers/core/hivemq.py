@@ -28,6 +28,10 @@ LIMITS = (
     ),
     Limit(
         kind=DeviationKind.NARROWER,
+        why="Who may not publish its will is refused at CONNECT, whatever else it may.",
+    ),
+    Limit(
+        kind=DeviationKind.NARROWER,
         why="Permissions are taken at connect: who gains one has to connect again.",
     ),
     Limit(

@@ -41,6 +41,7 @@ LIMITS = (
     Limit(kind=DeviationKind.NARROWER, why="Topics with control characters, or more than 200 slashes, are refused."),
     Limit(kind=DeviationKind.NARROWER, why="Nobody may publish to a topic that begins with $SYS."),
     Limit(kind=DeviationKind.SIGNALLING, why="An MQTT 3.1.1 client is not told that a publish was refused."),
+    Limit(kind=DeviationKind.SIGNALLING, why="A will that is refused is dropped when it is due; nobody is told."),
 )
 
 

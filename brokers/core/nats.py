@@ -45,6 +45,7 @@ LIMITS = (
         why="Levels that have *, >, a blank or a control character in them can not be used in topics.",
     ),
     Limit(kind=DeviationKind.SIGNALLING, why="A refused publish is acknowledged all the same, and dropped."),
+    Limit(kind=DeviationKind.SIGNALLING, why="A will that is refused is dropped when it is due; nobody is told."),
     Limit(
         kind=DeviationKind.SIGNALLING,
         why="A filter that several rules cover only together may be granted; nothing else is delivered.",

@@ -25,6 +25,10 @@ LIMITS = (
     ),
     Limit(
         kind=DeviationKind.NARROWER,
+        why="Who may not publish its will is refused at CONNECT (MQTT 3.1.1), whatever else it may.",
+    ),
+    Limit(
+        kind=DeviationKind.NARROWER,
         why="What is gained holds when the client connects anew (rows), or within 10 seconds (file).",
     ),
     Limit(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import Any
 
 from paho.mqtt.client import Client
@@ -48,6 +49,15 @@ class Device:
         self.connected = False
         self.ended = False
         self.received: list[tuple[str, bytes]] = []
+
+    def leave_behind(self, topic: str) -> None:
+        """Has a last will from its next connection on."""
+        self._client.will_set(topic, b"will", qos=1)
+
+    def vanish(self) -> None:
+        """Goes without a word."""
+        socket: Any = self._client.socket()
+        socket.shutdown(SHUT_RDWR)
 
     def connect(self) -> bool:
         """Whether the broker let it in."""

@@ -201,6 +201,26 @@ def test_barred_device_is_closed_and_comes_back_to_nothing(adapter: MosquittoDyn
         assert not again.subscribe("$share/g/north/all/x")
 
 
+def test_last_will_of_who_may_not_or_is_thrown_out_is_published_to_nobody(
+    adapter: MosquittoDynsecAdapter, device: Enter
+) -> None:
+    ear = subject("ear", rule("allow", SUBSCRIBE, "north/#", role="ear"))
+    bring_to(adapter, all_of(ear, *(subject(f"p-{number}", UP) for number in (1, 2, 3))))
+    listener = device("ear")
+    assert listener.connect()
+    assert listener.subscribe("north/#")
+    devices = [device(f"p-{number}") for number in (1, 2, 3)]
+    for one, topic in zip(devices, ("north/p-3/up/will", "north/p-2/up/will", "north/p-3/up/will"), strict=True):
+        one.leave_behind(topic)
+        assert one.connect()
+    devices[0].vanish()  # it was let in with a will that it may not publish
+    bring_to(adapter, only(subject("p-2", standing=Standing.BARRED)))
+    assert wait_until(lambda: devices[1].ended)
+    devices[2].vanish()
+    assert listener.hears("north/p-3/up/will")
+    assert [topic for topic, _ in listener.received] == ["north/p-3/up/will"]
+
+
 def test_bar_of_another_device_writes_about_that_one_alone(adapter: MosquittoDynsecAdapter) -> None:
     bring_to(adapter, all_of(subject("p-1", standing=Standing.BARRED), subject("p-2", UP)))
     desired = only(subject("p-2", standing=Standing.BARRED))

@@ -137,6 +137,27 @@ def test_devices_may_what_the_file_says_and_lose_it_at_once(hall: Hall) -> None:
 
 
 @pytest.mark.e2e
+def test_last_will_of_who_may_not_or_is_thrown_out_is_published_to_nobody(hall: Hall) -> None:
+    adapter, names = hall.adapter, ("alpha", "beta", "gamma")
+    ear = rule("allow", SUBSCRIBE, "north/#", role="ear")
+    bring_to(adapter, all_of(subject("ear", ear), *(subject(name, UP) for name in names)))
+    listener = hall.device("ear")
+    assert listener.connect()
+    assert listener.subscribe("north/#") == 1
+    devices = {name: hall.device(name) for name in names}
+    for name, topic in zip(names, ("north/gamma/up/will", "north/beta/up/will", "north/gamma/up/will"), strict=True):
+        devices[name].client.will_set(topic, name.encode(), qos=1)
+        assert devices[name].connect()
+    adapter.disconnect(subject("alpha").principal)  # let in with a will that it may not publish
+    assert devices["alpha"].wait_closed()
+    bring_to(adapter, only(subject("beta", standing=Standing.BARRED)))
+    assert devices["beta"].wait_closed()
+    adapter.disconnect(subject("gamma").principal)
+    assert listener.received(b"gamma")
+    assert [payload for _, payload in listener.messages] == [b"gamma"]
+
+
+@pytest.mark.e2e
 def test_what_the_server_did_not_read_is_a_difference_until_it_has(hall: Hall) -> None:
     adapter, desired = hall.adapter, all_of(subject("alpha", UP))
     hall.conf.write_text(hall.good + "nonsense {\n")
