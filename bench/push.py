@@ -7,7 +7,6 @@ Beside it stands what one write costs the plugin itself: it writes its whole fil
 
 from __future__ import annotations
 
-import json
 import math
 import queue
 import statistics
@@ -27,6 +26,7 @@ from bench.push_sessions import cpu_seconds, sessions, stopwatch
 from brokers.adapters.mosquitto_control import control
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.core.dynsec_changes import Command
+from brokers.core.dynsec_first_file import merged
 from brokers.core.mosquitto_conf import DYNSEC_FILE
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.ports import DesiredState, RenderSubject, Standing
@@ -229,13 +229,9 @@ def _broker(folder: Path, authority: Authority, *, holding: Sequence[RenderSubje
     broker.prepare(client_ca=authority.certificate, crl=authority.crl(), server_chain=chain, server_key=key)
     if holding:
         adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
-        ours = json.loads(adapter.render(DesiredState(subjects=tuple(holding))).artifact)
         path = folder / DYNSEC_FILE
-        first = json.loads(path.read_text())
-        first["defaultACLAccess"] = ours["defaultACLAccess"]
-        first["clients"] += ours["clients"]
-        first["roles"] += ours["roles"]
-        path.write_text(json.dumps(first))
+        artifact = adapter.render(DesiredState(subjects=tuple(holding))).artifact
+        path.write_text(merged(path.read_text(), artifact, control=ADMIN))
     broker.start()
     try:
         yield broker

@@ -22,6 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from brokers.adapters.dialing import addresses_of
 from brokers.core.dynsec_changes import Command, batches
 from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.mosquitto_version import version_in, version_note
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
 
@@ -133,7 +134,8 @@ class ControlConnection:
             self._news.wait_for(lambda: bool(self._failure) or come(), timeout=seconds)
             if not come():
                 reason = self._failure or f"nothing within {seconds:.0f} s"
-                raise BrokerUnreachable(f"{what} ({reason}).")
+                note = version_note(self.version) if self.version else ""
+                raise BrokerUnreachable(f"{what} ({reason}). {note}".rstrip())
 
     def _tell(self) -> None:
         self._news.notify_all()
@@ -163,7 +165,7 @@ class ControlConnection:
             if message.topic in LOGS:
                 self._logged.append(message.payload.decode("utf-8", "replace"))
             elif message.topic == VERSION:
-                self.version = message.payload.decode("utf-8", "replace").removeprefix("mosquitto version ").strip()
+                self.version = version_in(message.payload.decode("utf-8", "replace"))
             else:
                 self._keep_answers(bytes(message.payload))
             self._tell()

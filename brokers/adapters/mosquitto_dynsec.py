@@ -29,6 +29,7 @@ from brokers.core.dynsec_first_file import first_file_hint
 from brokers.core.dynsec_state import Defaults, DynsecState, default_documents, parse, state_of, to_artifact
 from brokers.core.mosquitto_connection import MosquittoConnection, connection_errors
 from brokers.core.mosquitto_dynsec import FIXED_ROLES, LIMITS, desired_state, own_roles
+from brokers.core.mosquitto_version import version_note
 from brokers.core.password_texts import fingerprints
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.rendering import Deviations
@@ -102,27 +103,28 @@ class MosquittoDynsecAdapter:
         return (*(_step(self._taking_over(command, applied)) for command in commands), *passwords)
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
-        """Who gains and who loses which filters; and that a file would be faster, for many devices."""
+        """Who gains and who loses which filters; with what is odd of its version, and when a file would be faster."""
         present, wanted = self._parsed(applied), self._compile(desired)[0]
-        hint = first_file_hint(wanted, present, broker=self._name)
-        return replace(effect(present, wanted), warnings=(hint,) if hint else ())
+        notes = version_note(applied.version), first_file_hint(wanted, present, broker=self._name)
+        return replace(effect(present, wanted), warnings=tuple(filter(None, notes)))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Sends the commands, one and then as many at once as the broker does in 50 ms: it writes all for each."""
-        if commands := [_command(step) for step in self._passwords.take(steps)]:
-            self._send(commands, between)
+        if others := self._passwords.take(steps):
+            self._send(others, between)
         self._passwords.give(steps)
 
-    def _send(self, commands: list[Command], between: Callable[[], None]) -> None:
-        at_once = 1  # with ten thousand devices one takes longer than that
+    def _send(self, steps: Sequence[Step], between: Callable[[], None]) -> None:
+        done, at_once = 0, 1  # with ten thousand devices one takes longer than that
         with control(self._connection) as broker:
-            while commands:
+            while done < len(steps):
                 between()
-                batch, commands = commands[:at_once], commands[at_once:]
+                batch = [_command(step) for step in steps[done : done + at_once]]
+                done += len(batch)
                 began = time.monotonic()
                 broker.ask(batch)
                 took = max(time.monotonic() - began, 0.001)
-                if commands:
+                if done < len(steps):
                     time.sleep(took / 10)  # whoever else waits is served first
                 at_once = max(1, min(_MOST_AT_ONCE, int(len(batch) * _BATCH_SECONDS / took)))
 

@@ -11,6 +11,7 @@ import pytest
 
 from brokers.adapters.mosquitto_control import CommandRefused, control
 from brokers.adapters.mosquitto_dynsec import ControlAccountTaken, MosquittoDynsecAdapter
+from brokers.core.dynsec_first_file import merged
 from brokers.core.mosquitto_conf import DYNSEC_FILE
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.ports import (
@@ -305,6 +306,24 @@ def test_what_a_full_disk_took_from_the_broker_is_put_back(
     bare_mosquitto.start()
     assert adapter.plan(barred, adapter.read())
     bring_to(adapter, barred)
+
+
+def test_fifty_thousand_devices_of_a_first_file_are_read_and_one_of_them_is_thrown_out(
+    adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto, device: Enter
+) -> None:
+    desired = all_of(*(subject(f"p-{number}", ALL) for number in range(50_000)))
+    file = bare_mosquitto.folder / DYNSEC_FILE
+    bare_mosquitto.stop()
+    file.write_text(merged(file.read_text(), adapter.render(desired).artifact, control=ADMIN))
+    bare_mosquitto.start()
+    applied = adapter.read()
+    assert adapter.plan(desired, applied) == ()
+    assert applied.foreign == {ADMIN}
+    pump = device("p-31337")
+    assert pump.connect()
+    assert pump.subscribe("north/all/#")
+    bring_to(adapter, only(subject("p-31337", standing=Standing.BARRED)))
+    assert wait_until(lambda: pump.ended)
 
 
 def test_foreign_client_with_a_devices_name_is_taken_over(
