@@ -71,6 +71,8 @@ def every(*conditions: Condition) -> Condition:
         found |= condition.of if isinstance(condition, Every) else {condition}
     equations = {one.left: one.right for one in found if isinstance(one, Same)}
     found = {one for one in found if not (isinstance(one, Safe) and _is_plain(one, equations))}
+    barred = {role for one in found if isinstance(one, Not) and isinstance(one.of, Held) for role in one.of.roles}
+    found = {_held(one.roles - barred) if isinstance(one, Held) else one for one in found}
     if NEVER in found or any(negated(condition) in found for condition in found if isinstance(condition, Not)):
         return NEVER
     return next(iter(found)) if len(found) == 1 else Every(frozenset(found))
@@ -95,6 +97,10 @@ def negated(condition: Condition) -> Condition:
     if condition == ALWAYS:
         return NEVER
     return ALWAYS if condition == NEVER else Not(condition)
+
+
+def _held(roles: frozenset[RoleId]) -> Condition:
+    return Held(roles) if roles else NEVER
 
 
 def _is_plain(safe: Safe, equations: Mapping[Parts, Parts]) -> bool:

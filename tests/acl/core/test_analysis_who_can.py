@@ -109,6 +109,15 @@ def test_who_could_refuses_what_is_no_topic() -> None:
         who_could([], PublishWithin(topic="a/#/b"), domain="north")
 
 
+def test_roles_that_one_may_not_have_are_none_that_help() -> None:
+    barred = negated(Held(frozenset({PUMP})))
+    both = every(Held(frozenset({PUMP, VALVE})), barred)
+    assert both == every(Held(frozenset({VALVE})), barred)
+    held = [holds(both, P7, roles) for roles in ([], [PUMP], [VALVE], [PUMP, VALVE])]
+    assert held == [False, False, True, False]
+    assert every(Held(frozenset({PUMP})), negated(Held(frozenset({PUMP, VALVE})))) == NEVER
+
+
 def test_conditions_are_said_shortly() -> None:
     same = Same((("client_id",),), ("a",))
     assert every(same, negated(same)) == NEVER
