@@ -52,13 +52,13 @@ class House:
         members = {"host": "127.0.0.1", "port": self.rabbit.management, "username": "gate/house", "password": PASSWORD}
         return RabbitmqAdapter(link=broker_link(AdapterKind.RABBITMQ, {**members, **changed}))
 
-    def device(self, name: str, *, client_id: str = "", keep: bool = False) -> Client:
+    def device(self, name: str, *, client_id: str = "", keep: bool = False, will: str = "") -> Client:
         """A connection with the certificate of that name, and a client id that is the name too. Raises Closed."""
         path = self.ca.folder / f"{name}.pem"
         certificate, key = (path, path.with_suffix(".key")) if path.exists() else self.ca.make(name)
         context = ssl.create_default_context(cadata=self.ca.certificate)
         context.load_cert_chain(certificate, key)
-        return Client(self.tls_port, name, client_id or name, keep=keep, tls=context)
+        return Client(self.tls_port, name, client_id or name, keep=keep, tls=context, will=will)
 
     def lets_in(self, name: str, password: str) -> bool:
         """Whether the password opens the account, where no certificate is asked for."""
@@ -269,6 +269,26 @@ def test_barred_device_is_thrown_out_and_does_not_come_back(house: House) -> Non
     beta.close()
     alpha.close()
     assert house.ask("GET", "queues/%2F/mqtt-subscription-alphaqos1") is None
+
+
+def test_last_will_of_who_may_not_or_is_thrown_out_is_published_to_nobody(house: House) -> None:
+    adapter = house.adapter()
+    ear = subject("ear", rule("allow", SUBSCRIBE, "north/#", role="ear"))
+    bring_to(adapter, all_of(ear, *(subject(name, UP) for name in ("alpha", "beta", "gamma"))))
+    listener = house.device("ear")
+    listener.subscribe("north/#")
+    forbidden = house.device("alpha", will="north/gamma/up/will")
+    beta = house.device("beta", will="north/beta/up/will")
+    beta.publish("north/beta/up/will")  # RabbitMQ remembers for a moment that it might
+    gamma = house.device("gamma", will="north/gamma/up/last")
+    forbidden.close()
+    barred = subject("beta", standing=Standing.BARRED)
+    bring_to(adapter, only(barred))
+    adapter.disconnect(barred.principal)
+    assert refused(beta, "north/beta/up/t")
+    gamma.close()
+    assert listener.receive_until("north/gamma/up/last") == ["north/beta/up/will"]
+    listener.close()
 
 
 def test_disconnecting_closes_every_connection_of_the_account_and_those_of_nobody_else(house: House) -> None:

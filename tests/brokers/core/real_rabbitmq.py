@@ -96,15 +96,17 @@ class Client:
         keep: bool = False,
         tls: ssl.SSLContext | None = None,
         password: str = "p",
+        will: str = "",
     ) -> None:
         self.received: list[str] = []
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
         if tls is not None:
             self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
         self._stream = self._socket.makefile("rb")
-        flags = (0 if tls else 0xC0) | (0 if keep else 2)  # user name, password; clean session
+        flags = (0 if tls else 0xC0) | (0 if keep else 2) | (0x0C if will else 0)  # name, password; clean; will, QoS 1
         proof = b"" if tls else _text(user) + _text(password)
-        self._send(0x10, _text("MQTT") + bytes([4, flags]) + b"\0\0" + _text(client_id) + proof)
+        left = _text(will) + _text("will") if will else b""
+        self._send(0x10, _text("MQTT") + bytes([4, flags]) + b"\0\0" + _text(client_id) + left + proof)
         try:
             if self._wait_for(_CONNACK)[1] != 0:
                 raise Closed(f"{user} could not connect")
