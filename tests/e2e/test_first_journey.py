@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -30,14 +31,36 @@ def watcher(fleet: Fleet) -> Enrolled:
     return watcher
 
 
-def test_allowed_publish_arrives_at_a_second_device(fleet: Fleet, broker: LiveBroker, watcher: Enrolled) -> None:
-    pump = admit(broker, fleet.enroll(f"pump-a-{broker.name}"))
-    ear = admit(broker, watcher)
+def test_allowed_publish_arrives_at_a_second_device(
+    fleet: Fleet, broker: LiveBroker, watcher: Enrolled, folder: Path
+) -> None:
+    device = fleet.enroll(f"pump-a-{broker.name}")
+    pump, ear = admit(broker, device), admit(broker, watcher)
     assert ear.subscribe("default/+/up/#") in (0, 1, 2)
     pump.publish(f"default/{pump.name}/up/t", b"21.5")
     assert ear.received(b"21.5"), f"closed: pump {pump.closed_at}, ear {ear.closed_at}"
     pump.close()
+    programs = kit_of(fleet, device, broker, folder)
+    for program, file in (("sh", "publish.sh"), (sys.executable, "publish.py")):
+        words = ("env", "-C", folder, program, "-c", programs[file].replace("hello", file))
+
+        def arrives(words: tuple[str | Path, ...] = words, file: str = file) -> bool:
+            run(*words, check=False)  # a client id that has just left may have to retry
+            return ear.received(file.encode(), seconds=1)
+
+        wait_until(arrives, what=f"{file} of the kit is heard")
     ear.close()
+
+
+def kit_of(fleet: Fleet, device: Enrolled, broker: LiveBroker, folder: Path) -> dict[str, str]:
+    """The programs for that broker in the device's connection kit; what they read is in the folder."""
+    kit = fleet.application.call("GET", f"devices/{device.id}/connection-kit/").body
+    [trust, certificate, key] = [folder / file["name"] for file in kit["files"]]
+    trust.write_text(kit["trust_bundle"])
+    certificate.symlink_to(device.identity.certificate)
+    key.symlink_to(device.identity.key)
+    [found] = [each for each in kit["brokers"] if each["name"] == broker.name]
+    return {each["file"]: each["text"] for each in found["snippets"]}
 
 
 def test_forbidden_publish_and_subscription_do_not(fleet: Fleet, broker: LiveBroker, watcher: Enrolled) -> None:
