@@ -111,7 +111,7 @@ class Emqx:
                 return 200, {"total": len(body), "success": len(body), "override": 0, "skipped": 0, "failed": 0}
             case "GET", ["users"]:
                 return 200, page(told, query)
-        [row] = [row for row in told if row["user_id"] == rest[1]] or [None]
+        row = next((row for row in told if row["user_id"] == rest[1]), None)
         if row is not None and method == "DELETE":
             del self.accounts[rest[1]]
         return (404, {"code": "NOT_FOUND"}) if row is None else (200, row)
@@ -173,7 +173,7 @@ def file_in(type: str, body: bytes) -> bytes:
     [part] = form.iter_parts()
     assert part["content-disposition"].params["name"] == "filename"
     assert str(part.get_filename()).endswith(".json")  # by which EMQX tells what it is
-    return part.get_content() if isinstance(part.get_content(), bytes) else part.get_content().encode()
+    return bytes(part.get_payload(decode=True))
 
 
 def page(rows: list[Any], query: dict[str, list[str]]) -> dict[str, Any]:
