@@ -20,6 +20,7 @@ from brokers.core.values import Listener, Transport
 from kernel.core.findings import Severity
 
 _PROXY_SINCE = (2, 1)
+_WEBSOCKETS_ALONE_SINCE = (2, 1)
 
 
 def render_mosquitto(profile: ListenerProfile, site: Site) -> RenderedListeners:
@@ -81,6 +82,13 @@ def _limits(profile: ListenerProfile) -> list[str]:
 def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]:
     if profile.checks_crls:
         yield from _on_crls(site)
+    elif not site.of(Transport.MQTTS) and profile.plain_port is None and not site.is_at_least(*_WEBSOCKETS_ALONE_SINCE):
+        yield ListenerWarning(
+            member="make",
+            severity=Severity.ERROR,
+            what="Before 2.1 Mosquitto does not start with listeners for WebSocket alone.",
+            remedy="Give the broker a listener of mqtts as well.",
+        )
     yield from not_had(
         "check_ocsp",
         "Mosquitto asks nobody by OCSP about certificates of clients.",

@@ -19,6 +19,7 @@ from brokers.core.listener_rendering import (
 )
 from brokers.core.mosquitto_conf import CLIENT_CA_FILE, SERVER_CERTIFICATE_FILE, SERVER_KEY_FILE
 from brokers.core.values import Transport
+from kernel.core.findings import Severity
 
 _DEPTH = 3
 _SIZES_SINCE = (3, 13)
@@ -94,6 +95,13 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
             "what RabbitMQ's web listener asks of clients can not be said in rabbitmq.conf.",
             "Let devices connect by mqtts.",
         )
+    yield ListenerWarning(
+        member="plain_port",
+        severity=Severity.WARNING,
+        what="RabbitMQ's plugins listen without TLS at every address: rabbitmq_web_mqtt, where it is enabled, at 15675, "
+        "and rabbitmq_management at 15672.",
+        remedy="Set web_mqtt.tcp.ip and management.tcp.ip to 127.0.0.1, or disable them.",
+    )
     yield from _on_names(profile)
     yield from not_had(
         "check_crl",

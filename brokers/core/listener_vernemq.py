@@ -74,6 +74,12 @@ def _warnings(profile: ListenerProfile) -> Iterator[ListenerWarning]:
         what=f"A listener of VerneMQ takes one version of TLS: these take {profile.minimum_tls} alone.",
         remedy="Give those who need another a listener apart.",
     )
+    yield ListenerWarning(
+        member="plain_port",
+        severity=Severity.WARNING,
+        what="VerneMQ's HTTP API answers anybody at port 8888 as it comes, and disconnects whom they name.",
+        remedy="Set http_module.vmq_http_mgmt_api.auth.mode = apikey, and let no device reach it.",
+    )
     yield from not_had(
         "allow_anonymous",
         "With allow_anonymous = on VerneMQ asks no plugin at all: every rule is off.",

@@ -184,6 +184,53 @@ def test_nats_that_asks_nobody_has_to_map_certificates_itself() -> None:
     assert {"check_crl", "client_id_from_username"} <= warned(alone, Severity.WARNING)
 
 
+@pytest.mark.parametrize(
+    ("make", "changes", "told"),
+    [
+        (Make.MOSQUITTO, {}, "can not be read after SIGHUP lets revoked ones in"),
+        (Make.MOSQUITTO, {}, "Before 2.0.12 a client of MQTT 3.1.1 may be silent"),
+        (Make.RABBITMQ, {}, "A name with a password in CONNECT is believed before the certificate"),
+        (Make.RABBITMQ, {}, "one that is missing or over refuses everybody"),
+        (Make.RABBITMQ, {}, "at 15675, and rabbitmq_management at 15672"),
+        (Make.RABBITMQ, {"proxy_protocol": True}, "takes it from anybody"),
+        (Make.EMQX, {}, "before 6.0.3 in PEM alone, before 6.2 by http alone"),
+        (Make.EMQX, {}, "as long as its authentication chain is empty"),
+        (Make.EMQX, {}, "Some versions of 5.8 stood still at a listener with a limit"),
+        (Make.HIVEMQ, {}, "hivemq-allow-all-extension lets everybody in"),
+        (Make.HIVEMQ, {"proxy_protocol": True}, "takes the PROXY protocol from anybody"),
+        (Make.VERNEMQ, {}, "looks neither at the issuer nor at the time"),
+        (Make.VERNEMQ, {}, "answers anybody at port 8888"),
+        (Make.VERNEMQ, {"allow_anonymous": True}, "VerneMQ asks no plugin at all"),
+        (Make.NANOMQ, {}, "takes no name from a certificate"),
+        (Make.NANOMQ, {}, "looks at no CRL and asks no OCSP"),
+    ],
+)
+def test_what_a_make_does_unasked_is_told(make: Make, changes: dict[str, object], told: str) -> None:
+    rendered = render_listeners(profile(make, **changes), replace(SITE, listeners=(MQTTS,)))
+
+    assert any(told in each.what for each in rendered.warnings)
+
+
+def test_nats_without_a_callout_is_told_where_ocsp_has_to_be_asked_for() -> None:
+    """In the mqtt block alone it is silently not enforced (seen with 2.15.1)."""
+    alone = render_listeners(profile(Make.NATS), SITE)
+
+    assert any("in the mqtt block and in the top-level tls block" in each.remedy for each in alone.warnings)
+    assert "ocsp_peer" not in text_of(alone)
+
+
+def test_mosquitto_that_would_not_start_with_websockets_alone_is_told() -> None:
+    def is_told(**changes: object) -> bool:
+        site = replace(SITE, listeners=(WSS,), version=str(changes.pop("version", "2.0.11")))
+        rendered = render_listeners(profile(Make.MOSQUITTO, check_crl=False, **changes), site)
+        return any("WebSocket alone" in each.what for each in rendered.warnings)
+
+    assert is_told()
+    assert is_told(version="")
+    assert not is_told(version="2.1.0")
+    assert not is_told(plain_port=1883)
+
+
 def test_second_listener_of_a_kind_is_not_forgotten() -> None:
     two = replace(SITE, listeners=(MQTTS, Listener(host="mq.example", port=8885)))
 
