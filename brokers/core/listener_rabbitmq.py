@@ -98,8 +98,8 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     yield ListenerWarning(
         member="plain_port",
         severity=Severity.WARNING,
-        what="RabbitMQ's plugins listen without TLS at every address: rabbitmq_web_mqtt, where it is enabled, at 15675, "
-        "and rabbitmq_management at 15672.",
+        what="RabbitMQ's plugins listen without TLS at every address: rabbitmq_web_mqtt, where it is enabled, at "
+        "15675, and rabbitmq_management at 15672.",
         remedy="Set web_mqtt.tcp.ip and management.tcp.ip to 127.0.0.1, or disable them.",
     )
     yield from _on_names(profile)
