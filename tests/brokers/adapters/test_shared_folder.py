@@ -23,9 +23,7 @@ def test_full_disk_leaves_the_file_as_it_was_and_is_told(tmp_path: Path, monkeyp
     folder.told("acl.conf", folder.written("acl.conf"))
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(
-            BrokerUnreachable, match=r"acl\.conf in the shared folder can not be written: No space left"
-        ):
+        with pytest.raises(BrokerUnreachable, match=r"acl\.conf .* can not be written: No space left"):
             folder.replace("acl.conf", "new")
     assert (folder.text("acl.conf"), folder.is_told("acl.conf")) == ("old", True)
     folder.replace("acl.conf", "new")  # what was left of the first attempt is in nobody's way
