@@ -33,6 +33,7 @@ from pki.core.bounded_cache import BoundedCache
 FRESH_SECONDS = 0.3
 YOUNG_SECONDS = 0.6  # what is older is believed only if it can not be read again
 WAIT_SECONDS = 0.25  # of all together for one reading, which may hang
+LEARNING_SECONDS = 5.0  # of one who is not known, for the same
 ALONE_SECONDS = 60.0
 MOST_ENTRIES = 1_000
 MOST_KNOWN = 100_000  # 1 to 2 kB each
@@ -220,7 +221,7 @@ class DecisionMemory:
     def _follow_to_end(self) -> None:
         """Learns all that has happened until now. Raises DecisionsAlone if that can not be read."""
         began = self._clock()
-        if self._again_at <= began and self._reading.acquire(timeout=WAIT_SECONDS):
+        if self._reading.acquire(timeout=LEARNING_SECONDS):
             try:
                 self._read_journal(self._clock() - began)
             finally:

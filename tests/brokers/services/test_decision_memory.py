@@ -159,7 +159,7 @@ def test_who_is_not_known_is_not_learnt_while_the_journal_can_not_be_read(
 ) -> None:
     memory = a_memory()
     fleet.enroll("p-1")
-    monkeypatch.setattr("brokers.services.decision_memory.WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("brokers.services.decision_memory.LEARNING_SECONDS", 0.001)
     with memory._reading, pytest.raises(DecisionsAlone):  # another thread reads it, and does not come back
         find(memory, fleet, "p-1")
     assert topics(find(memory, fleet, "p-1"))
