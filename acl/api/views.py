@@ -23,7 +23,7 @@ from kernel.api.if_match import expected_version, if_match_on, tag_of
 from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
-from kernel.core.pages import limit_of
+from kernel.core.pages import limit_of, page_of
 
 _IF_MATCH = if_match_on("role")
 
@@ -49,21 +49,16 @@ class RoleListView(APIView):
         wanted = request.query_params.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
         limit = limit_of(request.query_params)
-        roles = queries.list_roles(
-            domains=domains,
-            name=request.query_params.get("name"),
-            with_own=False,
-            after=_place(request.query_params.get("cursor")),
-            limit=limit + 1,
+        after = cursor.decode_named(request.query_params.get("cursor"), RoleId)
+        name = request.query_params.get("name")
+        found = page_of(
+            queries.list_roles(domains=domains, name=name, with_own=False, after=after, limit=limit + 1),
+            limit=limit,
+            place=lambda role: [role.name, str(role.id)],
+            document=lambda role: _document(role, caller),
+            approximate_count=queries.count_roles(domains=domains),
         )
-        following = cursor.encode([roles[limit - 1].name, str(roles[limit - 1].id)]) if len(roles) > limit else None
-        return Response(
-            {
-                "results": [_document(role, caller) for role in roles[:limit]],
-                "next": following,
-                "approximate_count": queries.count_roles(domains=domains),
-            }
-        )
+        return Response(found)
 
     @extend_schema(operation_id="createRole", request=NewRoleDocument, responses={201: RoleDocument})
     def post(self, request: Request) -> Response:
@@ -132,14 +127,3 @@ def _answer(role: Role, caller: Caller, *, status: int = 200) -> Response:
 
 def _document(role: Role, caller: Caller) -> dict[str, object]:
     return role_document(role, domain_slug=caller.slug_of(role.domain))
-
-
-def _place(text: str | None) -> tuple[str, RoleId] | None:
-    if not text:
-        return None
-    place = cursor.decode(text)
-    try:
-        name, role = place
-        return str(name), RoleId(UUID(str(role)))
-    except ValueError as error:
-        raise cursor.WrongCursor("The cursor is none of ours: begin again without one.") from error

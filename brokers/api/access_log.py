@@ -21,10 +21,9 @@ from brokers.queries import LogFilter
 from devices.core.values import DeviceId
 from kernel.api.documents import caller_of
 from kernel.core import cursor
-from kernel.core.cursor import WrongCursor
 from kernel.core.errors import FieldError, Invalid
 from kernel.core.ids import parse_id
-from kernel.core.pages import limit_of, page
+from kernel.core.pages import limit_of, page, page_of
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -98,10 +97,15 @@ class AccessLogView(APIView):
         caller, asked = caller_of(request), request.query_params
         domains = [caller.domain(asked["domain"])] if asked.get("domain") else list(caller.domain_ids)
         narrowed, limit = _narrowed(request), limit_of(asked)
-        found = queries.list_events(domains=domains, narrowed=narrowed, before=_place(request), limit=limit + 1)
-        following = cursor.encode([found[limit - 1].id]) if len(found) > limit else None
-        count = queries.count_events(domains=domains, narrowed=narrowed)
-        return Response(page(list(map(line_document, found[:limit])), next_cursor=following, approximate_count=count))
+        before = cursor.decode_number(asked.get("cursor"))
+        found = page_of(
+            queries.list_events(domains=domains, narrowed=narrowed, before=before, limit=limit + 1),
+            limit=limit,
+            place=lambda line: [line.id],
+            document=line_document,
+            approximate_count=queries.count_events(domains=domains, narrowed=narrowed),
+        )
+        return Response(found)
 
 
 class AccessFileListView(APIView):
@@ -153,13 +157,3 @@ def _word(text: str | None, words: type[_Word], name: str) -> _Word | None:
         fault = FieldError(pointer=f"/{name}", code=f"invalid-{name}", detail=detail)
         raise Invalid(f"The parameter {name} is one of {', '.join(words)}.", errors=(fault,))
     return words(text)
-
-
-def _place(request: Request) -> int | None:
-    text = request.query_params.get("cursor")
-    if not text:
-        return None
-    match cursor.decode(text):
-        case [int(number)] if 0 < number < 2**63:
-            return number
-    raise WrongCursor("The cursor is none of ours: begin again without one.")

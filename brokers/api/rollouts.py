@@ -29,7 +29,7 @@ from kernel.api.documents import NoteDocument, body_of, caller_of
 from kernel.api.if_match import expected_version, if_match_on, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
-from kernel.core.pages import limit_of, page
+from kernel.core.pages import limit_of, page_of
 
 IF_MATCH = if_match_on("rollout")
 
@@ -54,11 +54,15 @@ class RolloutListView(APIView):
         wanted = request.query_params.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
         limit = limit_of(request.query_params)
-        rows = queries.list_rollouts(domains=domains, after=_place(request), limit=limit + 1)
-        following = cursor.encode([str(rows[limit - 1].id)]) if len(rows) > limit else None
-        results = [rollout_row_document(row) for row in rows[:limit]]
-        count = queries.count_rollouts(domains=domains)
-        return Response(page(results, next_cursor=following, approximate_count=count))
+        after = cursor.decode_id(request.query_params.get("cursor"), RolloutId)
+        found = page_of(
+            queries.list_rollouts(domains=domains, after=after, limit=limit + 1),
+            limit=limit,
+            place=lambda row: [str(row.id)],
+            document=rollout_row_document,
+            approximate_count=queries.count_rollouts(domains=domains),
+        )
+        return Response(found)
 
     @extend_schema(
         operation_id="startRollout",
@@ -159,8 +163,3 @@ def _seen(request: Request, rollout: UUID) -> Rollout:
 
 def _answer_with(rollout: Rollout, *, status: int = 200) -> Response:
     return Response(rollout_document(rollout), status=status, headers=tag_of(rollout.version))
-
-
-def _place(request: Request) -> RolloutId | None:
-    found = cursor.decode_id(request.query_params.get("cursor"))
-    return RolloutId(found) if found else None

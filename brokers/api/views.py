@@ -39,7 +39,7 @@ from kernel.api.if_match import if_match_on, required_digest, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
 from kernel.core.errors import Invalid
-from kernel.core.pages import limit_of
+from kernel.core.pages import limit_of, page_of
 
 _LIMIT = OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent.")
 _DOMAIN = OpenApiParameter(name="domain", description="Slug of a domain: its brokers only.")
@@ -61,16 +61,16 @@ class BrokerListView(APIView):
         caller = caller_of(request)
         wanted = request.query_params.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
-        limit, place = limit_of(request.query_params), _place(request, 1)
         found = queries.list_brokers(domains=domains)
-        beyond = [broker for broker in found if place is None or broker.name > place[0]]
-        return Response(
-            {
-                "results": list(map(broker_document, beyond[:limit])),
-                "next": cursor.encode([beyond[limit - 1].name]) if len(beyond) > limit else None,
-                "approximate_count": len(found),
-            }
+        place = _place(request, 1)
+        answer = page_of(
+            [broker for broker in found if place is None or broker.name > place[0]],
+            limit=limit_of(request.query_params),
+            place=lambda broker: [broker.name],
+            document=broker_document,
+            approximate_count=len(found),
         )
+        return Response(answer)
 
     @extend_schema(operation_id="registerBroker", request=NewBrokerDocument, responses={201: BrokerDocument})
     def post(self, request: Request) -> Response:
@@ -208,15 +208,14 @@ class SessionListView(APIView):
         """A page of sessions by auth id and client id."""
         broker, limit, place = seen(request, name), limit_of(request.query_params), _place(request, 2)
         after = (place[0], place[1]) if place else None
-        found = queries.sessions_on(broker=broker.id, after=after, limit=limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        return Response(
-            {
-                "results": list(map(session_document, found[:limit])),
-                "next": cursor.encode([last.auth_id, last.client_id]) if last else None,
-                "approximate_count": queries.count_sessions(broker=broker.id),
-            }
+        found = page_of(
+            queries.sessions_on(broker=broker.id, after=after, limit=limit + 1),
+            limit=limit,
+            place=lambda session: [session.auth_id, session.client_id],
+            document=session_document,
+            approximate_count=queries.count_sessions(broker=broker.id),
         )
+        return Response(found)
 
 
 class DeviceSessionListView(APIView):

@@ -19,7 +19,7 @@ from kernel.core.clock import to_rfc3339, utc_now
 from kernel.core.cursor import WrongCursor
 from kernel.core.errors import FieldError, Invalid
 from kernel.core.findings import Finding, Severity
-from kernel.core.pages import limit_of, page
+from kernel.core.pages import limit_of, page_of
 
 
 class FindingDocument(serializers.Serializer[Any]):
@@ -70,10 +70,14 @@ class FindingListView(APIView):
             for finding in open_findings(domains=domains, now=utc_now())
             if severity in {None, finding.severity} and code in {None, "", finding.code}
         ]
-        found = [finding for finding in every if after is None or finding.order > after]
-        more = cursor.encode(found[limit - 1].order) if len(found) > limit else None
-        documents = [_document(finding, caller) for finding in found[:limit]]
-        return Response(page(documents, next_cursor=more, approximate_count=len(every)))
+        found = page_of(
+            [finding for finding in every if after is None or finding.order > after],
+            limit=limit,
+            place=lambda finding: finding.order,
+            document=lambda finding: _document(finding, caller),
+            approximate_count=len(every),
+        )
+        return Response(found)
 
 
 def _document(finding: Finding, caller: Caller) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from console.services.applications import create_application
 from kernel.api.documents import caller_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
-from kernel.core.errors import Invalid, NotFound
+from kernel.core.errors import NotFound
 from kernel.core.ids import EntryId
-from kernel.core.pages import limit_of, page
+from kernel.core.pages import limit_of, page, page_of
 from kernel.queries import find_operation, list_entries
 
 LIMIT = OpenApiParameter(name="limit", type=int, description="1 to 1000, 100 if absent.")
@@ -69,7 +69,7 @@ class JournalView(APIView):
         caller, limit = caller_of(request), limit_of(request.query_params)
         wanted = request.query_params.get("domain")
         kind, _, subject = request.query_params.get("subject", "").partition(":")
-        before = _before_seq(request.query_params.get("cursor"))
+        before = cursor.decode_number(request.query_params.get("cursor"))
         pages = [
             list_entries(domain=domain, subject_kind=kind, subject_id=subject, before_seq=before, limit=limit + 1)
             for domain in ([caller.domain(wanted)] if wanted else caller.domain_ids)
@@ -90,12 +90,16 @@ class ApplicationListView(APIView):
     def get(self, request: Request) -> Response:
         """A page of the applications that stay within the caller's domains, oldest first."""
         caller, limit = caller_of(request), limit_of(request.query_params)
-        place = request.query_params.get("cursor")
-        after = _before_seq(place) if place else 0
+        after = cursor.decode_number(request.query_params.get("cursor"))
         found = queries.list_applications(domains=caller.domain_ids, after=after or 0, limit=limit + 1)
-        more = cursor.encode([found[limit - 1].pk]) if len(found) > limit else None
-        documents = list(map(application_document, found[:limit]))
-        return Response(page(documents, next_cursor=more, approximate_count=len(found)))
+        answer = page_of(
+            found,
+            limit=limit,
+            place=lambda application: [application.pk],
+            document=application_document,
+            approximate_count=len(found),
+        )
+        return Response(answer)
 
     @extend_schema(
         operation_id="createApplication", request=NewApplicationDocument, responses={201: CreatedApplicationDocument}
@@ -116,12 +120,3 @@ class ApplicationListView(APIView):
         )
         document = {"id": made.client_id, "client_id": made.client_id, "client_secret": made.client_secret}
         return Response(document, status=201, headers={"Cache-Control": "no-store"})
-
-
-def _before_seq(text: str | None) -> int | None:
-    if not text:
-        return None
-    match cursor.decode(text):
-        case [int(seq)] if seq > 0:
-            return seq
-    raise Invalid("The cursor is none of ours: begin again without one.", code="invalid-cursor")

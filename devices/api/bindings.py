@@ -92,7 +92,7 @@ class BindingListView(APIView):
     def get(self, request: Request) -> Response:
         """A page of the bindings of the caller's domains, the oldest first."""
         caller, limit = caller_of(request), limit_of(request.query_params)
-        after = _place(request.query_params.get("cursor"))
+        after = cursor.decode_id(request.query_params.get("cursor"), BindingId)
         found = queries.list_bindings(domains=caller.domain_ids, after=after, limit=limit + 1)
         shown, last = found[:limit], found[limit - 1] if len(found) > limit else None
         names = roles.roles_by_id(ids=[row.role for row in shown])
@@ -174,11 +174,6 @@ def _role(text: str, domain: DomainId) -> tuple[RoleId, str]:
         except ValueError as error:
             raise NotFound(f"There is no role {text[:64]!r} in this domain.", code="role-not-found") from error
     return found.id, found.name
-
-
-def _place(text: str | None) -> BindingId | None:
-    found = cursor.decode_id(text)
-    return BindingId(found) if found else None
 
 
 def _seen(binding: BindingId, caller: Caller) -> BindingRow:

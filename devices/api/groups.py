@@ -13,7 +13,6 @@ from rest_framework.views import APIView
 
 from devices import queries, services
 from devices.core.group_query import MOST_CHARACTERS, canonical
-from devices.core.names import BadName, check_name
 from devices.core.tags import query_tag
 from devices.core.values import DeviceId, GroupId
 from devices.queries import GroupRow
@@ -21,8 +20,7 @@ from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.api.if_match import expected_digest, if_match_on, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
-from kernel.core.cursor import WrongCursor
-from kernel.core.pages import limit_of, page
+from kernel.core.pages import limit_of, page_of
 
 
 class GroupDocument(StrictDocument):
@@ -87,16 +85,15 @@ class GroupListView(APIView):
     def get(self, request: Request) -> Response:
         """A page of groups by name."""
         domains, limit = caller_of(request).domain_ids, limit_of(request.query_params)
-        after = _place(request.query_params.get("cursor"))
-        rows = queries.list_groups(domains=domains, after=after, limit=limit + 1)
-        following = cursor.encode([rows[limit - 1].name, str(rows[limit - 1].id)]) if len(rows) > limit else None
-        return Response(
-            page(
-                [_document(row) for row in rows[:limit]],
-                next_cursor=following,
-                approximate_count=queries.count_groups(domains=domains),
-            )
+        after = cursor.decode_named(request.query_params.get("cursor"), GroupId)
+        found = page_of(
+            queries.list_groups(domains=domains, after=after, limit=limit + 1),
+            limit=limit,
+            place=lambda row: [row.name, str(row.id)],
+            document=_document,
+            approximate_count=queries.count_groups(domains=domains),
         )
+        return Response(found)
 
     @extend_schema(operation_id="createGroup", request=GroupDocument, responses={201: GroupDocument})
     def post(self, request: Request) -> Response:
@@ -195,13 +192,3 @@ def _document(row: GroupRow) -> dict[str, Any]:
         "query": row.query or None,
         "member_count": row.member_count,
     }
-
-
-def _place(text: str | None) -> tuple[str, GroupId] | None:
-    if not text:
-        return None
-    try:
-        name, group = cursor.decode(text)
-        return check_name(name), GroupId(UUID(group))
-    except (ValueError, TypeError, AttributeError, BadName) as error:
-        raise WrongCursor("The cursor is none of ours: begin again without one.") from error

@@ -27,7 +27,7 @@ from kernel.api.if_match import expected_version, if_match_on, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
 from kernel.core.errors import FieldError, Invalid
-from kernel.core.pages import limit_of, page
+from kernel.core.pages import limit_of, page_of
 
 IF_MATCH = if_match_on("change")
 
@@ -53,11 +53,15 @@ class ChangeListView(APIView):
         wanted = request.query_params.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
         states, limit = _states(request), limit_of(request.query_params)
-        rows = queries.list_changes(domains=domains, states=states, after=_place(request), limit=limit + 1)
-        following = cursor.encode([str(rows[limit - 1].id)]) if len(rows) > limit else None
-        results = [change_row_document(row, domain_slug=caller.slug_of(row.domain)) for row in rows[:limit]]
-        count = queries.count_changes(domains=domains, states=states)
-        return Response(page(results, next_cursor=following, approximate_count=count))
+        after = cursor.decode_id(request.query_params.get("cursor"), PolicyChangeId)
+        found = page_of(
+            queries.list_changes(domains=domains, states=states, after=after, limit=limit + 1),
+            limit=limit,
+            place=lambda row: [str(row.id)],
+            document=lambda row: change_row_document(row, domain_slug=caller.slug_of(row.domain)),
+            approximate_count=queries.count_changes(domains=domains, states=states),
+        )
+        return Response(found)
 
     @extend_schema(operation_id="draftPolicyChange", request=NewChangeDocument, responses={201: ChangeDocument})
     def post(self, request: Request) -> Response:
@@ -130,8 +134,3 @@ def _states(request: Request) -> list[ChangeState] | None:
         detail = f"A change is one of {', '.join(ChangeState)}."
         raise Invalid(detail, errors=(FieldError(pointer="/state", code="unknown-state", detail=detail),))
     return [ChangeState(name) for name in names]
-
-
-def _place(request: Request) -> PolicyChangeId | None:
-    found = cursor.decode_id(request.query_params.get("cursor"))
-    return PolicyChangeId(found) if found else None

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices import queries, services
-from devices.core.names import BadName, check_name
 from devices.core.values import Device, DeviceId, DeviceState, PrincipalKind
-from devices.queries import DeviceFilter, Place
+from devices.queries import DeviceFilter
 from kernel.api.documents import NoteDocument, StrictDocument, body_of, caller_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
-from kernel.core.cursor import WrongCursor
 from kernel.core.errors import Invalid
 from kernel.core.ids import EntryId
 from kernel.core.pages import limit_of, page
@@ -55,7 +52,9 @@ def page_of(request: Request, kind: PrincipalKind, document: Callable[[Device], 
         "kind": kind,
         "narrowed": _filter(asked),
     }
-    found = queries.list_devices(after=_place(asked.get("cursor")), limit=limit_of(asked), **which)
+    found = queries.list_devices(
+        after=cursor.decode_named(asked.get("cursor"), DeviceId), limit=limit_of(asked), **which
+    )
     following = found.next_key
     return Response(
         page(
@@ -102,14 +101,3 @@ def _filter(asked: Any) -> DeviceFilter:
         name=asked.get("name") or asked.get("q", ""),
         attributes=attributes,
     )
-
-
-def _place(text: str | None) -> Place | None:
-    """Where a page of a list by name begins. Raises WrongCursor."""
-    if not text:
-        return None
-    try:
-        name, device = cursor.decode(text)
-        return check_name(name), DeviceId(UUID(device))
-    except (ValueError, TypeError, AttributeError, BadName) as error:
-        raise WrongCursor("The cursor is none of ours: begin again without one.") from error

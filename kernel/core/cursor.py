@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 from kernel.core.errors import FieldError, Invalid
+from kernel.core.journal import Unstorable, require_storable
 
 _MAX_CHARACTERS = 1_024
+_BEYOND_NUMBERS = 2**63
+Id = TypeVar("Id")
 
 
 class WrongCursor(Invalid):
@@ -35,18 +38,49 @@ def decode(text: str) -> list[Any]:
         place = json.loads(raw.decode())
         if not isinstance(place, list):
             raise TypeError("not a list")
-    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
-        fault = FieldError(pointer="/cursor", code=WrongCursor.code, detail="Leave it out to begin again.")
-        raise WrongCursor("The cursor is none of ours: begin again without one.", errors=(fault,)) from error
+        require_storable(place)  # it is compared with what the database keeps
+    except (ValueError, TypeError, binascii.Error, RecursionError, Unstorable) as error:
+        raise _wrong() from error
     return place
 
 
-def decode_id(text: str | None) -> UUID | None:
+def decode_id(text: str | None, to: Callable[[UUID], Id]) -> Id | None:
     """The one id that says where a page ended; None without a cursor. Raises WrongCursor."""
     if not text:
         return None
+    match decode(text):
+        case [str(id)]:
+            return to(_uuid(id))
+    raise _wrong()
+
+
+def decode_named(text: str | None, to: Callable[[UUID], Id]) -> tuple[str, Id] | None:
+    """The name and the id that say where a page ended; None without a cursor. Raises WrongCursor."""
+    if not text:
+        return None
+    match decode(text):
+        case [str(name), str(id)]:
+            return name, to(_uuid(id))
+    raise _wrong()
+
+
+def decode_number(text: str | None) -> int | None:
+    """The positive number that says where a page ended; None without a cursor. Raises WrongCursor."""
+    if not text:
+        return None
+    match decode(text):
+        case [int(number)] if 0 < number < _BEYOND_NUMBERS:
+            return number
+    raise _wrong()
+
+
+def _uuid(text: str) -> UUID:
     try:
-        [place] = decode(text)
-        return UUID(str(place))
+        return UUID(text)
     except ValueError as error:
-        raise WrongCursor("The cursor is none of ours: begin again without one.") from error
+        raise _wrong() from error
+
+
+def _wrong() -> WrongCursor:
+    fault = FieldError(pointer="/cursor", code=WrongCursor.code, detail="Leave it out to begin again.")
+    return WrongCursor("The cursor is none of ours: begin again without one.", errors=(fault,))

@@ -18,7 +18,7 @@ from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import Denied, FieldError, Invalid
 from kernel.core.ids import DomainId, EntryId
-from kernel.core.pages import limit_of, page
+from kernel.core.pages import limit_of, page_of
 from pki import queries, services
 from pki.api.documents import (
     CertificateDocument,
@@ -75,12 +75,15 @@ class CertificateListView(APIView):
         limit, wanted = limit_of(asked), asked.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
         narrowed: dict[str, Any] = {name: asked.get(name, "") for name in _FILTERS} | {"serial": _serial(asked)}
-        before = cursor.decode_id(asked.get("cursor"))
-        found = queries.list_certificates(domains=domains, before=before, limit=limit + 1, **narrowed)
-        more = cursor.encode([str(found[limit - 1].id)]) if len(found) > limit else None
-        documents = [_document(certificate, request) for certificate in found[:limit]]
-        count = queries.count_certificates(domains=domains, **narrowed)
-        return Response(page(documents, next_cursor=more, approximate_count=count))
+        before = cursor.decode_id(asked.get("cursor"), CertificateId)
+        found = page_of(
+            queries.list_certificates(domains=domains, before=before, limit=limit + 1, **narrowed),
+            limit=limit,
+            place=lambda certificate: [str(certificate.id)],
+            document=lambda certificate: _document(certificate, request),
+            approximate_count=queries.count_certificates(domains=domains, **narrowed),
+        )
+        return Response(found)
 
 
 class CertificateView(APIView):

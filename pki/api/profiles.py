@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -14,9 +13,8 @@ from kernel.api.documents import body_of, caller_of
 from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
-from kernel.core.cursor import WrongCursor
 from kernel.core.ids import DomainId
-from kernel.core.pages import limit_of, page
+from kernel.core.pages import limit_of, page_of
 from pki import queries, services
 from pki.api.documents import NothingDocument
 from pki.api.profile_documents import (
@@ -58,12 +56,16 @@ class ProfileListView(APIView):
         caller, limit = caller_of(request), limit_of(request.query_params)
         wanted = request.query_params.get("domain")
         domains = [caller.domain(wanted)] if wanted else list(caller.domain_ids)
-        after = _place(request.query_params.get("cursor"))
+        after = cursor.decode_named(request.query_params.get("cursor"), str)
         every = queries.list_profile_states(domains=domains)
-        found = [state for state in every if after is None or _sort_key(state) > after]
-        more = cursor.encode([*_sort_key(found[limit - 1])]) if len(found) > limit else None
-        documents = [profile_as_json(state, domain_slug=caller.slug_of(state.domain)) for state in found[:limit]]
-        return Response(page(documents, next_cursor=more, approximate_count=len(every)))
+        found = page_of(
+            [state for state in every if after is None or _sort_key(state) > after],
+            limit=limit,
+            place=_sort_key,
+            document=lambda state: profile_as_json(state, domain_slug=caller.slug_of(state.domain)),
+            approximate_count=len(every),
+        )
+        return Response(found)
 
     @extend_schema(operation_id="createProfile", request=NewProfileDocument, responses={201: ProfileDetailDocument})
     def post(self, request: Request) -> Response:
@@ -196,19 +198,3 @@ def _expected_version(request: Request) -> int | None:
 
 def _sort_key(state: ProfileState) -> tuple[str, str]:
     return state.profile.name, str(state.domain)
-
-
-def _place(text: str | None) -> tuple[str, str] | None:
-    if not text:
-        return None
-    match cursor.decode(text):
-        case [str(name), str(domain)]:
-            return name, str(_uuid(domain))
-    raise WrongCursor("The cursor is none of ours: begin again without one.")
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise WrongCursor("The cursor is none of ours: begin again without one.") from error
