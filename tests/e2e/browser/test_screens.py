@@ -164,6 +164,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "role-edit": f"/roles/{scene.role.id}/edit/",
         "brokers": "/brokers/",
         "broker": f"/brokers/{scene.broker.name}/",
+        "broker-edit": f"/brokers/{scene.broker.name}/edit/",
         "broker-listeners": f"/brokers/{scene.broker.name}/listeners/",
         "broker-listener-profile": f"/brokers/{scene.broker.name}/listeners/profile/",
         "broker-decision-secret": f"/brokers/{scene.broker.name}/decision-secrets/new/",
