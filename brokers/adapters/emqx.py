@@ -9,12 +9,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from threading import Event
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from acl.core.values import Principal, Request
-from brokers.adapters.emqx_passwords import check_authenticator, users_of, write_user
+from brokers.adapters.emqx_passwords import check_authenticator, superusers_of, users_of, write_user
 from brokers.adapters.json_api import JsonApi
 from brokers.adapters.writing import Latest, paced
 from brokers.core import emqx_rules, emqx_rules_emulator
@@ -58,6 +59,12 @@ class RulesNotAsked(Conflict):
     code = "emqx-rules-not-asked"
 
 
+class SuperuserTaken(Conflict):
+    """EMQX lets somebody do everything who logs in by a device's name."""
+
+    code = "emqx-superuser-taken"
+
+
 class EmqxAdapter:
     """Speaks to one cluster."""
 
@@ -78,7 +85,10 @@ class EmqxAdapter:
         return self._compile(desired)[1]
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """The rules there, and whom we have banned. Raises RulesNotAsked, if of all: a ban holds anyway."""
+        """The rules there, and whom we have banned. Raises RulesNotAsked, if of all: a ban holds anyway.
+
+        Accounts that are not ours are those of superusers, whom no rule binds.
+        """
         with self._api() as broker:
             version = str(broker.get("nodes")[0]["version"])
             if only is None:
@@ -92,6 +102,7 @@ class EmqxAdapter:
             )
             bans = [row for row in _every(broker, "banned") if row["as"] == "username"]
             accounts = users_of(broker, only, _every) if self._has_passwords else []
+            superusers = superusers_of(broker, partial(_every, is_superuser="true")) if only is None else frozenset()
         ours = {name: without_notes(rules) for name, rules in state.users.items()}
         held = EmqxHeld(
             rules=replace(state, users=ours),
@@ -99,13 +110,23 @@ class EmqxAdapter:
             banned_by_us=frozenset(row["who"] for row in bans if row["by"] == OURS),
         )
         passwords = held_passwords(accounts, state)
-        return AppliedState(artifact=write_held(held), version=version, only=only, passwords=passwords)
+        return AppliedState(
+            artifact=write_held(held), version=version, only=only, foreign=superusers, passwords=passwords
+        )
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """The rules, bans and passwords that differ. Users of names that no device has are somebody else's."""
+        """The rules, bans and passwords that differ. Users of names that no device has are somebody else's.
+
+        Raises SuperuserTaken.
+        """
         wanted, held = self._compile(desired)[0], applied.passwords
         found = changes(wanted, read_held(applied.artifact), desired.subjects)
         named = {each.principal.username for each in desired.subjects}
+        if taken := sorted(applied.foreign & named - held.keys()):
+            raise SuperuserTaken(
+                f"EMQX has a superuser {taken[0]!r}, whom no rule binds: whoever logs in as that device with the password "
+                "may do everything. Delete the user, or take is_superuser away."
+            )
         present = {name: noted for name, noted in held.items() if name in named}
         passwords = password_steps(_wanted_passwords(desired, wanted), present)
         return (
@@ -214,9 +235,7 @@ def _make(broker: JsonApi, step: Step) -> None:
             broker.ask("POST", "banned", {"as": "username", "who": name, "by": OURS, "reason": reason})
             _end(broker, username=name)
         case kind if kind in {SET, TAKE}:
-            write_user(broker, step)
-            if payload["rules"] is not None:
-                _set_rules(broker, name, payload["rules"], ends=False)
+            _set_password(broker, step, payload["rules"], payload["note"])
         case "unban":
             broker.ask("DELETE", f"banned/username/{path(name)}")
         case "delete-rules":
@@ -229,6 +248,16 @@ def _make(broker: JsonApi, step: Step) -> None:
             broker.ask("DELETE", where)
         case _:
             _set_rules(broker, name, payload["rules"], ends=payload["ends"])
+
+
+def _set_password(broker: JsonApi, step: Step, rules: list[Any] | None, note: list[Any]) -> None:
+    """What was noted of the one before goes first: it would be believed if we were stopped in between."""
+    where = f"{_DATABASE}/users/{path(step.target)}"
+    if rules is not None:
+        broker.ask("PUT", where, {"username": step.target, "rules": rules})
+    write_user(broker, step)
+    if rules is not None and note:
+        broker.ask("PUT", where, {"username": step.target, "rules": [*rules, *note]})
 
 
 def _set_rules(broker: JsonApi, name: str, rules: list[Any], *, ends: bool) -> None:
@@ -283,8 +312,11 @@ def _step(change: EmqxChange, noted: str) -> Step:
 
 
 def _with_rules(step: Step, wanted: EmqxRules) -> Step:
-    """The step that sets or takes a password, with the rules that tell of it; None where the name has none."""
+    """The step that sets or takes a password, with the name's rules, if it has any, and the one that tells of it."""
     rules = wanted.users.get(step.target)
-    told = note_of(fingerprint(step.payload) if step.kind == SET else "")
-    documents = None if rules is None else rule_documents((*rules, *told))
-    return replace(step, payload=json.dumps({"text": step.payload, "rules": documents}))
+    told = {
+        "text": step.payload,
+        "rules": None if rules is None else rule_documents(rules),
+        "note": rule_documents(note_of(fingerprint(step.payload) if step.kind == SET else "")),
+    }
+    return replace(step, payload=json.dumps(told))

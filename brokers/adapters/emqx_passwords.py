@@ -31,6 +31,13 @@ def users_of(broker: JsonApi, only: frozenset[str] | None, every: Every) -> list
     return [] if broker.get("authentication", AUTHENTICATOR) is None else list(every(broker, _USERS))
 
 
+def superusers_of(broker: JsonApi, every: Every) -> frozenset[str]:
+    """Who logs in there and may then do everything, whatever the rules are."""
+    if broker.get("authentication", AUTHENTICATOR) is None:
+        return frozenset()
+    return frozenset(row["user_id"] for row in every(broker, _USERS) if row["is_superuser"])
+
+
 def check_authenticator(broker: JsonApi) -> None:
     """Raises PasswordsNotAsked."""
     if fault := fault_of(broker.get("authentication", AUTHENTICATOR)):

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from acl.core.values import Publish
-from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked
+from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked, SuperuserTaken
 from brokers.adapters.emqx_passwords import PasswordsNotAsked
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
 from brokers.core.values import AccessKind, AdapterKind
@@ -51,6 +51,7 @@ class Emqx:
     forgotten: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     broken: bool = False
+    mute_after_import: bool = False
     port: int = 0
 
     def answer(self, method: str, where: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
@@ -108,7 +109,8 @@ class Emqx:
             case "POST", ["import_users"]:
                 assert query == {"type": ["hash"]}
                 self.accounts |= {each.pop("user_id"): each for each in body}
-                return 200, {"total": len(body), "success": len(body), "override": 0, "skipped": 0, "failed": 0}
+                done = {"total": len(body), "success": len(body), "override": 0, "skipped": 0, "failed": 0}
+                return (500, {"code": "INTERNAL_ERROR"}) if self.mute_after_import else (200, done)
             case "GET", ["users"]:
                 return 200, page(told, query)
         row = next((row for row in told if row["user_id"] == rest[1]), None)
@@ -392,6 +394,22 @@ def test_rules_of_a_devices_client_id_which_would_win_go_with_the_session(
     assert (emqx.closed, list(emqx.client_rules)) == (["alpha"], ["bridge"])
 
 
+def test_superuser_of_a_devices_name_is_told_whom_no_rule_binds(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    emqx.authenticator = AS_IT_COMES
+    emqx.accounts |= {name: {"password_hash": "x", "salt": "", "is_superuser": True} for name in ("alpha", "root")}
+    emqx.accounts["plain"] = {"password_hash": "x", "salt": "", "is_superuser": False}
+    applied = adapter.read()
+    assert applied.foreign == {"alpha", "root"}
+    with pytest.raises(SuperuserTaken, match="'alpha'"):
+        adapter.plan(all_of(subject("alpha", UP)), applied)
+    bring_to(adapter, all_of(subject("beta", UP)))
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))  # who goes goes
+    ours = adapter_of(emqx, takes_passwords=True)
+    assert ("take-password", "alpha") in bring_to(ours, all_of(subject("alpha", UP)))  # there they are ours
+    assert ours.read().foreign == {"root"}
+
+
 def test_disconnecting_closes_all_of_the_username_and_who_has_the_client_id(adapter: EmqxAdapter, emqx: Emqx) -> None:
     emqx.clients |= {"one": "alpha", "two": "alpha", "alpha": "thief", "beta": "beta"}
     assert adapter.disconnect(subject("alpha").principal) == 3
@@ -465,6 +483,23 @@ def test_account_that_is_gone_or_that_rules_do_not_bind_is_put_right(emqx: Emqx)
     emqx.accounts["beta"] = {"password_hash": "x", "salt": "", "is_superuser": False}
     assert bring_to(adapter, desired) == [("set-password", "alpha"), ("take-password", "beta")]
     assert emqx.accounts["alpha"]["is_superuser"] is False
+
+
+def test_password_that_was_written_half_is_written_again_whatever_is_wanted_then(emqx: Emqx) -> None:
+    emqx.authenticator = AS_IT_COMES
+    adapter, old, new = (
+        adapter_of(emqx, takes_passwords=True),
+        with_password("alpha", "old"),
+        with_password("alpha", "new"),
+    )
+    bring_to(adapter, all_of(old))
+    emqx.mute_after_import = True
+    with pytest.raises(BrokerUnreachable):
+        adapter.apply(adapter.plan(all_of(new), adapter.read()), between=lambda: None)
+    emqx.mute_after_import = False
+    assert emqx.lets_in("alpha", "new")
+    assert bring_to(adapter, all_of(old)) == [("set-password", "alpha")]
+    assert emqx.lets_in("alpha", "old")
 
 
 @pytest.mark.parametrize(
