@@ -55,10 +55,9 @@ class AccessReason(StrEnum):
 
     @property
     def is_ungraceful(self) -> bool | None:
-        """Whether a connection ended so that the client's last will is published, after its delay if it has one.
+        """Whether a connection ended so that the client's last will is to be published; None where that is not told.
 
-        It is without a DISCONNECT of the client, and with one that asks for it. None where that is not told. MQTT 5
-        3.1.2.5 and 3.14.2.1.
+        It is without a DISCONNECT of the client, and with one that asks for it. MQTT 5 3.1.2.5 and 3.14.2.1.
         """
         if self is AccessReason.DISCONNECTED:
             return False

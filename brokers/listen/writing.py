@@ -123,8 +123,8 @@ class EventWriter:
             self._write_batch(batch, until=some[-1][0] + LONGEST_SECONDS)
 
     def _write_batch(self, batch: Sequence[BrokerEvent], *, until: float) -> None:
-        """Again and again while the database is away."""
-        while self._clock() < until:
+        """Again and again while the database is away; for ever what was read from a file, which would be passed by."""
+        while self._clock() < until or batch[-1].place:
             close_old_connections()
             try:
                 note_events(broker=self._broker, events=batch)

@@ -16,9 +16,9 @@ from kernel.core.journal import Subject
 LOST = "access-events-lost"
 _LATELY = timedelta(days=1)
 _REMEDY = (
-    "See the logs of listen and web: either the database was away or slow for long, or the broker claims more than "
-    f"{MOST_OF_DEVICE} sessions of a device or {MOST_OF_NOBODY:,} of unknown names. If nothing else explains that, "
-    "somebody else has its secret: make another and revoke this one."
+    "See the logs of listen and web: either the database was away or slow for long, strangers knock at the broker very "
+    f"often, or it claims more than {MOST_OF_DEVICE} sessions of a device or {MOST_OF_NOBODY:,} of unknown names. If "
+    "nothing else explains that, somebody else has its secret: make another and revoke this one."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 from uuid import uuid4
@@ -11,7 +12,7 @@ from uuid import uuid4
 import pytest
 from django.db import InterfaceError, OperationalError
 
-from brokers.core.values import AccessKind, BrokerEvent, BrokerId
+from brokers.core.values import AccessKind, BrokerEvent, BrokerId, LogPlace
 from brokers.listen import writing
 from brokers.listen.intake import Intake
 from brokers.listen.writing import EventWriter
@@ -138,10 +139,15 @@ def test_what_waited_for_too_long_is_lost(table: Table) -> None:
     now[0] = writing.LONGEST_SECONDS
     writer.put(event(1, "new"))
     wait_until(lambda: table.lost == 1, what="the old one is given up")
+    tries = table.tries
+    wait_until(lambda: table.tries > tries, what="the new one is tried")
+    writer.put(replace(event(2, "of a file"), place=LogPlace(file="f", offset=1)))
+    now[0] *= 3
+    wait_until(lambda: table.lost == 2, what="the new one is given up as well")
     table.fault = None
     assert writer.settle(seconds=60)
     writer.close()
-    assert table.clients == ["new"]
+    assert table.clients == ["of a file"]
 
 
 def test_what_can_never_be_written_holds_nothing_up(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,24 @@ def test_another_client_id_does_not_escape_the_count(written: list[tuple[BrokerI
     assert [event.address for _, event in written] == ["192.0.2.7", "192.0.2.8"]
 
 
+def test_who_calls_itself_something_else_each_time_fills_no_table(
+    written: list[tuple[BrokerId, BrokerEvent]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "MOST_NEW", 3)
+    lost: list[int] = []
+    monkeypatch.setattr(refusals, "note_lost", lambda *, count, **_: lost.append(count))
+    clock, other = Clock(), BrokerId(new_id())
+    log = RefusalLog(clock=clock)
+    for number in range(5):
+        log.note(BROKER, request(address=f"192.0.2.{number}"), REVOKED)
+    log.note(other, request(), REVOKED)
+    clock.seconds += refusals.QUIET_SECONDS
+    log.note(BROKER, request(address="192.0.2.9"), REVOKED)
+    log.close()
+    assert [event.address[-1] for broker, event in written if broker == BROKER] == ["0", "1", "2", "9"]
+    assert (len(written), lost) == (5, [1, 1])
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, written: list[tuple[BrokerId, BrokerEvent]]) -> None:
     monkeypatch.setattr(refusals, "MOST_KEYS", 5)
     log = RefusalLog()
