@@ -2,6 +2,9 @@
 
 Logins and publishes to the same topics come again and again; publishes to topics that are new are apart.
 
+Devices that were never asked about, and all of a thousand after an edit of a role that the whole domain has, are
+learnt from the database: `first` and `after_edit`.
+
 Reach: 0.3 of bare, p99 of 10 ms at half of what it can.
 """
 
@@ -9,24 +12,29 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.crl import _run as run
+from bench.decide_edit import Relearning, learnt_anew
 from bench.loading import load
-from bench.ocsp_house import SETUP, free_port, memory_megabytes, web
+from bench.ocsp_house import ROOT, SETUP, free_port, memory_megabytes, web
 from bench.ocsp_peers import bare_granian
 from bench.pacing import p99_milliseconds
 from console.processes import web_words
 from tests.servers import running_postgresql
 
 SIZES = (10_000, 100_000, 1_000_000)
-RUNS = 5
+RUNS = 3
 SECONDS = 2.0
+PACED_SECONDS = 6.0
 ASKED = 1_000
 """About so many devices a process is asked again and again: those that are connected to its brokers."""
 NEW = 30_000
@@ -47,6 +55,23 @@ broker = services.register_broker(
     connection={"dialect": "emqx"}, **who)
 made = services.mint_decision_secret(broker=broker.id, identity=Identity.CERTIFICATE, **who)
 print(json.dumps([str(broker.id), made.secret]))
+"""
+)
+_EDIT = (
+    SETUP
+    + """
+import sys
+from acl.core.rules import RuleSpec
+from acl.core.values import Action, Effect
+from acl.queries import find_role
+from acl.services import change_role
+from devices.models import Domain
+from kernel.core.actor import SYSTEM
+from kernel.core.clock import utc_now
+role = find_role(domain=Domain.objects.get(slug="bench").id, name="everyone")
+topic = "${domain}/${client_id}/edited/" + sys.argv[1]
+more = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic=topic)
+change_role(role=role.id, rules=[*map(RuleSpec.of, role.rules), more], actor=SYSTEM, now=utc_now())
 """
 )
 _VISIBLE = (
@@ -79,9 +104,11 @@ print(max(seen))
 
 
 def measure(sizes: Sequence[int] = SIZES) -> dict[str, Any]:
-    """By size: answers by CPU second (medians of five, in turn with bare granian), first ones, p99, megabytes.
+    """By size: answers by CPU second (medians of three, in turn with bare granian), first ones, p99, megabytes.
 
-    `suspended_shows_after_seconds` is the longest of ten, from the commit until a publish is refused.
+    `after_edit_…`: until each of those asked about was answered by the new policy, and the longest of three times that
+    a broker waited for an answer meanwhile. `suspended_shows_after_seconds` is the longest of ten, from the commit
+    until a publish is refused.
     """
     with tempfile.TemporaryDirectory(prefix="gatehouse-bench-decide-") as kept, running_postgresql() as url:
         environment = {"DATABASE_URL": url, "GATEHOUSE_HOME": f"{kept}/home"}
@@ -115,6 +142,14 @@ class Questions:
             for number in self._numbers[first:end]
         ]
 
+    def edited_publishes(self, run: int) -> list[bytes]:
+        """Publishes to a topic that only the edit of that run allows."""
+        wish = {"action": "publish", "qos": "1", "retain": "false"}
+        return [
+            self._post("authz", f"pump-{number}", topic=f"bench/pump-{number}/edited/{run}", **wish)
+            for number in self._numbers[: ASKED * 9 // 10]
+        ]
+
     def new_publishes(self, round: int) -> list[bytes]:
         """Publishes to topics that were never asked about, more than a server keeps answers."""
         wish = {"action": "publish", "qos": "1", "retain": "false"}
@@ -139,7 +174,8 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
     with bare_granian(folder, only_pki=False) as (bare_port, bare), web(everything, words, port) as process:
         first = _ask(port, process, questions.connects(asked, 2 * asked), seconds=5.0)
         for some in range(0, asked, 100):  # until each was asked about
-            while _ask(port, process, connects[some : some + 100]).answers < len(connects[some : some + 100]):
+            hundred = connects[some : some + 100]
+            while _ask(port, process, hundred, seconds=0.5).answers < len(hundred):
                 pass
         rounds = [
             {name: _ask(port, process, each) for name, each in kinds.items()}
@@ -147,9 +183,13 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
             | {"bare": load(bare_port, bare, publishes, seconds=SECONDS, expect=bytes(1500))}
             for round in range(RUNS)
         ]
-        half = statistics.median(each["publish"].per_second for each in rounds) / 2
-        p99 = p99_milliseconds(port, publishes, per_second=half, seconds=10.0)
-        p99_of_bare = p99_milliseconds(bare_port, publishes, per_second=half, seconds=10.0)
+        half, new_half = (
+            statistics.median(each[name].per_second for each in rounds) / 2 for name in ("publish", "new_publish")
+        )
+        p99 = p99_milliseconds(port, publishes, per_second=half, seconds=PACED_SECONDS)
+        p99_of_bare = p99_milliseconds(bare_port, publishes, per_second=half, seconds=PACED_SECONDS)
+        new_p99 = p99_milliseconds(port, questions.new_publishes(RUNS), per_second=new_half, seconds=PACED_SECONDS)
+        edits = [_edit(port, process, questions.edited_publishes(run), everything, run) for run in range(RUNS)]
         megabytes = memory_megabytes(process)
         visible = run(everything, "-c", _VISIBLE, f"http://127.0.0.1:{port}{questions.path}/authz", questions.secret)
     found = {name: statistics.median(each[name].per_cpu_second for each in rounds) for name in rounds[0]}
@@ -164,9 +204,20 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
         "first_per_cpu_second": round(first.per_cpu_second),
         "p99_milliseconds_at_half": round(p99, 1),
         "p99_milliseconds_of_bare_at_that": round(p99_of_bare, 1),
+        "new_publish_p99_milliseconds_at_half": round(new_p99, 1),
+        "after_edit_per_cpu_second": round(statistics.median(each.answers / each.cpu_seconds for each in edits)),
+        "after_edit_seconds": round(statistics.median(each.seconds for each in edits), 2),
+        "after_edit_longest_milliseconds": round(max(each.longest for each in edits) * 1_000, 1),
         "web_megabytes": round(megabytes),
         "suspended_shows_after_seconds": round(float(visible), 2),
     }
+
+
+def _edit(port: int, process: int, requests: list[bytes], environment: dict[str, str], run: int) -> Relearning:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    words = [sys.executable, "-c", _EDIT, str(run)]
+    with subprocess.Popen(words, cwd=ROOT, env=kept | environment, stdout=subprocess.DEVNULL) as edit:
+        return learnt_anew(port, process, requests, edit)
 
 
 def _ask(port: int, process: int, requests: list[bytes], *, seconds: float = SECONDS) -> Any:
