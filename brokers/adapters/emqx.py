@@ -124,8 +124,8 @@ class EmqxAdapter:
         named = {each.principal.username for each in desired.subjects}
         if taken := sorted(applied.foreign & named - held.keys()):
             raise SuperuserTaken(
-                f"EMQX has a superuser {taken[0]!r}, whom no rule binds: whoever logs in as that device with a password "
-                "may do everything. Delete the user, or take is_superuser away."
+                f"EMQX has a superuser {taken[0]!r}, whom no rule binds: whoever logs in as it with a password may do "
+                "everything. Delete the user, or take is_superuser away."
             )
         present = {name: noted for name, noted in held.items() if name in named}
         passwords = password_steps(_wanted_passwords(desired, wanted), present)
