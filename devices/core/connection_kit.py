@@ -76,7 +76,7 @@ def make_kit(
 def archive(kit: ConnectionKit) -> bytes:
     """The kit as a zip file: same kit, same octets. The programs for a listener are in a folder of their own."""
     octets = io.BytesIO()
-    with zipfile.ZipFile(octets, "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(octets, "w") as packed:
         for name, text in _members(kit):
             packed.writestr(zipfile.ZipInfo(name, _LONG_AGO), text)
     return octets.getvalue()

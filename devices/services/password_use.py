@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -50,7 +51,8 @@ class PasswordUse:
             self._waiting[password] = now
             starts, self._is_started = not self._is_started, True
         if starts:
-            self.start(self._write_apart)
+            with suppress(RuntimeError):  # the process ends
+                self.start(self._write_apart)
 
     def write(self) -> None:
         """Writes down what was noted."""
