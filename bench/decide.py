@@ -127,7 +127,7 @@ class Questions:
     """What EMQX asks about random devices that are active."""
 
     def __init__(self, broker: str, secret: str, size: int) -> None:
-        self.path, self.secret = f"/decide/{broker}/emqx", secret
+        self.path, self.secret, self.size = f"/decide/{broker}/emqx", secret, size
         self._numbers = [number for number in random.sample(range(size), 2 * ASKED) if number % 100 != 99]
 
     def connects(self, first: int, end: int) -> list[bytes]:
@@ -142,11 +142,11 @@ class Questions:
             for number in self._numbers[first:end]
         ]
 
-    def edited_publishes(self, run: int) -> list[bytes]:
-        """Publishes to a topic that only the edit of that run allows."""
+    def edited_publishes(self, edit: str) -> list[bytes]:
+        """Publishes to a topic that only the edit of that name allows."""
         wish = {"action": "publish", "qos": "1", "retain": "false"}
         return [
-            self._post("authz", f"pump-{number}", topic=f"bench/pump-{number}/edited/{run}", **wish)
+            self._post("authz", f"pump-{number}", topic=f"bench/pump-{number}/edited/{edit}", **wish)
             for number in self._numbers[: ASKED * 9 // 10]
         ]
 
@@ -189,7 +189,7 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
         p99 = p99_milliseconds(port, publishes, per_second=half, seconds=PACED_SECONDS)
         p99_of_bare = p99_milliseconds(bare_port, publishes, per_second=half, seconds=PACED_SECONDS)
         new_p99 = p99_milliseconds(port, questions.new_publishes(RUNS), per_second=new_half, seconds=PACED_SECONDS)
-        edits = [_edit(port, process, questions.edited_publishes(run), everything, run) for run in range(RUNS)]
+        edits = [_edit(port, process, questions, everything, f"{questions.size}-{run}") for run in range(RUNS)]
         megabytes = memory_megabytes(process)
         visible = run(everything, "-c", _VISIBLE, f"http://127.0.0.1:{port}{questions.path}/authz", questions.secret)
     found = {name: statistics.median(each[name].per_cpu_second for each in rounds) for name in rounds[0]}
@@ -213,11 +213,11 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
     }
 
 
-def _edit(port: int, process: int, requests: list[bytes], environment: dict[str, str], run: int) -> Relearning:
+def _edit(port: int, process: int, questions: Questions, environment: dict[str, str], name: str) -> Relearning:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    words = [sys.executable, "-c", _EDIT, str(run)]
+    words = [sys.executable, "-c", _EDIT, name]
     with subprocess.Popen(words, cwd=ROOT, env=kept | environment, stdout=subprocess.DEVNULL) as edit:
-        return learnt_anew(port, process, requests, edit)
+        return learnt_anew(port, process, questions.edited_publishes(name), edit)
 
 
 def _ask(port: int, process: int, requests: list[bytes], *, seconds: float = SECONDS) -> Any:
