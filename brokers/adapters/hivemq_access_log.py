@@ -66,7 +66,7 @@ class LogFolder:
         self._not_before = (latest - BACK).timestamp()
         self._folder = folder
         self._read_up: dict[tuple[int, int], tuple[int, int]] = {}
-        self._said = False
+        self._said: set[str] = set()
 
     def read_on(self) -> Iterator[BrokerEvent]:
         """What was written since. A file that can not be read now is left for the next time."""
@@ -79,7 +79,7 @@ class LogFolder:
                 with open(path, "rb", buffering=0, opener=_opened) as file:
                     yield from self._read_file(file.fileno(), path)
             except OSError as error:
-                log.warning("the access log %s can not be read: %s", path.name, error.strerror)
+                self._say(path, error.strerror or "it can not be read")
 
     def _paths(self) -> list[Path]:
         """The oldest first; of more than 1,000 the newest."""
@@ -115,10 +115,15 @@ class LogFolder:
     def _read_line(self, line: bytes, not_before: datetime, path: Path) -> BrokerEvent | None:
         text = line[:LONGEST_LINE].rstrip(b"\r").decode(errors="replace")
         event = read_line(text, not_before=not_before, now=utc_now(), is_cut=len(line) > LONGEST_LINE)
-        if event is None and not self._said:
-            self._said = True
-            log.warning("%s has lines that are none of an access log; they are left out", path.name)
+        if event is None:
+            self._say(path, "it has lines that are none of an access log")
         return event
+
+    def _say(self, path: Path, what: str) -> None:
+        """Once of each file."""
+        if path.name not in self._said:
+            self._said.add(path.name)
+            log.warning("the access log %s is left out, or a part of it: %s", path.name, what)
 
 
 def _opened(path: str, flags: int) -> int:

@@ -13,8 +13,8 @@ from kernel.core.errors import FieldError
 
 SHOWN = frozenset(
     {
-        "account", "api", "ca_pem", "callout_user", "database", "dialect", "directory", "files", "host", "port", "rest",
-        "subject", "system_user", "username", "vhost",
+        "account", "api", "ca_pem", "callout_user", "database", "dialect", "directory", "files", "host", "log", "port",
+        "rest", "subject", "system_user", "username", "vhost",
     }
 )  # fmt: skip
 _PLACE = ("host", "port", "ca_pem")

@@ -21,6 +21,7 @@ _LABELS = {
     "api_key": "API key",
     "api_secret": "API secret",
     "ca_pem": "CA certificates (PEM)",
+    "log": "Access logs",
     "rest": "REST API",
     "vhost": "Virtual host",
 }

@@ -16,6 +16,7 @@ from brokers.adapters.hivemq_access_log import LogFolder, watch_log
 from brokers.adapters.hivemq_ese import HivemqEseAdapter
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.shared_folder import UnsafeFolder
+from brokers.core.connection_changes import shown_connection
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AccessKind, AdapterKind, BrokerEvent, BrokerId
 from kernel.core.clock import utc_now
@@ -197,6 +198,7 @@ def test_who_names_no_folder_is_told_nothing() -> None:
 def test_only_the_extension_has_such_a_log() -> None:
     with_log = {"files": {"directory": "hall"}, "log": {"directory": "hall-log"}}
     assert not HivemqEseFileAdapter.connection_errors(with_log)
+    assert shown_connection(with_log).members["log/directory"] == "hall-log"
     [error] = HivemqCeFileAdapter.connection_errors(with_log)
     assert error.pointer == "/connection/log"
     sql = {"host": "127.0.0.1", "port": 5432, "database": "ese", "username": "g", "password": "x"}
