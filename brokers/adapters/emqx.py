@@ -229,6 +229,9 @@ def _make(broker: JsonApi, step: Step) -> None:
             settings = broker.get("authorization", "settings")
             broker.ask("PUT", "authorization/settings", {**settings, "no_match": name})
         case "set-all":
+            if payload["ends"]:
+                broker.ask("POST", f"{_DATABASE}/all", {"rules": [*rule_documents([ENDING]), *payload["rules"]]})
+                _end_clients(broker, [str(row["clientid"]) for row in _every(broker, "clients")])
             broker.ask("POST", f"{_DATABASE}/all", {"rules": payload["rules"]})
         case "ban":
             reason = "It is barred by Gatehouse."

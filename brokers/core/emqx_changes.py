@@ -38,7 +38,7 @@ class EmqxHeld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmqxChange:
-    """One change. `rules` are those of the username, or for all, as a whole; `ends`: its sessions have to end."""
+    """One change. `rules` are those of the username, or for all, as a whole; `ends`: its, or all, sessions have to."""
 
     kind: str
     name: str
@@ -74,7 +74,8 @@ def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSub
         found.append(EmqxChange(kind="set-no-match", name=wanted.no_match, summary="Deny what no rule is about."))
     if present.rules.everyone != wanted.everyone:
         summary = "Deny what no rule of a device allows."
-        found.append(EmqxChange(kind="set-all", name="all", summary=summary, rules=wanted.everyone))
+        ends = ENDING in present.rules.everyone or any(rule.allow for rule in present.rules.everyone)
+        found.append(EmqxChange(kind="set-all", name="all", summary=summary, rules=wanted.everyone, ends=ends))
     beside = {each.principal.client_id for each in subjects} & present.rules.clients.keys() - wanted.clients.keys()
     found += [
         EmqxChange(kind="delete-client-rules", name=name, summary=f"Delete the rules of the client id {name}.")

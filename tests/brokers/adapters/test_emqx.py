@@ -394,6 +394,20 @@ def test_rules_of_a_devices_client_id_which_would_win_go_with_the_session(
     assert (emqx.closed, list(emqx.client_rules)) == (["alpha"], ["bridge"])
 
 
+def test_what_was_allowed_to_all_by_hand_goes_with_every_session(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    desired = all_of(subject("alpha", UP), subject("beta", UP))
+    bring_to(adapter, desired)
+    emqx.everyone.insert(0, filled([EVERYTHING])[0])
+    emqx.clients |= {"alpha": "alpha", "beta": "beta"}
+    emqx.broken = True
+    with pytest.raises(BrokerUnreachable, match="fails at DELETE clients"):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    assert {rule["permission"] for rule in emqx.everyone} == {"deny"}
+    emqx.broken = False
+    assert bring_to(adapter, desired) == [("set-all", "all")]
+    assert (sorted(emqx.closed), emqx.clients) == (["alpha", "beta"], {})
+
+
 def test_superuser_of_a_devices_name_is_told_whom_no_rule_binds(adapter: EmqxAdapter, emqx: Emqx) -> None:
     bring_to(adapter, all_of(subject("alpha", UP)))
     emqx.authenticator = AS_IT_COMES
