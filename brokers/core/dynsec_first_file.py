@@ -14,7 +14,7 @@ from brokers.core.dynsec_state import OURS, DynsecState, InvalidDynsec
 
 _FEW = 200
 _SECONDS_OF_A_WRITE = 8e-6  # for each client that the file has, with the roles of its own
-_SET = frozenset({"clientid", "groups", "disabled"})
+_SET = frozenset({"clientid", "groups", "disabled"})  # of a client that is there, by the command that changes it
 _Entry = dict[str, Any]
 
 
