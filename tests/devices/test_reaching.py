@@ -207,7 +207,7 @@ def test_devices_are_counted_by_the_roles_of_more_groups_than_a_column_has_bits(
     bound = [{"role_id": role.id, "group": group} for role, group in zip(roles, reversed(groups), strict=True)]
     bound += [{"role_id": roles[2].id, "device_type": kind}] if by_type_too else []
     Binding.objects.bulk_create(Binding(id=new_id(), domain_id=fleet.domain, **each) for each in bound)
-    held = ([], [0], [0, 61, 62], [61], [62, 64], [62, 64])
+    held: list[list[int]] = [[], [0], [0, 61, 62], [61], [62, 64], [62, 64]]
     for place, numbers in enumerate(held):
         device = Device.objects.order_by("auth_id")[place]
         device.state, device.kind, device.device_type = DeviceState.ACTIVE, PrincipalKind.DEVICE, kind
