@@ -145,7 +145,7 @@ def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID | None,
         f") x GROUP BY {found} ORDER BY COUNT(*) DESC, {found} LIMIT {_MOST_GROUPINGS}"
     )
     with connection.cursor() as cursor:
-        if on_postgresql:  # what an index has in order needs no hash, nor do a million short rows; until the transaction's end
+        if on_postgresql:  # what an index has in order needs no hash; until the transaction's end
             cursor.execute("SELECT set_config('enable_hashagg', 'off', true)")
         cursor.execute(statement, [*sums.params, *params])
         for *row, count in cursor.fetchall():
