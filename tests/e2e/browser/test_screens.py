@@ -22,6 +22,7 @@ from acl.core.values import Action, Effect
 from brokers.core.access_reasons import AccessAction, AccessReason
 from brokers.core.decide import Identity
 from brokers.core.values import AccessKind, BrokerEvent
+from brokers.models import Broker
 from brokers.services import mint_decision_secret, note_events, plan_broker, policy_use, rotate_token_keys
 from console.core.roles import ConsoleRole
 from console.models import Operator
@@ -109,6 +110,7 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
     mint_decision_secret(broker=scene.broker.id, identity=Identity.SHOWN, actor=SYSTEM, now=scene.now)
     alarm = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.PUBLISH}), topic="${domain}/alarm/${client_id}")
     set_device_rules(device=device, rules=[alarm], actor=SYSTEM, now=scene.now)
+    Broker.objects.filter(id=scene.broker.id).update(managed_since=scene.now)  # devices may connect to it
     devices.issue_password(device=device, actor=SYSTEM, now=scene.now)
     devices.rotate_password(device=device, actor=SYSTEM, now=scene.now)
     application = devices.register_application(domain=scene.domain, name="dashboards", actor=SYSTEM, now=scene.now).id
