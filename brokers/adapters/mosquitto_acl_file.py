@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from acl.core.values import Action, Principal, Request
 from brokers.adapters.mosquitto_files import MosquittoFolder
 from brokers.adapters.mosquitto_passwords import MosquittoPasswords
+from brokers.adapters.mosquitto_reload import seen_in_file
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
@@ -116,8 +117,9 @@ class MosquittoAclFileAdapter(PolicyAlone):
         return emulate(parse(rendering.artifact), principal, request)
 
     def publish_crl(self, pem: str, *, trust: str) -> str:
-        """Writes CRL and CA file of the folder, and has Mosquitto read the CRLs."""
-        return self._folder().publish_crl(pem, trust=trust)
+        """Writes CRL and CA file of the folder, and has Mosquitto read the CRLs. Raises CrlNotLoaded."""
+        folder = self._folder()
+        return seen_in_file(folder, partial(folder.publish_crl, pem, trust=trust))
 
     def _compiled(self, desired: DesiredState) -> tuple[AclFile, Rendering]:
         rendering = mosquitto_acl.render(desired.subjects)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from brokers.adapters.shared_folder import FOR_US, SharedFolder
 from brokers.core.crl_bundle import parse_bundle
-from brokers.core.mosquitto_conf import CLIENT_CA_FILE, CRL_FILE, PID_FILE
+from brokers.core.mosquitto_conf import CLIENT_CA_FILE, CRL_FILE, LOG_FILE, PID_FILE
 from brokers.core.ports import BrokerUnreachable
 
+_MOST_LOGGED = 1_048_576
 _PID = re.compile(r"[1-9][0-9]{0,9}")
 _CATCHES_SIGHUP = re.compile(r"^SigCgt:\s*[0-9a-f]*[13579bdf]$", re.MULTILINE)  # the lowest bit is signal 1
 
@@ -47,6 +48,20 @@ class MosquittoFolder(SharedFolder):
         written = self.written(name)
         self._signal()
         self.told(name, written)
+
+    def log_end(self) -> int:
+        """Where the log ends that Mosquitto writes in the folder; -1 if it writes none there."""
+        log = self._path / LOG_FILE
+        return log.stat().st_size if log.is_file() and not log.is_symlink() else -1
+
+    def logged_since(self, place: int) -> list[str]:
+        """The whole lines of the log from there on, of some; none if it is gone."""
+        try:
+            with (self._path / LOG_FILE).open("rb") as log:
+                log.seek(place)
+                return log.read(_MOST_LOGGED).decode("utf-8", "replace").split("\n")[:-1]
+        except OSError:
+            return []
 
     def _holds(self, name: str, pem: str) -> bool:
         return self.text(name) == pem

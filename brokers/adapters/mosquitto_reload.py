@@ -5,9 +5,11 @@ One that can not load its CRLs goes on and lets revoked certificates in; only it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 from brokers.adapters.mosquitto_control import control
+from brokers.adapters.mosquitto_files import MosquittoFolder
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
@@ -15,6 +17,8 @@ from kernel.core.errors import Conflict
 _BEGINS = "Reloading config."
 _FAILS = "Unable to load certificate revocation file"
 _SECONDS = 3.0
+_POLL_SECONDS = 0.02
+_UNSEEN = "Whether it could stands in its log, which Gatehouse does not see (docs/howto/mosquitto.md)."
 
 
 class CrlNotLoaded(Conflict):
@@ -35,8 +39,36 @@ def seen_reading(connection: MosquittoConnection, tell: Callable[[], str]) -> st
     except BrokerUnreachable:
         tell()  # the files are there all the same
         raise
-    if lines is None:
-        return f"{said} Whether it could stands in its log, which it does not tell (log_dest topic, log_type all)."
+    return f"{said} {_UNSEEN}" if lines is None else _judged(said, lines)
+
+
+def seen_in_file(folder: MosquittoFolder, tell: Callable[[], str]) -> str:
+    """The same by the log in the folder: once Mosquitto begins to read its files anew, it is done with the time before.
+
+    Raises BrokerUnreachable, and CrlNotLoaded.
+    """
+    place = folder.log_end()
+    said = tell()
+    for times in (1, 2):
+        if place < 0 or not _begun(folder, place, times=times):
+            return f"{said} {_UNSEEN}"
+        if times == 1:
+            tell()
+    return _judged(said, folder.logged_since(place))
+
+
+def _begun(folder: MosquittoFolder, place: int, *, times: int) -> bool:
+    """Whether it begins so often in time."""
+    end = time.monotonic() + _SECONDS
+    while sum(line.endswith(_BEGINS) for line in folder.logged_since(place)) < times:
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _judged(said: str, lines: Iterable[str]) -> str:
+    """What was said, unless Mosquitto logged the contrary."""
     if any(_FAILS in line for line in lines):
         raise CrlNotLoaded(
             "Mosquitto can not load its CRL file, and lets revoked certificates in until it can: see its log, and let "

@@ -8,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from brokers.adapters import mosquitto_reload
+from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.adapters.mosquitto_reload import CrlNotLoaded
 from brokers.core.mosquitto_conf import CONFIGURATION_FILE, CRL_FILE
@@ -18,8 +19,9 @@ from tests.brokers.links import broker_link
 from tests.brokers.mosquitto import LiveMosquitto
 
 
+@pytest.mark.parametrize("kind", [AdapterKind.MOSQUITTO_DYNSEC, AdapterKind.MOSQUITTO_FILES])
 def test_crls_count_as_read_only_where_mosquitto_loaded_them(
-    tmp_path: Path, settings: Settings, openssl_ca: OpensslCa, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings: Settings, openssl_ca: OpensslCa, monkeypatch: pytest.MonkeyPatch, kind: AdapterKind
 ) -> None:
     settings.GATEHOUSE_HOME = tmp_path
     live = LiveMosquitto(tmp_path / "brokers" / "hall-7")
@@ -31,8 +33,8 @@ def test_crls_count_as_read_only_where_mosquitto_loaded_them(
     conf, other = live.folder / CONFIGURATION_FILE, live.folder / "other.pem"
     conf.write_text(conf.read_text().replace(f"crlfile {live.folder / CRL_FILE}", f"crlfile {other}"))
     other.write_text(first)
-    link = broker_link(AdapterKind.MOSQUITTO_DYNSEC, {**live.connection, "files": {"directory": "hall-7"}})
-    adapter = MosquittoDynsecAdapter(link=link)
+    link = broker_link(kind, {**live.connection, "files": {"directory": "hall-7"}})
+    adapter = (MosquittoDynsecAdapter if kind is AdapterKind.MOSQUITTO_DYNSEC else MosquittoAclFileAdapter)(link=link)
     live.start()
     try:
         assert adapter.publish_crl(openssl_ca.crl(), trust="").endswith("Mosquitto has read it.")
