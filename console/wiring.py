@@ -178,6 +178,8 @@ WITHOUT_CONSEQUENCE = frozenset(
     {
         "brokers.policy.compiled",
         "brokers.accounts.acknowledged",
+        "brokers.drift.adopted",  # a draft, which changes nothing yet
+        "brokers.drift.choice_changed",  # the next check follows it
         "brokers.first_file.made",
         "acl.role.created",  # nobody has it before it is bound
         "brokers.broker.removed",

@@ -8,6 +8,7 @@ from brokers.api.access_log import AccessFileListView, AccessFileView, AccessLog
 from brokers.api.account_views import KnownAccountsView
 from brokers.api.authentication_views import AuthenticationTrialView, AuthenticationView
 from brokers.api.decision_secret_views import DecisionSecretListView, DecisionSecretView
+from brokers.api.drift_views import AdoptionView, OnDriftView
 from brokers.api.foresight_views import ForesightView
 from brokers.api.listener_views import ConfigurationView, ListenerProfileView
 from brokers.api.password_views import PasswordLoginsView
@@ -52,6 +53,8 @@ urlpatterns = [
     path("brokers/<slug:name>/plan/", PlanView.as_view(), name="broker-plan"),
     path("brokers/<slug:name>/apply/", ApplyView.as_view(), name="broker-apply"),
     path("brokers/<slug:name>/known-accounts/", KnownAccountsView.as_view(), name="broker-known-accounts"),
+    path("brokers/<slug:name>/adoption/", AdoptionView.as_view(), name="broker-adoption"),
+    path("brokers/<slug:name>/on-drift/", OnDriftView.as_view(), name="broker-on-drift"),
     path("brokers/<slug:name>/drift/", DriftView.as_view(), name="broker-drift"),
     path("brokers/<slug:name>/rendering/", RenderingView.as_view(), name="broker-rendering"),
     path("brokers/<slug:name>/listener-profile/", ListenerProfileView.as_view(), name="broker-listener-profile"),

@@ -3,6 +3,7 @@
 from brokers.services.access_files import roll_access_log
 from brokers.services.access_tokens import GivenToken, give_access_token
 from brokers.services.accounts import acknowledge_accounts
+from brokers.services.adopting import Adoption, adopt_drift, adoption_of
 from brokers.services.asking_reach import reach
 from brokers.services.asking_who_can import who_can, who_can_do
 from brokers.services.auth_chains import auth_chain_of, change_auth_chain, try_auth_chain
@@ -12,6 +13,7 @@ from brokers.services.checking import check_drift, compare_broker
 from brokers.services.compiling import compile_policy
 from brokers.services.converging import converge
 from brokers.services.decision_secrets import mint_decision_secret, revoke_decision_secret
+from brokers.services.drift_choice import choose_on_drift
 from brokers.services.evicting import evict
 from brokers.services.explaining import explain_request
 from brokers.services.first_files import FirstFile, first_file_of, write_first_file
@@ -37,11 +39,14 @@ from brokers.services.token_keys import replace_token_keys, rotate_token_keys
 from brokers.services.trust_bundles import trust_bundle_of
 
 __all__ = [
+    "Adoption",
     "BrokerChange",
     "FirstFile",
     "GivenToken",
     "ServerChain",
     "acknowledge_accounts",
+    "adopt_drift",
+    "adoption_of",
     "apply_plan",
     "auth_chain_of",
     "certify_server",
@@ -49,6 +54,7 @@ __all__ = [
     "change_broker",
     "change_listener_profile",
     "check_drift",
+    "choose_on_drift",
     "compare_broker",
     "compile_policy",
     "converge",

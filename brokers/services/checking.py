@@ -9,12 +9,13 @@ from brokers.conf import adapter_for
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import rendering_digest
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
-from brokers.core.values import BrokerId, SyncState
+from brokers.core.values import BrokerId, OnDrift, SyncState
 from brokers.services import records
 from brokers.services.accounts import note_accounts
 from brokers.services.converging import UNMANAGED, converge_whole
 from brokers.services.desired import desired_state
 from brokers.services.lease import BrokerBusy, lease_on
+from brokers.services.shut_out import correct_shut_out
 from kernel.core.errors import DomainError
 from kernel.core.ids import DomainId
 
@@ -33,8 +34,9 @@ def compare_broker(*, broker: BrokerId, now: datetime) -> Comparison:
 
 def check_drift(*, broker: BrokerId, now: datetime) -> Comparison:
     """The same, and puts right what has to be: at once after an outage, a lost state or a missed change; a change made
-    by hand once it has stood for two minutes. A broker that does not answer, or can not be compared, is an outcome
-    here, not an error.
+    by hand once it has stood for two minutes, or not before somebody says so, if the broker's `on_drift` is `ask`; what
+    a device has that is shut out is taken from it in any case. A broker that does not answer, or can not be compared,
+    is an outcome here, not an error.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:
@@ -66,13 +68,23 @@ def _compare_and_correct(row: models.Broker, *, now: datetime) -> Comparison:
     broker = BrokerId(row.id)
     with lease_on(broker=broker, now=now) as lease:
         row.refresh_from_db()
-        if row.sync in (SyncState.IN_SYNC, SyncState.DRIFT):
+        if row.sync in (SyncState.IN_SYNC, SyncState.DRIFT) or _may_ask_after_an_outage(row):
             adapter = adapter_for(queries.link_to(broker=broker))
             applied, desired, steps = _compare(row, adapter, now=now)
-            if not steps or (_asked_by_nobody(row, adapter, desired, steps) and not _has_stood(row, now)):
+            by_hand = bool(steps) and _asked_by_nobody(row, adapter, desired, steps)
+            if by_hand and row.on_drift == OnDrift.ASK:
+                if correct_shut_out(row, adapter, desired, lease):
+                    applied, desired, steps = _compare(row, adapter, now=now)
+                return _note_comparison(row, adapter, applied, desired, steps, now=now)
+            if row.sync != SyncState.UNREACHABLE and (not steps or (by_hand and not _has_stood(row, now))):
                 return _note_comparison(row, adapter, applied, desired, steps, now=now)
         outcome = converge_whole(row, lease)
     return Comparison(sync=outcome.sync, differences=(), count=outcome.steps, detail=outcome.detail)
+
+
+def _may_ask_after_an_outage(row: models.Broker) -> bool:
+    """Whether a broker that was away may still differ by somebody's hand: what it held before is known."""
+    return row.on_drift == OnDrift.ASK and row.sync == SyncState.UNREACHABLE and bool(row.desired_digest)
 
 
 def _compare(
@@ -91,11 +103,15 @@ def _compare(
 def _asked_by_nobody(
     row: models.Broker, adapter: BrokerAdapter, desired: DesiredState, steps: tuple[Step, ...]
 ) -> bool:
-    """Whether the broker was changed, as against a policy change that is on its way or a state that is lost."""
-    if row.desired_digest != rendering_digest(adapter.render(desired)):
+    """Whether the broker was changed, as against a policy change that is on its way or a state that is lost.
+
+    Where somebody has to be asked, a device that was shut out meanwhile, or let in, makes nobody's hand ours.
+    """
+    asks = row.on_drift == OnDrift.ASK
+    if row.desired_digest != rendering_digest(adapter.render(desired)) and not (asks and not row.desired_digest):
         return False
     from_nothing = adapter.plan(desired, AppliedState(artifact=""))
-    return len(steps) < len(from_nothing)
+    return steps != from_nothing if asks else len(steps) < len(from_nothing)
 
 
 def _has_stood(row: models.Broker, now: datetime) -> bool:

@@ -56,7 +56,7 @@ def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
     try:
         adapter.read(only=frozenset())  # a broker that does not answer costs no rendering
         desired = desired_state(domain=DomainId(row.domain_id), broker=broker, now=lease.now(), pause=lease.keep)
-        steps, version = _bring_to(adapter, desired, row, lease)
+        steps, version = bring_to(adapter, desired, row, lease)
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise
@@ -78,7 +78,7 @@ def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Conve
     adapter = adapter_for(queries.link_to(broker=broker))
     try:
         desired = desired_state_of(device=device, broker=broker, now=lease.now())
-        steps, version = _bring_to(adapter, desired, row, lease)
+        steps, version = bring_to(adapter, desired, row, lease)
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise
@@ -87,7 +87,7 @@ def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Conve
     return Convergence(sync=SyncState(row.sync), steps=steps, detail=f"{_counted(steps).capitalize()}.")
 
 
-def _bring_to(adapter: BrokerAdapter, desired: DesiredState, row: models.Broker, lease: Lease) -> tuple[int, str]:
+def bring_to(adapter: BrokerAdapter, desired: DesiredState, row: models.Broker, lease: Lease) -> tuple[int, str]:
     """How many steps it took, and the broker's version."""
     require_acceptance(adapter.render(desired).deviations, row.accepted_deviations)
     applied = adapter.read(only=desired.only)

@@ -76,6 +76,12 @@ def principal_ids(*, domain: DomainId, auth_ids: Collection[str]) -> dict[str, D
     return {auth_id: DeviceId(id) for auth_id, id in rows.values_list("auth_id", "id")}
 
 
+def auth_ids_in_state(*, domain: DomainId, state: DeviceState) -> frozenset[str]:
+    """The auth ids of all devices and applications of the domain that are in that state."""
+    rows = DeviceRow.objects.filter(domain_id=domain, state=state).order_by()
+    return frozenset(rows.values_list("auth_id", flat=True))
+
+
 def find_principal_by_auth_id(*, domain: DomainId, auth_id: str) -> Device | None:
     """The device or application that authenticates by that name in the domain, or None."""
     row = DeviceRow.objects.whole().filter(domain_id=domain, auth_id=auth_id).first()

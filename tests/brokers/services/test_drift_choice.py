@@ -1,0 +1,158 @@
+"""A broker that somebody changed by hand: what waits for a choice, what never does, and what becomes policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from acl.core.values import Action
+from brokers import models, queries, services
+from brokers.core.values import AdapterKind, BrokerId, OnDrift, SyncState
+from brokers.services import adopting, checking, converging, planning
+from brokers.services.adopting import NothingToAdopt
+from brokers.services.checking import DRIFT_STANDS
+from devices import services as devices
+from devices.core.values import DeviceId
+from devices.queries import list_devices
+from devices.services.policy_changes import apply_change, approve_change
+from kernel.core.clock import utc_now
+from kernel.queries import list_entries
+from tests.brokers.fleet import PUMP_RULES, Fleet, allow, deny
+from tests.brokers.held_adapter import HeldAdapter
+from tests.cast import ADA
+
+EVERY = "everything/#"
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch) -> HeldAdapter:
+    made = HeldAdapter()
+    for module in (adopting, checking, converging, planning):
+        monkeypatch.setattr(module, "adapter_for", lambda _link: made)
+    return made
+
+
+@pytest.fixture
+def broker(fleet: Fleet, adapter: HeldAdapter) -> BrokerId:
+    """It holds the policy for p-1 and p-2, and asks about changes made by hand."""
+    del adapter
+    made = services.register_broker(
+        domain=fleet.domain.id,
+        name="hall-7",
+        kind=AdapterKind.HTTP_DECISIONS,
+        connection={"dialect": "emqx"},
+        listeners=[],
+        **who(),
+    )
+    for name in ("p-1", "p-2"):
+        fleet.enroll(name)
+    models.Broker.objects.update(managed_since=utc_now())
+    services.converge(broker=made.id, now=utc_now())
+    services.choose_on_drift(broker=made.id, on_drift=OnDrift.ASK, **who())
+    return made.id
+
+
+def who() -> dict[str, Any]:
+    return {"actor": ADA, "now": utc_now()}
+
+
+def check(broker: BrokerId) -> SyncState:
+    """What a check finds long after whatever happened."""
+    return services.check_drift(broker=broker, now=utc_now() + 3 * DRIFT_STANDS).sync
+
+
+def rules_held(adapter: HeldAdapter, name: str) -> set[str]:
+    return {role for role, _ in adapter.held.clients[name].roles if role.startswith("gh.hand")}
+
+
+def test_change_by_hand_stands_until_somebody_corrects_it(broker: BrokerId, adapter: HeldAdapter) -> None:
+    adapter.allow("p-1", EVERY)
+    assert [check(broker), check(broker)] == [SyncState.DRIFT] * 2
+    assert rules_held(adapter, "p-1")
+    plan = services.plan_broker(broker=broker, **who())
+    assert plan.lose == ({"device": "p-1", "action": "publish", "filter": EVERY},)
+    services.apply_plan(broker=broker, plan=plan.id, accept_deviations=(), **who())
+    services.converge(broker=broker, now=utc_now())
+    assert (check(broker), rules_held(adapter, "p-1")) == (SyncState.IN_SYNC, set())
+
+
+def test_outage_does_not_hide_a_change_by_hand_and_a_lost_state_comes_back(
+    broker: BrokerId, adapter: HeldAdapter
+) -> None:
+    adapter.allow("p-1", EVERY)
+    models.Broker.objects.update(sync=SyncState.UNREACHABLE)
+    assert check(broker) is SyncState.DRIFT
+    adapter.held = HeldAdapter().held
+    assert check(broker) is SyncState.IN_SYNC
+    assert adapter.held.clients.keys() == {"p-1", "p-2"}
+    models.Broker.objects.update(sync=SyncState.UNREACHABLE, converged_seq=0)
+    assert check(broker) is SyncState.IN_SYNC  # and what was missed meanwhile counts as done
+    assert queries.get_broker(id=broker).converged_seq > 0
+
+
+@pytest.mark.parametrize("state", ["suspended", "quarantined"])
+def test_who_is_shut_out_never_keeps_what_somebody_gave_it(
+    fleet: Fleet, broker: BrokerId, adapter: HeldAdapter, state: str
+) -> None:
+    out = devices_named(fleet)["p-2"]
+    change = devices.suspend_device if state == "suspended" else devices.quarantine_device
+    change(device=out, note="", **who())
+    services.converge(broker=broker, now=utc_now())
+    assert check(broker) is SyncState.IN_SYNC
+    held = adapter.held.clients.get("p-2")
+    for name in ("p-1", "p-2"):
+        if name in adapter.held.clients:
+            adapter.allow(name, EVERY)
+    models.Broker.objects.update(desired_digest="")  # as an eviction leaves it
+    assert check(broker) is SyncState.DRIFT
+    assert rules_held(adapter, "p-1")
+    assert adapter.held.clients.get("p-2") == held
+
+
+def test_differences_become_rules_of_their_devices_when_they_are_approved(
+    fleet: Fleet, broker: BrokerId, adapter: HeldAdapter
+) -> None:
+    adapter.allow("p-1", EVERY)
+    change, adoption = services.adopt_drift(broker=broker, **who())
+    assert adoption.left == ()
+    assert {(role.name, role.rules) for role in change.document.roles} - {
+        (role.name, role.rules) for role in change.base.roles
+    } == {("@p-1", (allow(Action.PUBLISH, EVERY),))}
+    assert list_entries(limit=1)[0].action == "brokers.drift.adopted"
+    assert check(broker) is SyncState.DRIFT  # a draft is no policy
+    approve_change(change=change.id, **who())
+    apply_change(change=change.id, **who())
+    services.converge(broker=broker, now=utc_now())
+    assert check(broker) is SyncState.IN_SYNC
+    assert services.adoption_of(broker=broker, now=utc_now()).rules == ()
+
+
+def test_taken_right_becomes_a_deny_of_each_device(fleet: Fleet, broker: BrokerId, adapter: HeldAdapter) -> None:
+    adapter.forbid("p-1", "north/all/#")  # in the role of all pumps
+    found = services.adoption_of(broker=broker, now=utc_now())
+    assert [(one.name, one.rules) for one in found.rules] == [
+        (name, (deny(Action.SUBSCRIBE, "north/all/#"),)) for name in ("p-1", "p-2")
+    ]
+    assert found.left == ()
+
+
+def test_what_rules_can_not_say_stays_to_be_corrected(fleet: Fleet, broker: BrokerId, adapter: HeldAdapter) -> None:
+    fleet.change_role(*PUMP_RULES, deny(Action.PUBLISH, "everything/secret"))
+    services.converge(broker=broker, now=utc_now())
+    adapter.allow("p-1", "everything/secret")
+    adapter.allow("p-1", "odd/${client_id}")
+    devices.suspend_device(device=devices_named(fleet)["p-2"], note="", **who())
+    adapter.allow("p-2", EVERY)
+    found = services.adoption_of(broker=broker, now=utc_now())
+    assert found.rules == ()
+    told = {(each.auth_id, each.filter): each.why for each in found.left if each.has}
+    assert "placeholder" in told["p-1", "odd/${client_id}"]
+    assert "suspended" in told["p-2", EVERY]
+    with pytest.raises(NothingToAdopt):
+        services.adopt_drift(broker=broker, **who())
+
+
+def devices_named(fleet: Fleet) -> dict[str, DeviceId]:
+    page = list_devices(domains=[fleet.domain.id])
+    return {device.name: device.id for device in page.devices}
