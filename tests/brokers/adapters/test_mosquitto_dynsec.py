@@ -315,7 +315,7 @@ def test_fifty_thousand_devices_of_a_first_file_are_read_and_one_of_them_is_thro
     for limit in (
         "_CONNECT_SECONDS",
         "_ANSWER_SECONDS",
-    ):  # a write takes a tenth of a second, or many on a busy machine
+    ):  # a write may take its time
         monkeypatch.setattr(mosquitto_control, limit, 90.0)
     desired = all_of(*(subject(f"p-{number}", ALL) for number in range(50_000)))
     file = bare_mosquitto.folder / DYNSEC_FILE
