@@ -29,7 +29,7 @@ from brokers.core.dynsec_changes import Command
 from brokers.core.dynsec_first_file import merged
 from brokers.core.mosquitto_conf import DYNSEC_FILE
 from brokers.core.mosquitto_connection import MosquittoConnection
-from brokers.core.ports import DesiredState, RenderSubject, Standing
+from brokers.core.ports import DesiredState, RenderSubject, Standing, Step
 from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link
 from tests.brokers.mosquitto import ADMIN, PASSWORD, LiveMosquitto
@@ -37,7 +37,8 @@ from tests.brokers.subjects import PUBLISH, SUBSCRIBE, rule, subject
 
 DEVICES, LIVE, REVOKED, HALLS = 10_000, 2_000, 40, 200
 FIRST = (250, 500, 1_000)
-BULK = 2_000
+FILES = (1_000, 10_000, 50_000)
+BULK = 100_000
 _CLOSED_SECONDS = 30.0
 
 _PUMP = (
@@ -59,6 +60,7 @@ def measure() -> dict[str, Any]:
             "devices": DEVICES,
             "live_sessions": LIVE,
             "first_apply_by_commands": _first_applies(Path(folder), authority),
+            "first_apply_by_file": _first_files(Path(folder), authority),
             **_among_many(Path(folder), authority),
         }
 
@@ -91,13 +93,27 @@ def _first_applies(folder: Path, authority: Authority) -> dict[str, Any]:
     }
 
 
+def _first_files(folder: Path, authority: Authority) -> dict[str, Any]:
+    """A broker that starts with the file: until it listens, and until all of it was read back and found right."""
+    listening, verified = [], []
+    for size in FILES:
+        devices = fleet(0, size)
+        began = time.monotonic()
+        with _broker(folder / f"file-{size}", authority, holding=devices) as broker:
+            listening.append(round(time.monotonic() - began, 2))
+            adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
+            if adapter.plan(DesiredState(subjects=tuple(devices)), adapter.read()):
+                raise RuntimeError("The broker does not hold what its file says.")
+            verified.append(round(time.monotonic() - began, 2))
+    return {"devices": list(FILES), "listening_seconds": listening, "verified_seconds": verified}
+
+
 def _among_many(folder: Path, authority: Authority) -> dict[str, Any]:
     devices = fleet(0, DEVICES)
     victims = devices[: 2 * REVOKED]
     found: dict[str, Any] = {}
-    began = time.monotonic()
     with _broker(folder / "many", authority, holding=devices) as broker:
-        found["first_file_and_start_seconds"] = round(time.monotonic() - began, 2)
+        many = _bulk_steps(broker)
         for one in devices[:LIVE]:
             authority.make(one.principal.auth_id)
         adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
@@ -110,7 +126,8 @@ def _among_many(folder: Path, authority: Authority) -> dict[str, Any]:
             longest()
             found["edit_of_a_role"] = _edit(adapter, devices, longest)
             found["revocations"] = _revocations(adapter, victims[:REVOKED], ended, longest, threading.Event())
-            with _bulk(adapter) as (yielding, written):
+            longest()
+            with _bulk(adapter, many) as (yielding, written):
                 found["revocations_beside_a_bulk_job"] = _revocations(
                     adapter, victims[REVOKED:], ended, longest, yielding
                 )
@@ -183,12 +200,17 @@ def _closed_at(ended: Any, principal: Principal) -> float:
             return float(moment)
 
 
-@contextmanager
-def _bulk(adapter: MosquittoDynsecAdapter) -> Iterator[tuple[threading.Event, Any]]:
-    """Devices are added all the while, but not while the event is set; beside it how many batches were begun."""
-    urgent, enough, batches = threading.Event(), threading.Event(), 0
+def _bulk_steps(broker: LiveMosquitto) -> tuple[Step, ...]:
+    """What adds very many devices to those that there are."""
+    adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
     added = DesiredState(subjects=tuple(fleet(DEVICES, DEVICES + BULK)), only=frozenset())
-    steps = adapter.plan(added, adapter.read(only=frozenset()))
+    return adapter.plan(added, adapter.read(only=frozenset()))
+
+
+@contextmanager
+def _bulk(adapter: MosquittoDynsecAdapter, steps: Sequence[Step]) -> Iterator[tuple[threading.Event, Any]]:
+    """They are made all the while, but not while the event is set; beside it how many batches were begun."""
+    urgent, enough, batches = threading.Event(), threading.Event(), 0
 
     def between() -> None:
         nonlocal batches
