@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, UP, rule, subject
+from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -129,3 +131,13 @@ def test_redis_that_is_another_or_away_is_said_without_the_password(database: Da
     account = {"host": "::1", "port": 1}
     for wrong in ({"database": -1}, {"database": True}, {"password": 7}, {"db": 1}, {"host": "mq.example"}):
         assert GoAuthRedisAdapter.connection_errors(account | wrong)
+
+
+def test_redis_that_says_nothing_any_more_is_not_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brokers.adapters.goauth_redis._ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", free_port())) as silent:  # takes what comes, and answers nobody
+        adapter = database.adapter(port=silent.getsockname()[1])
+        with pytest.raises(BrokerUnreachable, match="does not answer as it should"):
+            adapter.read()
