@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from brokers.core import decide_emqx, decide_emqx_rules, decide_goauth, decide_nanomq, decide_rabbitmq, decide_vernemq
 from brokers.core.decide import Call
@@ -25,6 +26,7 @@ CALLS: Mapping[str, Call] = {
 }
 
 
+@cache
 def dialect_of(path: str) -> Dialect:
     """The dialect of a path that `call_of` knows."""
     return Dialect(path.partition("/")[0])

@@ -22,8 +22,9 @@ from brokers.core.decide import (
 )
 from brokers.core.decide_reading import der_of, flag, number, read_either, text, text_or_none
 
-_DENY = b'{"result":"deny"}'
-_ALLOW = b'{"result":"allow"}'
+_JSON = "application/json"
+_DENY = Answer(status=200, body=b'{"result":"deny"}', content_type=_JSON)
+_ALLOW = Answer(status=200, body=b'{"result":"allow"}', content_type=_JSON)
 
 
 def _read_login(asked: Asked) -> Login:
@@ -60,17 +61,14 @@ def _read_wish(asked: Asked) -> Acts:
 
 def _say_login(_question: Question | None, judgement: Judgement) -> Answer:
     if not judgement.all_allowed or judgement.until is None:
-        return _said(_DENY)
+        return _DENY
     until = int(judgement.until.timestamp())  # in seconds; EMQX closes the connection then
-    return _said(b'{"result":"allow","is_superuser":false,"expire_at":%d}' % until)
+    body = b'{"result":"allow","is_superuser":false,"expire_at":%d}' % until
+    return Answer(status=200, body=body, content_type=_JSON)
 
 
 def _say_wish(_question: Question | None, judgement: Judgement) -> Answer:
-    return _said(_ALLOW if judgement.all_allowed else _DENY)
-
-
-def _said(body: bytes) -> Answer:
-    return Answer(status=200, body=body, content_type="application/json")
+    return _ALLOW if judgement.all_allowed else _DENY
 
 
 AUTHN = Call(read=_read_login, say=_say_login)

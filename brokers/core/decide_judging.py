@@ -135,11 +135,13 @@ def _refused(question: Question, judged: Judged, identity: Identity, methods: Se
 
 def _is_of_another(question: Login | Acts, auth_id: str, methods: Sequence[Method]) -> bool:
     """Whether the certificate's common name is another; there may be none if something else is the proof."""
+    if question.common_name is None or question.common_name == auth_id:
+        return False
     if isinstance(question, Login):
         proved_without = question.password is not None
     else:
         proved_without = any(method is not Method.CERTIFICATE for method in methods)
-    return question.common_name not in ({None, "", auth_id} if proved_without else {None, auth_id})
+    return question.common_name != "" or not proved_without
 
 
 def _judge_login(
@@ -181,6 +183,9 @@ def _with_rules(judgement: Judgement, judged: Judged, *, now: datetime) -> Judge
 
 def judge_wish(wish: Wish, judged: Judged) -> tuple[Request, Verdict]:
     """The policy's verdict, and on what: an allow only if it allows everything that the wish may be."""
+    if wish.kind is WishKind.PUBLISH and not judged.conditional:  # so are most
+        plain = Publish(topic=wish.topic, qos=min(wish.qos), retain=min(wish.retain))
+        return plain, judged.policy.evaluate(plain)
     for request in _requests(wish, judged):
         verdict = judged.policy.evaluate(request)
         if isinstance(verdict, Deny):

@@ -82,7 +82,7 @@ def number(members: Mapping[str, Any], name: str, *, low: int, high: int) -> int
 
 def flag(members: Mapping[str, Any], name: str) -> bool:
     """The truth value of that name, also as the text true or false. Raises Unreadable."""
-    found = {"true": True, "false": False, True: True, False: False}.get(_hashable(members.get(name)))
+    found = _FLAGS.get(_hashable(members.get(name)))
     if found is None:
         raise Unreadable(f"{name} is neither true nor false.")
     return found
@@ -107,4 +107,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
+_FLAGS: Mapping[str | bool | None, bool] = {"true": True, "false": False, True: True, False: False}
 _DECODER = json.JSONDecoder(object_pairs_hook=_once)

@@ -31,6 +31,9 @@ LONGEST_KEPT = 1_000
 _UNKNOWN = Judgement(reason=AccessReason.UNKNOWN, why="The domain has no such device.")
 
 
+_Octets = tuple[str, Identity, bytes, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """An answer about topics, and all that it hangs on: it holds as long as both are what is known."""
@@ -52,7 +55,7 @@ class Decider:
     def __init__(self, memory: DecisionMemory | None = None) -> None:
         self.is_asked = False
         self._memory = memory or DecisionMemory()
-        self._kept: BoundedCache[tuple[str, Identity, Asked], _Kept] = BoundedCache(MOST_KEPT)
+        self._kept: BoundedCache[_Octets, _Kept] = BoundedCache(MOST_KEPT)
 
     def keep_up(self, *, now: datetime) -> None:
         """Learns what has happened, so that whoever asks need not wait, and that it is known if the database goes away.
@@ -103,7 +106,7 @@ class Decider:
 
     def repeat(self, door: Door, identity: Identity, asked: Asked, path: str, *, now: datetime) -> Answer | None:
         """What was answered to the very same octets, if everything that it hangs on is the same; else None."""
-        kept = self._kept.get((path, identity, asked))
+        kept = self._kept.get(_octets(path, identity, asked))
         if kept is None or kept.door is not door:
             return None
         if self._memory.find(door.domain, kept.auth_id, broker=door.broker, now=now) is not kept.known:
@@ -126,7 +129,7 @@ class Decider:
             principal, decided = known.subject.principal, judgement.decided
             policy_use.note_decided(broker=door.broker, principal=principal, decided=decided, now=now)
             if len(asked.body) <= LONGEST_KEPT:
-                self._kept.put((path, identity, asked), _Kept(door, known, decided, answer))
+                self._kept.put(_octets(path, identity, asked), _Kept(door, known, decided, answer))
         return answer, question, judgement
 
     def judge_afresh(
@@ -163,6 +166,11 @@ class Decider:
             now=now,
         )
         return judgement, known
+
+
+def _octets(path: str, identity: Identity, asked: Asked) -> _Octets:
+    """All that an answer is read from."""
+    return path, identity, asked.body, asked.content_type, asked.hook
 
 
 def _move(broker: BrokerId, secret: str) -> None:
