@@ -155,7 +155,7 @@ class EmqxAdapter:
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether EMQX would let it pass."""
-        return emqx_rules_emulator.emulate(parse(rendering.artifact), principal, request)
+        return emqx_rules_emulator.emulate(read_held(rendering.artifact).rules, principal, request)
 
     def publish_crl(self, pem: str, *, trust: str) -> str:
         """Nothing: EMQX fetches CRLs from where certificates say."""
