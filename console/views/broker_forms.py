@@ -25,6 +25,7 @@ _LABELS = {
     "rest": "REST API",
     "vhost": "Virtual host",
 }
+_FIRST = ("host", "port", "ca_pem")
 _NOT_HERE = frozenset({"dialect"})
 
 
@@ -34,7 +35,7 @@ class BrokerForm(ConsoleForm):
     tag = forms.CharField(widget=forms.HiddenInput)
     name = forms.CharField(
         label="Name", max_length=63, widget=forms.TextInput(attrs=_PLAIN),
-        help_text="Links and lines of the access log keep the name that it had.",
+        help_text="Links with the old name lead nowhere then; lines of the access log keep it.",
     )  # fmt: skip
     listeners = forms.CharField(
         label="Listeners", required=False, max_length=10_000, widget=forms.Textarea(attrs={**_PLAIN, "rows": 4}),
@@ -43,14 +44,16 @@ class BrokerForm(ConsoleForm):
 
     def __init__(self, *args: Any, broker: Broker, shown: ShownConnection, **kwargs: Any) -> None:
         lines = "\n".join(f"{each.transport}://{each.host}:{each.port}" for each in broker.listeners)
-        members = {name.removesuffix("host") + "ca_pem": "" for name in shown.members if name.endswith("host")}
-        self._members = {name: value for name, value in {**members, **shown.members}.items() if name not in _NOT_HERE}
+        cas = {name.removesuffix("host") + "ca_pem": "" for name in shown.members if name.endswith("host")}
+        members = {**cas, **shown.members}
+        self._members = {name: members[name] for name in sorted(members, key=_order) if name not in _NOT_HERE}
         first = {_MEMBER + name: value for name, value in self._members.items()}
         first |= {"tag": broker.tag, "name": broker.name, "listeners": lines}
         super().__init__(*args, initial=first, **kwargs)
-        self.fields |= {_MEMBER + name: _field(name, value) for name, value in self._members.items()}
         self._secrets = shown.secrets
-        self.fields |= {_MEMBER + name: _secret(name) for name in shown.secrets}
+        for name in sorted([*self._members, *self._secrets], key=_order):
+            secret = name in self._secrets
+            self.fields[_MEMBER + name] = _secret(name) if secret else _field(name, self._members[name])
 
     def clean_listeners(self) -> list[Listener]:
         """The listeners of the lines."""
@@ -90,6 +93,12 @@ class BrokerForm(ConsoleForm):
             return
         for name, detail in beside:
             self.add_error(name, detail)
+
+
+def _order(name: str) -> tuple[str, int]:
+    """Part by part, where it is before who we are there."""
+    part, _, leaf = name.rpartition("/")
+    return part, _FIRST.index(leaf) if leaf in _FIRST else len(_FIRST)
 
 
 def _field(name: str, value: object) -> forms.Field:
