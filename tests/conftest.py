@@ -138,7 +138,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if config.option.verbose < 0:
         return  # a run inside of a test
     failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
-    races = any("several_writers" in word for report in failed for word in report.keywords)
+    races = any("several_writers" in word for report in failed for word in getattr(report, "keywords", ()))
     names = sorted({report.nodeid for report in failed})
     place = Path(config.rootpath, ".pytest_cache", "second_try")
     place.parent.mkdir(exist_ok=True)
