@@ -79,7 +79,7 @@ class HearingKey:
 
 @dataclass(slots=True)
 class Hearing:
-    """For how many minutes of a day a broker was heard, how often it told that something was used, and what was lost."""
+    """For how many minutes of a day a broker was heard, how often it told of something used, and how much was lost."""
 
     minutes: int = 0
     publishes: int = 0

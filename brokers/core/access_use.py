@@ -22,7 +22,7 @@ _LATELY = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayHeard:
-    """For how many minutes of a day a broker was heard, how often it told of each action, and how much of it was lost."""
+    """For how many minutes of a day a broker was heard, how often it told of each action, and how much was lost."""
 
     day: date
     minutes: int

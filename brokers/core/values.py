@@ -157,8 +157,8 @@ class Session:
 class AccessKind(StrEnum):
     """What happened at a broker; `started`: the broker itself did, so no earlier session is left.
 
-    Who is refused does not get in; who is in is allowed or denied what its `action` says. `other` is what a broker told
-    in words that are not known here.
+    Who is refused does not get in; who is in is allowed or denied what its `action` says. `other` is what a broker
+    told in words that are not known here.
     """
 
     STARTED = "started"
@@ -172,7 +172,7 @@ class AccessKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPlace:
-    """How far a broker's log file was read, in octets. `file` is known by how it begins, whatever it is called now."""
+    """How far a broker's log file was read, in octets. `file` says which by how it begins, whatever it is called."""
 
     file: str
     offset: int
@@ -182,8 +182,8 @@ class LogPlace:
 class BrokerEvent:
     """One thing that a broker told us. What it does not say is empty; names are as the broker gave them, unproved.
 
-    `topic` is a topic name or, of a subscription, the filter as it stands in the SUBSCRIBE packet. `place` is the end of
-    the line that told it, where it stands in a file.
+    `topic` is a topic name or, of a subscription, the filter as it stands in the SUBSCRIBE packet. `place` is the end
+    of the line that told it, where it stands in a file.
     """
 
     at: datetime

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from threading import Condition, Event, Thread
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from brokers.core.kept_events import AT_ONCE, batches, fitting
 from brokers.core.values import BrokerEvent, BrokerId
@@ -113,7 +113,7 @@ class EventWriter:
                     self._octets -= weight
                 self._changed.notify_all()
             self._note_heard()
-        close_old_connections()
+        connections.close_all()
 
     def _write(self, some: Sequence[_Waiting]) -> None:
         events = [event for _, _, event in some]
