@@ -75,7 +75,7 @@ def prepare_embedded(*, now: datetime) -> list[str] | None:
     if not _is_free(connection["port"]):
         connection = {**connection, "port": _free_port()}
         _write(_folder() / "connection.json", json.dumps(connection))
-    change = BrokerChange(connection=connection, listeners=embedded_listeners())
+    change = BrokerChange(connection={"ca_pem": None} | connection, listeners=embedded_listeners())
     change_broker(broker=broker.id, change=change, actor=SYSTEM, now=now)
     _renew_certificates(broker, now=now)
     server = NatsServer(
