@@ -29,7 +29,7 @@ sys.setswitchinterval(0.0005)
 gc.collect()
 gc.freeze()
 # Nor while all that is remembered is looked through, which is not garbage and grows with each answer that is kept.
-gc.set_threshold(10_000, 20, 50)
+gc.set_threshold(5_000, 5, 40)
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -105,9 +105,9 @@ class PolicyGround:
         self._wholes: BoundedCache[tuple[UUID | None, tuple[UUID, ...]], _Whole] = BoundedCache(MOST_WHOLES)
 
     def devices(self, *, auth_ids: Collection[str], broker: UUID | None, now: datetime) -> list[Grounded]:
-        """Those devices and applications of the domain that there are, as they are now; at most six queries.
+        """Those devices and applications of the domain that there are, as they are now; a fixed number of queries.
 
-        For one of which nothing is new but itself it is one, and one more for a certificate, own rules or a rollout.
+        One, if the places that they are in were met before; one more for certificates, own rules, or a rollout.
         """
         rows = _rows(self._domain, self._slug, auth_ids)
         own = self._read_bindings(rows, now)

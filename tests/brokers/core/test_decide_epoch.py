@@ -110,6 +110,26 @@ def test_a_name_may_be_somebodys_after_anything_that_happens_in_its_domain() -> 
     assert epoch.has_stranger(SOUTH, since=0)
 
 
+@pytest.mark.parametrize(
+    ("happened", "north", "south"),
+    [
+        (entry("devices.device.suspended", id=PUMP), True, True),
+        (entry("acl.role.changed"), False, True),
+        (entry("pki.issuer.revoked"), False, False),
+    ],
+)
+def test_what_is_known_of_a_whole_domain_holds_while_only_single_devices_change(
+    happened: Entry, north: bool, south: bool
+) -> None:
+    epoch = Epoch()
+    epoch.forget_all()
+    since = epoch.number
+    epoch.take([happened])
+    assert epoch.has_domain(NORTH, since=since) is north
+    assert epoch.has_domain(SOUTH, since=since) is south
+    assert epoch.swept == (since if north else epoch.number)
+
+
 def test_marks_are_bounded() -> None:
     epoch = Epoch()
     told = {"added": [str(UUID(int=number)) for number in range(MOST_MARKS + 1)], "added_count": MOST_MARKS + 1}

@@ -95,6 +95,9 @@ def test_what_is_learnt_one_by_one_or_together_is_what_brokers_with_tables_are_g
             assert known.device == each.id
             assert known.subject == expected
             assert known.until == (until if expected.policy and each is not made[5] else FOR_EVER)
+    application = devices.register_application(domain=here, name="desk", **who())
+    [expected] = desired_state_of(device=application.id, broker=None, now=utc_now()).subjects
+    assert find(one_by_one, fleet, "desk").subject == expected
 
 
 def test_one_more_of_a_domain_costs_three_statements_and_many_more_cost_no_more(
