@@ -117,7 +117,7 @@ class NatsFilesAdapter:
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether the server would allow the request."""
-        granted = nats.parse(rendering.artifact).get(principal.auth_id, nats.NOTHING)
+        granted = nats.parse(rendering.artifact.removeprefix(_UNREAD)).get(principal.auth_id, nats.NOTHING)
         return nats_emulator.emulate(granted, request)
 
     def publish_crl(self, pem: str, *, trust: str) -> str:

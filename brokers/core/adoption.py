@@ -97,7 +97,7 @@ def left_by(before: Effect, after: Effect, tried: Iterable[OwnRules]) -> Iterato
     differ = {*after.lose, *after.gain}
     for one in tried:
         still = {line for line in differ if line.auth_id == one.auth_id}
-        if still & set(one.lines) or still - known:
+        if after.bounded or still & set(one.lines) or still - known:
             yield from (_left(line, has=line in lost, why=ODD) for line in one.lines)
 
 

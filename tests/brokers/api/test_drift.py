@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from brokers import models, services
+from brokers import models, queries, services
 from brokers.services import adopting, checking, converging
 from console.core.roles import EVERY_SCOPE
 from kernel.core.clock import utc_now
@@ -30,7 +30,7 @@ def adapter(api: Api, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> HeldAdap
     api.post("brokers/", NEW)
     fleet.enroll("p-1")
     models.Broker.objects.update(managed_since=utc_now())
-    services.converge(broker=models.Broker.objects.get().id, now=utc_now())
+    services.converge(broker=queries.get_broker(name="hall-9").id, now=utc_now())
     return made
 
 
