@@ -8,7 +8,7 @@ from uuid import UUID
 
 from brokers import queries as brokers
 from brokers.core.values import Broker
-from brokers.services.account_findings import AccountFindings
+from brokers.services.by_hand_findings import ByHandFindings
 from brokers.services.hearing_findings import HearingFindings
 from brokers.services.listening_findings import ListeningFindings
 from brokers.services.rollout_findings import RolloutFindings
@@ -286,7 +286,7 @@ finding_sources: Sequence[FindingSource] = (
     UseFindings(),
     RolloutFindings(),
     ListeningFindings(),
-    AccountFindings(),
+    ByHandFindings(),
     HearingFindings(),
 )
 """Who watches over what: console/findings.py gathers what they find."""

@@ -10,8 +10,8 @@ from brokers import models, queries, services
 from brokers.core.ports import AppliedState, DesiredState, Rendering, Step
 from brokers.core.values import AdapterKind, Broker, BrokerId, SyncState
 from brokers.services import checking
-from brokers.services.account_findings import AccountFindings
 from brokers.services.accounts import InvalidAccounts
+from brokers.services.by_hand_findings import ByHandFindings
 from kernel.core.clock import utc_now
 from kernel.queries import list_entries
 from tests.brokers.fleet import Fleet
@@ -63,7 +63,7 @@ def look(broker: BrokerId) -> Broker:
 
 
 def details(fleet: Fleet) -> list[str]:
-    found = AccountFindings().find(domains=[fleet.domain.id], now=utc_now())
+    found = ByHandFindings().find(domains=[fleet.domain.id], now=utc_now())
     return [each.detail for each in found if each.code == "broker-unknown-accounts"]
 
 

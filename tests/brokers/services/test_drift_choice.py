@@ -11,6 +11,7 @@ from brokers import models, queries, services
 from brokers.core.values import AdapterKind, BrokerId, OnDrift, SyncState
 from brokers.services import adopting, checking, converging, planning
 from brokers.services.adopting import NothingToAdopt
+from brokers.services.by_hand_findings import ByHandFindings
 from brokers.services.checking import DRIFT_STANDS
 from devices import services as devices
 from devices.core.values import DeviceId
@@ -70,11 +71,13 @@ def test_change_by_hand_stands_until_somebody_corrects_it(broker: BrokerId, adap
     adapter.allow("p-1", EVERY)
     assert [check(broker), check(broker)] == [SyncState.DRIFT] * 2
     assert rules_held(adapter, "p-1")
+    assert [each.code for each in ByHandFindings().find(domains=None, now=utc_now())] == ["broker-changed-by-hand"]
     plan = services.plan_broker(broker=broker, **who())
     assert plan.lose == ({"device": "p-1", "action": "publish", "filter": EVERY},)
     services.apply_plan(broker=broker, plan=plan.id, accept_deviations=(), **who())
     services.converge(broker=broker, now=utc_now())
     assert (check(broker), rules_held(adapter, "p-1")) == (SyncState.IN_SYNC, set())
+    assert list(ByHandFindings().find(domains=None, now=utc_now())) == []
 
 
 def test_outage_does_not_hide_a_change_by_hand_and_a_lost_state_comes_back(
