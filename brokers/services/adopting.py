@@ -14,13 +14,12 @@ from django.db import transaction
 from acl.core.own_rules import own_role_name
 from acl.core.rules import RuleSpec
 from acl.core.values import BoundRule, Request, RuleId
-from brokers import models, queries
+from brokers import queries
 from brokers.conf import adapter_for
 from brokers.core.adoption import Adoptee, Judge, LeftOver, OwnRules, left_by, own_rules_of, without
 from brokers.core.ports import (
     AppliedState,
     BrokerAdapter,
-    BrokerUnreachable,
     DesiredState,
     Effect,
     Rendering,
@@ -28,7 +27,6 @@ from brokers.core.ports import (
     Standing,
 )
 from brokers.core.values import BrokerId
-from brokers.services import records
 from brokers.services.desired import desired_state
 from devices import queries as devices
 from devices.core.policy_changes import PolicyChange
@@ -37,6 +35,7 @@ from devices.core.values import DeviceState, PrincipalKind
 from devices.queries.device_rules import device_rules
 from devices.queries.policy import policy_document
 from devices.services.policy_changes import draft_change
+from devices.services.policy_gate import lock_policy
 from kernel.core.actor import Actor
 from kernel.core.errors import Conflict, DomainError
 from kernel.core.ids import DomainId, new_id
@@ -50,6 +49,12 @@ class NothingToAdopt(Conflict):
     """What the broker holds can not become policy, or is it already."""
 
     code = "nothing-to-adopt"
+
+
+class PolicyMoved(Conflict):
+    """Somebody changed the policy while the broker was looked at."""
+
+    code = "policy-moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +74,7 @@ def adoption_of(*, broker: BrokerId, now: datetime) -> Adoption:
     if link.broker.managed_since is None:
         return Adoption(rules=(), left=())
     adapter = adapter_for(link)
-    try:
-        applied = adapter.read()
-    except BrokerUnreachable as error:
-        records.note_unreachable(broker=broker, now=now, detail=error.detail)
-        raise
+    applied = adapter.read()
     desired = desired_state(domain=link.broker.domain, broker=broker, now=now)
     effect = adapter.effect(desired, applied)
     if effect.bounded:
@@ -90,29 +91,28 @@ def adoption_of(*, broker: BrokerId, now: datetime) -> Adoption:
 def adopt_drift(*, broker: BrokerId, actor: Actor, now: datetime) -> tuple[PolicyChange, Adoption]:
     """The draft by which the policy would say what the broker holds, and what it does not say.
 
-    Raises what adoption_of raises, NothingToAdopt, and what draft_change raises.
+    Raises what adoption_of raises, NothingToAdopt, PolicyMoved, and what draft_change raises.
     """
+    known = queries.get_broker(id=broker)
+    document = policy_document(domain=known.domain)
     adoption = adoption_of(broker=broker, now=now)
     if not adoption.rules:
-        why = (
-            f" {adoption.left[0].why}"
-            if adoption.left
-            else " Nobody may more or less there than the policy says, or no plan was applied to it."
-        )
-        raise NothingToAdopt(f"Nothing of it can be adopted.{why}")
+        why = adoption.left[0].why if adoption.left else _NOTHING
+        raise NothingToAdopt(f"Nothing of it can be adopted. {why}")
     with transaction.atomic():
-        row = queries.registered(models.Broker.objects.filter(id=broker))
-        document = policy_document(domain=DomainId(row.domain_id))
+        lock_policy(known.domain)
+        if policy_document(domain=known.domain) != document:
+            raise PolicyMoved("The policy was changed meanwhile: see what is left to adopt.")
         for one in adoption.rules:
             document = with_own_rules(document, one.name, one.rules)
-        title = f"What {row.name} holds"
-        change = draft_change(domain=DomainId(row.domain_id), title=title, document=document, actor=actor, now=now)
+        title = f"What {known.name} holds"
+        change = draft_change(domain=known.domain, title=title, document=document, actor=actor, now=now)
         record(
             action="brokers.drift.adopted",
-            subject=Subject(kind="brokers.broker", id=str(broker), label=row.name),
+            subject=Subject(kind="brokers.broker", id=str(broker), label=known.name),
             actor=actor,
             now=now,
-            domain=DomainId(row.domain_id),
+            domain=known.domain,
             after={"policy_change": str(change.id), "devices": len(adoption.rules), "left": len(adoption.left)},
         )
     return change, adoption

@@ -8,9 +8,10 @@ import pytest
 
 from acl.core.values import Action
 from brokers import models, queries, services
+from brokers.core.ports import AppliedState
 from brokers.core.values import AdapterKind, BrokerId, OnDrift, SyncState
 from brokers.services import adopting, checking, converging, planning
-from brokers.services.adopting import NothingToAdopt
+from brokers.services.adopting import NothingToAdopt, PolicyMoved
 from brokers.services.by_hand_findings import ByHandFindings
 from brokers.services.checking import DRIFT_STANDS
 from devices import services as devices
@@ -129,6 +130,21 @@ def test_differences_become_rules_of_their_devices_when_they_are_approved(
     services.converge(broker=broker, now=utc_now())
     assert check(broker) is SyncState.IN_SYNC
     assert services.adoption_of(broker=broker, now=utc_now()).rules == ()
+
+
+def test_draft_takes_back_nothing_that_somebody_changed_meanwhile(
+    fleet: Fleet, broker: BrokerId, adapter: HeldAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter.allow("p-1", EVERY)
+    read = adapter.read
+
+    def meanwhile(*, only: frozenset[str] | None = None) -> AppliedState:
+        fleet.change_role(*PUMP_RULES, allow(Action.PUBLISH, "news/#"))
+        return read(only=only)
+
+    monkeypatch.setattr(adapter, "read", meanwhile)
+    with pytest.raises(PolicyMoved):
+        services.adopt_drift(broker=broker, **who())
 
 
 def test_taken_right_becomes_a_deny_of_each_device(fleet: Fleet, broker: BrokerId, adapter: HeldAdapter) -> None:
