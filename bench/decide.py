@@ -34,9 +34,11 @@ from tests.servers import running_postgresql
 SIZES = (10_000, 100_000, 1_000_000)
 RUNS = 3
 SECONDS = 2.0
-PACED_SECONDS = 6.0
+PACED_SECONDS = 5.0
 ASKED = 1_000
 """About so many devices a process is asked again and again: those that are connected to its brokers."""
+FIRST = 4_000
+"""About so many more are asked about once: more than are learnt in the time."""
 NEW = 30_000
 """About so many topics that nobody asked about before, in each round."""
 _PREPARE = (
@@ -128,7 +130,7 @@ class Questions:
 
     def __init__(self, broker: str, secret: str, size: int) -> None:
         self.path, self.secret, self.size = f"/decide/{broker}/emqx", secret, size
-        self._numbers = [number for number in random.sample(range(size), 2 * ASKED) if number % 100 != 99]
+        self._numbers = [number for number in random.sample(range(size), ASKED + FIRST) if number % 100 != 99]
 
     def connects(self, first: int, end: int) -> list[bytes]:
         """Logins of the devices `first` to `end` of the sample."""
@@ -172,7 +174,7 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
     kinds = {"connect": connects, "publish": publishes}
     everything = {**environment, "GATEHOUSE_PORT": str(port)}
     with bare_granian(folder, only_pki=False) as (bare_port, bare), web(everything, words, port) as process:
-        first = _ask(port, process, questions.connects(asked, 2 * asked), seconds=5.0)
+        first = _ask(port, process, questions.connects(ASKED, ASKED + FIRST))
         for some in range(0, asked, 100):  # until each was asked about
             hundred = connects[some : some + 100]
             while _ask(port, process, hundred, seconds=0.5).answers < len(hundred):
