@@ -147,7 +147,7 @@ class PolicyGround:
 
     def _read_bindings(self, rows: Iterable[_Row], now: datetime) -> dict[UUID, tuple[_Bound, ...]]:
         """What is given to these devices themselves; what is given to places of theirs that are new here is kept."""
-        new = {place for row in rows for place in _places(row, self._domain)} - self._bound.keys()
+        new = {place for row in rows for place in _places(row, self._domain) if place not in self._bound}
         own = {row.device.id for row in rows if row.has_binding}
         found: dict[UUID, list[_Bound]] = {place: [] for place in (*new, *own)}
         for place, bound in _bound_to(self._domain, new, own, now) if found else ():
