@@ -35,7 +35,7 @@ install-dev: .venv/dev.done
 
 # What the tests use as outside oracles and peers; a test whose program is missing says so: it fails as root, else is skipped.
 system:
-	@.ci/apt openssl curl mosquitto mosquitto-clients redis-server postgresql chromium fonts-dejavu-core gnutls-bin softhsm2 nginx-light rabbitmq-server || echo "Going on without them."
+	@.ci/apt openssl curl mosquitto mosquitto-clients redis-server postgresql chromium fonts-dejavu-core gnutls-bin softhsm2 nginx-light rabbitmq-server mariadb-server-core || echo "Going on without them."
 
 # A module stays on one of the two workers; those with servers come first (tests/scheduling.py). Up to three that fail are
 # asked once more, alone: one that passes then is a defect of the test, told in what was printed. Races are not asked again.

@@ -1,4 +1,4 @@
-"""HiveMQ Enterprise through the SQL realm of its security extension, in PostgreSQL.
+"""HiveMQ Enterprise through the SQL realm of its security extension, in PostgreSQL or MySQL.
 
 HiveMQ reads permissions when somebody connects and judges no delivery again, so whoever loses something has to connect
 anew: with the broker's REST API the session is ended, without it that is left to the device.
@@ -14,30 +14,23 @@ from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_access_log import watch_log
-from brokers.adapters.hivemq_realm import tables
+from brokers.adapters.hivemq_realm import tables, taken
 from brokers.adapters.hivemq_rest import end_session
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest, paced
 from brokers.core import hivemq_ese_sql
-from brokers.core.hivemq import NOTHING_ROLE
 from brokers.core.hivemq_changes import RealmChange, changes, effect, ending
-from brokers.core.hivemq_connection import HivemqConnection, connection_errors
+from brokers.core.hivemq_connection import Dialect, HivemqConnection, connection_errors
 from brokers.core.hivemq_emulator import emulate_ese
-from brokers.core.hivemq_ese_sql import parse, to_artifact
+from brokers.core.hivemq_ese_sql import FOLDS, folded, parse, to_artifact
 from brokers.core.hivemq_permissions import Realm
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import ese_text, fingerprints, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.values import BrokerEvent, BrokerLink
-from kernel.core.errors import Conflict, FieldError
+from kernel.core.errors import FieldError
 
 _BATCH = 20
-
-
-class AccountTaken(Conflict):
-    """The realm has an account of a device's name that is not ours."""
-
-    code = "hivemq-account-taken"
 
 
 class HivemqEseAdapter(PolicyAlone):
@@ -54,6 +47,7 @@ class HivemqEseAdapter(PolicyAlone):
         self._connection = HivemqConnection.of(link.connection)
         self._has_passwords = link.broker.takes_passwords is not None
         self._compile = Latest(_compiled)
+        self._folds = self._connection.dialect is Dialect.MYSQL
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -68,27 +62,26 @@ class HivemqEseAdapter(PolicyAlone):
         """Our accounts and roles there. The database does not say which version reads it."""
         with tables(self._connection) as realm:
             found, foreign = realm.realm(only=only)
+            if self._connection.dialect is Dialect.MYSQL:
+                self._folds = realm.folds()
             passwords = fingerprints(realm.passwords(found.users) if self._has_passwords else {})
         return AppliedState(artifact=to_artifact(found), only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """Accounts and roles that differ. Raises AccountTaken."""
-        wanted = self._compile(desired)[0]
-        taken = sorted(applied.foreign & wanted.users.keys())
-        if taken:
-            raise AccountTaken(
-                f"The realm has the account {taken[0]!r}, which Gatehouse did not make: a device of that name is that "
-                f"account there. Rename or delete it, or give it the role {NOTHING_ROLE}, which hands it over to us."
-            )
+        wanted, present = self._compile(desired)[0], _parsed(applied)
+        self._refuse_taken(wanted, present, applied.foreign, whole=desired.only is None)
         clients = {subject.principal.auth_id: subject.principal.client_id for subject in desired.subjects}
-        found = changes(wanted, _parsed(applied), whole=desired.only is None)
+        found = changes(wanted, present, whole=desired.only is None)
+        found.sort(key=lambda change: change.kind != "delete-user")  # a name alike is free then
         passwords = {name: text for name, text in texts_in(desired, ese_text).items() if name in wanted.users}
         steps = [_step(change, client_id=clients.get(change.name, "")) for change in found]
         return (*steps, *password_steps(passwords, applied.passwords))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
-        """Who gains and who loses which filters."""
-        return effect(_parsed(applied), self._compile(desired)[0])
+        """Who gains and who loses which filters; a warning where the database takes one name for another."""
+        found = effect(_parsed(applied), self._compile(desired)[0])
+        return replace(found, warnings=(*found.warnings, FOLDS)) if self._folds else found
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Each in a transaction of its own; the session of who loses something ends behind it."""
@@ -116,6 +109,18 @@ class HivemqEseAdapter(PolicyAlone):
     def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
         """What the nodes write into their access logs, where those are shared with us."""
         return watch_log(self._link, stop)
+
+    def _refuse_taken(self, wanted: Realm, present: Realm, foreign: frozenset[str], *, whole: bool) -> None:
+        """Raises AccountTaken if an account has a wanted name, or one that the database takes for it, and stays."""
+        if same := sorted(foreign & wanted.users.keys()):
+            raise taken(same[0], same[0])
+        if not self._folds:
+            return
+        staying = foreign | (present.users.keys() & wanted.users.keys() if whole else present.users.keys())
+        names = {folded(each): each for each in sorted(staying)}
+        for name in sorted(wanted.users):
+            if names.get(folded(name), name) != name:
+                raise taken(name, names[folded(name)])
 
 
 def _compiled(desired: DesiredState) -> tuple[Realm, Rendering]:

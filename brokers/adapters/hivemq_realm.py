@@ -1,25 +1,29 @@
-"""The tables of an ESE SQL realm in PostgreSQL. The schema is HiveMQ's; ids are the database's own, and never guessed.
+# ruff: noqa: S608 - what stands in a statement besides values are names of the schema, written here
+"""The tables of an ESE SQL realm in PostgreSQL or MySQL. The schema is HiveMQ's; ids are the database's own.
 
 Nothing is deleted by a cascade, so what refers goes first. A row of `permissions` may be shared by many, those of
-others included: it goes when the last one of ours has left it and nobody else is there.
+others included: it goes when the last one of ours has left it and nobody else is there. MySQL may take one text for
+another (case, accents, blanks at the end), so no text that it found is taken for ours before it is compared here.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from typing import Any, LiteralString
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
-from psycopg import Connection, sql
+from psycopg import Connection
 
-from brokers.adapters.postgresql import session
+from brokers.adapters import mysql, postgresql
 from brokers.core.hivemq import NOTHING_ROLE
 from brokers.core.hivemq_changes import RealmChange, is_ours
-from brokers.core.hivemq_connection import HivemqConnection
+from brokers.core.hivemq_connection import Dialect, HivemqConnection
 from brokers.core.hivemq_ese_sql import columns_of, permission_of
 from brokers.core.hivemq_permissions import Account, Permission, Realm
+from brokers.core.ports import BrokerUnreachable
+from kernel.core.errors import Conflict
 
 _FLAGS = (
     "publish_allowed",
@@ -30,62 +34,92 @@ _FLAGS = (
     "retained_msgs_allowed",
     "shared_sub_allowed",
 )
-_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, ("topic", *_FLAGS, "shared_group")))
+_COLUMNS = ", ".join(("topic", *_FLAGS, "shared_group"))
+_SAYS_SOMETHING = (
+    "(p.publish_allowed OR p.subscribe_allowed) AND (p.qos_0_allowed OR p.qos_1_allowed OR p.qos_2_allowed)"
+)
 _SCHEMA = (
     "The database has not the tables of ESE's SQL realm (4.x), or our account may not use them: it needs SELECT, "
     "INSERT, UPDATE and DELETE on users, roles, permissions, user_roles, user_permissions and role_permissions."
 )
+_COLLATION = (
+    "SELECT collation_name FROM information_schema.columns"
+    " WHERE table_schema = database() AND table_name = 'users' AND column_name = 'username'"
+)
+_EXACT = ("_nopad_bin", "_0900_bin")
+_BATCH = 500
+
+
+class AccountTaken(Conflict):
+    """The realm has an account of a device's name that is not ours, or one that the database takes for it."""
+
+    code = "hivemq-account-taken"
+
+
+class Session(Protocol):
+    """One connection to a database of either make; all raise BrokerUnreachable."""
+
+    def execute(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows that the statement gives; each `%s` in it is one of the values."""
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """All that is made within, or nothing of it."""
 
 
 class Tables:
     """The tables, by one connection. Every method is one transaction, and raises BrokerUnreachable."""
 
-    def __init__(self, session: Connection[Any]) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     def realm(self, *, only: Collection[str] | None = None) -> tuple[Realm, frozenset[str]]:
         """Our accounts and roles, and the names of accounts that are not ours; with `only` of those names alone.
 
-        An account without a password counts as barred, which is what its password says.
+        An account that the database takes for one of `only` is not ours then. One without a password counts as
+        barred, which is what its password says.
         """
         with self._session.transaction():
             roles = self._roles()
             users = self._users(only)
             held: dict[int, set[Permission]] = defaultdict(set)
-            for user, *columns in self._permissions("user_permissions", "user_id", list(users)):
+            for user, *columns in self._permissions("user_permissions", "user_id", users):
                 held[user].add(_permission(columns))
             has: dict[int, set[str]] = defaultdict(set)
-            given = (
-                "SELECT u.user_id, r.name FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = ANY(%s)"
-            )
-            for user, role in self._rows(given, list(users)):
+            given = "SELECT u.user_id, r.name FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id IN"
+            for user, role in self._among(given, users):
                 has[user].add(role)
         ours = {
-            name: Account(roles=tuple(sorted(has[id])), permissions=frozenset(held[id]), barred=barred)
+            name: Account(roles=tuple(sorted(has[id])), permissions=frozenset(held[id]), barred=bool(barred))
             for id, (name, barred) in users.items()
-            if NOTHING_ROLE in has[id]
+            if NOTHING_ROLE in has[id] and (only is None or name in only)
         }
         return Realm(users=ours, roles=roles), frozenset(name for name, _ in users.values()) - ours.keys()
 
     def passwords(self, names: Collection[str]) -> dict[str, str]:
         """What is kept of the passwords of those of these accounts that have one: their columns as JSON."""
-        query: LiteralString = (
+        query = (
             "SELECT username, password, password_iterations, password_salt, algorithm FROM users"
-            " WHERE password IS NOT NULL AND username = ANY(%s)"
+            " WHERE password IS NOT NULL AND username IN"
         )
-        return {name: json.dumps(columns) for name, *columns in self._rows(query, sorted(names))}
+        return {name: json.dumps(columns) for name, *columns in self._among(query, sorted(names)) if name in names}
 
     def set_password(self, name: str, text: str) -> None:
         """Puts the columns of a password in place of those that there were; none if the text is empty."""
         columns = json.loads(text) if text else (None, 0, "", "PKCS5S2")
-        self._session.execute(
-            "UPDATE users SET password = %s, password_iterations = %s, password_salt = %s, algorithm = %s"
-            " WHERE username = %s",
-            [*columns, name],
-        )
+        with self._session.transaction():
+            self._session.execute(
+                "UPDATE users SET password = %s, password_iterations = %s, password_salt = %s, algorithm = %s"
+                " WHERE id = %s",
+                [*columns, self._id("users", "username", name)],
+            )
+
+    def folds(self) -> bool:
+        """Whether MySQL may take one account's name for another's: unless it compares octet by octet."""
+        [(collation,)] = self._session.execute(_COLLATION) or [("",)]
+        return collation is not None and not collation.endswith(_EXACT)
 
     def make(self, change: RealmChange) -> None:
-        """Makes the change."""
+        """Makes the change. Raises AccountTaken if the database takes its name for another's."""
         with self._session.transaction():
             if change.role is not None:
                 self._set_role(change.name, change.role)
@@ -97,100 +131,153 @@ class Tables:
                 self._delete("roles", "name", change.name)
 
     def _roles(self) -> dict[str, frozenset[Permission]]:
-        ids = {id: name for id, name in self._rows("SELECT id, name FROM roles") if is_ours(name)}
+        ids = {id: name for id, name in self._session.execute("SELECT id, name FROM roles") if is_ours(name)}
         held: dict[str, set[Permission]] = {name: set() for name in ids.values()}
-        for role, *columns in self._permissions("role_permissions", "role", list(ids)):
+        for role, *columns in self._permissions("role_permissions", "role", ids):
             held[ids[role]].add(_permission(columns))
         return {name: frozenset(permissions) for name, permissions in held.items()}
 
     def _users(self, only: Collection[str] | None) -> dict[int, tuple[str, bool]]:
-        query: LiteralString = "SELECT id, username, password IS NULL FROM users"
-        rows = self._rows(query) if only is None else self._rows(query + " WHERE username = ANY(%s)", sorted(only))
-        return {id: (name, barred) for id, name, barred in rows}
+        query = "SELECT id, username, password IS NULL FROM users"
+        found = (
+            self._session.execute(query) if only is None else self._among(f"{query} WHERE username IN", sorted(only))
+        )
+        return {id: (name, barred) for id, name, barred in found}
 
-    def _permissions(self, table: str, owner: str, owners: list[int]) -> Iterator[tuple[Any, ...]]:
-        query = sql.SQL(
-            "SELECT l.{}, {} FROM {} l JOIN permissions p ON p.id = l.permission"
-            " WHERE l.{} = ANY(%s) AND (p.publish_allowed OR p.subscribe_allowed)"
-            " AND (p.qos_0_allowed OR p.qos_1_allowed OR p.qos_2_allowed)"
+    def _permissions(self, table: str, owner: str, owners: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+        query = (
+            f"SELECT l.{owner}, {_COLUMNS} FROM {table} l JOIN permissions p ON p.id = l.permission"
+            f" WHERE {_SAYS_SOMETHING} AND l.{owner} IN"
         )
-        yield from self._session.execute(
-            query.format(sql.Identifier(owner), _COLUMNS, sql.Identifier(table), sql.Identifier(owner)), [owners]
-        )
+        return self._among(query, owners)
 
     def _set_role(self, name: str, permissions: frozenset[Permission]) -> None:
-        made = "INSERT INTO roles (name, description) VALUES (%s, 'Made by Gatehouse.') ON CONFLICT (name) DO NOTHING"
-        self._session.execute(made, [name])
-        [(role,)] = self._rows("SELECT id FROM roles WHERE name = %s FOR UPDATE", name)
-        self._link("role_permissions", "role", role, permissions)
+        made = "INSERT INTO roles (name, description) VALUES (%s, 'Made by Gatehouse.')"
+        self._link("role_permissions", "role", self._made("roles", "name", name, made), permissions)
 
     def _set_user(self, name: str, account: Account) -> None:
         made = (
             "INSERT INTO users (username, password_iterations, password_salt, algorithm) VALUES (%s, 0, '', 'PKCS5S2')"
-            " ON CONFLICT (username) DO NOTHING"
         )
-        self._session.execute(made, [name])
-        [(user,)] = self._rows("SELECT id FROM users WHERE username = %s FOR UPDATE", name)
+        user = self._made("users", "username", name, made)
         if account.barred:
             self._session.execute("UPDATE users SET password = NULL WHERE id = %s", [user])
-        there = "INSERT INTO roles (name) SELECT unnest(%s::text[]) ON CONFLICT (name) DO NOTHING"
-        self._session.execute(there, [list(account.roles)])
-        roles = [id for (id,) in self._rows("SELECT id FROM roles WHERE name = ANY(%s)", list(account.roles))]
-        self._session.execute("DELETE FROM user_roles WHERE user_id = %s AND role_id <> ALL(%s)", [user, roles])
-        added = "INSERT INTO user_roles (user_id, role_id) SELECT %s, unnest(%s::int[]) ON CONFLICT DO NOTHING"
-        self._session.execute(added, [user, roles])
+        made = "INSERT INTO roles (name) VALUES (%s)"
+        self._hold(
+            "user_roles", "user_id", user, "role_id", {self._made("roles", "name", r, made) for r in account.roles}
+        )
         self._link("user_permissions", "user_id", user, account.permissions)
 
     def _link(self, table: str, owner: str, id: int, permissions: frozenset[Permission]) -> None:
         """Gives the owner just these permissions."""
-        wanted = [self._permission_id(permission) for permission in permissions]
-        names = {"table": sql.Identifier(table), "owner": sql.Identifier(owner)}
-        removed = sql.SQL("DELETE FROM {table} WHERE {owner} = %s AND permission <> ALL(%s) RETURNING permission")
-        left = [each for (each,) in self._session.execute(removed.format(**names), [id, wanted])]
-        added = sql.SQL("INSERT INTO {table} ({owner}, permission) SELECT %s, unnest(%s::int[]) ON CONFLICT DO NOTHING")
-        self._session.execute(added.format(**names), [id, wanted])
-        self._session.execute(
-            "DELETE FROM permissions p WHERE p.id = ANY(%s)"
-            " AND NOT EXISTS (SELECT 1 FROM role_permissions r WHERE r.permission = p.id)"
-            " AND NOT EXISTS (SELECT 1 FROM user_permissions u WHERE u.permission = p.id)",
-            [left],
-        )
+        left = self._hold(table, owner, id, "permission", {self._permission_id(each) for each in permissions})
+        for each in left:
+            self._session.execute(
+                "DELETE FROM permissions WHERE id = %s"
+                " AND NOT EXISTS (SELECT 1 FROM role_permissions r WHERE r.permission = permissions.id)"
+                " AND NOT EXISTS (SELECT 1 FROM user_permissions u WHERE u.permission = permissions.id)",
+                [each],
+            )
+
+    def _hold(self, table: str, owner: str, id: int, column: str, wanted: set[int]) -> set[int]:
+        """Links the owner with these rows and no others; those that it was linked with besides come back."""
+        present = {each for (each,) in self._session.execute(f"SELECT {column} FROM {table} WHERE {owner} = %s", [id])}
+        for each in sorted(present - wanted):
+            self._session.execute(f"DELETE FROM {table} WHERE {owner} = %s AND {column} = %s", [id, each])
+        for each in sorted(wanted - present):
+            self._session.execute(f"INSERT INTO {table} ({owner}, {column}) VALUES (%s, %s)", [id, each])
+        return present - wanted
 
     def _permission_id(self, permission: Permission) -> int:
         """The first row that says just this; a new one if there is none."""
         columns = columns_of(permission)
-        values = [columns["topic"], *(columns[flag] for flag in _FLAGS), columns["shared_group"]]
-        same = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(flag)) for flag in _FLAGS)
-        query = sql.SQL("SELECT id FROM permissions WHERE topic = %s AND {} AND coalesce(shared_group, '') = %s")
-        found = self._session.execute(query.format(same) + sql.SQL(" ORDER BY id LIMIT 1"), values).fetchone()
-        if found is None:
-            marks = sql.SQL(", ").join(sql.Placeholder() * len(values))
-            made = sql.SQL("INSERT INTO permissions ({}) VALUES ({}) RETURNING id").format(_COLUMNS, marks)
-            found = self._session.execute(made, values).fetchone()
-        assert found is not None
-        return int(found[0])
+        flags = [columns[flag] for flag in _FLAGS]
+        same = " AND ".join(f"{flag} = %s" for flag in _FLAGS)
+        query = f"SELECT id, topic, shared_group FROM permissions WHERE topic = %s AND {same} ORDER BY id"
+        for id, topic, group in self._session.execute(query, [columns["topic"], *flags]):
+            if (topic, group or "") == (columns["topic"], columns["shared_group"]):
+                return int(id)
+        marks = ", ".join(["%s"] * (len(_FLAGS) + 2))
+        made = f"INSERT INTO permissions ({_COLUMNS}) VALUES ({marks})"
+        self._session.execute(made, [columns["topic"], *flags, columns["shared_group"]])
+        return self._permission_id(permission)
 
     def _delete(self, table: str, column: str, name: str) -> None:
         owners = {"users": ("user_permissions", "user_id", "user_id"), "roles": ("role_permissions", "role", "role_id")}
         linked, owner, in_roles = owners[table]
-        query = sql.SQL("SELECT id FROM {} WHERE {} = %s FOR UPDATE")
-        found = self._session.execute(query.format(sql.Identifier(table), sql.Identifier(column)), [name]).fetchone()
+        found = self._id(table, column, name)
         if found is None:
             return
-        self._link(linked, owner, found[0], frozenset())
+        self._link(linked, owner, found, frozenset())
         for where, whose in (("user_roles", in_roles), (table, "id")):
-            gone = sql.SQL("DELETE FROM {} WHERE {} = %s").format(sql.Identifier(where), sql.Identifier(whose))
-            self._session.execute(gone, [found[0]])
+            self._session.execute(f"DELETE FROM {where} WHERE {whose} = %s", [found])
 
-    def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
-        return self._session.execute(query, values).fetchall()
+    def _made(self, table: str, column: str, name: str, made: str) -> int:
+        """The id of the row of this very name, made by that statement if there is none. Raises AccountTaken."""
+        found = self._id(table, column, name)
+        if found is None:
+            if alike := self._named(table, column, name):
+                raise taken(name, alike[0][1])
+            self._session.execute(made, [name])
+            found = self._id(table, column, name)
+        if found is None:
+            raise BrokerUnreachable(
+                f"The database keeps {name!r} as another text: it does not fit in {table}.{column}."
+            )
+        return found
+
+    def _id(self, table: str, column: str, name: str) -> int | None:
+        """The id of the row of this very name, which nobody else changes meanwhile; None if there is none."""
+        return next((int(id) for id, found in self._named(table, column, name) if found == name), None)
+
+    def _named(self, table: str, column: str, name: str) -> list[tuple[Any, ...]]:
+        """Id and name of the rows that the database takes for those of this name."""
+        return self._session.execute(f"SELECT id, {column} FROM {table} WHERE {column} = %s FOR UPDATE", [name])
+
+    def _among(self, query: str, values: Iterable[object]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query that ends with IN, for these values."""
+        listed = list(values)
+        for start in range(0, len(listed), _BATCH):
+            batch = listed[start : start + _BATCH]
+            yield from self._session.execute(f"{query} ({', '.join(['%s'] * len(batch))})", batch)
+
+
+class _OnPostgresql:
+    """A Session of psycopg."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+
+    def execute(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        cursor = self._connection.execute(query.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+    def transaction(self) -> AbstractContextManager[object]:
+        return self._connection.transaction()
 
 
 @contextmanager
 def tables(connection: HivemqConnection) -> Iterator[Tables]:
     """The tables; the connection is closed at the end. Raises BrokerUnreachable."""
-    with session(connection, wanted=_SCHEMA) as opened:
-        yield Tables(opened)
+    if connection.dialect is Dialect.MYSQL:
+        with mysql.session(connection, wanted=_SCHEMA) as opened:
+            yield Tables(opened)
+    else:
+        with postgresql.session(connection, wanted=_SCHEMA) as connected:
+            yield Tables(_OnPostgresql(connected))
+
+
+def taken(name: str, by: str) -> AccountTaken:
+    """That a device can not have its name in the realm, since another account has it or one alike."""
+    if name == by:
+        return AccountTaken(
+            f"The realm has the account {by!r}, which Gatehouse did not make: a device of that name is that "
+            f"account there. Rename or delete it, or give it the role {NOTHING_ROLE}, which hands it over to us."
+        )
+    return AccountTaken(
+        f"The realm has {by!r}, and its database takes {name!r} for that name (case, accents or blanks at the end): "
+        "one would have what the other has. Rename or delete one of the two."
+    )
 
 
 def _permission(columns: list[Any]) -> Permission:

@@ -1,15 +1,17 @@
 """How HiveMQ's Enterprise Security Extension is spoken to: what the `connection` of a `hivemq-ese-sql` broker may hold.
 
-`{"host", "port", "database", "username", "password"}` of the PostgreSQL that its SQL realm is kept in, `ca_pem` unless
-that is this machine; and `rest`, `{"host", "port"}` of the broker's REST API with `ca_pem` likewise, and `username` and
-`password` where it asks for them: without it no session can be ended. `log`, `{"directory": "<name>"}`, is the folder
-below `GATEHOUSE_HOME/brokers/` where its nodes write the extension's access logs.
+`{"host", "port", "database", "username", "password"}` of the PostgreSQL that its SQL realm is kept in, or of the MySQL
+or MariaDB with `"dialect": "mysql"`, `ca_pem` unless that is this machine; and `rest`, `{"host", "port"}` of the
+broker's REST API with `ca_pem` likewise, and `username` and `password` where it asks for them: without it no session
+can be ended. `log`, `{"directory": "<name>"}`, is the folder below `GATEHOUSE_HOME/brokers/` where its nodes write the
+extension's access logs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from brokers.core import registration
@@ -19,7 +21,15 @@ from kernel.core.errors import FieldError
 _TEXTS = ("database", "username", "password")
 _MEMBERS = ("host", "port", *_TEXTS, "ca_pem")
 _MORE = ("rest", "log")
+_DIALECT = "dialect"
 _REST_MEMBERS = ("host", "port", "username", "password", "ca_pem")
+
+
+class Dialect(StrEnum):
+    """Which SQL the realm's database speaks; MariaDB's is MySQL's."""
+
+    POSTGRESQL = "postgresql"
+    MYSQL = "mysql"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +54,13 @@ class HivemqConnection:
     password: str = field(repr=False)
     ca_pem: str = ""
     rest: RestConnection | None = None
+    dialect: Dialect = Dialect.POSTGRESQL
 
     @classmethod
     def of(cls, members: Mapping[str, Any]) -> HivemqConnection:
         """The connection that these members, found without error, spell."""
         given = {name: members[name] for name in _MEMBERS if members.get(name)}
-        return cls(**given, rest=rest_of(members))
+        return cls(**given, rest=rest_of(members), dialect=Dialect(members.get(_DIALECT) or Dialect.POSTGRESQL))
 
 
 def rest_of(members: Mapping[str, Any]) -> RestConnection | None:
@@ -60,8 +71,13 @@ def rest_of(members: Mapping[str, Any]) -> RestConnection | None:
 
 def connection_errors(connection: object) -> list[FieldError]:
     """What is wrong with the members of a connection."""
-    errors = registration.connection_errors(connection, texts=_TEXTS, more=_MORE)
-    return errors + _more_errors(connection) if isinstance(connection, Mapping) else errors
+    errors = registration.connection_errors(connection, texts=_TEXTS, more=(_DIALECT, *_MORE))
+    if not isinstance(connection, Mapping):
+        return errors
+    if connection.get(_DIALECT) not in (None, *Dialect):
+        detail = f"Give one of {', '.join(Dialect)}; postgresql if it is left out."
+        errors.append(FieldError(pointer="/connection/dialect", code="invalid-dialect", detail=detail))
+    return errors + _more_errors(connection)
 
 
 def file_connection_errors(connection: object, *, more: bool) -> list[FieldError]:

@@ -38,6 +38,12 @@ _ONE_NAME = (
     "be PUMP is let in as pump: of names alike none gets an account, but let nobody else have such names."
 )
 _ALIKE = "Another account has the same name but for case, accents or blanks at its end: neither gets an account."
+FOLDS = (
+    "The database may take one account name for another (case, accents, blanks at the end), also when ESE looks "
+    "somebody up: who shows a certificate for PUMP-1 of a CA that the listener trusts is let in as pump-1. Have those "
+    "CAs issue no such names, or give users.username a collation that compares octets: utf8mb4_0900_bin in MySQL, "
+    "utf8mb4_nopad_bin in MariaDB."
+)
 WHOLE = (
     "Of devices these rows are all that there may be: replace them in one transaction, and delete what is not in them, "
     "references first. A row that stays goes on allowing."
@@ -94,10 +100,10 @@ def parse(artifact: str) -> Realm:
 def _told_apart(subjects: Iterable[RenderSubject], deviations: Deviations) -> Iterator[RenderSubject]:
     """Those that are not absent and whose names no database takes for another's; of the others the loss is noted."""
     present = [subject for subject in subjects if subject.state is not Standing.ABSENT]
-    counts = Counter(_folded(subject.principal.auth_id) for subject in present)
+    counts = Counter(folded(subject.principal.auth_id) for subject in present)
     for subject in present:
         name = subject.principal.auth_id
-        if counts[_folded(name)] == 1:
+        if counts[folded(name)] == 1:
             yield subject
             continue
         for bound in subject.policy:
@@ -105,7 +111,7 @@ def _told_apart(subjects: Iterable[RenderSubject], deviations: Deviations) -> It
                 deviations.note(bound, name, DeviationKind.NARROWER, _ALIKE)
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """What is left of a name where case, accents and blanks at the end make no difference."""
     if name.isascii():
         return name.lower().rstrip()

@@ -83,7 +83,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         crl="its own folder",
     ),
     AdapterKind.HIVEMQ_ESE_SQL: KindFacts(
-        how="SQL realm in PostgreSQL, REST API",
+        how="SQL realm in PostgreSQL or MySQL, REST API",
         tested="contract; tables real",
         ends="closed through the REST API; without it when it leaves",
         presence="not told; logins from log files",

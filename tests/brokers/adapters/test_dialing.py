@@ -55,6 +55,7 @@ def nobody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
         (AdapterKind.GOAUTH_POSTGRESQL, ACCOUNT | {"database": "d"}),
         (AdapterKind.VERNEMQ_POSTGRESQL, ACCOUNT | {"database": "d"}),
         (AdapterKind.HIVEMQ_ESE_SQL, ACCOUNT | {"database": "d"}),
+        (AdapterKind.HIVEMQ_ESE_SQL, ACCOUNT | {"database": "d", "dialect": "mysql"}),
         (AdapterKind.NANOMQ, ACCOUNT | {"files": {"directory": "d"}}),
         (AdapterKind.NATS_FILES, {"host": "mq.example", "port": 1, **NATS, "files": {"directory": "d"}}),
     ],

@@ -1,25 +1,34 @@
-"""The adapter on the tables of ESE's SQL realm in a real PostgreSQL; HiveMQ's REST API is a stand-in of its answers.
+"""The adapter on ESE's SQL realm in a real PostgreSQL and MariaDB; HiveMQ's REST API is a stand-in of its answers.
 
 The schema is that of HiveMQ's scripts for 4.x; HiveMQ itself can not be installed here.
 """
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import psycopg
+import pymysql
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from brokers.adapters.hivemq_ese import AccountTaken, HivemqEseAdapter
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
+from brokers.adapters.hivemq_ese import HivemqEseAdapter
+from brokers.adapters.hivemq_realm import AccountTaken
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing, Step
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
+from kernel.core.ids import new_id
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
 from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
+from tests.servers import program, running_mariadb
 
 pytestmark = pytest.mark.e2e
 
@@ -41,6 +50,17 @@ CREATE TABLE role_permissions (role integer NOT NULL REFERENCES roles,
 CREATE TABLE user_permissions (user_id integer NOT NULL REFERENCES users,
   permission integer NOT NULL REFERENCES permissions, {TIMES}, PRIMARY KEY (user_id, permission));
 """
+MYSQL_TIMES = "created_at timestamp NOT NULL DEFAULT now(), updated_at timestamp NOT NULL DEFAULT now() ON UPDATE now()"
+IN_MYSQL = {
+    TIMES: MYSQL_TIMES,
+    "serial PRIMARY KEY": "integer PRIMARY KEY AUTO_INCREMENT",
+    "username text": "username varchar(762)",
+    "name text": "name varchar(762)",
+    "INDEX ON permissions (topic)": "INDEX permissions_topic ON permissions (topic(767))",
+    "REFERENCES users": "REFERENCES users (id)",
+    "REFERENCES roles": "REFERENCES roles (id)",
+    "REFERENCES permissions": "REFERENCES permissions (id)",
+}
 HELD = """SELECT p.topic, p.publish_allowed FROM users u JOIN user_permissions l ON l.user_id = u.id
   JOIN permissions p ON p.id = l.permission WHERE u.username = %s
   UNION SELECT p.topic, p.publish_allowed FROM users u JOIN user_roles m ON m.user_id = u.id
@@ -84,9 +104,22 @@ def rest() -> Iterator[RestApi]:
 
 @dataclass(frozen=True)
 class Database:
-    """ESE's database, and what stands in it."""
+    """ESE's database in PostgreSQL, and what stands in it."""
 
     url: str
+
+    def members(self) -> dict[str, object]:
+        told = conninfo_to_dict(self.url)
+        return {
+            "host": told["host"],
+            "port": int(str(told["port"])),
+            "database": told["dbname"],
+            "username": told["user"],
+            "password": "trusted",
+        }
+
+    def make(self) -> None:
+        self.ask(SCHEMA)
 
     def ask(self, query: str, *values: object) -> list[tuple[object, ...]]:
         with psycopg.connect(self.url, autocommit=True) as session:
@@ -105,14 +138,7 @@ class Database:
     def adapter(
         self, rest: RestApi | None = None, *, takes_passwords: bool | None = None, **changed: object
     ) -> HivemqEseAdapter:
-        told = conninfo_to_dict(self.url)
-        members: dict[str, object] = {
-            "host": told["host"],
-            "port": int(str(told["port"])),
-            "database": told["dbname"],
-            "username": told["user"],
-            "password": "trusted",
-        }
+        members = self.members()
         if rest is not None:
             members["rest"] = {"host": "127.0.0.1", "port": rest.port}
         assert not HivemqEseAdapter.connection_errors(members | changed)
@@ -120,10 +146,97 @@ class Database:
         return HivemqEseAdapter(link=link)
 
 
+@dataclass(frozen=True)
+class MysqlDatabase(Database):
+    """ESE's database in MariaDB; `url` is its name."""
+
+    port: int
+
+    def members(self) -> dict[str, object]:
+        account = {"database": self.url, "username": "gatehouse", "password": "trusted"}
+        return {"host": "127.0.0.1", "port": self.port, "dialect": "mysql"} | account
+
+    def make(self) -> None:
+        schema = SCHEMA
+        for written, in_mysql in IN_MYSQL.items():
+            schema = schema.replace(written, in_mysql)
+        for statement in schema.split(";")[:-1]:
+            self.ask(statement)
+
+    def ask(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        account: dict[str, Any] = {
+            "user": "gatehouse",
+            "password": "trusted",
+            "database": self.url,
+            "charset": "utf8mb4",
+        }
+        with (
+            pymysql.connect(host="127.0.0.1", port=self.port, autocommit=True, ssl_disabled=True, **account) as session,
+            session.cursor() as cursor,
+        ):
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+
+
+@dataclass(frozen=True)
+class Mariadb:
+    """A server, and the CA of its certificate, which is for localhost."""
+
+    port: int
+    ca_pem: str
+
+    def database(self) -> MysqlDatabase:
+        """A new, empty database."""
+        made = MysqlDatabase(f"t{new_id().hex}", self.port)
+        replace(made, url="mysql").ask(f"CREATE DATABASE {made.url}")
+        return made
+
+
+@pytest.fixture(scope="module")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mariadb]:
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = self_signed(folder)
+    with running_mariadb(certificate=str(certificate), key=str(key)) as port:
+        yield Mariadb(port, certificate.read_text())
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Certificate and key for localhost, its own CA."""
+    certificate, key = folder / "crt.pem", folder / "key.pem"
+    words = [program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    words += [
+        "-subj",
+        "/CN=db",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
+    subprocess.run(words, check=True, capture_output=True, timeout=60)
+    return certificate, key
+
+
+@pytest.fixture(params=["postgresql", "mysql"])
+def empty(request: pytest.FixtureRequest) -> Database:
+    """A database without tables."""
+    if request.param == "postgresql":
+        return Database(request.getfixturevalue("postgresql_url"))
+    server: Mariadb = request.getfixturevalue("mariadb")
+    return server.database()
+
+
 @pytest.fixture
-def database(postgresql_url: str) -> Database:
-    made = Database(postgresql_url)
-    made.ask(SCHEMA)
+def database(empty: Database) -> Database:
+    empty.make()
+    return empty
+
+
+@pytest.fixture
+def in_mysql(mariadb: Mariadb) -> MysqlDatabase:
+    made = mariadb.database()
+    made.make()
     return made
 
 
@@ -294,9 +407,130 @@ def test_plan_tells_who_gains_and_who_loses_what(database: Database) -> None:
     assert found.lose == (EffectLine(auth_id="alpha", action="publish", filter="north/alpha/up/#"),)
 
 
-def test_database_without_the_tables_and_one_that_is_not_there_are_said(postgresql_url: str) -> None:
-    empty = Database(postgresql_url)
+def test_database_without_the_tables_and_one_that_is_not_there_are_said(empty: Database) -> None:
     with pytest.raises(BrokerUnreachable, match="has not the tables"):
         empty.adapter().read()
     with pytest.raises(BrokerUnreachable, match="does not answer as it should"):
         empty.adapter(database="nowhere").read()
+
+
+@pytest.mark.parametrize("dialect", ["mssql", "MYSQL", 5, ["mysql"], {}, "", True])
+def test_dialect_that_there_is_not_is_refused(dialect: object) -> None:
+    members = {"host": "127.0.0.1", "port": 3306, "database": "d", "username": "u", "password": "p"}
+    errors = HivemqEseAdapter.connection_errors(members | {"dialect": dialect})
+    assert [(error.pointer, error.code) for error in errors] == [("/connection/dialect", "invalid-dialect")]
+
+
+@pytest.mark.parametrize("name", ["PUMP-1", "pümp-1", "pump-1 "])
+def test_name_that_mysql_takes_for_anothers_gets_nothing_of_it(in_mysql: MysqlDatabase, name: str) -> None:
+    adapter, desired = in_mysql.adapter(takes_passwords=True), only(subject(name, DOWN))
+    bring_to(adapter, all_of(subject("pump-1", UP)))
+    in_mysql.ask("UPDATE users SET password = 'kept'")
+    with pytest.raises(AccountTaken, match="for that name"):
+        adapter.plan(desired, adapter.read(only=desired.only))
+    steps = adapter.plan(desired, AppliedState(artifact="", only=desired.only))  # as if it came in between
+    with pytest.raises(AccountTaken, match="'pump-1'"):
+        adapter.apply([step for step in steps if step.target == name], between=lambda: None)
+    adapter.apply([Step(kind="take-password", target=name, summary="")], between=lambda: None)
+    assert bring_to(adapter, only(subject(name, standing=Standing.ABSENT))) == []
+    assert in_mysql.ask(KEPT, "pump-1")[0][0] == "kept"
+    assert in_mysql.ask("SELECT username FROM users") == [("pump-1",)]
+    assert [topic for topic, _ in in_mysql.held("pump-1")] == [NOTHING[0], "north/pump-1/up/#"]
+
+
+def test_name_in_mysql_is_free_once_who_has_one_alike_is_gone(in_mysql: MysqlDatabase) -> None:
+    adapter = in_mysql.adapter()
+    bring_to(adapter, all_of(subject("pump-1", UP)))
+    bring_to(adapter, all_of(subject("Pump-1", UP)))
+    assert in_mysql.ask("SELECT username FROM users") == [("Pump-1",)]
+
+
+def test_foreign_account_and_role_of_names_alike_are_left_alone_in_mysql(in_mysql: MysqlDatabase) -> None:
+    in_mysql.ask(f"INSERT INTO users ({ACCOUNT}) VALUES ('Chief', 0, '', 'X')")
+    adapter = in_mysql.adapter()
+    with pytest.raises(AccountTaken, match="'Chief'"):
+        adapter.plan(all_of(subject("chief", UP)), adapter.read())
+    in_mysql.ask("INSERT INTO roles (name) VALUES ('GH.Nothing')")
+    with pytest.raises(AccountTaken, match=r"'GH\.Nothing'"):
+        bring_to(adapter, all_of(subject("alpha", UP)))
+    assert in_mysql.held("Chief") == in_mysql.held("alpha") == []
+
+
+def test_topics_that_mysql_takes_for_one_are_two(in_mysql: MysqlDatabase) -> None:
+    in_mysql.ask(
+        "INSERT INTO permissions (topic, publish_allowed, qos_0_allowed, qos_1_allowed, qos_2_allowed,"
+        " retained_msgs_allowed, shared_group) VALUES ('NORTH/alpha/up/#', true, true, true, true, true, '')"
+    )
+    bring_to(in_mysql.adapter(), all_of(subject("alpha", UP)))
+    assert ("north/alpha/up/#", True) in in_mysql.held("alpha")
+
+
+def test_plan_in_mysql_warns_unless_the_collation_compares_octets(in_mysql: MysqlDatabase) -> None:
+    adapter, desired = in_mysql.adapter(), all_of(subject("alpha", UP))
+    assert "PUMP-1 of a CA" in adapter.effect(desired, adapter.read()).warnings[-1]
+    for collation, warnings in (("utf8mb4_bin", 1), ("utf8mb4_nopad_bin", 0)):
+        in_mysql.ask(f"ALTER TABLE users MODIFY username varchar(762) COLLATE {collation} NOT NULL")
+        assert len(adapter.effect(desired, adapter.read()).warnings) == warnings
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    bring_to(adapter, only(subject("ALPHA", DOWN)))
+    assert in_mysql.held("ALPHA") == [NOTHING, ("north/ALPHA/down/#", False)]
+
+
+def test_mysql_is_spoken_to_over_verified_tls_or_not_at_all(mariadb: Mariadb, tmp_path: Path) -> None:
+    made = mariadb.database()
+    made.make()
+    assert not made.adapter(host="localhost", ca_pem=mariadb.ca_pem).read().foreign
+    other = self_signed(tmp_path)[0].read_text()
+    for host, ca_pem in (("127.0.0.1", mariadb.ca_pem), ("localhost", other)):
+        with pytest.raises(BrokerUnreachable, match="certificate verify failed"):
+            made.adapter(host=host, ca_pem=ca_pem).read()
+
+
+def test_rights_that_the_documentation_names_are_enough_in_mysql_and_fewer_are_said(in_mysql: MysqlDatabase) -> None:
+    account, secret = in_mysql.url[:16], "s3cret-ä"
+    in_mysql.ask(f"CREATE USER {account}@'127.0.0.1' IDENTIFIED BY '{secret}'")
+    adapter = in_mysql.adapter(username=account, password=secret)
+    tables = ("users", "roles", "permissions", "user_roles", "user_permissions", "role_permissions")
+    for table in tables:
+        in_mysql.ask(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {account}@'127.0.0.1'")
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    bring_to(adapter, all_of(subject("beta", UP)))
+    in_mysql.ask(f"REVOKE SELECT ON roles FROM {account}@'127.0.0.1'")
+    with pytest.raises(BrokerUnreachable, match="has not the tables"):
+        adapter.read()
+    with pytest.raises(BrokerUnreachable, match="Access denied") as refused:
+        in_mysql.adapter(username=account, password="wr0ng-pass").read()
+    assert "wr0ng-pass" not in repr(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_lock_that_somebody_holds_is_waited_for_and_then_said(in_mysql: MysqlDatabase) -> None:
+    adapter = in_mysql.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    in_mysql.ask("SET GLOBAL innodb_lock_wait_timeout = 0")
+    account: dict[str, Any] = {"user": "gatehouse", "password": "trusted", "database": in_mysql.url}
+    with pymysql.connect(host="127.0.0.1", port=in_mysql.port, ssl_disabled=True, **account) as session:
+        session.cursor().execute("SELECT id FROM users FOR UPDATE")
+        with pytest.raises(BrokerUnreachable, match="Lock wait timeout"):
+            bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
+    in_mysql.ask("SET GLOBAL innodb_lock_wait_timeout = 50")
+    assert bring_to(adapter, all_of(subject("alpha", UP, DOWN))) == [("set-user", "alpha")]
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\x00\x00\x00\x0a8.0\x00", b"\x00" * 64]
+)
+def test_who_speaks_as_no_mysql_does_is_said(greeting: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+
+        def answer() -> None:
+            with server.accept()[0] as link:
+                link.sendall(greeting)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        there = MysqlDatabase("d", server.getsockname()[1])
+        with pytest.raises(BrokerUnreachable, match="does not answer as it should"):
+            there.adapter().read()
+        thread.join()
