@@ -41,7 +41,7 @@ class MosquittoAclFileAdapter(PolicyAlone):
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._name: str = link.connection["files"]["directory"]
-        self._passwords = MosquittoPasswords(None if link.broker.takes_passwords is None else self._folder)
+        self._passwords = MosquittoPasswords(None if link.broker.takes_passwords is None else self._name)
         self._compile = Latest(self._compiled)
 
     @classmethod

@@ -62,11 +62,9 @@ class MosquittoDynsecAdapter:
     def __init__(self, *, link: BrokerLink) -> None:
         self._name = link.broker.name
         self._connection = MosquittoConnection.of(link.connection)
-        shares = self._connection.directory is not None
-        self._passwords = MosquittoPasswords(
-            self._folder if link.broker.takes_passwords is not None and shares else None
-        )
-        self._lacks_folder = bool(link.broker.takes_passwords) and not shares
+        directory = self._connection.directory
+        self._passwords = MosquittoPasswords(None if link.broker.takes_passwords is None else directory)
+        self._lacks_folder = bool(link.broker.takes_passwords) and directory is None
         self._compiled: tuple[DesiredState, DynsecState, Rendering] | None = None
         self._read: tuple[str, DynsecState] | None = None  # what was read last, as text and as values
 

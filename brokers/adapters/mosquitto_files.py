@@ -11,14 +11,21 @@ import re
 import signal
 from pathlib import Path
 
-from brokers.adapters.shared_folder import FOR_US, SharedFolder
+from brokers.adapters.shared_folder import FOR_US, GroupFolder, SharedFolder
 from brokers.core.crl_bundle import parse_bundle
-from brokers.core.mosquitto_conf import CLIENT_CA_FILE, CRL_FILE, LOG_FILE, PID_FILE
+from brokers.core.mosquitto_conf import CLIENT_CA_FILE, CRL_FILE, LOG_FILE, PASSWORD_FILE, PID_FILE
 from brokers.core.ports import BrokerUnreachable
+from kernel.core.errors import Conflict
 
 _MOST_LOGGED = 1_048_576
 _PID = re.compile(r"[1-9][0-9]{0,9}")
 _CATCHES_SIGHUP = re.compile(r"^SigCgt:\s*[0-9a-f]*[13579bdf]$", re.MULTILINE)  # the lowest bit is signal 1
+
+
+class FileNotReadable(Conflict):
+    """Mosquitto runs as a user that may not read a file."""
+
+    code = "file-not-readable"
 
 
 class MosquittoFolder(SharedFolder):
@@ -67,7 +74,7 @@ class MosquittoFolder(SharedFolder):
         return self.text(name) == pem
 
     def _signal(self) -> None:
-        pid = self._pid()
+        pid, _ = self._running()
         try:
             os.kill(pid, signal.SIGHUP)
         except ProcessLookupError as error:
@@ -77,8 +84,8 @@ class MosquittoFolder(SharedFolder):
                 "Gatehouse may not signal Mosquitto: run both as one user, or send it SIGHUP when its files change."
             ) from error
 
-    def _pid(self) -> int:
-        """Of the Mosquitto that wrote its pid file here. Raises BrokerUnreachable."""
+    def _running(self) -> tuple[int, str]:
+        """The Mosquitto that wrote its pid file here, and what /proc says of it. Raises BrokerUnreachable."""
         try:
             text = (self._path / PID_FILE).read_text().strip()
             status = Path(f"/proc/{text}/status").read_text() if _PID.fullmatch(text) else ""
@@ -88,10 +95,30 @@ class MosquittoFolder(SharedFolder):
             raise BrokerUnreachable("Mosquitto is not running; it reads its files when it starts.")
         if not _CATCHES_SIGHUP.search(status):
             raise BrokerUnreachable("Mosquitto is starting: a signal would end it now. It follows soon.")
-        return int(text)
+        return int(text), status
 
 
 class FirstFileFolder(SharedFolder):
     """The same folder for a file that holds the control account's hash: whoever puts it in place gives it away."""
 
     mode = FOR_US
+
+
+class PasswordFolder(GroupFolder, MosquittoFolder):
+    """The same folder for the file of passwords' hashes, which nobody else on the machine reads."""
+
+    def _signal(self) -> None:
+        """Raises FileNotReadable too, once Mosquitto was told: nobody gets in by what it had read before."""
+        super()._signal()
+        if not may_read(self._running()[1], (self._path / PASSWORD_FILE).stat()):
+            raise FileNotReadable(
+                f"Mosquitto runs as a user that may not read {PASSWORD_FILE}, and refuses every password: give the "
+                "shared folder the group that it runs with, and apply again."
+            )
+
+
+def may_read(status: str, file: os.stat_result) -> bool:
+    """Whether whom /proc/<pid>/status is about may read a file that is for its owner and its group alone."""
+    ids = {line.split()[0]: set(line.split()[1:]) for line in status.splitlines() if line.strip()}
+    groups = ids["Gid:"] | ids["Groups:"]
+    return not ids["Uid:"].isdisjoint({"0", str(file.st_uid)}) or str(file.st_gid) in groups

@@ -6,9 +6,10 @@ hashed; the plugin has checked the client id by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from brokers.adapters.mosquitto_files import MosquittoFolder
+from brokers.adapters.mosquitto_files import PasswordFolder
+from brokers.conf import files_root
 from brokers.core.mosquitto_conf import PASSWORD_FILE
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprint, mosquitto, texts_in
@@ -19,28 +20,28 @@ _KINDS = frozenset({SET, TAKE, "read-passwords"})
 
 
 class MosquittoPasswords:
-    """The file. Without a `folder` (a broker that takes no passwords, and never did) nothing is ever done."""
+    """The file. Without a `directory` (a broker that takes no passwords, and never did) nothing is ever done."""
 
-    def __init__(self, folder: Callable[[], MosquittoFolder] | None) -> None:
-        self._folder = folder
+    def __init__(self, directory: str | None) -> None:
+        self._directory = directory
 
     def read(self, *, only: Collection[str] | None) -> Mapping[str, str]:
         """The fingerprints of what stands in the file, and under an empty name that Mosquitto has not read it."""
-        if self._folder is None:
+        if self._directory is None:
             return {}
-        folder = self._folder()
+        folder = _folder(self._directory)
         is_told = folder.text(f"{PASSWORD_FILE}.told") and folder.is_told(PASSWORD_FILE)
         found = {name: fingerprint(text) for name, text in _lines(folder).items() if only is None or name in only}
         return found if is_told else {**found, "": _UNREAD}
 
     def wanted(self, desired: DesiredState) -> Mapping[str, str]:
         """What it should say of each; nothing of a name with a colon, whose line would be about somebody else."""
-        texts = {} if self._folder is None else texts_in(desired, mosquitto)
+        texts = {} if self._directory is None else texts_in(desired, mosquitto)
         return {name: text for name, text in texts.items() if ":" not in name}
 
     def plan(self, desired: DesiredState, present: Mapping[str, str]) -> list[Step]:
         """Whose passwords differ."""
-        if self._folder is None:
+        if self._directory is None:
             return []
         steps = password_steps(self.wanted(desired), present)
         if "" in present:
@@ -58,9 +59,9 @@ class MosquittoPasswords:
         self._change([step for step in steps if step.kind in _KINDS - {TAKE}])
 
     def _change(self, steps: Sequence[Step]) -> None:
-        if not steps or self._folder is None:
+        if not steps or self._directory is None:
             return
-        folder = self._folder()
+        folder = _folder(self._directory)
         lines = _lines(folder)
         for step in steps:
             if step.kind == SET:
@@ -70,7 +71,11 @@ class MosquittoPasswords:
         folder.put(PASSWORD_FILE, "".join(f"{name}:{text}\n" for name, text in sorted(lines.items())))
 
 
-def _lines(folder: MosquittoFolder) -> dict[str, str]:
+def _folder(directory: str) -> PasswordFolder:
+    return PasswordFolder(root=files_root(), name=directory)
+
+
+def _lines(folder: PasswordFolder) -> dict[str, str]:
     """What the file keeps, by name; lines that Mosquitto would not read either are left out."""
     rows = (line.partition(":") for line in folder.text(PASSWORD_FILE).splitlines())
     return {name: text for name, colon, text in rows if name and colon}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from brokers.core.ports import BrokerUnreachable
@@ -66,6 +67,9 @@ class SharedFolder:
             new.unlink(missing_ok=True)
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, self.mode)
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+                if self.mode == FOR_THE_GROUP:
+                    with suppress(PermissionError):  # we are not in it: then it stays our own
+                        os.fchown(stream.fileno(), -1, self._path.stat().st_gid)
                 os.fchmod(stream.fileno(), self.mode)
                 stream.write(text)
                 stream.flush()

@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
+from brokers.adapters.mosquitto_files import FileNotReadable, MosquittoFolder, may_read
 from brokers.core.mosquitto_conf import ACL_FILE, CONFIGURATION_FILE, PASSWORD_FILE
 from brokers.core.plans import rendering_digest
 from brokers.core.ports import BrokerAdapter, DesiredState, RenderSubject, Standing
@@ -128,6 +129,7 @@ def folder(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) 
     """The folder of a Mosquitto that only hears signals."""
     settings.GATEHOUSE_HOME = tmp_path
     monkeypatch.setattr("brokers.adapters.mosquitto_files.MosquittoFolder._signal", lambda _: None)
+    monkeypatch.setattr("brokers.adapters.mosquitto_files.PasswordFolder._signal", lambda _: None)
     made = tmp_path / "brokers" / "hall"
     made.mkdir(parents=True)
     return made
@@ -156,7 +158,39 @@ def test_file_of_a_broker_that_never_took_passwords_is_left_alone(by_files: Make
 def test_file_is_made_for_a_broker_that_takes_passwords_though_nobody_has_one(by_files: Make, folder: Path) -> None:
     assert bring_to(by_files(takes_passwords=True), all_of(subject("alpha", UP))) == ["read-passwords"]
     assert (folder / PASSWORD_FILE).read_text() == ""
-    assert stat.S_IMODE((folder / PASSWORD_FILE).stat().st_mode) == 0o644
+    made = (folder / PASSWORD_FILE).stat()
+    assert (stat.S_IMODE(made.st_mode), made.st_gid) == (0o640, folder.stat().st_gid)
+
+
+def test_file_is_for_its_owner_and_the_group_of_the_folder(tmp_path: Path) -> None:
+    made = tmp_path / "passwords.conf"
+    made.touch()
+    owner, group = made.stat().st_uid + 1, made.stat().st_gid + 1  # nobody's: the file is ours
+
+    def status(uid: int, gid: int, groups: str = "") -> str:
+        return f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nGid:\t{gid}\t{gid}\t{gid}\t{gid}\nGroups:\t{groups} \n"
+
+    assert may_read(Path("/proc/self/status").read_text(), made.stat())
+    assert may_read(status(0, group), made.stat())
+    assert may_read(status(owner - 1, group), made.stat())
+    assert may_read(status(owner, group - 1), made.stat())
+    assert may_read(status(owner, group, f"{group} {group - 1}"), made.stat())
+    assert not may_read(status(owner, group), made.stat())
+    assert not may_read(status(owner, group, f"{group} {group + 1}"), made.stat())
+
+
+def test_mosquitto_that_may_not_read_the_file_is_told_and_so_is_who_applies(
+    by_files: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.undo()
+    monkeypatch.setattr(MosquittoFolder, "_signal", lambda _: told.append("SIGHUP"))
+    monkeypatch.setattr(MosquittoFolder, "_running", lambda _: (1, "Uid:\t99999\nGid:\t99999\nGroups:\t\n"))
+    adapter, desired = by_files(takes_passwords=True), all_of(with_password(subject("alpha", UP), OLD))
+    with pytest.raises(FileNotReadable, match="group"):
+        bring_to(adapter, desired)
+    assert len(told) == 2  # rules, and passwords
+    assert [step.kind for step in adapter.plan(desired, adapter.read())] == ["read-passwords"]
 
 
 def test_name_with_a_colon_gets_no_line_which_would_be_about_another(by_files: Make, folder: Path) -> None:

@@ -176,6 +176,7 @@ def test_password_reaches_a_broker_and_leaves_it_with_the_rest(
 ) -> None:
     settings.GATEHOUSE_HOME = tmp_path
     monkeypatch.setattr("brokers.adapters.mosquitto_files.MosquittoFolder._signal", lambda _: None)
+    monkeypatch.setattr("brokers.adapters.mosquitto_files.PasswordFolder._signal", lambda _: None)
     (tmp_path / "brokers" / "hall").mkdir(parents=True)
     models.Broker.objects.all().delete()  # those are spoken to by nobody
     made = register_broker(
