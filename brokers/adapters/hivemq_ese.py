@@ -20,7 +20,7 @@ from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest, paced
 from brokers.core import hivemq_ese_sql
 from brokers.core.hivemq_changes import RealmChange, changes, effect, ending
-from brokers.core.hivemq_connection import Dialect, HivemqConnection, connection_errors
+from brokers.core.hivemq_connection import HivemqConnection, SqlDialect, connection_errors
 from brokers.core.hivemq_emulator import emulate_ese
 from brokers.core.hivemq_ese_sql import FOLDS, folded, parse, to_artifact
 from brokers.core.hivemq_permissions import Realm
@@ -47,7 +47,7 @@ class HivemqEseAdapter(PolicyAlone):
         self._connection = HivemqConnection.of(link.connection)
         self._has_passwords = link.broker.takes_passwords is not None
         self._compile = Latest(_compiled)
-        self._folds = self._connection.dialect is Dialect.MYSQL
+        self._folds = self._connection.dialect is SqlDialect.MYSQL
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
@@ -62,7 +62,7 @@ class HivemqEseAdapter(PolicyAlone):
         """Our accounts and roles there. The database does not say which version reads it."""
         with tables(self._connection) as realm:
             found, foreign = realm.realm(only=only)
-            if self._connection.dialect is Dialect.MYSQL:
+            if self._connection.dialect is SqlDialect.MYSQL:
                 self._folds = realm.folds()
             passwords = fingerprints(realm.passwords(found.users) if self._has_passwords else {})
         return AppliedState(artifact=to_artifact(found), only=only, foreign=foreign, passwords=passwords)

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from psycopg import Connection
-
-from brokers.adapters import mysql, postgresql
+from brokers.adapters.hivemq_database import Session, session
 from brokers.core.hivemq import NOTHING_ROLE
 from brokers.core.hivemq_changes import RealmChange, is_ours
-from brokers.core.hivemq_connection import Dialect, HivemqConnection
+from brokers.core.hivemq_connection import HivemqConnection
 from brokers.core.hivemq_ese_sql import columns_of, permission_of
 from brokers.core.hivemq_permissions import Account, Permission, Realm
 from brokers.core.ports import BrokerUnreachable
@@ -54,16 +52,6 @@ class AccountTaken(Conflict):
     """The realm has an account of a device's name that is not ours, or one that the database takes for it."""
 
     code = "hivemq-account-taken"
-
-
-class Session(Protocol):
-    """One connection to a database of either make; all raise BrokerUnreachable."""
-
-    def execute(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """The rows that the statement gives; each `%s` in it is one of the values."""
-
-    def transaction(self) -> AbstractContextManager[object]:
-        """All that is made within, or nothing of it."""
 
 
 class Tables:
@@ -139,10 +127,8 @@ class Tables:
 
     def _users(self, only: Collection[str] | None) -> dict[int, tuple[str, bool]]:
         query = "SELECT id, username, password IS NULL FROM users"
-        found = (
-            self._session.execute(query) if only is None else self._among(f"{query} WHERE username IN", sorted(only))
-        )
-        return {id: (name, barred) for id, name, barred in found}
+        rows = self._session.execute(query) if only is None else self._among(query + " WHERE username IN", sorted(only))
+        return {id: (name, barred) for id, name, barred in rows}
 
     def _permissions(self, table: str, owner: str, owners: Iterable[int]) -> Iterator[tuple[Any, ...]]:
         query = (
@@ -163,9 +149,8 @@ class Tables:
         if account.barred:
             self._session.execute("UPDATE users SET password = NULL WHERE id = %s", [user])
         made = "INSERT INTO roles (name) VALUES (%s)"
-        self._hold(
-            "user_roles", "user_id", user, "role_id", {self._made("roles", "name", r, made) for r in account.roles}
-        )
+        roles = {self._made("roles", "name", role, made) for role in account.roles}
+        self._hold("user_roles", "user_id", user, "role_id", roles)
         self._link("user_permissions", "user_id", user, account.permissions)
 
     def _link(self, table: str, owner: str, id: int, permissions: frozenset[Permission]) -> None:
@@ -191,16 +176,22 @@ class Tables:
     def _permission_id(self, permission: Permission) -> int:
         """The first row that says just this; a new one if there is none."""
         columns = columns_of(permission)
-        flags = [columns[flag] for flag in _FLAGS]
+        values = [columns["topic"], *(columns[flag] for flag in _FLAGS), columns["shared_group"]]
+        found = self._same_permission(values)
+        if found is None:
+            made = f"INSERT INTO permissions ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(values))})"
+            self._session.execute(made, values)
+            found = self._same_permission(values)
+        if found is None:
+            raise BrokerUnreachable(f"The database keeps the topic {permission.topic!r:.200} as another text.")
+        return found
+
+    def _same_permission(self, values: list[Any]) -> int | None:
+        topic, *flags, group = values
         same = " AND ".join(f"{flag} = %s" for flag in _FLAGS)
         query = f"SELECT id, topic, shared_group FROM permissions WHERE topic = %s AND {same} ORDER BY id"
-        for id, topic, group in self._session.execute(query, [columns["topic"], *flags]):
-            if (topic, group or "") == (columns["topic"], columns["shared_group"]):
-                return int(id)
-        marks = ", ".join(["%s"] * (len(_FLAGS) + 2))
-        made = f"INSERT INTO permissions ({_COLUMNS}) VALUES ({marks})"
-        self._session.execute(made, [columns["topic"], *flags, columns["shared_group"]])
-        return self._permission_id(permission)
+        rows = self._session.execute(query, [topic, *flags])
+        return next((int(id) for id, text, of in rows if (text, of or "") == (topic, group)), None)
 
     def _delete(self, table: str, column: str, name: str) -> None:
         owners = {"users": ("user_permissions", "user_id", "user_id"), "roles": ("role_permissions", "role", "role_id")}
@@ -221,9 +212,7 @@ class Tables:
             self._session.execute(made, [name])
             found = self._id(table, column, name)
         if found is None:
-            raise BrokerUnreachable(
-                f"The database keeps {name!r} as another text: it does not fit in {table}.{column}."
-            )
+            raise BrokerUnreachable(f"The database keeps {name!r} in {table} as another text.")
         return found
 
     def _id(self, table: str, column: str, name: str) -> int | None:
@@ -242,29 +231,11 @@ class Tables:
             yield from self._session.execute(f"{query} ({', '.join(['%s'] * len(batch))})", batch)
 
 
-class _OnPostgresql:
-    """A Session of psycopg."""
-
-    def __init__(self, connection: Connection[Any]) -> None:
-        self._connection = connection
-
-    def execute(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        cursor = self._connection.execute(query.encode(), values)
-        return cursor.fetchall() if cursor.description else []
-
-    def transaction(self) -> AbstractContextManager[object]:
-        return self._connection.transaction()
-
-
 @contextmanager
 def tables(connection: HivemqConnection) -> Iterator[Tables]:
     """The tables; the connection is closed at the end. Raises BrokerUnreachable."""
-    if connection.dialect is Dialect.MYSQL:
-        with mysql.session(connection, wanted=_SCHEMA) as opened:
-            yield Tables(opened)
-    else:
-        with postgresql.session(connection, wanted=_SCHEMA) as connected:
-            yield Tables(_OnPostgresql(connected))
+    with session(connection, wanted=_SCHEMA) as opened:
+        yield Tables(opened)
 
 
 def taken(name: str, by: str) -> AccountTaken:

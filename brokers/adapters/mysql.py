@@ -98,9 +98,10 @@ def _connected(place: Place) -> Any:
         init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         autocommit=True,
         local_infile=False,
-        read_timeout=_ANSWER_SECONDS,
+        read_timeout=_CONNECT_SECONDS,
         write_timeout=_ANSWER_SECONDS,
         defer_connect=True,
     )
     made.connect(dial(place.host, place.port, timeout=_CONNECT_SECONDS))
+    made._read_timeout = _ANSWER_SECONDS  # noqa: SLF001 - a statement may take longer than a greeting
     return made

@@ -25,7 +25,7 @@ _DIALECT = "dialect"
 _REST_MEMBERS = ("host", "port", "username", "password", "ca_pem")
 
 
-class Dialect(StrEnum):
+class SqlDialect(StrEnum):
     """Which SQL the realm's database speaks; MariaDB's is MySQL's."""
 
     POSTGRESQL = "postgresql"
@@ -54,13 +54,13 @@ class HivemqConnection:
     password: str = field(repr=False)
     ca_pem: str = ""
     rest: RestConnection | None = None
-    dialect: Dialect = Dialect.POSTGRESQL
+    dialect: SqlDialect = SqlDialect.POSTGRESQL
 
     @classmethod
     def of(cls, members: Mapping[str, Any]) -> HivemqConnection:
         """The connection that these members, found without error, spell."""
         given = {name: members[name] for name in _MEMBERS if members.get(name)}
-        return cls(**given, rest=rest_of(members), dialect=Dialect(members.get(_DIALECT) or Dialect.POSTGRESQL))
+        return cls(**given, rest=rest_of(members), dialect=SqlDialect(members.get(_DIALECT) or SqlDialect.POSTGRESQL))
 
 
 def rest_of(members: Mapping[str, Any]) -> RestConnection | None:
@@ -74,8 +74,8 @@ def connection_errors(connection: object) -> list[FieldError]:
     errors = registration.connection_errors(connection, texts=_TEXTS, more=(_DIALECT, *_MORE))
     if not isinstance(connection, Mapping):
         return errors
-    if connection.get(_DIALECT) not in (None, *Dialect):
-        detail = f"Give one of {', '.join(Dialect)}; postgresql if it is left out."
+    if connection.get(_DIALECT) not in (None, *SqlDialect):
+        detail = f"Give one of {', '.join(SqlDialect)}; postgresql if it is left out."
         errors.append(FieldError(pointer="/connection/dialect", code="invalid-dialect", detail=detail))
     return errors + _more_errors(connection)
 

@@ -534,3 +534,26 @@ def test_who_speaks_as_no_mysql_does_is_said(greeting: bytes) -> None:
         with pytest.raises(BrokerUnreachable, match="does not answer as it should"):
             there.adapter().read()
         thread.join()
+
+
+def test_server_that_takes_tls_away_gets_no_password(mariadb: Mariadb) -> None:
+    offered = (0x0008_8200).to_bytes(4, "little")  # PROTOCOL_41, SECURE_CONNECTION and PLUGIN_AUTH, and no SSL
+    greeting = b"\x0a8.0.36\0" + bytes(4) + b"saltsalt\0" + offered[:2] + b"\x2d\x02\x00" + offered[2:]
+    greeting += b"\x15" + bytes(10) + b"saltsaltsalt\0mysql_clear_password\0"
+    heard = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+
+        def answer() -> None:
+            with server.accept()[0] as link:
+                link.settimeout(60)
+                link.sendall(len(greeting).to_bytes(3, "little") + b"\0" + greeting)
+                heard.append(link.recv(1_000))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        there = MysqlDatabase("d", server.getsockname()[1])
+        with pytest.raises(BrokerUnreachable, match="SSL is required"):
+            there.adapter(host="localhost", ca_pem=mariadb.ca_pem).read()
+        thread.join()
+    assert heard == [b""]
