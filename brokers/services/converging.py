@@ -11,7 +11,7 @@ from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Convergence
 from brokers.core.plans import rendering_digest, require_acceptance
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState
 from brokers.core.values import BrokerId, SyncState
 from brokers.services import records
 from brokers.services.desired import desired_state, desired_state_of
@@ -54,9 +54,9 @@ def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
     seq = _journal_end()
     adapter = adapter_for(queries.link_to(broker=broker))
     try:
-        adapter.read(only=frozenset())  # a broker that does not answer costs no rendering
+        applied = adapter.read()  # first: whoever gets in meanwhile is nobody that is not known yet
         desired = desired_state(domain=DomainId(row.domain_id), broker=broker, now=lease.now(), pause=lease.keep)
-        steps, version = bring_to(adapter, desired, row, lease)
+        steps, version = bring_to(adapter, desired, row, lease, applied=applied)
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise
@@ -87,15 +87,24 @@ def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Conve
     return Convergence(sync=SyncState(row.sync), steps=steps, detail=f"{_counted(steps).capitalize()}.")
 
 
-def bring_to(adapter: BrokerAdapter, desired: DesiredState, row: models.Broker, lease: Lease) -> tuple[int, str]:
-    """How many steps it took, and the broker's version."""
+def bring_to(
+    adapter: BrokerAdapter,
+    desired: DesiredState,
+    row: models.Broker,
+    lease: Lease,
+    *,
+    applied: AppliedState | None = None,
+) -> tuple[int, str]:
+    """How many steps it took, and the broker's version. `applied` is what it holds, if that was read already."""
     require_acceptance(adapter.render(desired).deviations, row.accepted_deviations)
-    applied = adapter.read(only=desired.only)
+    applied = applied or adapter.read(only=desired.only)
     steps = adapter.plan(desired, applied)
     if not steps:
         return 0, applied.version
     adapter.apply(steps, between=lease.keep)
     left = adapter.plan(desired, adapter.read(only=desired.only))
+    if not adapter.capabilities.stores_policy:  # who has come since was let in by what holds now
+        left = tuple(step for step in left if step in steps)
     if left:
         raise BrokerDidNotObey(
             f"The broker took {len(steps)} changes, and {len(left)} are still to be made; the first: {left[0].summary}"

@@ -23,9 +23,11 @@ from brokers.core.ports import RenderSubject, Standing
 from brokers.core.values import BrokerId
 from brokers.services.deciding import Decider
 from brokers.services.decision_doors import Door
-from brokers.services.decision_memory import DecisionMemory, Known
+from brokers.services.decision_learning import Known
+from brokers.services.decision_memory import DecisionMemory
 from brokers.services.decision_secrets import secret_hash
 from devices.core.values import DeviceId
+from kernel.core.clock import FOR_EVER
 from kernel.core.ids import DomainId
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.core.real_rabbitmq import Client, Closed, rabbitmq
@@ -55,9 +57,9 @@ class Register(DecisionMemory):
         return found if broker == str(BROKER) else None
 
     def find(self, domain: DomainId, auth_id: str, *, broker: BrokerId | None = None, now: datetime) -> Known | None:
-        del domain, broker, now
+        del now
         found = self.subjects.get(auth_id)
-        return Known(DeviceId(uuid4()), found, 0, {}) if found else None
+        return Known((domain, auth_id, broker), DeviceId(uuid4()), found, 0, FOR_EVER) if found else None
 
 
 class Quiet(WSGIRequestHandler):

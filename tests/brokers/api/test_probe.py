@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_listener_that_admits_strangers_is_a_finding_until_it_is_gone(
     (tmp_path / "key.pem").write_text(key)
     with open_broker(tmp_path / "chain.pem", tmp_path / "key.pem") as port:
         broker = register(fleet, port)
-        nothing = {"at": None, "under_way": None, "listeners": []}
+        nothing: dict[str, Any] = {"at": None, "under_way": None, "listeners": []}
         assert api.get(PATH).json() == nothing
         assert findings(fleet) == {}
 

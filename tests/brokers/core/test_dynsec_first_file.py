@@ -17,7 +17,7 @@ ARTIFACT = to_artifact(DESIRED)
 HASH = {"password": "aGFzaA==", "salt": "c2FsdA==", "iterations": 101}
 CONTROL = {"username": "control", "textname": "Dynsec admin user", "roles": [{"rolename": "admin"}], **HASH}
 ADMIN_ROLE = {"rolename": "admin", "acls": [{"acltype": "publishClientSend", "topic": "$CONTROL/#", "allow": True}]}
-INITIAL = {
+INITIAL: dict[str, Any] = {
     "clients": [CONTROL],
     "roles": [ADMIN_ROLE],
     "defaultACLAccess": {"publishClientReceive": True, "subscribe": False},
@@ -35,7 +35,7 @@ def named(document: Any, member: str, key: str) -> dict[str, Any]:
 
 
 def with_more(**more: list[Any]) -> dict[str, Any]:
-    return {**INITIAL, **{member: [*INITIAL.get(member, []), *entries] for member, entries in more.items()}}
+    return {**INITIAL, **{member: INITIAL.get(member, []) + entries for member, entries in more.items()}}
 
 
 def test_broker_that_starts_with_it_has_nothing_left_to_do() -> None:

@@ -49,9 +49,10 @@ def test_place_is_read_as_what_it_is_and_nothing_else_is() -> None:
             cursor.decode_id(cursor.encode(other), str)
     assert cursor.decode_named(cursor.encode(["a", id]), str) == ("a", id)
     assert cursor.decode_named("", str) is None
-    for other in ([], [id], ["a", "x"], [7, id], ["a", id, "b"]):
+    wrongs: list[list[str | int]] = [[], [id], ["a", "x"], [7, id], ["a", id, "b"]]
+    for wrong in wrongs:
         with pytest.raises(cursor.WrongCursor):
-            cursor.decode_named(cursor.encode(other), str)
+            cursor.decode_named(cursor.encode(wrong), str)
     assert cursor.decode_number(cursor.encode([7])) == 7
     assert cursor.decode_number(None) is None
     for number in ([], [0], [-1], [2**63], ["7"], [7, 7], [None]):
