@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from acl.core.values import Action
 from brokers import queries, services
 from brokers.core.nats import NatsPermissions, permissions
+from brokers.core.ports import DesiredState
 from brokers.core.standing import render_subject
 from brokers.core.values import AdapterKind, Broker, Listener, SyncState
+from brokers.services import converging
+from brokers.services.desired import desired_state
 from devices import queries as devices_queries
 from devices import services as devices
 from kernel.core.clock import utc_now
@@ -97,6 +101,24 @@ def test_changed_role_closes_those_that_it_changes(gateway: Gateway) -> None:
     outcome = services.converge(broker=gateway.broker.id, now=utc_now())
     assert (outcome.sync, outcome.steps) == (SyncState.IN_SYNC, 1)
     assert pump.wait_closed()
+
+
+def test_who_gets_in_while_the_whole_is_compared_stays(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = gateway.fleet.enroll("p-1"), gateway.fleet.enroll("p-2")
+    gateway.check()
+    held, come = gateway.connect(one), []
+    gateway.fleet.change_role(*PUMP_RULES, allow(Action.SUBSCRIBE, "extra/#"))
+
+    def known_before(**words: Any) -> DesiredState:
+        desired = desired_state(**words)
+        gateway.fleet.change_role(*PUMP_RULES)
+        come.append(gateway.connect(two))
+        return desired
+
+    monkeypatch.setattr(converging, "desired_state", known_before)
+    assert services.converge(broker=gateway.broker.id, now=utc_now()).steps == 1
+    assert held.wait_closed()
+    assert not come[0].wait_closed(seconds=0.3)
 
 
 def test_role_that_grants_the_same_closes_nobody(gateway: Gateway) -> None:
