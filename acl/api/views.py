@@ -19,7 +19,7 @@ from acl.api.serializers import (
 )
 from acl.core.values import Role, RoleId
 from kernel.api.documents import caller_of
-from kernel.api.if_match import expected_version, if_match_on, tag_of
+from kernel.api.if_match import expected_version, if_match_on, required_version, tag_of
 from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
@@ -100,7 +100,7 @@ class RoleView(APIView):
             name=body.validated_data["name"],
             description=body.validated_data["description"],
             rules=rule_specs(body.validated_data["rules"]),
-            expected_version=expected_version(request),
+            expected_version=required_version(request),
             actor=caller.actor,
             now=utc_now(),
         )

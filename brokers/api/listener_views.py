@@ -16,7 +16,7 @@ from brokers.core.cipher_suites import CipherSuite
 from brokers.core.listener_profile import LIMITS, Make, TlsVersion, profile_document
 from brokers.services.listener_profiles import KeptProfile
 from kernel.api.documents import caller_of
-from kernel.api.if_match import expected_version, if_match_on, tag_of
+from kernel.api.if_match import if_match_on, required_version, tag_of
 from kernel.core.clock import utc_now
 
 
@@ -98,7 +98,7 @@ class ListenerProfileView(APIView):
         changed = services.change_listener_profile(
             broker=seen(request, name).id,
             document=request.data,
-            expected_version=expected_version(request),
+            expected_version=required_version(request),
             actor=caller_of(request).actor,
             now=utc_now(),
         )

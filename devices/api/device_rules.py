@@ -17,7 +17,7 @@ from devices.core.values import Device, DeviceId
 from devices.queries.device_rules import DeviceRules, device_rules
 from devices.services.device_rules import set_device_rules
 from kernel.api.documents import StrictDocument, body_of, caller_of
-from kernel.api.if_match import expected_digest, if_match_on, tag_of
+from kernel.api.if_match import if_match_on, required_digest, tag_of
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
 from kernel.core.errors import Denied
@@ -62,7 +62,7 @@ class DeviceRulesView(APIView):
         rules = set_device_rules(
             device=found.id,
             rules=rule_specs(body["rules"]),
-            expected_digest=expected_digest(request),
+            expected_digest=required_digest(request),
             actor=caller.actor,
             now=utc_now(),
         )

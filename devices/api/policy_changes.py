@@ -23,7 +23,7 @@ from devices.core.policy_json import policy_from_json
 from devices.queries import policy_changes as queries
 from devices.services import policy_changes as services
 from kernel.api.documents import body_of, caller_of
-from kernel.api.if_match import expected_version, if_match_on, tag_of
+from kernel.api.if_match import if_match_on, required_version, tag_of
 from kernel.core import cursor
 from kernel.core.clock import utc_now
 from kernel.core.errors import FieldError, Invalid
@@ -102,7 +102,7 @@ class ChangeView(APIView):
             change=seen.id,
             title=body.get("title"),
             document=_document(body),
-            expected_version=expected_version(request),
+            expected_version=required_version(request),
             actor=caller_of(request).actor,
             now=utc_now(),
         )

@@ -29,11 +29,21 @@ def expected_digest(request: Request) -> str | None:
     return _wanted(request, _DIGEST)
 
 
+def required_version(request: Request) -> int | None:
+    """`expected_version` for what is replaced by those alone who have read it. Raises Unconditional without header."""
+    _require(request)
+    return expected_version(request)
+
+
 def required_digest(request: Request) -> str | None:
-    """The same for what is changed by those alone who have read it. Raises Unconditional without the header."""
+    """`expected_digest` for the same. Raises Unconditional without the header."""
+    _require(request)
+    return expected_digest(request)
+
+
+def _require(request: Request) -> None:
     if "If-Match" not in request.headers:
         raise Unconditional("Say which state you change: send If-Match with the ETag as you read it, or * for any.")
-    return expected_digest(request)
 
 
 def _wanted(request: Request, ours: re.Pattern[str]) -> str | None:

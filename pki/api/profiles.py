@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from kernel.api.documents import body_of, caller_of
+from kernel.api.if_match import expected_version, if_match_on, required_version, tag_of
 from kernel.core import cursor
 from kernel.core.caller import Caller
 from kernel.core.clock import utc_now
@@ -32,8 +31,7 @@ from pki.core.certificates import Names
 from pki.core.profile_documents import parse_profile
 from pki.queries import ProfileState
 
-_TAG = re.compile(r'"(\d{1,9})"')
-_IF_MATCH = OpenApiParameter(name="If-Match", location="header", description="The ETag of the profile as it was read.")
+_IF_MATCH = if_match_on("profile")
 _DOMAIN = OpenApiParameter(name="domain", description="Slug of the domain, where the caller may act in several.")
 
 
@@ -117,7 +115,7 @@ class ProfileView(APIView):
             domain=domain,
             name=seen.profile.name,
             document=body["document"],
-            expected_version=_expected_version(request),
+            expected_version=required_version(request),
             actor=caller.actor,
             now=utc_now(),
         )
@@ -140,7 +138,7 @@ class ProfileRetireView(APIView):
         services.retire_profile(
             domain=domain,
             name=seen.profile.name,
-            expected_version=_expected_version(request),
+            expected_version=expected_version(request),
             actor=caller.actor,
             now=utc_now(),
         )
@@ -184,16 +182,7 @@ def _answer(state: ProfileState, caller: Caller, *, status: int = 200) -> Respon
     versions = queries.profile_versions(domain=state.domain, name=state.profile.name)
     document = profile_as_json(state, domain_slug=caller.slug_of(state.domain))
     document["versions"] = [version_as_json(record) for record in versions]
-    return Response(document, status=status, headers={"ETag": f'"{state.profile.version}"'})
-
-
-def _expected_version(request: Request) -> int | None:
-    """The version that If-Match (RFC 9110 13.1.1) asks for; -1, which no profile has, for a tag that is not ours."""
-    wanted = request.headers.get("If-Match", "*").strip()
-    if wanted == "*":
-        return None
-    tag = _TAG.fullmatch(wanted)
-    return int(tag[1]) if tag else -1
+    return Response(document, status=status, headers=tag_of(state.profile.version))
 
 
 def _sort_key(state: ProfileState) -> tuple[str, str]:

@@ -118,6 +118,14 @@ def test_a_change_of_another_version_is_refused(tag: str) -> None:
         assert (answer.status_code, answer.data["code"]) == (412, "version-mismatch")
 
 
+def test_nobody_replaces_a_role_unread() -> None:
+    role = made()
+    blind = call("PUT", ada, role | {"rules": []}, role=role["id"])
+    assert (blind.status_code, blind.data["code"]) == (428, "if-match-required")
+    assert len(call("GET", ada, role=role["id"]).data["rules"]) == 1
+    assert call("PUT", ada, role | {"rules": []}, role=role["id"], if_match="*").status_code == 200
+
+
 def test_a_role_is_deleted_once() -> None:
     role = made()
     assert call("DELETE", ada, role=role["id"], if_match="*").status_code == 204

@@ -28,9 +28,8 @@ def broker(fleet: Fleet) -> models.Broker:
 
 
 def put(api: Api, body: object, tag: str = "*") -> Any:
-    return api.client.put(
-        f"/api/v1/{PATH}", body, content_type="application/json", headers={**api.headers, "If-Match": tag}
-    )
+    headers = {**api.headers, **({"If-Match": tag} if tag else {})}
+    return api.client.put(f"/api/v1/{PATH}", body, content_type="application/json", headers=headers)
 
 
 def test_profile_of_which_nobody_said_anything_is_safe(api: Api, broker: models.Broker) -> None:
@@ -57,6 +56,7 @@ def test_change_is_rendered_and_stands_in_the_journal_once(api: Api, broker: mod
 
 
 def test_change_of_an_older_version_is_refused(api: Api, broker: models.Broker) -> None:
+    assert put(api, {"minimum_tls": "1.2"}, "").status_code == 428
     assert put(api, {"minimum_tls": "1.2"}, '"another"').status_code == 412  # there is none, and this is not its tag
     assert put(api, {"minimum_tls": "1.3"}, '"0"').status_code == 200
 

@@ -27,7 +27,7 @@ def device(north: Factory) -> DeviceId:
 
 
 def put(program: Program, device: object, body: Any, match: str = "*") -> Any:
-    headers = {**program.headers, "If-Match": match}
+    headers = {**program.headers, **({"If-Match": match} if match else {})}
     given = json.dumps(body)
     return program.client.put(
         f"/api/v1/devices/{device}/rules/", given, content_type="application/json", headers=headers
@@ -52,6 +52,7 @@ def test_who_has_not_seen_the_rules_as_they_are_is_refused(ada: Program, device:
     put(ada, device, {"rules": [ALARM]})
     for match in (old, '"1"', "nonsense", f"W/{old}"):
         problem(put(ada, device, {"rules": []}, match), 412, "version-mismatch")
+    problem(put(ada, device, {"rules": []}, ""), 428, "if-match-required")
     assert len(ada.get(f"devices/{device}/rules/").json()["rules"]) == 1
 
 

@@ -20,6 +20,7 @@ from tests.devices.api.conftest import Program
 from tests.devices.factory import Factory
 
 STOP = {"effect": "deny", "actions": ["publish"], "topic": "${domain}/stop"}
+ANY = {"If-Match": "*"}
 
 
 class Person:
@@ -94,6 +95,7 @@ def test_two_who_write_one_draft_meet_if_match(ada: Person, bo: Person) -> None:
     path = f"policy-changes/{drafted(ada)['id']}/"
     tag = ada.send("GET", path).headers["ETag"]
     assert ada.send("PUT", path, {"title": "Mine"}, **{"If-Match": tag}).status_code == 200
+    assert ada.send("PUT", path, {"title": "Unread"}).status_code == 428
     late = bo.send("PUT", path, {"title": "Theirs"}, **{"If-Match": tag})
     assert (late.status_code, late.json()["code"]) == (412, "version-mismatch")
     assert bo.send("POST", path + "approve/", **{"If-Match": tag}).status_code == 412
@@ -143,7 +145,7 @@ def test_nobody_writes_roles_past_four_eyes(ada: Person, robot: Program) -> None
     [role] = ada.send("GET", "roles/").json()["results"]
     for answer in (
         ada.send("POST", "roles/", {"name": "more", "rules": [STOP]}),
-        ada.send("PUT", f"roles/{role['id']}/", {"name": "pumps", "rules": [STOP]}),
+        ada.send("PUT", f"roles/{role['id']}/", {"name": "pumps", "rules": [STOP]}, **ANY),
         ada.send("DELETE", f"roles/{role['id']}/"),
         robot.post("bindings/", {"role": "pumps", "target": {"domain": "north"}}),
     ):
@@ -174,7 +176,7 @@ def test_conflicts_are_named_and_decided_role_by_role(ada: Person) -> None:
     path = f"policy-changes/{change['id']}/"
     [role] = ada.send("GET", "roles/").json()["results"]
     rules = [{**STOP, "topic": "elsewhere"}]
-    assert ada.send("PUT", f"roles/{role['id']}/", {"name": "pumps", "rules": rules}).status_code == 200
+    assert ada.send("PUT", f"roles/{role['id']}/", {"name": "pumps", "rules": rules}, **ANY).status_code == 200
     assert approve(ada, path).json()["code"] == "base-moved"
     seen = ada.send("GET", path).json()
     assert (seen["base_moved"], [conflict["name"] for conflict in seen["conflicts"]]) == (True, ["pumps"])

@@ -89,6 +89,7 @@ def test_of_two_editors_the_second_is_told() -> None:
     assert call("PUT", "pump/", body=body, If_Match='"1"').status_code == 200
     assert codes(call("PUT", "pump/", body=body, If_Match='"1"')) == (412, "version-mismatch")
     assert codes(call("PUT", "pump/", body=body, If_Match="W/nonsense")) == (412, "version-mismatch")
+    assert codes(call("PUT", "pump/", body=body)) == (428, "if-match-required")
 
 
 def test_a_fault_is_told_with_a_pointer_to_it() -> None:
@@ -105,7 +106,8 @@ def test_a_name_is_taken_once() -> None:
 
 def test_a_built_in_profile_is_changed_and_brought_back() -> None:
     document = call("GET", "device/").data["document"]
-    assert call("PUT", "device/", body={"document": document | {"validity": {"days": 7}}}).data["version"] == 1
+    changed = call("PUT", "device/", body={"document": document | {"validity": {"days": 7}}}, If_Match='"0"')
+    assert changed.data["version"] == 1
     assert call("POST", "device/retire/", body={}).status_code == 204
     assert call("GET", "device/").data["version"] == 0
     assert codes(call("POST", "device/retire/", body={})) == (404, "profile-unknown")
