@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from brokers.adapters.emqx_lists import every
 from brokers.adapters.json_api import JsonApi
 from brokers.core.api_path import path
 from brokers.core.emqx_passwords import AUTHENTICATOR, IMPORT_TYPE, fault_of, import_body
@@ -14,7 +15,6 @@ from brokers.core.ports import Step
 from kernel.core.errors import Conflict
 
 _USERS = path("authentication", AUTHENTICATOR, "users")
-Every = Callable[[JsonApi, str], Iterable[Mapping[str, Any]]]
 
 
 class PasswordsNotAsked(Conflict):
@@ -23,7 +23,7 @@ class PasswordsNotAsked(Conflict):
     code = "emqx-passwords-not-asked"
 
 
-def users_of(broker: JsonApi, only: frozenset[str] | None, every: Every) -> list[Mapping[str, Any]]:
+def users_of(broker: JsonApi, only: frozenset[str] | None) -> list[Mapping[str, Any]]:
     """The authenticator's users, of these names alone if they are given; none if there is no such authenticator."""
     if only is not None:
         found = (broker.get(*_of(name)) for name in sorted(only))
@@ -31,11 +31,11 @@ def users_of(broker: JsonApi, only: frozenset[str] | None, every: Every) -> list
     return [] if broker.get("authentication", AUTHENTICATOR) is None else list(every(broker, _USERS))
 
 
-def superusers_of(broker: JsonApi, every: Every) -> frozenset[str]:
+def superusers_of(broker: JsonApi) -> frozenset[str]:
     """Who logs in there and may then do everything, whatever the rules are."""
     if broker.get("authentication", AUTHENTICATOR) is None:
         return frozenset()
-    return frozenset(row["user_id"] for row in every(broker, _USERS) if row["is_superuser"])
+    return frozenset(row["user_id"] for row in every(broker, _USERS, is_superuser="true") if row["is_superuser"])
 
 
 def check_authenticator(broker: JsonApi) -> None:

@@ -29,11 +29,12 @@ ENDING = EmqxRule(allow=False, action=EmqxAction.PUBLISH, topic="$gatehouse/endi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmqxHeld:
-    """What EMQX holds: its rules, and the usernames that are banned, by whomever and by us."""
+    """What EMQX holds: its rules, the usernames that are banned, by whomever and by us, and those of superusers."""
 
     rules: EmqxRules
     banned: frozenset[str] = frozenset()
     banned_by_us: frozenset[str] = frozenset()
+    superusers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ class EmqxChange:
 
 def write_held(held: EmqxHeld) -> str:
     """What EMQX holds as text; `read_held` takes it."""
-    bans = {"banned": sorted(held.banned), "banned_by_us": sorted(held.banned_by_us)}
-    return json.dumps({"rules": write(held.rules), **bans})
+    names = {"banned": held.banned, "banned_by_us": held.banned_by_us, "superusers": held.superusers}
+    return json.dumps({"rules": write(held.rules), **{kind: sorted(those) for kind, those in names.items()}})
 
 
 def read_held(artifact: str) -> EmqxHeld:
@@ -64,6 +65,7 @@ def read_held(artifact: str) -> EmqxHeld:
         rules=parse(found["rules"]),
         banned=frozenset(found["banned"]),
         banned_by_us=frozenset(found["banned_by_us"]),
+        superusers=frozenset(found["superusers"]),
     )
 
 

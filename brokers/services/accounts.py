@@ -10,7 +10,7 @@ from django.db import transaction
 
 from brokers import models, queries
 from brokers.core.accounts import MOST_CHARACTERS, own_accounts, spelled, unknown_accounts
-from brokers.core.ports import AppliedState
+from brokers.core.ports import AppliedState, DesiredState
 from brokers.core.values import AdapterKind, Broker, BrokerId
 from kernel.core.actor import Actor
 from kernel.core.errors import FieldError, Invalid
@@ -27,12 +27,15 @@ class InvalidAccounts(Invalid):
     code = "invalid-accounts"
 
 
-def note_accounts(*, broker: BrokerId, applied: AppliedState) -> None:
-    """Keeps which accounts nobody knows, if `applied` is all that the broker holds and they are others than before."""
+def note_accounts(*, broker: BrokerId, desired: DesiredState, applied: AppliedState) -> None:
+    """Keeps which accounts nobody knows, if `applied` is all that the broker holds and they are others than before.
+
+    Those of a device's name are its own, or stop the plan.
+    """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None or applied.only is not None:
         return
-    found = unknown_accounts(applied.foreign, _known(row))
+    found = unknown_accounts(applied.foreign.difference(_auth_ids(desired)), _known(row))
     if found != row.unknown_accounts:
         # Somebody may acknowledge one meanwhile: then the next look finds out.
         same = models.Broker.objects.filter(id=broker, known_accounts=row.known_accounts)
@@ -68,6 +71,10 @@ def acknowledge_accounts(
                 after={"known": row.known_accounts},
             )
     return queries.get_broker(id=broker)
+
+
+def _auth_ids(desired: DesiredState) -> Iterator[str]:
+    return (subject.principal.auth_id for subject in desired.subjects)
 
 
 def _known(row: models.Broker) -> frozenset[str]:

@@ -95,8 +95,8 @@ def _compare(
     except BrokerUnreachable as error:
         records.note_unreachable(broker=BrokerId(row.id), now=now, detail=error.detail)
         raise
-    note_accounts(broker=BrokerId(row.id), applied=applied)
     desired = desired_state(domain=DomainId(row.domain_id), broker=BrokerId(row.id), now=now)
+    note_accounts(broker=BrokerId(row.id), desired=desired, applied=applied)
     return applied, desired, adapter.plan(desired, applied)
 
 

@@ -49,8 +49,8 @@ def plan_broker(*, broker: BrokerId, actor: Actor, now: datetime) -> Plan:
     except BrokerUnreachable as error:
         records.note_unreachable(broker=broker, now=now, detail=error.detail)
         raise
-    note_accounts(broker=broker, applied=applied)
     desired = desired_state(domain=link.broker.domain, broker=broker, now=now)
+    note_accounts(broker=broker, desired=desired, applied=applied)
     steps = adapter.plan(desired, applied)
     if link.broker.sync is SyncState.UNREACHABLE:
         records.note_contact(broker=broker, now=now, version=applied.version, sync=SyncState.PENDING, detail="")

@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from brokers import queries, services
-from brokers.core.values import AdapterKind, Broker, Listener
+from brokers.core.values import AdapterKind, Broker, BrokerId, Listener
 from kernel.core.clock import utc_now
 from pki import queries as pki
 from tests.brokers.device import Device
@@ -154,3 +154,18 @@ def hall(fleet: Fleet, home: Path) -> Iterator[Hall]:
     made = make_hall(fleet, home)
     yield made
     made.live.stop()
+
+
+@pytest.fixture
+def asking_broker(fleet: Fleet) -> BrokerId:
+    """One that asks over HTTP: nothing is contacted."""
+    made = services.register_broker(
+        domain=fleet.domain.id,
+        name="hall-7",
+        kind=AdapterKind.HTTP_DECISIONS,
+        connection={"dialect": "emqx"},
+        listeners=[],
+        actor=ADA,
+        now=utc_now(),
+    )
+    return made.id

@@ -43,18 +43,9 @@ def adapter(monkeypatch: pytest.MonkeyPatch) -> StandInAdapter:
 
 
 @pytest.fixture
-def broker(fleet: Fleet) -> BrokerId:
-    made = services.register_broker(
-        domain=fleet.domain.id,
-        name="hall-7",
-        kind=AdapterKind.HTTP_DECISIONS,
-        connection={"dialect": "emqx"},
-        listeners=[],
-        actor=ADA,
-        now=utc_now(),
-    )
+def broker(asking_broker: BrokerId) -> BrokerId:
     models.Broker.objects.update(kind=AdapterKind.RABBITMQ, control_name="warden", sync=SyncState.IN_SYNC)
-    return made.id
+    return asking_broker
 
 
 def look(broker: BrokerId) -> Broker:
@@ -73,6 +64,12 @@ def test_unknown_account_is_a_finding_until_it_is_gone(fleet: Fleet, broker: Bro
     assert ["guest, mallory" in each for each in details(fleet)] == [True]
     adapter.foreign = frozenset({"warden"})
     assert (look(broker).unknown_account_count, details(fleet)) == (0, [])
+
+
+def test_account_of_a_devices_name_is_its_own(fleet: Fleet, broker: BrokerId, adapter: StandInAdapter) -> None:
+    fleet.enroll("pump-1")
+    adapter.foreign = frozenset({"pump-1", "pump-2"})
+    assert look(broker).unknown_accounts == ("pump-2",)
 
 
 def test_acknowledged_account_is_no_finding_until_it_is_taken_back(

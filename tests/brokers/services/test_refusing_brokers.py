@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 
 from acl.core.values import Principal
 from brokers import models, queries, services
-from brokers.core.ports import AppliedState, BrokerUnreachable, DesiredState, Rendering, Step
-from brokers.core.values import AdapterKind, BrokerId, SyncState
+from brokers.core.ports import AppliedState, BrokerUnreachable, Capabilities, DesiredState, Rendering, Step
+from brokers.core.values import BrokerId, SyncState
 from brokers.services import checking, converging, evicting
 from brokers.services.converging import BrokerDidNotObey
 from devices import services as devices
@@ -38,6 +39,7 @@ class Refusing:
     at: str = ""
     fault: DomainError = TAKEN
     closed: list[str] = field(default_factory=list)
+    capabilities: ClassVar[Capabilities] = Capabilities(stores_policy=True, protocol_versions=())
 
     def _do(self, what: str) -> None:
         if what == self.at:
@@ -81,19 +83,10 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Refuse:
 
 
 @pytest.fixture
-def broker(fleet: Fleet) -> BrokerId:
+def broker(asking_broker: BrokerId) -> BrokerId:
     """One that a plan was applied to."""
-    made = services.register_broker(
-        domain=fleet.domain.id,
-        name="hall-7",
-        kind=AdapterKind.HTTP_DECISIONS,
-        connection={"dialect": "emqx"},
-        listeners=[],
-        actor=ADA,
-        now=utc_now(),
-    )
     models.Broker.objects.update(sync=SyncState.IN_SYNC)
-    return made.id
+    return asking_broker
 
 
 def test_session_ends_though_its_rights_can_not_be_taken_away(fleet: Fleet, broker: BrokerId, refusing: Refuse) -> None:
