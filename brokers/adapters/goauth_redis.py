@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from acl.core.values import Action, Principal, Request
-from brokers.adapters.dialing import addresses_of
+from brokers.adapters.dialed_clients import DialedRedis, DialedRedisTls
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest, paced
 from brokers.core import effects, goauth_redis
@@ -124,7 +124,6 @@ class GoAuthRedisAdapter(PolicyAlone):
         place = self._connection
         tls: dict[str, Any] = {"ssl": True, "ssl_ca_data": place.ca_pem, "ssl_check_hostname": True}
         try:
-            addresses_of(place.host, place.port)
             with Redis(
                 host=place.host,
                 port=place.port,
@@ -138,6 +137,7 @@ class GoAuthRedisAdapter(PolicyAlone):
                 retry=Retry(NoBackoff(), 0),
                 **(tls if place.ca_pem else {}),
             ) as database:
+                database.connection_pool.connection_class = DialedRedisTls if place.ca_pem else DialedRedis
                 yield database
         except (RedisError, OSError) as error:
             why = (str(error).strip().splitlines() or ["no answer in time"])[0][:200]

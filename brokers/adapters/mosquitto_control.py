@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from brokers.adapters.dialing import addresses_of
+from brokers.adapters.dialed_clients import DialedMqtt
 from brokers.core.dynsec_changes import Command, batches
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.mosquitto_version import version_in, version_note
@@ -51,7 +51,7 @@ class ControlConnection:
     def __init__(self, connection: MosquittoConnection, *, hears_log: bool = False) -> None:
         self._connection = connection
         self._topics = (VERSION, *LOGS) if hears_log else (VERSION,)
-        self._client = Client(
+        self._client = DialedMqtt(
             CallbackAPIVersion.VERSION2,
             client_id=f"gatehouse-control-{secrets.token_hex(8)}",
             protocol=MQTTProtocolVersion.MQTTv5,
@@ -75,7 +75,6 @@ class ControlConnection:
         try:
             if self._connection.ca_pem:
                 self._client.tls_set_context(ssl.create_default_context(cadata=self._connection.ca_pem))
-            addresses_of(self._connection.host, self._connection.port)
             self._client.connect(self._connection.host, self._connection.port, keepalive=4)
         except (OSError, ValueError) as error:
             raise BrokerUnreachable(f"The broker at {where} does not answer ({_reason(error)}): is it up?") from error

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from brokers.adapters.dialing import addresses_of
+from brokers.adapters.dialed_clients import DialedMqtt
 from brokers.adapters.mosquitto_control import end_client
 from brokers.core.mosquitto_connection import MosquittoConnection
 from brokers.core.mosquitto_log import LogReader, uptime_seconds
@@ -38,7 +38,7 @@ class _Listener:
 
     def __init__(self, connection: MosquittoConnection) -> None:
         self.lines: queue.Queue[Line | None] = queue.Queue(_QUEUED)
-        self._client = Client(
+        self._client = DialedMqtt(
             CallbackAPIVersion.VERSION2,
             client_id=f"gatehouse-watch-{secrets.token_hex(8)}",
             protocol=MQTTProtocolVersion.MQTTv5,
@@ -56,7 +56,6 @@ class _Listener:
         """Connects. Raises BrokerUnreachable."""
         host, port = self._where
         try:
-            addresses_of(host, port)
             self._client.connect(host, port, keepalive=10)
         except (OSError, ValueError) as error:
             raise BrokerUnreachable(f"The broker at {host}:{port} does not answer: is it up?") from error

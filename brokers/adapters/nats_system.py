@@ -62,15 +62,18 @@ async def connected(
     scheme, tls = "nats", None
     if connection.ca_pem:
         scheme, tls = "tls", ssl.create_default_context(cadata=connection.ca_pem)
-    await asyncio.wait_for(asyncio.to_thread(addresses_of, connection.host, connection.port), CONNECT_SECONDS)
+    looked_up = asyncio.to_thread(addresses_of, connection.host, connection.port)
+    addresses = await asyncio.wait_for(looked_up, CONNECT_SECONDS)
     client = Client()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await client.connect(
-                f"{scheme}://{connection.host}:{connection.port}",
+                [f"{scheme}://{_in_url(address)}:{connection.port}" for address in addresses],
                 user=user,
                 password=password,
                 tls=tls,
+                tls_hostname=connection.host,
+                dont_randomize=True,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,  # these two: a port that refuses is no reason to wait
                 reconnect_time_wait=0,
@@ -83,6 +86,10 @@ async def connected(
     finally:
         with contextlib.suppress(NatsError, OSError, TimeoutError):
             await asyncio.wait_for(client.close(), CLOSE_SECONDS)
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 async def _ignore(_error: Exception) -> None:

@@ -45,7 +45,12 @@ _NAMES = frozenset(
         "metadata.tencentyun.com",
     }
 )
-_NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 2.1
+_TRANSLATED: Sequence[Network] = [
+    ip_network("64:ff9b::/96"),  # RFC 6052 2.1
+    ip_network("64:ff9b:1::/48"),  # RFC 8215, where most networks of 96 bits stand in it
+    ip_network("::ffff:0:0:0/96"),  # RFC 2765
+]
+"""Whose last 32 bits are an IPv4 address."""
 _DETAIL = "There is never a broker: give the broker's own address (GATEHOUSE_BROKER_NETWORKS allows more)."
 
 
@@ -82,7 +87,7 @@ def peer_errors(
 def _within(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
     """The IPv4 address that an IPv6 address stands for."""
     if isinstance(address, IPv6Address):
-        if address in _NAT64:
+        if _is_in(address, _TRANSLATED):
             yield IPv4Address(int(address) & 0xFFFFFFFF)
         yield from (inner for inner in (address.ipv4_mapped, address.sixtofour) if inner is not None)
 

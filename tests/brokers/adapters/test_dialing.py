@@ -64,14 +64,48 @@ def test_adapter_does_not_connect_there(
     kind: AdapterKind, members: dict[str, Any], leads_to: Lookup, nobody_connects: None
 ) -> None:
     leads_to("10.0.0.1", "169.254.169.254")
+    with pytest.raises(NeverABroker, match=r"mq\.example is at an address where there is never a broker"):
+        adapter_of(kind, members).read()
+
+
+def adapter_of(kind: AdapterKind, members: dict[str, Any]) -> Any:
     broker = Broker(
         id=BrokerId(new_id()), domain=DomainId(new_id()), domain_slug="north", name="hall-7", kind=kind, listeners=(),
         sync=SyncState.UNKNOWN, detail="", version="", checked_at=None, last_seen_at=None, managed_since=None,
         converged_seq=0, created_at=utc_now(),
     )  # fmt: skip
-    adapter = adapter_class(kind)(link=BrokerLink(broker=broker, connection=Connection(members)))
-    with pytest.raises(NeverABroker, match=r"mq\.example is at an address where there is never a broker"):
-        adapter.read()
+    return adapter_class(kind)(link=BrokerLink(broker=broker, connection=Connection(members)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "members"),
+    [
+        (AdapterKind.MOSQUITTO_DYNSEC, ACCOUNT),
+        (AdapterKind.NATS, {"host": "mq.example", "port": 1, "issuer_seed": "SA", **NATS}),
+        (AdapterKind.GOAUTH_REDIS, ACCOUNT),
+        (AdapterKind.GOAUTH_REDIS, ACCOUNT | {"ca_pem": "x"}),
+        (AdapterKind.RABBITMQ, ACCOUNT),
+    ],
+)
+def test_name_that_leads_elsewhere_when_it_is_asked_again_is_not_followed(
+    kind: AdapterKind, members: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, connected = ["10.0.0.1"], set()
+
+    def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        address = answers.pop() if host == "mq.example" and answers else "169.254.169.254"
+        address = host if host != "mq.example" else address
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def connect(_: object, place: tuple[str, int]) -> None:
+        connected.add(place[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    with pytest.raises(BrokerUnreachable):
+        adapter_of(kind, members).read()
+    assert connected == {"10.0.0.1"}
 
 
 def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to(leads_to: Lookup) -> None:

@@ -32,6 +32,8 @@ from brokers.core.values import Listener
         "::ffff:0.0.0.0",
         "2002:a9fe:a9fe::1",  # 6to4 of 169.254.169.254
         "64:ff9b::169.254.169.254",
+        "64:ff9b:1:7::169.254.169.254",
+        "::ffff:0:169.254.169.254",
     ],
 )
 def test_nothing_is_connected_to_there(address: str) -> None:
@@ -41,7 +43,7 @@ def test_nothing_is_connected_to_there(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "192.0.2.1", "169.253.255.255",
-     "169.255.0.0", "fd00::1", "fec0::1", "2001:db8::1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1"],
+     "169.255.0.0", "fd00::1", "fec0::1", "2001:db8::1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1"],
 )  # fmt: skip
 def test_brokers_stand_in_private_networks_and_on_this_machine(address: str) -> None:
     assert not is_never_a_broker(address, allowed=())
