@@ -76,6 +76,7 @@ def replace_sessions(*, broker: BrokerId, present: Iterable[BrokerEvent], now: d
             action=AccessAction.CONNECT,
             auth_id=session.auth_id,
             client_id=session.client_id,
+            connection_id=session.connection_id,  # so that it is not taken for the end of the one before
         )
         for session in forgotten
     ]

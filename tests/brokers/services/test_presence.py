@@ -95,6 +95,13 @@ def test_late_end_of_an_earlier_connection_closes_nothing(broker: Broker) -> Non
     assert clients(broker) == ["p-1"]
 
 
+def test_session_that_took_over_a_moment_ago_and_is_not_listed_is_over(broker: Broker) -> None:
+    come(broker, "p-1", connection_id="1")
+    come(broker, "p-1", connection_id="2")
+    assert services.replace_sessions(broker=broker.id, present=[], now=NOW + timedelta(seconds=1)) == 1
+    assert clients(broker) == []
+
+
 def test_refusal_is_written_down(fleet: Fleet, broker: Broker) -> None:
     one = fleet.enroll("p-1")
     refused = BrokerEvent(at=NOW, kind=AccessKind.REFUSED, auth_id="p-1", address="192.0.2.9", detail="It is revoked.")
