@@ -8,6 +8,9 @@ from threading import Lock
 from brokers.core.values import BrokerEvent, BrokerId
 from brokers.listen.writing import EventWriter
 
+MOST_OCTETS = 128 * 1_048_576
+"""Of all brokers together, while the database is away; of each what its writer keeps."""
+
 
 class Intake:
     """A writer for each broker that told something."""
@@ -19,14 +22,20 @@ class Intake:
     def take(self, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
         """Returns at once. What is more than can wait is lost."""
         writer = self._writer(broker)
+        if sum(each.octets for each in self._all()) >= MOST_OCTETS:
+            writer.lose(len(events))
+            return
         for event in events:
             writer.offer(event)
 
     def close(self) -> None:
         """Returns when all that was taken is written, or at once if the database is away."""
-        for writer in self._writers.values():
+        for writer in self._all():
             writer.close()
-        self._writers.clear()
+
+    def _all(self) -> list[EventWriter]:
+        with self._lock:
+            return [*self._writers.values()]
 
     def _writer(self, broker: BrokerId) -> EventWriter:
         with self._lock:

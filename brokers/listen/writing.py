@@ -65,6 +65,11 @@ class EventWriter:
         """The same, and never waits: where there is no room the event is lost. The broker is not heard by it."""
         self._add(event, patient=False)
 
+    @property
+    def octets(self) -> int:
+        """What waits weighs so much in memory, about."""
+        return self._octets
+
     def settle(self, *, seconds: float | None = None) -> bool:
         """Whether all that was put is written; waits for it, for so long at most."""
         self._hear()
@@ -94,7 +99,7 @@ class EventWriter:
                 self._octets += weight
                 self._changed.notify_all()
                 return
-        self._lose(1)
+        self.lose(1)
 
     def _has_room(self) -> bool:
         return len(self._waiting) < MOST_WAITING and self._octets < MOST_OCTETS
@@ -137,7 +142,7 @@ class EventWriter:
             else:
                 self._note_back()
                 return
-        self._lose(len(batch))
+        self.lose(len(batch))
 
     def _note_away(self, error: str) -> None:
         if not self._is_away:
@@ -149,7 +154,8 @@ class EventWriter:
             self._is_away = False
             log.info("what broker %s told is written down again", self._broker)
 
-    def _lose(self, count: int) -> None:
+    def lose(self, count: int) -> None:
+        """So many events are not written; they are counted, and said."""
         note_lost(broker=self._broker, count=count, now=utc_now())
         with self._changed:
             self._lost += count

@@ -109,6 +109,17 @@ def test_what_is_too_heavy_is_lost_and_who_may_wait_does(table: Table, monkeypat
     assert [name[:1] for name in table.clients] == ["a", "b", "c", "d", "f"]
 
 
+def test_many_brokers_fill_no_more_memory_than_there_is_for_all(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokers.listen.intake.MOST_OCTETS", 1_500)
+    intake = Intake()
+    for number in range(5):  # 602 octets or more each
+        intake.take(BrokerId(uuid4()), [event(number, str(number))])
+    assert table.lost == 2
+    table.open.set()
+    intake.close()
+    assert sorted(table.clients) == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize("fault", [OperationalError("away"), InterfaceError("closed")])
 def test_what_comes_while_the_database_is_away_is_written_once_it_is_back(
     table: Table, caplog: pytest.LogCaptureFixture, fault: Exception
