@@ -30,7 +30,9 @@ def merged(existing: str, artifact: str, *, control: str) -> str:
         present = json.loads(existing)
         if control in {client["username"] for client in present["clients"]}:
             document = _merged(present, ours, control)
-            return "{" + ",\n".join(f"{_encode(name)}: {_text(member)}" for name, member in document.items()) + "}\n"
+            lines = ",\n".join(f"{_encode(name)}: {_text(member)}" for name, member in document.items())
+            lines.encode()  # half a character, which JSON can name, stands in no file
+            return f"{{{lines}}}\n"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         detail = "This is no file of Mosquitto's dynamic security plugin: give the one that the broker started with."
         raise InvalidDynsec(detail) from error

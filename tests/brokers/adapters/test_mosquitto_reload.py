@@ -10,8 +10,9 @@ from pytest_django import Settings
 from brokers.adapters import mosquitto_reload
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
-from brokers.adapters.mosquitto_reload import CrlNotLoaded
-from brokers.core.mosquitto_conf import CONFIGURATION_FILE, CRL_FILE
+from brokers.adapters.mosquitto_files import MosquittoFolder
+from brokers.adapters.mosquitto_reload import CrlNotLoaded, seen_in_file
+from brokers.core.mosquitto_conf import CONFIGURATION_FILE, CRL_FILE, LOG_FILE
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AdapterKind
 from tests.brokers.conftest import OpensslCa
@@ -55,3 +56,30 @@ def test_crls_count_as_read_only_where_mosquitto_loaded_them(
     with pytest.raises(BrokerUnreachable):
         adapter.publish_crl(newest, trust="")
     assert (live.folder / CRL_FILE).read_text() == newest
+
+
+FAULT = 'Error: Unable to load certificate revocation file "crl.pem". Check crlfile.'
+
+
+@pytest.mark.parametrize("time", ["", "1795312652: ", "2026-11-22T02:00:00: "])
+def test_what_clients_have_logged_is_taken_for_neither_beginning_nor_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: str
+) -> None:
+    monkeypatch.setattr(mosquitto_reload, "_SECONDS", 0.05)
+    (tmp_path / "hall-7").mkdir()
+    log, folder = tmp_path / "hall-7" / LOG_FILE, MosquittoFolder(root=tmp_path, name="hall-7")
+    log.touch()
+
+    def reading(*lines: str) -> str:
+        def tell() -> str:
+            with log.open("a") as written:
+                written.writelines(f"{time}{line}\n" for line in lines)
+            return "Told."
+
+        return seen_in_file(folder, tell)
+
+    assert "does not see" in reading("pump-1 0 up/Reloading config.", "pump-1 0 up/: Reloading config.")
+    named = f"New client connected from 192.0.2.7:40000 as {FAULT} (p2, c1, k60, u'pump-1')."
+    assert reading("Reloading config.", named, f"pump-1 0 up/{FAULT}") == "Told."
+    with pytest.raises(CrlNotLoaded):
+        reading("Reloading config.", FAULT)

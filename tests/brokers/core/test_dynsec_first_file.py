@@ -115,6 +115,7 @@ def test_device_called_like_the_control_account_never_touches_it() -> None:
         '{"clients": [{"username": "control", "roles": 7}], "roles": []}',
         '{"clients": [{"username": "control"}], "roles": [], "groups": 7}',
         '{"clients": [{"username": "control"}], "roles": [], "groups": [{"clients": [{}]}]}',
+        r'{"clients": [{"username": "control", "textname": "\ud800"}], "roles": []}',
     ],
 )
 def test_what_is_no_file_of_the_plugin_is_refused(text: str) -> None:
