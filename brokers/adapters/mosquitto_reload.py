@@ -79,5 +79,5 @@ def _judged(said: str, lines: Iterable[str]) -> str:
 
 
 def _says(line: str, begin: str) -> bool:
-    """Whether that is what Mosquitto logged, behind the time if there is one: names and topics of clients come later."""
+    """Whether that is what Mosquitto logged, behind the time if there is one: what clients say comes later."""
     return re.match(rf"(?:\S+: )?{re.escape(begin)}", line) is not None

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -74,6 +75,11 @@ class ConnectionKitView(APIView):
     """The kit of one device."""
 
     scopes = {"GET": "devices:read"}
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
+        """JSON, and errors, in any case: whoever takes nothing but `application/zip` gets it by `as`."""
+        del force
+        return super().perform_content_negotiation(request, force=True)
 
     @extend_schema(
         operation_id="getDeviceConnectionKit",
