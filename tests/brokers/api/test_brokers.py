@@ -69,6 +69,20 @@ def test_folder_of_a_broker_of_another_domain_is_not_written_to(api: Api, caller
     assert (again.status_code, again.json()["code"]) == (409, "broker-folder-shared")
 
 
+@pytest.mark.parametrize("part", ["files", "log"])
+def test_nobody_reads_the_access_logs_in_the_folder_of_another_domain_s_broker(
+    api: Api, caller: Caller, tmp_path: Path, part: str
+) -> None:
+    new = {"name": "hall-8", "kind": "hivemq-ese-file", "listeners": []}
+    folders = {"files": {"directory": "hall-8"}, "log": {"directory": "hall-8-log"}}
+    assert api.post("brokers/", new | {"connection": folders}).status_code == 201
+    other = caller(Fleet(tmp_path, slug="south").domain.id, EVERY_SCOPE)
+    peeking = {"files": {"directory": "own"}, "log": {"directory": folders[part]["directory"]}}
+    again = other.post("brokers/", new | {"name": "peek", "connection": peeking})
+    assert (again.status_code, again.json()["code"]) == (409, "broker-folder-shared")
+    assert again.json()["errors"][0]["pointer"] == "/connection/log/directory"
+
+
 def test_no_device_has_the_name_of_the_account_that_controls_a_broker(api: Api, fleet: Fleet) -> None:
     """A broker that takes the name from the certificate would take that device for the control account."""
     account = {**NEW["connection"], "username": "warden"}
