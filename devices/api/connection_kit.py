@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -71,15 +73,22 @@ class ConnectionKitDocument(serializers.Serializer[Any]):
     permissions = PermissionDocument(many=True)
 
 
+class InAnyCase(DefaultContentNegotiation):
+    """The first form whatever is accepted: whoever takes nothing but `application/zip` gets that by `as`."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        del request, format_suffix
+        first = next(iter(renderers))
+        return first, str(first.media_type)
+
+
 class ConnectionKitView(APIView):
     """The kit of one device."""
 
     scopes = {"GET": "devices:read"}
-
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """JSON, and errors, in any case: whoever takes nothing but `application/zip` gets it by `as`."""
-        del force
-        return super().perform_content_negotiation(request, force=True)
+    content_negotiation_class = InAnyCase
 
     @extend_schema(
         operation_id="getDeviceConnectionKit",
