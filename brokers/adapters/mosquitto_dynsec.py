@@ -63,7 +63,9 @@ class MosquittoDynsecAdapter:
         self._name = link.broker.name
         self._connection = MosquittoConnection.of(link.connection)
         directory = self._connection.directory
-        self._passwords = MosquittoPasswords(None if link.broker.takes_passwords is None else directory)
+        self._passwords = MosquittoPasswords(
+            None if link.broker.takes_passwords is None else directory, control=self._connection.username
+        )
         self._lacks_folder = bool(link.broker.takes_passwords) and directory is None
         self._compiled: tuple[DesiredState, DynsecState, Rendering] | None = None
         self._read: tuple[str, DynsecState] | None = None  # what was read last, as text and as values

@@ -20,10 +20,13 @@ _KINDS = frozenset({SET, TAKE, "read-passwords"})
 
 
 class MosquittoPasswords:
-    """The file. Without a `directory` (a broker that takes no passwords, and never did) nothing is ever done."""
+    """The file. Without a `directory` (a broker that takes no passwords, and never did) nothing is ever done.
 
-    def __init__(self, directory: str | None) -> None:
-        self._directory = directory
+    `control` is the account that may give commands, of which the file says nothing.
+    """
+
+    def __init__(self, directory: str | None, *, control: str = "") -> None:
+        self._directory, self._control = directory, control
 
     def read(self, *, only: Collection[str] | None) -> Mapping[str, str]:
         """The fingerprints of what stands in the file, and under an empty name that Mosquitto has not read it."""
@@ -37,7 +40,7 @@ class MosquittoPasswords:
     def wanted(self, desired: DesiredState) -> Mapping[str, str]:
         """What it should say of each; nothing of a name with a colon, whose line would be about somebody else."""
         texts = {} if self._directory is None else texts_in(desired, mosquitto)
-        return {name: text for name, text in texts.items() if ":" not in name}
+        return {name: text for name, text in texts.items() if ":" not in name and name != self._control}
 
     def plan(self, desired: DesiredState, present: Mapping[str, str]) -> list[Step]:
         """Whose passwords differ."""

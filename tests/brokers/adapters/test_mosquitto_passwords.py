@@ -107,9 +107,11 @@ def hall(tmp_path: Path, settings: Settings, openssl_ca: OpensslCa) -> Iterator[
 def test_devices_log_in_with_their_password_and_nobody_else_does(hall: Hall) -> None:
     adapter = hall.adapter()
     alpha = with_password(subject("alpha", UP), OLD)
-    assert bring_to(adapter, all_of(alpha, subject("beta", UP))) == ["set-password", "read-passwords"]
+    control = with_password(subject(ADMIN, UP), NEW)  # a device that is called like the plugin's own account
+    assert bring_to(adapter, all_of(alpha, subject("beta", UP), control)) == ["set-password", "read-passwords"]
+    assert (hall.folder / PASSWORD_FILE).read_text().startswith("alpha:$7$")
     hall.obeys("alpha", OLD, LET_IN)
-    refused = [("alpha", NEW), ("alpha", ""), ("beta", OLD), ("beta", ""), ("nobody", OLD), (ADMIN, OLD)]
+    refused = [("alpha", NEW), ("alpha", ""), ("beta", OLD), ("beta", ""), ("nobody", OLD), (ADMIN, OLD), (ADMIN, NEW)]
     assert {hall.answer(*each) for each in refused} == {REFUSED}
     assert hall.answer(ADMIN, PASSWORD) == LET_IN  # the plugin's own account stays what it is
     assert hall.answer("beta", "", certificate=hall.ca.make("beta")) == LET_IN
