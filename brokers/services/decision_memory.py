@@ -184,8 +184,9 @@ class DecisionMemory:
     ) -> dict[str, Known]:
         """Those of them that there are, who are known from here on.
 
-        The ground was read before: should what happened meanwhile have changed it, a device in its new groups would be
-        judged by their old rules, which may be more than it could ever do. So that is looked at, and read again.
+        The ground was read before, and what is a device's own in several statements: should something have happened
+        meanwhile, one in its new groups would be judged by their old rules, which may be more than it could ever do. So
+        that is looked at, and read again; who changed each time is left out.
         """
         for _ in range(TRIES):
             since = self._epoch.number
@@ -193,14 +194,15 @@ class DecisionMemory:
             learn = partial(ground.learn, auth_ids=auth_ids, broker=broker, since=since, now=now)
             learnt = reconnecting(learn)
             self._follow_to_end()
-            if self._epoch.has_domain(domain, since=ground.since):
+            holding = {auth_id: known for auth_id, known in learnt.items() if self._holds(known)}
+            if len(holding) == len(learnt):
                 break
+        for known in holding.values():
+            self._known.put(known.key, known)
         for auth_id in auth_ids:
-            if auth_id in learnt:
-                self._known.put(learnt[auth_id].key, learnt[auth_id])
-            else:
+            if auth_id not in learnt:
                 self._strangers.put((domain, auth_id), since)
-        return learnt
+        return holding
 
     def _learn_asked(
         self, domain: DomainId, broker: BrokerId | None, asked: Collection[Wanted]

@@ -118,12 +118,15 @@ class PolicyGround:
             device, certificate = row.device, certificates.get(row.device.id)
             laid_over = overlay.policy_of(device, broker) if overlay else None
             whole = self._whole(row, own.get(device.id, ()), now)
-            policy = whole.rules if laid_over is None else laid_over
+            # A change that comes in waves brings no windows, but may bring a device into a group that has some.
+            policy, until = whole.rules, whole.until
+            if overlay is not None and laid_over is not None:
+                policy, until = laid_over, min(until, overlay.until)
             principal = principal_of(device, certificate.fields if certificate else None)
             found.append(
                 Grounded(
                     subject=DeviceSubject(device=device, principal=principal, policy=policy),
-                    until=whole.until,  # a change that comes in waves brings no windows of its own
+                    until=until,
                     certificate=certificate,
                     is_without_certificate=row.is_without_certificate,
                 )

@@ -94,10 +94,11 @@ def in_present_wave(*, rollout: Rollout, devices: Collection[DeviceId]) -> set[D
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What holds in place of the tables for those to whom the rollout has come."""
+    """What holds in place of the tables for those to whom the rollout has come, `until` a binding begins or ends."""
 
     rollout: Rollout
     policy: PolicyInForce
+    until: datetime
 
     def policy_of(self, device: Device, broker: UUID | None) -> tuple[BoundRule, ...] | None:
         """The device's policy on that broker; None if it is that of the tables."""
@@ -111,7 +112,8 @@ def find_overlay(*, domain: DomainId, now: datetime) -> Overlay | None:
     if row is None:
         return None
     rollout = row.as_value()
-    return Overlay(rollout, _in_force(row, rollout, now=now))
+    kept = _in_force(row, rollout, now=now)
+    return Overlay(rollout, kept.policy, kept.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +129,14 @@ _kept: dict[tuple[UUID, bool], _Kept] = {}
 """By rollout, and whether it is in its last wave: while it is under way nobody changes policy, nor what it brings."""
 
 
-def _in_force(row: RolloutRow, rollout: Rollout, *, now: datetime) -> PolicyInForce:
+def _in_force(row: RolloutRow, rollout: Rollout, *, now: datetime) -> _Kept:
     key = rollout.id, rollout.is_in_last_wave
     kept = _kept.get(key)
     if kept is None or not kept.since <= now < kept.until:
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
         kept = _kept[key] = _make_ready(row, rollout, now=now)
-    return kept.policy
+    return kept
 
 
 def _make_ready(row: RolloutRow, rollout: Rollout, *, now: datetime) -> _Kept:
