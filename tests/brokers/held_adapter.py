@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.core.dynsec_changes import changes
@@ -11,13 +12,14 @@ from brokers.core.dynsec_effect import effect
 from brokers.core.dynsec_emulator import emulate
 from brokers.core.dynsec_state import Acl, AclType, DynsecState, parse, to_artifact
 from brokers.core.mosquitto_dynsec import desired_state, render
-from brokers.core.ports import AppliedState, DesiredState, Effect, Rendering, Step
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 
 
 @dataclass
 class HeldAdapter:
     """An adapter that takes every step at once."""
 
+    capabilities: ClassVar[Capabilities] = Capabilities(stores_policy=True, protocol_versions=())
     held: DynsecState = field(default_factory=DynsecState)
     wanted: tuple[DynsecState, frozenset[str] | None] = field(default=(DynsecState(), None))
 

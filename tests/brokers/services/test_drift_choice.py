@@ -9,7 +9,7 @@ import pytest
 from acl.core.values import Action
 from brokers import models, queries, services
 from brokers.core.ports import AppliedState
-from brokers.core.values import AdapterKind, BrokerId, OnDrift, SyncState
+from brokers.core.values import BrokerId, OnDrift, SyncState
 from brokers.services import adopting, checking, converging, planning
 from brokers.services.adopting import NothingToAdopt, PolicyMoved
 from brokers.services.by_hand_findings import ByHandFindings
@@ -36,23 +36,15 @@ def adapter(monkeypatch: pytest.MonkeyPatch) -> HeldAdapter:
 
 
 @pytest.fixture
-def broker(fleet: Fleet, adapter: HeldAdapter) -> BrokerId:
+def broker(fleet: Fleet, asking_broker: BrokerId, adapter: HeldAdapter) -> BrokerId:
     """It holds the policy for p-1 and p-2, and asks about changes made by hand."""
     del adapter
-    made = services.register_broker(
-        domain=fleet.domain.id,
-        name="hall-7",
-        kind=AdapterKind.HTTP_DECISIONS,
-        connection={"dialect": "emqx"},
-        listeners=[],
-        **who(),
-    )
     for name in ("p-1", "p-2"):
         fleet.enroll(name)
     models.Broker.objects.update(managed_since=utc_now())
-    services.converge(broker=made.id, now=utc_now())
-    services.choose_on_drift(broker=made.id, on_drift=OnDrift.ASK, **who())
-    return made.id
+    services.converge(broker=asking_broker, now=utc_now())
+    services.choose_on_drift(broker=asking_broker, on_drift=OnDrift.ASK, **who())
+    return asking_broker
 
 
 def who() -> dict[str, Any]:
