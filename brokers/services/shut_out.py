@@ -22,7 +22,7 @@ def correct_shut_out(row: models.Broker, adapter: BrokerAdapter, desired: Desire
     concerned = [
         subject
         for subject in desired.subjects
-        if subject.state is Standing.BARRED or subject.principal.auth_id in quarantined
+        if subject.state is not Standing.ADMITTED or subject.principal.auth_id in quarantined
     ]
     made = 0
     for begin in range(0, len(concerned), _AT_ONCE):

@@ -47,9 +47,15 @@ def timed_bindings(*, device: DeviceId) -> list[BindingRow]:
 
 
 def next_boundary(*, device: DeviceId, now: datetime) -> datetime | None:
-    """When the next binding that reaches the device begins or ends; None if none does. Until then its policy holds."""
-    rows = timed_bindings(device=device)
-    return min((moment for row in rows for moment in row.window.boundaries_after(now)), default=None)
+    """When the next binding that reaches the device begins or ends; None if none does. Until then its policy holds.
+
+    While a change comes in waves, which may bring it into groups by query, it is that of any binding of the domain.
+    """
+    moments = [moment for row in timed_bindings(device=device) for moment in row.window.boundaries_after(now)]
+    domains = DeviceRow.objects.filter(id=device).values_list("domain_id", flat=True)
+    overlays = [find_overlay(domain=DomainId(domain), now=now) for domain in domains]
+    moments += [overlay.until for overlay in overlays if overlay]
+    return min(moments, default=None)
 
 
 def subjects_among(

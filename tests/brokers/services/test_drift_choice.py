@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,6 +105,16 @@ def test_who_is_shut_out_never_keeps_what_somebody_gave_it(
     assert check(broker) is SyncState.DRIFT
     assert rules_held(adapter, "p-1")
     assert adapter.held.clients.get("p-2") == held
+
+
+def test_who_is_not_admitted_yet_gets_no_account_by_hand(fleet: Fleet, broker: BrokerId, adapter: HeldAdapter) -> None:
+    devices.register_device(domain=fleet.domain.id, name="p-3", device_type="pump", **who())
+    ours = {"p-3": replace(adapter.held.clients["p-1"], username="p-3")}
+    adapter.held = replace(adapter.held, clients={**adapter.held.clients, **ours})
+    adapter.allow("p-1", EVERY)
+    assert check(broker) is SyncState.DRIFT
+    assert adapter.held.clients.keys() == {"p-1", "p-2"}
+    assert rules_held(adapter, "p-1")
 
 
 def test_differences_become_rules_of_their_devices_when_they_are_approved(

@@ -32,6 +32,7 @@ from devices.queries import list_bindings
 from devices.queries.passwords import passwords_of
 from devices.queries.policy import policy_document
 from devices.queries.rollouts import rollouts_under_way
+from devices.queries.subjects import next_boundary
 from devices.services import policy_changes, rollouts
 from devices.services.bindings import BindingTarget
 from devices.services.device_rules import set_device_rules
@@ -336,6 +337,7 @@ def test_a_window_that_a_change_in_waves_brings_a_device_into_ends(fleet: Fleet,
     before = policy_document(domain=world.here)
     groups = tuple(replace(group, query=QUERIES[-1]) if group.query else group for group in before.groups)
     world.start(replace(before, groups=groups), Split.BROKER, [[str(world.broker)]])
+    assert next_boundary(device=world.ids[0], now=world.now) == window.not_after  # what tokens and callouts go by
     for passed, has in ((0, True), (5, False)):
         world.now += passed * MINUTE
         known = world.memory.find(world.here, "p-0", broker=world.broker, now=world.now)
