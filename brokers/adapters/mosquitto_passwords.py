@@ -7,8 +7,9 @@ hashed; the plugin has checked the client id by then.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
-from brokers.adapters.mosquitto_files import PasswordFolder
+from brokers.adapters.mosquitto_files import FileNotReadable, PasswordFolder
 from brokers.conf import files_root
 from brokers.core.mosquitto_conf import PASSWORD_FILE
 from brokers.core.password_steps import SET, TAKE, password_steps
@@ -54,7 +55,8 @@ class MosquittoPasswords:
 
     def take(self, steps: Sequence[Step]) -> list[Step]:
         """The steps that are about something else; the passwords that go are gone, before all else changes."""
-        self._change([step for step in steps if step.kind == TAKE])
+        with suppress(FileNotReadable):  # nobody gets in by any of them then, and the rest is not to wait
+            self._change([step for step in steps if step.kind == TAKE])
         return [step for step in steps if step.kind not in _KINDS]
 
     def give(self, steps: Sequence[Step]) -> None:

@@ -193,6 +193,11 @@ def test_mosquitto_that_may_not_read_the_file_is_told_and_so_is_who_applies(
         bring_to(adapter, desired)
     assert len(told) == 2  # rules, and passwords
     assert [step.kind for step in adapter.plan(desired, adapter.read())] == ["read-passwords"]
+    steps = adapter.plan(all_of(), adapter.read())
+    with pytest.raises(FileNotReadable):
+        adapter.apply(steps, between=lambda: None)
+    assert (folder / PASSWORD_FILE).read_text() == ""
+    assert "alpha" not in (folder / ACL_FILE).read_text()  # what it may is taken away all the same
 
 
 def test_name_with_a_colon_gets_no_line_which_would_be_about_another(by_files: Make, folder: Path) -> None:
