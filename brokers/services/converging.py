@@ -78,7 +78,10 @@ def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Conve
     adapter = adapter_for(queries.link_to(broker=broker))
     try:
         desired = desired_state_of(device=device, broker=broker, now=lease.now())
-        steps, version = bring_to(adapter, desired, row, lease)
+        applied = adapter.read(only=desired.only)
+        if not adapter.capabilities.stores_policy:  # again: it may have been let in meanwhile by what holds now
+            desired = desired_state_of(device=device, broker=broker, now=lease.now())
+        steps, version = bring_to(adapter, desired, row, lease, applied=applied)
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise
