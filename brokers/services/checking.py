@@ -136,7 +136,7 @@ def _note_comparison(
         drifted = row.managed_since is not None and row.desired_digest in ("", digest)
         sync = SyncState.DRIFT if drifted else SyncState.PENDING
         drifted_at = (row.drifted_at or now) if drifted else None
-        detail = f"{len(steps)} differences; the first: {steps[0].summary}"
+        detail = _sentence(steps)
         changes = {}
     if row.managed_since is None:
         sync = SyncState.UNKNOWN
@@ -151,3 +151,8 @@ def _note_comparison(
     )
     shown = tuple(step.summary for step in steps[:_SHOWN])
     return Comparison(sync=sync, differences=shown, count=len(steps), detail=detail)
+
+
+def _sentence(steps: tuple[Step, ...]) -> str:
+    counted = "1 difference" if len(steps) == 1 else f"{len(steps)} differences; the first"
+    return f"{counted}: {steps[0].summary}"
