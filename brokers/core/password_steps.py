@@ -11,11 +11,11 @@ SET, TAKE = "set-password", "take-password"
 
 
 def password_steps(wanted: Mapping[str, str], present: Mapping[str, str]) -> list[Step]:
-    """What to set, whose payload is the text itself, and what to take away; `present` are fingerprints by auth id."""
-    steps = [
+    """What to take away, then what to set, whose payload is the text itself; `present` are fingerprints by auth id."""
+    gone = sorted(present.keys() - wanted.keys() - {""})
+    steps = [Step(kind=TAKE, target=name, summary=f"Take the password of {name} away.") for name in gone]
+    return steps + [
         Step(kind=SET, target=name, summary=f"The password of {name}.", payload=text)
         for name, text in sorted(wanted.items())
         if present.get(name) != fingerprint(text)
     ]
-    gone = sorted(present.keys() - wanted.keys() - {""})
-    return steps + [Step(kind=TAKE, target=name, summary=f"Take the password of {name} away.") for name in gone]

@@ -496,7 +496,7 @@ def test_account_that_is_gone_or_that_rules_do_not_bind_is_put_right(emqx: Emqx)
     assert bring_to(adapter, desired) == [("set-password", "alpha")]
     emqx.accounts["alpha"]["is_superuser"] = True
     emqx.accounts["beta"] = {"password_hash": "x", "salt": "", "is_superuser": False}
-    assert bring_to(adapter, desired) == [("set-password", "alpha"), ("take-password", "beta")]
+    assert bring_to(adapter, desired) == [("take-password", "beta"), ("set-password", "alpha")]
     assert emqx.accounts["alpha"]["is_superuser"] is False
 
 
@@ -535,6 +535,16 @@ def test_rules_are_written_where_passwords_would_let_nobody_in(
     with pytest.raises(PasswordsNotAsked, match=says):
         adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
     assert (len(emqx.users["alpha"]), emqx.accounts) == (1, {})
+
+
+def test_password_is_taken_away_though_others_can_not_be_set(emqx: Emqx) -> None:
+    emqx.authenticator = AS_IT_COMES
+    adapter, alpha = adapter_of(emqx, takes_passwords=True), with_password("alpha", "k")
+    bring_to(adapter, all_of(subject("alpha", UP), with_password("beta", "k")))
+    emqx.authenticator = AS_IT_COMES | {"user_id_type": "clientid"}
+    with pytest.raises(PasswordsNotAsked):
+        adapter.apply(adapter.plan(all_of(alpha, subject("beta", UP)), adapter.read()), between=lambda: None)
+    assert emqx.accounts == {}
 
 
 def test_wrong_key_is_said_without_the_secret(emqx: Emqx) -> None:

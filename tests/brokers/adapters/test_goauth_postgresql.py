@@ -108,7 +108,7 @@ def test_plugin_is_told_the_hash_of_who_has_a_password(database: Database) -> No
     assert database.ask(query, "beta") == []
     database.ask("UPDATE mqtt_password SET password_hash = 'by hand'")
     database.ask("INSERT INTO mqtt_password VALUES ('guest', 'by hand')")
-    assert bring_to(adapter, desired) == [("set-password", "alpha"), ("take-password", "guest")]
+    assert bring_to(adapter, desired) == [("take-password", "guest"), ("set-password", "alpha")]
     assert goauth(verifier) not in f"{adapter.render(desired)}{adapter.read()}"
     barred = only(subject("alpha", standing=Standing.BARRED))
     assert ("take-password", "alpha") in bring_to(adapter, barred)

@@ -102,7 +102,7 @@ def test_devices_passwords_are_kept_as_the_extension_hashes_them(folder: Path) -
     assert hashed not in rendering.artifact + repr(rendering) + repr(ce(takes_passwords=True).read())
     give_password(file, "beta", HASH)  # and alpha's is gone
     fixed = bring_to(ce(takes_passwords=True), all_of(alpha, subject("beta", UP)))
-    assert fixed == [("set-password", "alpha"), ("take-password", "beta")]
+    assert fixed == [("take-password", "beta"), ("set-password", "alpha")]
     assert not list(hivemq_ce_file.faults_of(hivemq_ce_file.parse(file.read_text())))
     bring_to(ce(takes_passwords=True), only(subject("alpha", standing=Standing.BARRED)))
     assert set(accounts(file)) == {"beta"}

@@ -226,5 +226,5 @@ def test_line_that_was_changed_by_hand_is_drift_and_stands_in_no_rendering(by_fi
     other = all_of(with_password(subject("alpha", UP), NEW))
     assert rendering_digest(rendering) != rendering_digest(by_files(takes_passwords=True).render(other))
     (folder / PASSWORD_FILE).write_text("alpha:$7$101$c2FsdA==$aGFzaA==\nmallory:$7$101$c2FsdA==$aGFzaA==\n")
-    assert bring_to(adapter, desired) == ["set-password", "take-password", "read-passwords"]
+    assert bring_to(adapter, desired) == ["take-password", "set-password", "read-passwords"]
     assert (folder / PASSWORD_FILE).read_text() == before

@@ -133,7 +133,7 @@ def test_script_lets_in_who_has_the_password_and_by_the_broker_s_word_alone(data
     assert database.ask(asked, "alpha", text) == [("alpha",)]
     assert database.ask(asked, "alpha", text[1:]) == database.ask(asked, "beta", text) == []
     database.ask("UPDATE vmq_auth_acl SET password = 'by hand'")
-    assert bring_to(adapter, desired) == [("set-password", "alpha"), ("take-password", "beta")]
+    assert bring_to(adapter, desired) == [("take-password", "beta"), ("set-password", "alpha")]
     assert vernemq(verifier) not in f"{adapter.render(desired)}{adapter.read()}"
     barred = only(subject("alpha", standing=Standing.BARRED))
     assert bring_to(adapter, barred) == [("delete-row", "alpha")]
