@@ -24,6 +24,6 @@ def unknown_accounts(foreign: Iterable[str], known: Collection[str]) -> dict[str
     return {"count": len(unknown), "names": sorted(unknown)[:MOST_NAMES]} if unknown else {}
 
 
-def spelled(name: str) -> str:
-    """The name as it is kept: at most 255 characters, without what no database takes."""
-    return name.encode(errors="replace").decode().replace("\0", "\ufffd")[:MOST_CHARACTERS]
+def spelled(name: str, *, most: int = MOST_CHARACTERS) -> str:
+    """The name, or another text of a broker's, as it is kept: so many characters, without what no database takes."""
+    return name.encode(errors="replace").decode().replace("\0", "\ufffd")[:most]

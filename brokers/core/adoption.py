@@ -12,8 +12,10 @@ from itertools import product
 
 from acl.core.own_rules import own_role_name
 from acl.core.rules import InvalidRole, RuleSpec, check_role
+from acl.core.topics import MAX_OCTETS
 from acl.core.values import EVERY_QOS, Action, Publish, Request, Retain, Subscribe
 from acl.core.values import Effect as RuleEffect
+from brokers.core.accounts import spelled
 from brokers.core.ports import Effect, EffectLine
 
 ODD = "Rules of its own would say more or less than that: correct it on the broker, or change a role by hand."
@@ -161,7 +163,8 @@ def _some_topic(filter: str) -> str:
 
 
 def _left(line: EffectLine, *, has: bool, why: str) -> LeftOver:
-    return LeftOver(auth_id=line.auth_id, action=line.action, filter=line.filter, has=has, why=why)
+    name, filter = spelled(line.auth_id), spelled(line.filter, most=MAX_OCTETS)
+    return LeftOver(auth_id=name, action=line.action, filter=filter, has=has, why=why)
 
 
 def without(found: Sequence[OwnRules], left: Iterable[LeftOver]) -> list[OwnRules]:

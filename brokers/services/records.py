@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from brokers import models
+from brokers.core.accounts import spelled
 from brokers.core.values import BrokerId, SyncState
 
 _DETAIL_CHARACTERS = 1_000
@@ -16,21 +17,21 @@ def note_contact(*, broker: BrokerId, now: datetime, version: str, **changes: An
     if version:
         changes["version"] = version[:64]
     if "detail" in changes:
-        changes["detail"] = changes["detail"][:_DETAIL_CHARACTERS]
+        changes["detail"] = spelled(changes["detail"], most=_DETAIL_CHARACTERS)
     models.Broker.objects.filter(id=broker).update(last_seen_at=now, checked_at=now, **changes)
 
 
 def note_unreachable(*, broker: BrokerId, now: datetime, detail: str) -> None:
     """The broker did not answer: at its return everything is compared."""
     models.Broker.objects.filter(id=broker).update(
-        sync=SyncState.UNREACHABLE, checked_at=now, detail=detail[:_DETAIL_CHARACTERS]
+        sync=SyncState.UNREACHABLE, checked_at=now, detail=spelled(detail, most=_DETAIL_CHARACTERS)
     )
 
 
 def note_refused(*, broker: BrokerId, now: datetime, detail: str) -> None:
     """What it holds could not be compared or written, though it may answer: nobody may call it in sync."""
     models.Broker.objects.managed().filter(id=broker).update(
-        sync=SyncState.PENDING, checked_at=now, detail=detail[:_DETAIL_CHARACTERS]
+        sync=SyncState.PENDING, checked_at=now, detail=spelled(detail, most=_DETAIL_CHARACTERS)
     )
 
 

@@ -175,6 +175,15 @@ def test_what_rules_can_not_say_stays_to_be_corrected(fleet: Fleet, broker: Brok
         services.adopt_drift(broker=broker, **who())
 
 
+def test_names_and_topics_that_nothing_can_keep_break_no_check(broker: BrokerId, adapter: HeldAdapter) -> None:
+    adapter.held = replace(adapter.held, roles={"gh.\ud800\0": frozenset(), **adapter.held.roles})
+    assert check(broker) is SyncState.DRIFT
+    assert "gh.?\ufffd" in queries.get_broker(id=broker).detail
+    adapter.allow("p-1", "odd/\ud800")
+    [left] = services.adoption_of(broker=broker, now=utc_now()).left
+    assert left.filter == "odd/?"
+
+
 def devices_named(fleet: Fleet) -> dict[str, DeviceId]:
     page = list_devices(domains=[fleet.domain.id])
     return {device.name: device.id for device in page.devices}
