@@ -36,14 +36,14 @@ def main(words: list[str]) -> int:
     if unknown:
         print(f"There is no benchmark {', '.join(unknown)}: choose among {', '.join(BENCHMARKS)}.")
         return 2
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")  # adapters ask for those of brokers
     seen: dict[str, Any] = {"machine": _machine()}
+    path = Path(__file__).parent / "results" / f"{datetime.now(UTC):%Y-%m-%d-%H%M}.json"
     for name in wanted:
         print(f"{name} ...", flush=True)
         seen[name] = BENCHMARKS[name]()
         print(json.dumps(seen[name], indent=2))
-    now = datetime.now(UTC)
-    path = Path(__file__).parent / "results" / f"{now:%Y-%m-%d-%H%M}.json"
-    path.write_text(json.dumps(seen, indent=2) + "\n")
+        path.write_text(json.dumps(seen, indent=2) + "\n")  # whatever becomes of the next one
     print(f"kept in {path.relative_to(Path(__file__).parent.parent)}")
     return 0
 
