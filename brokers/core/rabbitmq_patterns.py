@@ -48,15 +48,15 @@ def as_read(filter: str) -> str:
 
 def escaped(text: str) -> str:
     """What matches just `text`, before and after RabbitMQ has put its variables in."""
-    return "".join(map(_escaped, text))
+    return text.translate(_ESCAPES)
 
 
-def _escaped(character: str) -> str:
-    if character == USERNAME:
-        return "{username}"
-    if not character.isascii() or character.isalnum() or character in "_-":
-        return character
+def _escape(character: str) -> str:
     return f"\\{character}" if character.isprintable() else f"\\x{ord(character):02x}"
+
+
+_ESCAPES = {ord(each): _escape(each) for each in map(chr, range(128)) if not each.isalnum() and each not in "_-"}
+_ESCAPES[ord(USERNAME)] = "{username}"
 
 
 def _joined(guard: str, allows: Iterable[str], denies: Iterable[str]) -> str:
