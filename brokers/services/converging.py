@@ -16,6 +16,7 @@ from brokers.core.values import BrokerId, SyncState
 from brokers.services import records
 from brokers.services.desired import desired_state, desired_state_of
 from brokers.services.lease import Lease, lease_on
+from devices import queries as devices
 from devices.core.values import DeviceId
 from kernel import queries as journal
 from kernel.core.errors import Conflict, DomainError
@@ -51,7 +52,7 @@ def converge(*, broker: BrokerId, device: DeviceId | None = None, now: datetime,
 def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
     """The same for everything, under a lease that is held."""
     broker = BrokerId(row.id)
-    seq = _journal_end()
+    seq = journal.journal_end()
     adapter = adapter_for(queries.link_to(broker=broker))
     try:
         applied = adapter.read()  # first: whoever gets in meanwhile is nobody that is not known yet
@@ -77,10 +78,8 @@ def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Conve
     broker = BrokerId(row.id)
     adapter = adapter_for(queries.link_to(broker=broker))
     try:
+        applied = adapter.read(only=frozenset({devices.get_principal(id=device).auth_id}))  # first, as above
         desired = desired_state_of(device=device, broker=broker, now=lease.now())
-        applied = adapter.read(only=desired.only)
-        if not adapter.capabilities.stores_policy:  # again: it may have been let in meanwhile by what holds now
-            desired = desired_state_of(device=device, broker=broker, now=lease.now())
         steps, version = bring_to(adapter, desired, row, lease, applied=applied)
     except DomainError as error:
         _note_failure(broker, error, lease)
@@ -120,12 +119,6 @@ def _note_failure(broker: BrokerId, error: DomainError, lease: Lease) -> None:
         records.note_unreachable(broker=broker, now=lease.now(), detail=error.detail)
     else:
         records.note_refused(broker=broker, now=lease.now(), detail=error.detail)
-
-
-def _journal_end() -> int:
-    """The number of the newest entry. Entries are committed in their order, so all before it are visible as well."""
-    newest = journal.list_entries(limit=1)
-    return newest[0].seq if newest else 0
 
 
 def _counted(steps: int) -> str:
