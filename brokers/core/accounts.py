@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from brokers.core.kept_text import spelled
 from brokers.core.values import AdapterKind
 
 MOST_NAMES = 20
-MOST_CHARACTERS = 255
 
 # Elsewhere the account by which Gatehouse speaks to it is one of a database or of an API, and no device's.
 _OWN_AMONG_THEM = frozenset({AdapterKind.MOSQUITTO_DYNSEC, AdapterKind.RABBITMQ})
@@ -22,8 +22,3 @@ def unknown_accounts(foreign: Iterable[str], known: Collection[str]) -> dict[str
     """`count` of those that are not known, and `names` of at most 20, sorted; {} if there are none."""
     unknown = {spelled(name) for name in foreign}.difference(known)
     return {"count": len(unknown), "names": sorted(unknown)[:MOST_NAMES]} if unknown else {}
-
-
-def spelled(name: str, *, most: int = MOST_CHARACTERS) -> str:
-    """The name, or another text of a broker's, as it is kept: so many characters, without what no database takes."""
-    return name.encode(errors="replace").decode().replace("\0", "\ufffd")[:most]

@@ -15,7 +15,7 @@ from acl.core.rules import InvalidRole, RuleSpec, check_role
 from acl.core.topics import MAX_OCTETS
 from acl.core.values import EVERY_QOS, Action, Publish, Request, Retain, Subscribe
 from acl.core.values import Effect as RuleEffect
-from brokers.core.accounts import spelled
+from brokers.core.kept_text import spelled
 from brokers.core.ports import Effect, EffectLine
 
 ODD = "Rules of its own would say more or less than that: correct it on the broker, or change a role by hand."

@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from brokers.core.kept_text import MOST_CHARACTERS, spelled
 from brokers.core.values import AccessKind, BrokerEvent
 
 AT_ONCE = 500
 LONGEST_TOPIC = 500
 """What is as long was cut."""
-_LONGEST_NAME, _DIGITS = 255, 16
+_DIGITS = 16
 
 
 def batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
@@ -39,22 +40,17 @@ def fitting(event: BrokerEvent) -> BrokerEvent:
         event,
         auth_id=_name(event.auth_id),
         client_id=_name(event.client_id),
-        address=_cut(event.address, 64),
-        detail=_cut(event.detail, 500),
-        topic=_cut(event.topic, LONGEST_TOPIC),
-        connection_id=_cut(event.connection_id, 64),
+        address=spelled(event.address, most=64),
+        detail=spelled(event.detail, most=500),
+        topic=spelled(event.topic, most=LONGEST_TOPIC),
+        connection_id=spelled(event.connection_id, most=64),
         grant_digest=event.grant_digest[:64],
     )
 
 
 def _name(text: str) -> str:
     """The name; of a longer one than any device has its beginning and a digest, so that it is nobody else's."""
-    if len(text) <= _LONGEST_NAME:
-        return _cut(text, _LONGEST_NAME)
+    if len(text) <= MOST_CHARACTERS:
+        return spelled(text)
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
-    return f"{_cut(text, _LONGEST_NAME - _DIGITS - 1)}\N{HORIZONTAL ELLIPSIS}{digest}"
-
-
-def _cut(text: str, length: int) -> str:
-    """At most so many characters, without NUL and lone surrogates, which no database stores."""
-    return text[:length].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    return f"{spelled(text, most=MOST_CHARACTERS - _DIGITS - 1)}\N{HORIZONTAL ELLIPSIS}{digest}"

@@ -9,7 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from brokers import models, queries
-from brokers.core.accounts import MOST_CHARACTERS, own_accounts, spelled, unknown_accounts
+from brokers.core.accounts import own_accounts, unknown_accounts
+from brokers.core.kept_text import MOST_CHARACTERS, spelled
 from brokers.core.ports import AppliedState, DesiredState
 from brokers.core.values import AdapterKind, Broker, BrokerId
 from kernel.core.actor import Actor

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from brokers import models
-from brokers.core.accounts import spelled
+from brokers.core.kept_text import spelled
 from brokers.core.values import BrokerId, SyncState
 
 _DETAIL_CHARACTERS = 1_000
