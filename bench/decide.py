@@ -46,7 +46,7 @@ _PREPARE = (
     + """
 import json
 from brokers import services
-from brokers.core.decide import Identity
+from brokers.core.decide.decisions import Identity
 from brokers.core.values import AdapterKind
 from devices.models import Domain
 from kernel.core.actor import SYSTEM

@@ -25,10 +25,10 @@ from bench.push_certificates import Authority
 from bench.push_sessions import cpu_seconds, sessions, stopwatch
 from brokers.adapters.mosquitto_control import control
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
-from brokers.core.dynsec_changes import Command
-from brokers.core.dynsec_first_file import merged
-from brokers.core.mosquitto_conf import DYNSEC_FILE
-from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.mosquitto.conf import DYNSEC_FILE
+from brokers.core.mosquitto.connection import MosquittoConnection
+from brokers.core.mosquitto.dynsec_changes import Command
+from brokers.core.mosquitto.dynsec_first_file import merged
 from brokers.core.ports import DesiredState, RenderSubject, Standing, Step
 from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link

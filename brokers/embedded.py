@@ -20,8 +20,8 @@ from typing import Any
 from django.conf import settings
 
 from brokers import queries
-from brokers.core.nats_conf import NatsServer, render_conf
-from brokers.core.nkeys import AccountKey
+from brokers.core.nats.conf import NatsServer, render_conf
+from brokers.core.nats.nkeys import AccountKey
 from brokers.core.registration import EMBEDDED as NAME
 from brokers.core.values import AdapterKind, Broker, Listener
 from brokers.services.changing import BrokerChange, change_broker

@@ -11,9 +11,10 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from brokers.core import decide, plans, token_keys, values
-from brokers.core.access_reasons import AccessAction, AccessReason
-from brokers.core.decide import DecisionSecretId, Identity
+from brokers.core import plans, token_keys, values
+from brokers.core.access.reasons import AccessAction, AccessReason
+from brokers.core.decide import decisions as decide
+from brokers.core.decide.decisions import DecisionSecretId, Identity
 from brokers.core.values import AccessKind, AdapterKind, BrokerId, Listener, OnDrift, PlanId, SyncState, Transport
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId, new_id
@@ -44,7 +45,7 @@ class BrokerQuerySet(models.QuerySet["Broker"]):
 class Broker(models.Model):
     """A broker. `connection` is an envelope under the master key, `control_name` the account that it names.
 
-    `auth_chain` is a document of core/auth_chain_document.py, {} for the one without steps.
+    `auth_chain` is a document of core/auth_chains/document.py, {} for the one without steps.
     `lease` says who writes to it now, `yield_until` asks that one to give way to an eviction. `desired_digest` is of
     the rendering that was last verified on the broker. `unknown_accounts` has `count`, and `names` of some.
     """

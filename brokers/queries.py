@@ -15,9 +15,9 @@ from django.db.models import QuerySet, Sum
 
 from brokers import models
 from brokers.conf import access_log_root, adapter_class
-from brokers.core.access_reasons import AccessAction
+from brokers.core.access.reasons import AccessAction
 from brokers.core.connection_changes import ShownConnection, shown_connection
-from brokers.core.decide import DecisionSecret
+from brokers.core.decide.decisions import DecisionSecret
 from brokers.core.plans import Plan
 from brokers.core.ports import Capabilities
 from brokers.core.token_keys import TokenKey

@@ -17,15 +17,16 @@ from brokers.adapters.emqx_passwords import check_authenticator, superusers_of, 
 from brokers.adapters.emqx_writing import RULES, end, make
 from brokers.adapters.json_api import JsonApi
 from brokers.adapters.writing import Latest, paced
-from brokers.core import emqx_rules, emqx_rules_emulator
 from brokers.core.api_path import path
-from brokers.core.emqx_changes import OURS, EmqxHeld, changes, effect, passing_by, read_held, write_held
-from brokers.core.emqx_connection import EmqxConnection, connection_errors
-from brokers.core.emqx_events import connection_id
-from brokers.core.emqx_passwords import held_passwords, without_notes
-from brokers.core.emqx_rule import rules_of
-from brokers.core.emqx_rules import EmqxRules, parse
-from brokers.core.emqx_steps import step_of, with_rules
+from brokers.core.emqx import rules as emqx_rules
+from brokers.core.emqx import rules_emulator as emqx_rules_emulator
+from brokers.core.emqx.changes import OURS, EmqxHeld, changes, effect, passing_by, read_held, write_held
+from brokers.core.emqx.connection import EmqxConnection, connection_errors
+from brokers.core.emqx.events import connection_id
+from brokers.core.emqx.passwords import held_passwords, without_notes
+from brokers.core.emqx.rule import rules_of
+from brokers.core.emqx.rules import EmqxRules, parse
+from brokers.core.emqx.steps import step_of, with_rules
 from brokers.core.password_steps import SET, password_steps
 from brokers.core.password_texts import emqx as spell_password
 from brokers.core.password_texts import fingerprints, texts_in

@@ -9,7 +9,7 @@ from typing import Any
 from brokers.adapters.emqx_lists import every
 from brokers.adapters.json_api import JsonApi
 from brokers.core.api_path import path
-from brokers.core.emqx_passwords import AUTHENTICATOR, IMPORT_TYPE, fault_of, import_body
+from brokers.core.emqx.passwords import AUTHENTICATOR, IMPORT_TYPE, fault_of, import_body
 from brokers.core.password_steps import SET
 from brokers.core.ports import Step
 from kernel.core.errors import Conflict

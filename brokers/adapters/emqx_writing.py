@@ -10,8 +10,8 @@ from brokers.adapters.emqx_lists import every
 from brokers.adapters.emqx_passwords import write_user
 from brokers.adapters.json_api import JsonApi
 from brokers.core.api_path import path
-from brokers.core.emqx_changes import DATABASE, ENDING, OURS, rule_documents
-from brokers.core.emqx_compiler import CLOSING
+from brokers.core.emqx.changes import DATABASE, ENDING, OURS, rule_documents
+from brokers.core.emqx.compiler import CLOSING
 from brokers.core.password_steps import SET, TAKE
 from brokers.core.ports import Step
 

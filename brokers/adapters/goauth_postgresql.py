@@ -16,11 +16,11 @@ from acl.core.values import Principal, Request
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.postgresql import session
 from brokers.adapters.writing import Latest, paced
-from brokers.core import goauth_postgresql
-from brokers.core.goauth_changes import RowsChange, changes, effect
-from brokers.core.goauth_connection import GoAuthConnection, connection_errors
-from brokers.core.goauth_emulator import emulate_rows
-from brokers.core.goauth_postgresql import GoAuthRows, Row, parse, to_artifact
+from brokers.core.goauth import postgresql as goauth_postgresql
+from brokers.core.goauth.changes import RowsChange, changes, effect
+from brokers.core.goauth.connection import GoAuthConnection, connection_errors
+from brokers.core.goauth.emulator import emulate_rows
+from brokers.core.goauth.postgresql import GoAuthRows, Row, parse, to_artifact
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.password_texts import goauth as spell_password

@@ -23,11 +23,12 @@ from acl.core.values import Action, Principal, Request
 from brokers.adapters.dialed_clients import DialedRedis, DialedRedisTls
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest, paced
-from brokers.core import effects, goauth_redis
+from brokers.core import effects
 from brokers.core.effects import Flow
-from brokers.core.goauth_emulator import emulate_keys
-from brokers.core.goauth_redis import SETS, GoAuthKeys, is_set, key_fault, parse, to_artifact
-from brokers.core.goauth_redis_connection import GoAuthRedisConnection, connection_errors
+from brokers.core.goauth import redis as goauth_redis
+from brokers.core.goauth.emulator import emulate_keys
+from brokers.core.goauth.redis import SETS, GoAuthKeys, is_set, key_fault, parse, to_artifact
+from brokers.core.goauth.redis_connection import GoAuthRedisConnection, connection_errors
 from brokers.core.password_steps import password_steps
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.password_texts import goauth as spell_password

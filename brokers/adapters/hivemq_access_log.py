@@ -19,8 +19,8 @@ from threading import Event
 from brokers import models
 from brokers.adapters.shared_folder import SharedFolder
 from brokers.conf import files_root
-from brokers.core.hivemq_connection import log_folder_of
-from brokers.core.hivemq_log import read_line
+from brokers.core.hivemq.connection import log_folder_of
+from brokers.core.hivemq.log import read_line
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import BrokerEvent, BrokerId, BrokerLink, LogPlace
 from kernel.core.clock import utc_now

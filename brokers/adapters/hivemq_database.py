@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from psycopg import Connection
 
 from brokers.adapters import mysql, postgresql
-from brokers.core.hivemq_connection import HivemqConnection, SqlDialect
+from brokers.core.hivemq.connection import HivemqConnection, SqlDialect
 
 
 class Session(Protocol):

@@ -18,12 +18,12 @@ from brokers.adapters.hivemq_realm import tables, taken
 from brokers.adapters.hivemq_rest import end_session
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest, paced
-from brokers.core import hivemq_ese_sql
-from brokers.core.hivemq_changes import RealmChange, changes, effect, ending
-from brokers.core.hivemq_connection import HivemqConnection, SqlDialect, connection_errors
-from brokers.core.hivemq_emulator import emulate_ese
-from brokers.core.hivemq_ese_sql import FOLDS, folded, parse, to_artifact
-from brokers.core.hivemq_permissions import Realm
+from brokers.core.hivemq import ese_sql as hivemq_ese_sql
+from brokers.core.hivemq.changes import RealmChange, changes, effect, ending
+from brokers.core.hivemq.connection import HivemqConnection, SqlDialect, connection_errors
+from brokers.core.hivemq.emulator import emulate_ese
+from brokers.core.hivemq.ese_sql import FOLDS, folded, parse, to_artifact
+from brokers.core.hivemq.permissions import Realm
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import ese_text, fingerprints, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step

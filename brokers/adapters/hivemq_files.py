@@ -20,13 +20,14 @@ from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.shared_folder import GroupFolder
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
-from brokers.core import hivemq_ce_file, hivemq_ese_file
-from brokers.core.hivemq_ce_file import as_taken, without_nobody
-from brokers.core.hivemq_changes import ENDING_ROLE, RealmChange, changes, effect, ending
-from brokers.core.hivemq_connection import file_connection_errors, rest_of
-from brokers.core.hivemq_emulator import emulate_ese, emulate_rbac
-from brokers.core.hivemq_permissions import NOTHING, Account, Permission, Realm
-from brokers.core.hivemq_xml import InvalidXml
+from brokers.core.hivemq import ce_file as hivemq_ce_file
+from brokers.core.hivemq import ese_file as hivemq_ese_file
+from brokers.core.hivemq.ce_file import as_taken, without_nobody
+from brokers.core.hivemq.changes import ENDING_ROLE, RealmChange, changes, effect, ending
+from brokers.core.hivemq.connection import file_connection_errors, rest_of
+from brokers.core.hivemq.emulator import emulate_ese, emulate_rbac
+from brokers.core.hivemq.permissions import NOTHING, Account, Permission, Realm
+from brokers.core.hivemq.xml import InvalidXml
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprints, hivemq_rbac, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Standing, Step

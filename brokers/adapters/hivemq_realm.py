@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from brokers.adapters.hivemq_database import Session, session
-from brokers.core.hivemq import NOTHING_ROLE
-from brokers.core.hivemq_changes import RealmChange, is_ours
-from brokers.core.hivemq_connection import HivemqConnection
-from brokers.core.hivemq_ese_sql import columns_of, permission_of
-from brokers.core.hivemq_permissions import Account, Permission, Realm
+from brokers.core.hivemq.changes import RealmChange, is_ours
+from brokers.core.hivemq.connection import HivemqConnection
+from brokers.core.hivemq.ese_sql import columns_of, permission_of
+from brokers.core.hivemq.permissions import Account, Permission, Realm
+from brokers.core.hivemq.policy import NOTHING_ROLE
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
 

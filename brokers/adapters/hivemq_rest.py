@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brokers.adapters.json_api import JsonApi
 from brokers.core.api_path import path
-from brokers.core.hivemq_connection import RestConnection
+from brokers.core.hivemq.connection import RestConnection
 
 _RIGHTS = "Its role needs HIVEMQ_MQTT_CLIENTS_CLIENTID_GET and HIVEMQ_MQTT_CLIENTS_CLIENTID_DELETE."
 

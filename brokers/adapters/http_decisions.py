@@ -11,7 +11,7 @@ from typing import ClassVar
 from acl.core.values import Principal, Request
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.core import asking
-from brokers.core.decide_snippets import Dialect
+from brokers.core.decide.snippets import Dialect
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.values import BrokerLink
 from kernel.core.errors import FieldError

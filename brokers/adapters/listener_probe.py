@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from cryptography import x509
 
 from brokers.adapters.dialing import NeverABroker, dial
-from brokers.core.first_connect import (
+from brokers.core.listeners.first_connect import (
     anonymous_connect,
     binary_frame,
     connack_code,
@@ -23,10 +23,10 @@ from brokers.core.first_connect import (
     is_upgraded,
     upgrade_request,
 )
-from brokers.core.listener_probe import Answer, Observation
-from brokers.core.listener_profile import TlsVersion
-from brokers.core.server_names import covers, is_address
-from brokers.core.tls_hello import MOST_OCTETS, BrokenFlight, ServerFlight, client_hello, read_flight
+from brokers.core.listeners.probe import Answer, Observation
+from brokers.core.listeners.profile import TlsVersion
+from brokers.core.listeners.server_names import covers, is_address
+from brokers.core.listeners.tls_hello import MOST_OCTETS, BrokenFlight, ServerFlight, client_hello, read_flight
 from brokers.core.values import Listener, Transport
 
 _OLD = {TlsVersion.V1_0: 1, TlsVersion.V1_1: 2}

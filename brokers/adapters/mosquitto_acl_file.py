@@ -18,12 +18,13 @@ from brokers.adapters.mosquitto_reload import seen_in_file
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
-from brokers.core import effects, mosquitto_acl
+from brokers.core import effects
 from brokers.core.effects import Flow
-from brokers.core.mosquitto_acl_emulator import emulate
-from brokers.core.mosquitto_acl_file import Access, AclFile, AclLine, InvalidAclFile, parse, to_text
-from brokers.core.mosquitto_conf import ACL_FILE
-from brokers.core.mosquitto_connection import files_errors
+from brokers.core.mosquitto import acl as mosquitto_acl
+from brokers.core.mosquitto.acl_emulator import emulate
+from brokers.core.mosquitto.acl_file import Access, AclFile, AclLine, InvalidAclFile, parse, to_text
+from brokers.core.mosquitto.conf import ACL_FILE
+from brokers.core.mosquitto.connection import files_errors
 from brokers.core.password_texts import fingerprints
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.registration import unknown_member_errors

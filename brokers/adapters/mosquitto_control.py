@@ -20,9 +20,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from brokers.adapters.dialed_clients import DialedMqtt
-from brokers.core.dynsec_changes import Command, batches
-from brokers.core.mosquitto_connection import MosquittoConnection
-from brokers.core.mosquitto_version import version_in, version_note
+from brokers.core.mosquitto.connection import MosquittoConnection
+from brokers.core.mosquitto.dynsec_changes import Command, batches
+from brokers.core.mosquitto.version import version_in, version_note
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
 

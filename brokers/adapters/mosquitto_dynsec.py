@@ -22,14 +22,14 @@ from brokers.adapters.mosquitto_passwords import MosquittoPasswords
 from brokers.adapters.mosquitto_reload import seen_reading
 from brokers.adapters.mosquitto_watch import watch
 from brokers.conf import files_root
-from brokers.core.dynsec_changes import Command, changes
-from brokers.core.dynsec_effect import effect
-from brokers.core.dynsec_emulator import emulate
-from brokers.core.dynsec_first_file import first_file_hint
-from brokers.core.dynsec_state import Defaults, DynsecState, default_documents, parse, state_of, to_artifact
-from brokers.core.mosquitto_connection import MosquittoConnection, connection_errors
-from brokers.core.mosquitto_dynsec import FIXED_ROLES, LIMITS, desired_state, own_roles
-from brokers.core.mosquitto_version import version_note
+from brokers.core.mosquitto.connection import MosquittoConnection, connection_errors
+from brokers.core.mosquitto.dynsec import FIXED_ROLES, LIMITS, desired_state, own_roles
+from brokers.core.mosquitto.dynsec_changes import Command, changes
+from brokers.core.mosquitto.dynsec_effect import effect
+from brokers.core.mosquitto.dynsec_emulator import emulate
+from brokers.core.mosquitto.dynsec_first_file import first_file_hint
+from brokers.core.mosquitto.dynsec_state import Defaults, DynsecState, default_documents, parse, state_of, to_artifact
+from brokers.core.mosquitto.version import version_note
 from brokers.core.password_texts import fingerprints
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.rendering import Deviations

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from brokers.adapters.shared_folder import FOR_US, GroupFolder, SharedFolder
 from brokers.core.crl_bundle import parse_bundle
-from brokers.core.mosquitto_conf import CLIENT_CA_FILE, CRL_FILE, LOG_FILE, PASSWORD_FILE, PID_FILE
+from brokers.core.mosquitto.conf import CLIENT_CA_FILE, CRL_FILE, LOG_FILE, PASSWORD_FILE, PID_FILE
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
 

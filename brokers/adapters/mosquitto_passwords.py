@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from brokers.adapters.mosquitto_files import FileNotReadable, PasswordFolder
 from brokers.conf import files_root
-from brokers.core.mosquitto_conf import PASSWORD_FILE
+from brokers.core.mosquitto.conf import PASSWORD_FILE
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprint, mosquitto, texts_in
 from brokers.core.ports import DesiredState, Step

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from brokers.adapters.mosquitto_control import control
 from brokers.adapters.mosquitto_files import MosquittoFolder
-from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.mosquitto.connection import MosquittoConnection
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
 

@@ -16,8 +16,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from brokers.adapters.dialed_clients import DialedMqtt
 from brokers.adapters.mosquitto_control import end_client
-from brokers.core.mosquitto_connection import MosquittoConnection
-from brokers.core.mosquitto_log import LogReader, uptime_seconds
+from brokers.core.mosquitto.connection import MosquittoConnection
+from brokers.core.mosquitto.log import LogReader, uptime_seconds
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AccessKind, BrokerEvent
 

@@ -16,12 +16,13 @@ from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.shared_folder import SharedFolder
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
-from brokers.core import effects, nanomq
+from brokers.core import effects
 from brokers.core.effects import Flow
-from brokers.core.nanomq_changes import Rules, flow, rules_in, to_text
-from brokers.core.nanomq_connection import NanomqConnection, connection_errors
-from brokers.core.nanomq_emulator import emulate
-from brokers.core.nanomq_file import parse, write
+from brokers.core.nanomq import policy as nanomq
+from brokers.core.nanomq.changes import Rules, flow, rules_in, to_text
+from brokers.core.nanomq.connection import NanomqConnection, connection_errors
+from brokers.core.nanomq.emulator import emulate
+from brokers.core.nanomq.file import parse, write
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.values import BrokerLink
 from kernel.core.errors import FieldError

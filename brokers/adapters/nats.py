@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 from acl.core.values import Principal, Request
 from brokers.adapters.nats_feed import hear, present_event
 from brokers.adapters.nats_system import Connections, close_connections, in_time, kick, list_connections, system
-from brokers.core import nats, nats_emulator
-from brokers.core.callout import grant_digest, split_grant_name
-from brokers.core.nats_connection import NatsConnection, connection_errors
-from brokers.core.nats_version import refuse_leaky
+from brokers.core.nats import emulator as nats_emulator
+from brokers.core.nats import policy as nats
+from brokers.core.nats.callout import grant_digest, split_grant_name
+from brokers.core.nats.connection import NatsConnection, connection_errors
+from brokers.core.nats.version import refuse_leaky
 from brokers.core.ports import (
     AppliedState,
     Capabilities,

@@ -13,10 +13,10 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from brokers.adapters.nats_system import ANSWER_SECONDS, system
-from brokers.core.access_reasons import AccessAction, AccessReason
-from brokers.core.callout import split_grant_name
-from brokers.core.nats_connection import NatsConnection
-from brokers.core.nats_events import reason_of
+from brokers.core.access.reasons import AccessAction, AccessReason
+from brokers.core.nats.callout import split_grant_name
+from brokers.core.nats.connection import NatsConnection
+from brokers.core.nats.events import reason_of
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AccessKind, BrokerEvent
 

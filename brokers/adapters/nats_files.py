@@ -18,11 +18,14 @@ from brokers.adapters.nats_system import Connections, close_connections, in_time
 from brokers.adapters.shared_folder import SharedFolder
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
-from brokers.core import effects, nats, nats_emulator, nats_users
+from brokers.core import effects
 from brokers.core.effects import Flow
-from brokers.core.nats import NatsPermissions
-from brokers.core.nats_files_connection import NatsFilesConnection, connection_errors
-from brokers.core.nats_version import refuse_leaky
+from brokers.core.nats import emulator as nats_emulator
+from brokers.core.nats import policy as nats
+from brokers.core.nats import users as nats_users
+from brokers.core.nats.files_connection import NatsFilesConnection, connection_errors
+from brokers.core.nats.policy import NatsPermissions
+from brokers.core.nats.version import refuse_leaky
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError

@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
 from brokers.adapters.dialing import addresses_of
-from brokers.core.nats_connection import NatsConnection
+from brokers.core.nats.connection import NatsConnection
 from brokers.core.ports import BrokerUnreachable
 
 PAGE = 1024

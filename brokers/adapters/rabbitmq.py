@@ -21,8 +21,7 @@ from brokers.core.api_path import path
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.password_texts import rabbitmq as spell_password
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
-from brokers.core.rabbitmq import ADAPTED, desired_state
-from brokers.core.rabbitmq_changes import (
+from brokers.core.rabbitmq.changes import (
     ENDINGS,
     ApiCall,
     accounts_in,
@@ -33,10 +32,11 @@ from brokers.core.rabbitmq_changes import (
     queues_in,
     queues_of,
 )
-from brokers.core.rabbitmq_connection import RabbitConnection, connection_errors
-from brokers.core.rabbitmq_emulator import emulate
-from brokers.core.rabbitmq_filters import effect
-from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, parse, to_artifact
+from brokers.core.rabbitmq.connection import RabbitConnection, connection_errors
+from brokers.core.rabbitmq.emulator import emulate
+from brokers.core.rabbitmq.filters import effect
+from brokers.core.rabbitmq.policy import ADAPTED, desired_state
+from brokers.core.rabbitmq.state import EXCHANGE, RabbitState, parse, to_artifact
 from brokers.core.rendering import Deviations
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError, NotFound

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brokers.adapters.json_api import JsonApi
-from brokers.core.rabbitmq_connection import RabbitConnection
+from brokers.core.rabbitmq.connection import RabbitConnection
 
 _RIGHTS = "Give its account the tag administrator, and permissions in the virtual host (docs/howto/rabbitmq.md)."
 

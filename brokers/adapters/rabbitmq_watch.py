@@ -10,8 +10,8 @@ from brokers.adapters.json_api import JsonApi
 from brokers.adapters.rabbitmq_management import management
 from brokers.core.api_path import path
 from brokers.core.ports import BrokerUnreachable
-from brokers.core.rabbitmq_connection import RabbitConnection
-from brokers.core.rabbitmq_events import ABOUT, EventReader
+from brokers.core.rabbitmq.connection import RabbitConnection
+from brokers.core.rabbitmq.events import ABOUT, EventReader
 from brokers.core.values import AccessKind, BrokerEvent
 
 EXCHANGE = "amq.rabbitmq.event"

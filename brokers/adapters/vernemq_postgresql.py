@@ -21,16 +21,16 @@ from brokers.adapters.json_api import JsonApi
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.postgresql import session
 from brokers.adapters.writing import Latest, paced
-from brokers.core import vernemq_postgresql
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprint, fingerprints, texts_in
 from brokers.core.password_texts import vernemq as spell_password
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.values import BrokerLink
-from brokers.core.vernemq_changes import OURS, RowChange, changes, effect, is_ours, marked, stored_row
-from brokers.core.vernemq_connection import VernemqApi, VernemqConnection, connection_errors
-from brokers.core.vernemq_emulator import emulate_rows
-from brokers.core.vernemq_postgresql import Row, Rows, parse, to_artifact
+from brokers.core.vernemq import postgresql as vernemq_postgresql
+from brokers.core.vernemq.changes import OURS, RowChange, changes, effect, is_ours, marked, stored_row
+from brokers.core.vernemq.connection import VernemqApi, VernemqConnection, connection_errors
+from brokers.core.vernemq.emulator import emulate_rows
+from brokers.core.vernemq.postgresql import Row, Rows, parse, to_artifact
 from kernel.core.errors import Conflict, FieldError
 
 _BATCH = 20

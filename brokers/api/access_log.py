@@ -14,8 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from brokers import queries
-from brokers.core.access_lines import line_document
-from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.access.lines import line_document
+from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind
 from brokers.queries import LogFilter
 from devices.core.values import DeviceId

@@ -12,10 +12,10 @@ from rest_framework.views import APIView
 
 from brokers import services
 from brokers.api.views import seen
-from brokers.core.auth_chain import StepEffect, StepKind
-from brokers.core.auth_chain_document import MOST_STEPS, chain_document, read_chain
-from brokers.core.decide import Identity, Method
-from brokers.core.decide_snippets import Dialect
+from brokers.core.auth_chains.chain import StepEffect, StepKind
+from brokers.core.auth_chains.document import MOST_STEPS, chain_document, read_chain
+from brokers.core.decide.decisions import Identity, Method
+from brokers.core.decide.snippets import Dialect
 from brokers.services.auth_chains import MOST_PEM, KeptChain, Sample, Trial
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.api.if_match import if_match_on, required_digest, tag_of

@@ -15,8 +15,8 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 
-from brokers.core.decide import NO, Answer, Asked, Call, Identity, Login, Unreadable
-from brokers.core.decide_dialects import call_of
+from brokers.core.decide.decisions import NO, Answer, Asked, Call, Identity, Login, Unreadable
+from brokers.core.decide.dialects import call_of
 from brokers.listen.refusals import RefusalLog
 from brokers.services.admission import Refusal
 from brokers.services.deciding import Decider

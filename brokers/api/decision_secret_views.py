@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from brokers import queries, services
 from brokers.api.views import seen
 from brokers.conf import decisions_url
-from brokers.core.decide import DecisionSecretId, Identity
+from brokers.core.decide.decisions import DecisionSecretId, Identity
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core.clock import to_rfc3339, utc_now
 

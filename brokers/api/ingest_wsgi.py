@@ -13,9 +13,11 @@ from django.db import Error as DatabaseFault
 
 from brokers.api import decide_wsgi
 from brokers.api.decide_wsgi import Environ, StartResponse, read_body, secret_in_header, shown
-from brokers.core import emqx_events, nanomq_events, vernemq_events
-from brokers.core.decide import Asked, Unreadable
-from brokers.core.ingest import Reader, read_told
+from brokers.core.access.ingest import Reader, read_told
+from brokers.core.decide.decisions import Asked, Unreadable
+from brokers.core.emqx import events as emqx_events
+from brokers.core.nanomq import events as nanomq_events
+from brokers.core.vernemq import events as vernemq_events
 from brokers.listen.intake import Intake
 from kernel.core.clock import utc_now
 

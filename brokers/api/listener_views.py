@@ -12,8 +12,8 @@ from rest_framework.views import APIView
 
 from brokers import services
 from brokers.api.views import seen
-from brokers.core.cipher_suites import CipherSuite
-from brokers.core.listener_profile import LIMITS, Make, TlsVersion, profile_document
+from brokers.core.listeners.cipher_suites import CipherSuite
+from brokers.core.listeners.profile import LIMITS, Make, TlsVersion, profile_document
 from brokers.services.listener_profiles import KeptProfile
 from kernel.api.documents import caller_of
 from kernel.api.if_match import if_match_on, required_version, tag_of

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from brokers import services
 from brokers.api.serializers import OperationReference
 from brokers.api.views import seen
-from brokers.core.listener_probe import Aspect, Verdict, report_document
+from brokers.core.listeners.probe import Aspect, Verdict, report_document
 from kernel.api.documents import caller_of
 from kernel.core.clock import to_rfc3339, utc_now
 

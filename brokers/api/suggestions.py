@@ -15,7 +15,7 @@ from acl.core.documents import rule_document
 from acl.core.suggestions import Suggestion, SuggestionKind
 from acl.core.values import RoleId
 from brokers import services
-from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.services.suggesting import MOST_DAYS, UNUSED_DAYS, BadDays, Denied, RuleUse, Suggestions
 from kernel.api.documents import StrictDocument, body_of, caller_of
 from kernel.core.clock import to_rfc3339, utc_now

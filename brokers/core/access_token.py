@@ -19,7 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
-from brokers.core.emqx_rule import EmqxRule, document_of
+from brokers.core.emqx.rule import EmqxRule, document_of
 from brokers.core.token_keys import ALGORITHM
 from kernel.core.errors import Conflict
 

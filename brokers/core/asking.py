@@ -26,10 +26,10 @@ from acl.core.values import (
     Shared,
     Subscribe,
 )
-from brokers.core.decide import EITHER, Wish, WishKind
-from brokers.core.decide_judging import Judged, judge_wish
-from brokers.core.decide_rabbitmq import AS_MQTT
-from brokers.core.decide_snippets import Dialect
+from brokers.core.decide.decisions import EITHER, Wish, WishKind
+from brokers.core.decide.judging import Judged, judge_wish
+from brokers.core.decide.rabbitmq import AS_MQTT
+from brokers.core.decide.snippets import Dialect
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.registration import unknown_member_errors
 from brokers.core.rendering import Deviations

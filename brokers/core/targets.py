@@ -10,46 +10,43 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from acl.core.values import Principal, Request, Subscribe
-from brokers.core import (
-    dynsec_emulator,
-    dynsec_state,
-    emqx_acl,
-    emqx_compiler,
-    emqx_emulator,
-    emqx_file,
-    emqx_file_emulator,
-    emqx_rules,
-    emqx_rules_emulator,
-    goauth_emulator,
-    goauth_postgresql,
-    goauth_redis,
-    hivemq,
-    hivemq_ce_file,
-    hivemq_emulator,
-    hivemq_ese_file,
-    hivemq_ese_sql,
-    mosquitto_acl,
-    mosquitto_acl_emulator,
-    mosquitto_acl_file,
-    mosquitto_acl_patterns,
-    mosquitto_dynsec,
-    mosquitto_dynsec_21,
-    mosquitto_dynsec_21_emulator,
-    mosquitto_topics,
-    nanomq,
-    nanomq_emulator,
-    nanomq_file,
-    nats,
-    nats_emulator,
-    rabbitmq,
-    rabbitmq_emulator,
-    rabbitmq_state,
-    vernemq,
-    vernemq_acl,
-    vernemq_emulator,
-    vernemq_postgresql,
-)
+from brokers.core.emqx import acl as emqx_acl
+from brokers.core.emqx import compiler as emqx_compiler
+from brokers.core.emqx import emulator as emqx_emulator
+from brokers.core.emqx import file as emqx_file
+from brokers.core.emqx import file_emulator as emqx_file_emulator
+from brokers.core.emqx import rules as emqx_rules
+from brokers.core.emqx import rules_emulator as emqx_rules_emulator
+from brokers.core.goauth import emulator as goauth_emulator
+from brokers.core.goauth import postgresql as goauth_postgresql
+from brokers.core.goauth import redis as goauth_redis
+from brokers.core.hivemq import ce_file as hivemq_ce_file
+from brokers.core.hivemq import emulator as hivemq_emulator
+from brokers.core.hivemq import ese_file as hivemq_ese_file
+from brokers.core.hivemq import ese_sql as hivemq_ese_sql
+from brokers.core.hivemq import policy as hivemq
+from brokers.core.mosquitto import acl as mosquitto_acl
+from brokers.core.mosquitto import acl_emulator as mosquitto_acl_emulator
+from brokers.core.mosquitto import acl_file as mosquitto_acl_file
+from brokers.core.mosquitto import acl_patterns as mosquitto_acl_patterns
+from brokers.core.mosquitto import dynsec as mosquitto_dynsec
+from brokers.core.mosquitto import dynsec_21 as mosquitto_dynsec_21
+from brokers.core.mosquitto import dynsec_21_emulator as mosquitto_dynsec_21_emulator
+from brokers.core.mosquitto import dynsec_emulator, dynsec_state
+from brokers.core.mosquitto import topics as mosquitto_topics
+from brokers.core.nanomq import emulator as nanomq_emulator
+from brokers.core.nanomq import file as nanomq_file
+from brokers.core.nanomq import policy as nanomq
+from brokers.core.nats import emulator as nats_emulator
+from brokers.core.nats import policy as nats
 from brokers.core.ports import Capabilities, Rendering, RenderSubject
+from brokers.core.rabbitmq import emulator as rabbitmq_emulator
+from brokers.core.rabbitmq import policy as rabbitmq
+from brokers.core.rabbitmq import state as rabbitmq_state
+from brokers.core.vernemq import acl as vernemq_acl
+from brokers.core.vernemq import emulator as vernemq_emulator
+from brokers.core.vernemq import policy as vernemq
+from brokers.core.vernemq import postgresql as vernemq_postgresql
 from kernel.core.garbage import collection_paused
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, NewType
 from uuid import UUID
 
-from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.access.reasons import AccessAction, AccessReason
 from devices.core.values import DeviceId
 from kernel.core.ids import DomainId
 

@@ -15,13 +15,14 @@ from nats.errors import Error as NatsError
 
 from brokers.adapters.nats import NatsAdapter
 from brokers.adapters.nats_system import ANSWER_SECONDS, connected
-from brokers.core import callout, nats
-from brokers.core.access_reasons import AccessReason
-from brokers.core.callout import CalloutRequest
-from brokers.core.nats import NatsPermissions
-from brokers.core.nats_connection import NatsConnection
-from brokers.core.nats_version import FIT, withholds
-from brokers.core.nkeys import AccountKey, BadNkeyError
+from brokers.core.access.reasons import AccessReason
+from brokers.core.nats import callout
+from brokers.core.nats import policy as nats
+from brokers.core.nats.callout import CalloutRequest
+from brokers.core.nats.connection import NatsConnection
+from brokers.core.nats.nkeys import AccountKey, BadNkeyError
+from brokers.core.nats.policy import NatsPermissions
+from brokers.core.nats.version import FIT, withholds
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import BrokerId, BrokerLink
 from brokers.listen.refusals import RefusalLog

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Protocol
 
-from brokers.core.access_reasons import AccessAction
+from brokers.core.access.reasons import AccessAction
 from brokers.core.values import AccessKind, BrokerEvent, BrokerId
 from brokers.listen.intake import Intake
 from brokers.services.admission import Refusal

@@ -14,7 +14,7 @@ from threading import Condition, Event, Thread
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
-from brokers.core.kept_events import AT_ONCE, batches, fitting
+from brokers.core.access.kept_events import AT_ONCE, batches, fitting
 from brokers.core.values import BrokerEvent, BrokerId
 from brokers.services.policy_use import note_heard, note_lost
 from brokers.services.presence import note_events

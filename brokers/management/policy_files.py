@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from brokers.core.foreign import printable
+from brokers.core.foreign.outcome import printable
 from brokers.services.importing import (
     FORMATS,
     WantedPolicy,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from brokers import models
 from brokers.conf import access_file_days, access_log_days
-from brokers.core.access_lines import line_document
+from brokers.core.access.lines import line_document
 from brokers.queries import access_file, access_folder
 from devices import queries as devices
 from devices.core.values import Domain

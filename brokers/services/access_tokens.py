@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from brokers.conf import token_life
 from brokers.core.access_token import AccessToken, sign_access_token
-from brokers.core.emqx_compiler import compile_policy
+from brokers.core.emqx.compiler import compile_policy
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.rendering import Deviations
 from brokers.services.desired import desired_state_of

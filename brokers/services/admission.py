@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from brokers import models
-from brokers.core.access_reasons import AccessReason
+from brokers.core.access.reasons import AccessReason
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.standing import render_subject
 from brokers.core.values import BrokerId

@@ -13,12 +13,12 @@ from cryptography.x509.oid import NameOID
 from django.db import transaction
 
 from brokers import models, queries
-from brokers.core.auth_chain import AuthChain, Told, Walked, walk
-from brokers.core.auth_chain_document import chain_document, kept_chain, refuse_for
-from brokers.core.auth_chain_flow import flow_of
-from brokers.core.auth_terms import AuthTerms
-from brokers.core.decide import Identity, Judgement, Login, Password
-from brokers.core.decide_snippets import SHOWS_CERTIFICATE, TELLS_NAME, Dialect
+from brokers.core.auth_chains.chain import AuthChain, Told, Walked, walk
+from brokers.core.auth_chains.document import chain_document, kept_chain, refuse_for
+from brokers.core.auth_chains.flow import flow_of
+from brokers.core.auth_chains.terms import AuthTerms
+from brokers.core.decide.decisions import Identity, Judgement, Login, Password
+from brokers.core.decide.snippets import SHOWS_CERTIFICATE, TELLS_NAME, Dialect
 from brokers.core.values import AdapterKind, BrokerId
 from brokers.services.deciding import Decider
 from brokers.services.decision_doors import Door

@@ -9,7 +9,7 @@ from datetime import datetime
 from cryptography import x509
 
 from brokers import queries
-from brokers.core.server_names import check_asked, covers, names_of
+from brokers.core.listeners.server_names import check_asked, covers, names_of
 from brokers.core.values import Broker, BrokerId
 from brokers.services.server_certificates import NoIssuer
 from brokers.services.trust_bundles import link_pem

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from brokers import queries
-from brokers.core.hivemq_connection import log_folder_of
-from brokers.core.mosquitto_connection import folder_of
+from brokers.core.hivemq.connection import log_folder_of
+from brokers.core.mosquitto.connection import folder_of
 from brokers.core.values import BrokerId
 from devices.queries import find_principal_by_auth_id
 from kernel.core.errors import Conflict, FieldError

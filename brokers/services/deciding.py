@@ -9,11 +9,11 @@ from datetime import datetime
 
 from django.db import Error as DatabaseFault
 
-from brokers.core.access_reasons import AccessReason
-from brokers.core.decide import Acts, Answer, Asked, Call, Identity, Judgement, Login, Question
-from brokers.core.decide_dialects import dialect_of
-from brokers.core.decide_judging import judge
-from brokers.core.decide_snippets import Dialect
+from brokers.core.access.reasons import AccessReason
+from brokers.core.decide.decisions import Acts, Answer, Asked, Call, Identity, Judgement, Login, Question
+from brokers.core.decide.dialects import dialect_of
+from brokers.core.decide.judging import judge
+from brokers.core.decide.snippets import Dialect
 from brokers.core.values import BrokerId
 from brokers.services import policy_use
 from brokers.services.decision_doors import Door, identity_behind, move_to_present_key

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from brokers import models
-from brokers.core.auth_chain import AuthChain
-from brokers.core.auth_chain_document import InvalidAuthChain, kept_chain
-from brokers.core.auth_terms import AuthTerms
-from brokers.core.decide import Identity
+from brokers.core.auth_chains.chain import AuthChain
+from brokers.core.auth_chains.document import InvalidAuthChain, kept_chain
+from brokers.core.auth_chains.terms import AuthTerms
+from brokers.core.decide.decisions import Identity
 from brokers.core.values import BrokerId
 from brokers.services.decision_secrets import PURPOSE
 from kernel.conf import master_key

@@ -15,8 +15,8 @@ from threading import Lock
 from django.db import Error as DatabaseFault
 from joserfc.jwk import ECKey
 
-from brokers.core.decide_epoch import Epoch
-from brokers.core.decide_judging import Judged
+from brokers.core.decide.epoch import Epoch
+from brokers.core.decide.judging import Judged
 from brokers.core.values import BrokerId
 from brokers.queries import list_token_keys
 from brokers.services.decision_doors import Door, read_doors

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 
 from brokers import models, queries
-from brokers.core.decide import DecisionSecretId, Identity
+from brokers.core.decide.decisions import DecisionSecretId, Identity
 from brokers.core.values import BrokerId
 from kernel.conf import master_key
 from kernel.core.actor import Actor

@@ -11,9 +11,9 @@ from django.db import transaction
 from brokers import models, queries
 from brokers.adapters.mosquitto_files import FirstFileFolder
 from brokers.conf import adapter_for, files_root
-from brokers.core.dynsec_first_file import merged
-from brokers.core.mosquitto_conf import DYNSEC_FILE, FIRST_FILE
-from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.mosquitto.conf import DYNSEC_FILE, FIRST_FILE
+from brokers.core.mosquitto.connection import MosquittoConnection
+from brokers.core.mosquitto.dynsec_first_file import merged
 from brokers.core.plans import require_acceptance
 from brokers.core.values import AdapterKind, BrokerId, BrokerLink
 from brokers.services.desired import desired_state

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from brokers.core.foreign import DevicesById, ForeignPolicy, Note, merged, prefixed
-from brokers.core.foreign_dynsec import read_dynsec, read_dynsec_21
-from brokers.core.foreign_emqx import read_emqx_acl_conf
-from brokers.core.foreign_emqx_json import read_emqx_rules
-from brokers.core.foreign_hivemq import read_ese_file
-from brokers.core.foreign_mosquitto_acl import read_mosquitto_acl
-from brokers.core.foreign_rabbitmq import read_rabbitmq
+from brokers.core.foreign.dynsec import read_dynsec, read_dynsec_21
+from brokers.core.foreign.emqx import read_emqx_acl_conf
+from brokers.core.foreign.emqx_json import read_emqx_rules
+from brokers.core.foreign.hivemq import read_ese_file
+from brokers.core.foreign.mosquitto_acl import read_mosquitto_acl
+from brokers.core.foreign.outcome import DevicesById, ForeignPolicy, Note, merged, prefixed
+from brokers.core.foreign.rabbitmq import read_rabbitmq
 from devices.core.policy_document import BindingSpec, PolicyDocument
 from devices.core.policy_yaml import from_yaml
 from devices.core.yaml_tree import MAX_OCTETS

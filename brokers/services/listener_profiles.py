@@ -11,14 +11,14 @@ from django.db import transaction
 
 from brokers import models, queries
 from brokers.conf import adapter_class
-from brokers.core.listener_profile import (
+from brokers.core.listeners.profile import (
     InvalidListenerProfile,
     ListenerProfile,
     profile_document,
     read_profile,
 )
-from brokers.core.listener_renderers import render_listeners
-from brokers.core.listener_rendering import RenderedListeners, Site
+from brokers.core.listeners.renderers import render_listeners
+from brokers.core.listeners.rendering import RenderedListeners, Site
 from brokers.core.values import AdapterKind, Broker, BrokerId
 from brokers.services.certify_server import server_chain_of
 from kernel.core.actor import Actor

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from brokers import queries
-from brokers.core.listener_probe import Aspect
+from brokers.core.listeners.probe import Aspect
 from brokers.core.values import Broker
 from brokers.services.certify_server import server_chain_of
 from brokers.services.probing import last_probe_of

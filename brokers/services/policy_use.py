@@ -25,8 +25,8 @@ from uuid import UUID
 from django.db import close_old_connections
 
 from acl.core.values import Allow, DenyReason, Principal, Receive, Request, Verdict
-from brokers.core.access_counts import Counts
-from brokers.core.access_reasons import AccessReason
+from brokers.core.access.counts import Counts
+from brokers.core.access.reasons import AccessReason
 from brokers.core.values import BrokerId
 from brokers.services.policy_use_rows import write_counts
 from devices.core.values import DeviceId

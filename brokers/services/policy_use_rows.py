@@ -14,8 +14,8 @@ from django.db.models import Model
 
 from acl.core.values import RuleId
 from brokers import models
-from brokers.core.access_counts import ANYTHING, Counts, Denial, DenialKey, Hearing, HearingKey, Use, UseKey
-from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.access.counts import ANYTHING, Counts, Denial, DenialKey, Hearing, HearingKey, Use, UseKey
+from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.values import BrokerId
 from devices.core.values import DeviceId
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from brokers import models
-from brokers.core.access_reasons import AccessAction, AccessReason
-from brokers.core.kept_events import batches, fitting
+from brokers.core.access.kept_events import batches, fitting
+from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, AdapterKind, BrokerEvent, BrokerId
 from brokers.services.policy_use import note_lost
 from brokers.services.session_room import SessionRoom

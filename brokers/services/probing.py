@@ -10,7 +10,7 @@ from django.db import transaction
 
 from brokers import models, queries
 from brokers.adapters.listener_probe import observe
-from brokers.core.listener_probe import ListenerReport, judge, read_report, report_document
+from brokers.core.listeners.probe import ListenerReport, judge, read_report, report_document
 from brokers.core.values import Broker, BrokerId, Listener
 from brokers.services.listener_profiles import listener_profile_of
 from kernel.core.actor import Actor

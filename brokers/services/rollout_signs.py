@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from brokers import models, queries
-from brokers.core.access_reasons import AccessReason
+from brokers.core.access.reasons import AccessReason
 from brokers.core.rollout_gate import KNOWS_SESSIONS, Hearing, is_in_trouble, unknown_of
 from brokers.core.values import AccessKind, Broker, SyncState
 from devices.core.rollouts import Measured, Rollout, Split

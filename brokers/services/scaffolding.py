@@ -10,8 +10,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from brokers.conf import files_root
-from brokers.core.dynsec_file import first_file
-from brokers.core.mosquitto_conf import (
+from brokers.core.mosquitto.conf import (
     CLIENT_CA_FILE,
     CONFIGURATION_FILE,
     CRL_FILE,
@@ -22,6 +21,7 @@ from brokers.core.mosquitto_conf import (
     MosquittoSettings,
     mosquitto_conf,
 )
+from brokers.core.mosquitto.dynsec_file import first_file
 from brokers.core.values import AdapterKind, Broker, Listener
 from brokers.services.registering import register_broker
 from brokers.services.server_certificates import issue_server_certificate

@@ -14,8 +14,8 @@ from acl.core.rules import RuleSpec
 from acl.core.suggestions import Observed, Suggestion, suggest, without_surplus
 from acl.core.values import Action, Effect, Role, RoleId, Rule, RuleId
 from brokers import models
-from brokers.core.access_reasons import AccessAction, AccessReason
-from brokers.core.access_use import DayHeard, reports_use
+from brokers.core.access.reasons import AccessAction, AccessReason
+from brokers.core.access.use import DayHeard, reports_use
 from brokers.core.values import AdapterKind
 from devices import queries as devices
 from devices.core.policy_changes import PolicyChange

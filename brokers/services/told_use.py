@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from acl.core.evaluation import evaluate
 from acl.core.values import Allow, Deny, DenyReason, Publish, Subscribe, Verdict
 from brokers import models
-from brokers.core.access_reasons import AccessAction
-from brokers.core.kept_events import LONGEST_TOPIC
+from brokers.core.access.kept_events import LONGEST_TOPIC
+from brokers.core.access.reasons import AccessAction
 from brokers.core.values import AccessKind, BrokerId
 from brokers.services.policy_use import note
 from devices import queries as devices

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
 from brokers import queries
-from brokers.core.access_reasons import AccessAction
+from brokers.core.access.reasons import AccessAction
 from brokers.core.values import AccessEvent, AccessKind
 from brokers.queries import LogFilter
 from console.views.access_words import what_happened, why_it_did

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brokers.core.access_reasons import AccessReason
+from brokers.core.access.reasons import AccessReason
 from brokers.core.values import AccessEvent, AccessKind
 
 _WHAT = {

@@ -8,9 +8,9 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from brokers.core.auth_chain import AuthChain, AuthStep, CertificatePart, StepKind
-from brokers.core.auth_chain_document import MOST_STEPS, read_chain
-from brokers.core.decide import EVERY_METHOD, Identity, Method
+from brokers.core.auth_chains.chain import AuthChain, AuthStep, CertificatePart, StepKind
+from brokers.core.auth_chains.document import MOST_STEPS, read_chain
+from brokers.core.decide.decisions import EVERY_METHOD, Identity, Method
 from console.views.forms import ConsoleForm
 from kernel.core.errors import DomainError, FieldError
 

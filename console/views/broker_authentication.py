@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from brokers import queries, services
-from brokers.core.auth_chain import AuthChain
-from brokers.core.decide import Identity
-from brokers.core.decide_snippets import NAMES
+from brokers.core.auth_chains.chain import AuthChain
+from brokers.core.decide.decisions import Identity
+from brokers.core.decide.snippets import NAMES
 from brokers.core.values import Broker
 from brokers.services.auth_chains import KeptChain, Sample, Trial, UnreadableSample
 from console.views.auth_chain_forms import MethodsForm, SampleForm, StepForms, parts

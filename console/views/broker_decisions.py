@@ -13,8 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from brokers import queries, services
 from brokers.conf import decisions_url
-from brokers.core.decide import DecisionSecretId, Identity
-from brokers.core.decide_snippets import IDENTITIES, NAMES, Dialect, snippet
+from brokers.core.decide.decisions import DecisionSecretId, Identity
+from brokers.core.decide.snippets import IDENTITIES, NAMES, Dialect, snippet
 from brokers.core.values import Broker
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from brokers import queries, services
-from brokers.core.listener_probe import Aspect
+from brokers.core.listeners.probe import Aspect
 from brokers.core.values import Broker
 from console.views.frame import NotHere, Visit, screen, show
 from console.views.listener_forms import FLAGS, WHOLE_ROWS, ListenerForm, ServerRequestForm, initial_of

@@ -6,8 +6,8 @@ from typing import Any
 
 from django import forms
 
-from brokers.core.cipher_suites import CipherSuite
-from brokers.core.listener_profile import LIMITS, ListenerProfile, Make, TlsVersion, makes_of, profile_document
+from brokers.core.listeners.cipher_suites import CipherSuite
+from brokers.core.listeners.profile import LIMITS, ListenerProfile, Make, TlsVersion, makes_of, profile_document
 from brokers.core.values import AdapterKind
 from console.views.forms import ConsoleForm
 

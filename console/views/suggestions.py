@@ -18,7 +18,7 @@ from acl.core.suggestions import Suggestion
 from acl.core.templates import parse, substitute
 from acl.core.values import Effect, RoleId
 from brokers import services
-from brokers.core.access_reasons import AccessAction
+from brokers.core.access.reasons import AccessAction
 from brokers.services.suggesting import UNUSED_DAYS, Denied, RuleUse, Suggestions
 from console.views.access_words import why
 from console.views.frame import Visit, screen, show

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from acl.core.values import Principal, Request
-from brokers.core.dynsec_changes import changes
-from brokers.core.dynsec_effect import effect
-from brokers.core.dynsec_emulator import emulate
-from brokers.core.dynsec_state import Acl, AclType, DynsecState, parse, to_artifact
-from brokers.core.mosquitto_dynsec import desired_state, render
+from brokers.core.mosquitto.dynsec import desired_state, render
+from brokers.core.mosquitto.dynsec_changes import changes
+from brokers.core.mosquitto.dynsec_effect import effect
+from brokers.core.mosquitto.dynsec_emulator import emulate
+from brokers.core.mosquitto.dynsec_state import Acl, AclType, DynsecState, parse, to_artifact
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 
 

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from brokers.core.mosquitto_conf import (
+from brokers.core.mosquitto.conf import (
     CLIENT_CA_FILE,
     CONFIGURATION_FILE,
     CRL_FILE,

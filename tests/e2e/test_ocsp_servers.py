@@ -89,7 +89,7 @@ from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
 from acl.services import create_role
 from brokers import services
-from brokers.core.decide import Identity
+from brokers.core.decide.decisions import Identity
 from brokers.core.values import AdapterKind
 from devices.models import Device, DeviceType, Domain
 from devices.services import bind_role

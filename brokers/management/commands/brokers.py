@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from brokers import queries, services
-from brokers.core.mosquitto_conf import DYNSEC_PLUGIN
+from brokers.core.mosquitto.conf import DYNSEC_PLUGIN
 from brokers.core.plans import Plan
 from devices import queries as devices
 from devices.management.operator import shell_operator

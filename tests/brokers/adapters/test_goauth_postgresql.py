@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 from acl.core.values import Publish
 from brokers.adapters import postgresql
 from brokers.adapters.goauth_postgresql import GoAuthPostgresqlAdapter
-from brokers.core.goauth_changes import changes
-from brokers.core.goauth_postgresql import (
+from brokers.core.goauth.changes import changes
+from brokers.core.goauth.postgresql import (
     ACL_QUERY,
     PASSWORD_QUERY,
     PASSWORD_SCHEMA,

@@ -18,7 +18,7 @@ from pytest_django import Settings
 from acl.core.values import Publish
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.shared_folder import UnsafeFolder
-from brokers.core import hivemq_ce_file
+from brokers.core.hivemq import ce_file as hivemq_ce_file
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier

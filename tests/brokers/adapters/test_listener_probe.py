@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from brokers.adapters.listener_probe import FORBIDDEN, SILENT, observe
-from brokers.core.listener_probe import Answer, Observation
-from brokers.core.listener_profile import TlsVersion
+from brokers.core.listeners.probe import Answer, Observation
+from brokers.core.listeners.profile import TlsVersion
 from brokers.core.values import Listener, Transport
 from tests.brokers.conftest import OpensslCa, new_openssl_ca
 from tests.brokers.open_broker import open_broker

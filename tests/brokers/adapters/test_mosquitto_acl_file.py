@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from acl.core.values import Publish
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
-from brokers.core.mosquitto_conf import ACL_FILE, PID_FILE
+from brokers.core.mosquitto.conf import ACL_FILE, PID_FILE
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
 from tests.brokers.conftest import OpensslCa

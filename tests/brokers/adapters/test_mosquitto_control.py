@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from brokers.adapters.mosquitto_control import CommandRefused, control
-from brokers.core.dynsec_changes import Command
-from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.mosquitto.connection import MosquittoConnection
+from brokers.core.mosquitto.dynsec_changes import Command
 from brokers.core.ports import BrokerUnreachable
 from tests.brokers.mosquitto import LiveMosquitto
 from tests.servers import free_port

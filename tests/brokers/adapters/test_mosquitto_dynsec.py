@@ -12,9 +12,9 @@ import pytest
 from brokers.adapters import mosquitto_control
 from brokers.adapters.mosquitto_control import CommandRefused, control
 from brokers.adapters.mosquitto_dynsec import ControlAccountTaken, MosquittoDynsecAdapter
-from brokers.core.dynsec_first_file import merged
-from brokers.core.mosquitto_conf import DYNSEC_FILE
-from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.mosquitto.conf import DYNSEC_FILE
+from brokers.core.mosquitto.connection import MosquittoConnection
+from brokers.core.mosquitto.dynsec_first_file import merged
 from brokers.core.ports import (
     AppliedState,
     BrokerAdapter,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
-from brokers.core.dynsec_changes import Command
+from brokers.core.mosquitto.dynsec_changes import Command
 from brokers.core.ports import Step
 from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.adapters.mosquitto_files import FileNotReadable, MosquittoFolder, may_read
-from brokers.core.mosquitto_conf import ACL_FILE, CONFIGURATION_FILE, PASSWORD_FILE
+from brokers.core.mosquitto.conf import ACL_FILE, CONFIGURATION_FILE, PASSWORD_FILE
 from brokers.core.plans import rendering_digest
 from brokers.core.ports import BrokerAdapter, DesiredState, RenderSubject, Standing
 from brokers.core.values import AdapterKind

@@ -12,7 +12,7 @@ from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.adapters.mosquitto_files import MosquittoFolder
 from brokers.adapters.mosquitto_reload import CrlNotLoaded, seen_in_file
-from brokers.core.mosquitto_conf import CONFIGURATION_FILE, CRL_FILE, LOG_FILE
+from brokers.core.mosquitto.conf import CONFIGURATION_FILE, CRL_FILE, LOG_FILE
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AdapterKind
 from tests.brokers.conftest import OpensslCa

@@ -15,8 +15,8 @@ from threading import Event, Thread
 import pytest
 
 from brokers.adapters.mosquitto_watch import watch
-from brokers.core.mosquitto_conf import CLIENT_CA_FILE
-from brokers.core.mosquitto_connection import MosquittoConnection
+from brokers.core.mosquitto.conf import CLIENT_CA_FILE
+from brokers.core.mosquitto.connection import MosquittoConnection
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AccessKind, BrokerEvent
 from tests.brokers.mosquitto import LiveMosquitto

@@ -15,8 +15,8 @@ from pytest_django import Settings
 from acl.core.values import Publish
 from brokers.adapters.json_api import RequestRefused
 from brokers.adapters.nanomq import FILE, NanomqAdapter
-from brokers.core.nanomq_emulator import emulate
-from brokers.core.nanomq_file import parse
+from brokers.core.nanomq.emulator import emulate
+from brokers.core.nanomq.file import parse
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from tests.brokers.bringing import all_of, bring_to, only

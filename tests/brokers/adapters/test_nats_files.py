@@ -14,10 +14,10 @@ from pytest_django import Settings
 from acl.core.values import Action
 from brokers.adapters.nats import NatsAdapter
 from brokers.adapters.nats_files import FILE, ConfigurationRefused, NatsFilesAdapter
-from brokers.core import nats_users
-from brokers.core.nats import NOTHING, permissions
-from brokers.core.nats_version import LeakyNats
-from brokers.core.nkeys import AccountKey
+from brokers.core.nats import users as nats_users
+from brokers.core.nats.nkeys import AccountKey
+from brokers.core.nats.policy import NOTHING, permissions
+from brokers.core.nats.version import LeakyNats
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, Standing
 from brokers.core.values import AccessKind, AdapterKind
 from tests.brokers.bringing import all_of, bring_to, only

@@ -14,7 +14,7 @@ from acl.core.values import Publish
 from brokers.adapters.rabbitmq import AccountTaken, RabbitmqAdapter, VhostNotFound
 from brokers.adapters.rabbitmq_management import management
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, Standing
-from brokers.core.rabbitmq_connection import RabbitConnection
+from brokers.core.rabbitmq.connection import RabbitConnection
 from brokers.core.values import (
     AccessKind,
     AdapterKind,

@@ -15,10 +15,10 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 
 from brokers.api import decide_wsgi
-from brokers.core.auth_chain import AuthChain
-from brokers.core.auth_chain_document import read_chain
-from brokers.core.auth_terms import AuthTerms
-from brokers.core.decide import Identity
+from brokers.core.auth_chains.chain import AuthChain
+from brokers.core.auth_chains.document import read_chain
+from brokers.core.auth_chains.terms import AuthTerms
+from brokers.core.decide.decisions import Identity
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.values import BrokerId
 from brokers.services.deciding import Decider

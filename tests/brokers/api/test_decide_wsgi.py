@@ -17,8 +17,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from acl.core.values import Action, Allow, Deny
 from brokers import models, services
 from brokers.api import decide_wsgi
-from brokers.core.auth_chain_document import read_chain
-from brokers.core.decide import EVERY_METHOD, DecisionSecretId, Identity
+from brokers.core.auth_chains.document import read_chain
+from brokers.core.decide.decisions import EVERY_METHOD, DecisionSecretId, Identity
 from brokers.core.values import BrokerId
 from brokers.services import decision_secrets
 from brokers.services.deciding import Decider

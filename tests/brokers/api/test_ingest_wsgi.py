@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from brokers import models, queries, services
 from brokers.api import decide_wsgi, ingest_wsgi
-from brokers.core.decide import Identity
+from brokers.core.decide.decisions import Identity
 from brokers.core.values import AdapterKind, BrokerEvent, BrokerId
 from brokers.listen import writing
 from brokers.listen.intake import Intake

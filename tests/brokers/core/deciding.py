@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from brokers.core.decide import NO, Answer, Asked, Call, Identity, Question, Unreadable
-from brokers.core.decide_judging import Judged, judge
+from brokers.core.decide.decisions import NO, Answer, Asked, Call, Identity, Question, Unreadable
+from brokers.core.decide.judging import Judged, judge
 from brokers.core.ports import RenderSubject
 from tests.brokers.subjects import ALL, DOWN, UP, subject
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from acl.core.evaluation import evaluate
 from acl.core.topics import matches
 from acl.core.values import Allow, BoundRule, Principal, Publish, Receive, Request, RuleId, Subscribe
-from brokers.core.foreign import ForeignPolicy
+from brokers.core.foreign.outcome import ForeignPolicy
 
 PUMP = Principal(id="1", auth_id="pump", client_id="pump", username="pump", domain="north")
 VALVE = Principal(id="2", auth_id="v1", client_id="v1", username="v1", domain="north")

@@ -23,7 +23,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from brokers.core.nats import NatsPermissions
+from brokers.core.nats.policy import NatsPermissions
 from tests.brokers.core.faithfulness import Dice
 from tests.servers import free_port, is_open, stop, wait_until
 

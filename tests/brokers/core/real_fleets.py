@@ -12,7 +12,8 @@ from typing import Any
 
 from acl.core.topics import InvalidTopic, valid_filter, valid_name
 from acl.core.values import Publish, Rule, Subscribe
-from brokers.core import dynsec_emulator, nats
+from brokers.core.mosquitto import dynsec_emulator
+from brokers.core.nats import policy as nats
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.targets import TARGETS, Target
 from tests.brokers.core.generated import Asker, Fleet, Member, fleet

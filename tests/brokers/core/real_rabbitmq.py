@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brokers.core.rabbitmq_state import EXCHANGE, RabbitState, RabbitUser, ResourcePermission, TopicPermission
+from brokers.core.rabbitmq.state import EXCHANGE, RabbitState, RabbitUser, ResourcePermission, TopicPermission
 from tests.servers import free_port, is_open, program, stop, wait_until
 
 END = "zz/end"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from acl.core.values import Principal, Receive, Subscribe
 from brokers.core.ports import RenderSubject
-from brokers.core.rabbitmq_emulator import may_publish, may_subscribe, reaches
-from brokers.core.rabbitmq_state import RabbitState, parse
+from brokers.core.rabbitmq.emulator import may_publish, may_subscribe, reaches
+from brokers.core.rabbitmq.state import RabbitState, parse
 from brokers.core.targets import RABBITMQ
 from tests.brokers.core.generated import Asker, Fleet, Member
 from tests.brokers.core.real_fleets import Comparison, gathered

@@ -28,7 +28,7 @@ from brokers.core.access_token import (
     read_access_token,
     sign_access_token,
 )
-from brokers.core.emqx_rule import EmqxAction, EmqxRule
+from brokers.core.emqx.rule import EmqxAction, EmqxRule
 from brokers.core.token_keys import TokenKey, key_set, new_key
 from tests.cast import NOW
 from tests.devices.jws import b64url

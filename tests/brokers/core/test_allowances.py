@@ -21,7 +21,7 @@ from brokers.core.allowances import (
 from brokers.core.ports import DeviationKind
 from brokers.core.targets import TARGETS
 from tests.brokers.core.faithfulness import PUMP
-from tests.brokers.core.test_nats import admitted, bound
+from tests.brokers.core.nats.test_policy import admitted, bound
 
 ALL = frozenset({0, 1, 2})
 

@@ -8,7 +8,7 @@ import pytest
 
 from acl.core.values import BoundRule, Publish, Receive, Request, Retain, Shared, Subscribe
 from brokers.core.asking import allows, connection_errors, render
-from brokers.core.decide_snippets import Dialect
+from brokers.core.decide.snippets import Dialect
 from brokers.core.ports import DeviationKind, Standing
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
 

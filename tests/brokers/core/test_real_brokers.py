@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 
 from acl.core.values import Action, BoundRule, Principal, Publish, Receive, Subscribe
-from brokers.core import dynsec_emulator, mosquitto_acl, mosquitto_acl_emulator, mosquitto_acl_patterns, nats_emulator
-from brokers.core.dynsec_state import parse
-from brokers.core.mosquitto_acl_file import Access, AclFile, AclLine, InvalidAclFile, to_text
-from brokers.core.mosquitto_acl_file import parse as parse_acl
-from brokers.core.mosquitto_dynsec import render
-from brokers.core.nats import permissions
+from brokers.core.mosquitto import acl as mosquitto_acl
+from brokers.core.mosquitto import acl_emulator as mosquitto_acl_emulator
+from brokers.core.mosquitto import acl_patterns as mosquitto_acl_patterns
+from brokers.core.mosquitto import dynsec_emulator
+from brokers.core.mosquitto.acl_file import Access, AclFile, AclLine, InvalidAclFile, to_text
+from brokers.core.mosquitto.acl_file import parse as parse_acl
+from brokers.core.mosquitto.dynsec import render
+from brokers.core.mosquitto.dynsec_state import parse
+from brokers.core.nats import emulator as nats_emulator
+from brokers.core.nats.policy import permissions
 from brokers.core.ports import RenderSubject, Standing
 from tests.brokers.core.faithfulness import Dice
+from tests.brokers.core.nats.test_policy import admitted, bound
 from tests.brokers.core.real import (
     ROOTS,
     Client,
@@ -28,7 +33,6 @@ from tests.brokers.core.real import (
     nats_server,
     settle,
 )
-from tests.brokers.core.test_nats import admitted, bound
 
 pytestmark = pytest.mark.e2e
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 
 from acl.core.values import Action, Effect, Principal, Publish, Receive, Request, Rule, RuleId, Subscribe
-from brokers.core import dynsec_emulator
-from brokers.core.dynsec_state import DynsecState
-from brokers.core.mosquitto_acl_patterns import STRANGERS
+from brokers.core.mosquitto import dynsec_emulator
+from brokers.core.mosquitto.acl_patterns import STRANGERS
+from brokers.core.mosquitto.dynsec_state import DynsecState
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.targets import MOSQUITTO_DYNSEC, TARGETS, Target
 from kernel.core.errors import Invalid

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from brokers.core.access_reasons import AccessReason
-from brokers.core.callout import CalloutRequest
+from brokers.core.access.reasons import AccessReason
+from brokers.core.nats.callout import CalloutRequest
 from brokers.core.values import AccessKind, BrokerEvent, BrokerId
 from brokers.listen import refusals, writing
 from brokers.listen.refusals import RefusalLog

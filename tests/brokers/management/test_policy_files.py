@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from brokers.core.foreign import Loss
+from brokers.core.foreign.outcome import Loss
 from brokers.services.importing import FORMATS
 from devices.queries.policy import policy_document
 from devices.queries.policy_changes import list_changes

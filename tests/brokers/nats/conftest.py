@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from brokers.core.callout import CalloutRequest
-from brokers.core.nats import NatsPermissions
+from brokers.core.nats.callout import CalloutRequest
+from brokers.core.nats.policy import NatsPermissions
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.nats.server import LiveNats
 from tests.e2e.mqtt import Identity, MqttDevice

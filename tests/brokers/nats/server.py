@@ -16,11 +16,11 @@ from typing import Self
 import nats
 from nats.aio.msg import Msg
 
-from brokers.core import callout
-from brokers.core.callout import CalloutRequest
-from brokers.core.nats import NatsPermissions
-from brokers.core.nats_conf import NatsServer, render_conf
-from brokers.core.nkeys import AccountKey
+from brokers.core.nats import callout
+from brokers.core.nats.callout import CalloutRequest
+from brokers.core.nats.conf import NatsServer, render_conf
+from brokers.core.nats.nkeys import AccountKey
+from brokers.core.nats.policy import NatsPermissions
 from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
 from kernel.core.clock import utc_now
 from kernel.core.ids import DomainId, new_id

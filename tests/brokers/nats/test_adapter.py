@@ -15,7 +15,7 @@ import pytest
 from acl.core.values import Action, BoundRule, Effect, Principal, Retain, Rule, RuleId, Shared
 from brokers.adapters import nats_system
 from brokers.adapters.nats import NatsAdapter
-from brokers.core.nats import permissions
+from brokers.core.nats.policy import permissions
 from brokers.core.ports import BrokerUnreachable, DesiredState, RenderSubject, Standing
 from brokers.core.values import AccessKind, BrokerEvent, Connection
 from kernel.core.clock import utc_now

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 
 from brokers import services
-from brokers.core.nats import permissions
+from brokers.core.nats.policy import permissions
 from brokers.services.admission import Admission, Refusal, judge_connect
 from devices import services as devices
 from kernel.core.clock import utc_now

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from brokers.core.nats import NOTHING, NatsPermissions
+from brokers.core.nats.policy import NOTHING, NatsPermissions
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.nats.conftest import Open, own_topics
 from tests.brokers.nats.server import Doorman, LiveNats

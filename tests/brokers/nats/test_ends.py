@@ -7,8 +7,8 @@ from threading import Event
 import pytest
 
 from brokers.adapters.nats import NatsAdapter
-from brokers.core.access_reasons import AccessAction, AccessReason
-from brokers.core.nats_events import reason_of
+from brokers.core.access.reasons import AccessAction, AccessReason
+from brokers.core.nats.events import reason_of
 from brokers.core.values import AccessKind, BrokerEvent
 from tests.brokers.nats.conftest import Open
 from tests.brokers.nats.server import Doorman

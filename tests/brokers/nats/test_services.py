@@ -10,7 +10,7 @@ import pytest
 
 from acl.core.values import Action
 from brokers import queries, services
-from brokers.core.nats import NatsPermissions, permissions
+from brokers.core.nats.policy import NatsPermissions, permissions
 from brokers.core.ports import DesiredState
 from brokers.core.standing import render_subject
 from brokers.core.values import AdapterKind, Broker, Listener, SyncState

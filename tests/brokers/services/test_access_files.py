@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from brokers import models, queries, services
-from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerEvent
 from brokers.queries import AccessFileNotFound
 from devices import services as devices

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from acl import services as acl
 from acl.core.values import Action
 from brokers import services
-from brokers.core.nats import permissions
-from brokers.core.nkeys import AccountKey
+from brokers.core.nats.nkeys import AccountKey
+from brokers.core.nats.policy import permissions
 from brokers.core.values import AdapterKind, Broker, Listener
 from brokers.services.admission import Admission, Refusal, judge_connect
 from devices import services as devices

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brokers import models, queries, services
-from brokers.core.server_names import NotItsName
+from brokers.core.listeners.server_names import NotItsName
 from brokers.core.values import Broker, Listener
 from kernel.core.clock import utc_now
 from pki import queries as pki_queries

@@ -8,9 +8,9 @@ import pytest
 
 from brokers import models, services
 from brokers.adapters.nats import NatsAdapter
-from brokers.core.callout import grant_digest
-from brokers.core.nats import permissions
-from brokers.core.nkeys import AccountKey
+from brokers.core.nats.callout import grant_digest
+from brokers.core.nats.nkeys import AccountKey
+from brokers.core.nats.policy import permissions
 from brokers.core.ports import AppliedState
 from brokers.core.values import AdapterKind
 from brokers.services.desired import desired_state_of

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from brokers import services
-from brokers.core.mosquitto_conf import DYNSEC_FILE, FIRST_FILE
+from brokers.core.mosquitto.conf import DYNSEC_FILE, FIRST_FILE
 from brokers.core.values import AdapterKind, SyncState
 from brokers.services.converging import UNMANAGED
 from brokers.services.first_files import NoFirstFile

@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from brokers import models
-from brokers.core.mosquitto_conf import PASSWORD_FILE
+from brokers.core.mosquitto.conf import PASSWORD_FILE
 from brokers.core.password_texts import mosquitto
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.values import AdapterKind, BrokerId

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from acl.core.evaluation import evaluate
 from acl.core.values import Principal, Publish, Receive, Request, Subscribe
 from brokers import models, services
-from brokers.core.access_counts import MOST_TOPICS
+from brokers.core.access.counts import MOST_TOPICS
 from brokers.core.values import AdapterKind, Broker
 from brokers.services import policy_use, policy_use_rows
 from brokers.services.policy_use import UseNotes

@@ -10,8 +10,8 @@ from django.db import connection
 from acl.core.evaluation import evaluate
 from acl.core.values import Publish
 from brokers import models, services
-from brokers.core.access_counts import Counts
-from brokers.core.access_reasons import AccessReason
+from brokers.core.access.counts import Counts
+from brokers.core.access.reasons import AccessReason
 from brokers.core.values import AdapterKind, BrokerId
 from brokers.services.policy_use_rows import write_counts
 from devices import services as devices

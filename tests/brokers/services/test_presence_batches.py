@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from acl import services as acl
 from brokers import models, queries, services
-from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerEvent
 from brokers.services import policy_use, told_use
 from devices import services as devices

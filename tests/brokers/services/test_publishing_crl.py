@@ -11,7 +11,7 @@ import pytest
 
 from brokers import models, services
 from brokers.core.crl_bundle import UnfitCrl
-from brokers.core.mosquitto_conf import CRL_FILE, PID_FILE
+from brokers.core.mosquitto.conf import CRL_FILE, PID_FILE
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.registration import InvalidBroker
 from brokers.core.values import AdapterKind

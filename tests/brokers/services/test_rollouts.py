@@ -11,7 +11,7 @@ import pytest
 
 from acl.core.values import Action, Allow, Publish
 from brokers import models, services
-from brokers.core.access_reasons import AccessReason
+from brokers.core.access.reasons import AccessReason
 from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services.decision_memory import DecisionMemory
 from brokers.services.rollout_findings import RolloutFindings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brokers import services
-from brokers.core.mosquitto_conf import CLIENT_CA_FILE, CRL_FILE
+from brokers.core.mosquitto.conf import CLIENT_CA_FILE, CRL_FILE
 from brokers.services.desired import desired_state, desired_state_of
 from devices import services as devices
 from kernel.core.clock import utc_now

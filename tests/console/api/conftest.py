@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
 from acl.services import create_role
-from brokers.core.decide import Identity
+from brokers.core.decide.decisions import Identity
 from brokers.core.values import BrokerId
 from brokers.models import Broker
 from brokers.queries import CONNECTION_PURPOSE, access_file

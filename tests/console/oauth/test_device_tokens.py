@@ -25,9 +25,9 @@ from acl import services as acl
 from acl.core.values import Action
 from brokers import models, services
 from brokers.core.access_token import MOST_OCTETS
-from brokers.core.decide import Identity, Judgement, Login, Password
-from brokers.core.decide_snippets import Dialect
-from brokers.core.emqx_rule import rules_of
+from brokers.core.decide.decisions import Identity, Judgement, Login, Password
+from brokers.core.decide.snippets import Dialect
+from brokers.core.emqx.rule import rules_of
 from brokers.core.values import BrokerId
 from brokers.services.deciding import Decider
 from brokers.services.decision_memory import DecisionMemory

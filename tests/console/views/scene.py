@@ -16,7 +16,7 @@ from acl import services as acl
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect, Role, Shared
 from brokers import services as brokers
-from brokers.core.access_reasons import AccessAction
+from brokers.core.access.reasons import AccessAction
 from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerEvent, Listener
 from console.core.roles import ConsoleRole
 from console.models import Operator

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from brokers import models
 from brokers import services as brokers
-from brokers.core.access_reasons import AccessAction, AccessReason
+from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, BrokerEvent
 from devices.queries.policy_changes import list_changes
 from tests.console.views.scene import Scene

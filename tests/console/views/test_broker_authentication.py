@@ -7,7 +7,7 @@ from typing import Any
 
 from django.test import Client
 
-from brokers.core.decide import Identity
+from brokers.core.decide.decisions import Identity
 from brokers.services import auth_chain_of, mint_decision_secret
 from kernel.core.actor import SYSTEM
 from kernel.core.clock import utc_now

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.test import Client
 
-from brokers.core.decide import Identity
+from brokers.core.decide.decisions import Identity
 from brokers.queries import decision_secrets_of
 from tests.console.views.scene import Scene
 

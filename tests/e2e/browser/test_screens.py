@@ -19,8 +19,8 @@ from pytest_django.live_server_helper import LiveServer
 from acl import services as acl
 from acl.core.rules import RuleSpec
 from acl.core.values import Action, Effect
-from brokers.core.access_reasons import AccessAction, AccessReason
-from brokers.core.decide import Identity
+from brokers.core.access.reasons import AccessAction, AccessReason
+from brokers.core.decide.decisions import Identity
 from brokers.core.values import AccessKind, BrokerEvent
 from brokers.models import Broker
 from brokers.services import mint_decision_secret, note_events, plan_broker, policy_use, rotate_token_keys

@@ -1,0 +1,165 @@
+"""Counting what of the policy is used and what is denied, before it is written down. Bounded, whatever devices send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from acl.core.observed_topics import MOST_FILTERS, describe, generalise, summarise
+from acl.core.values import Principal, Publish, Rule, RuleId, Subscribe
+from brokers.core.access.reasons import AccessAction, AccessReason
+from brokers.core.values import BrokerId
+from devices.core.values import DeviceId
+
+ANYTHING = "#"
+MOST_DENIALS = 5_000
+MOST_TOPICS = 8
+"""Of one device; what else it is denied counts as one topic, `#`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class UseKey:
+    """A rule on a broker on one day."""
+
+    broker: BrokerId
+    rule: RuleId
+    day: date
+
+
+@dataclass(slots=True)
+class Use:
+    """How often a rule let somebody on one day, and under which templates. `filters` is empty if they are too many."""
+
+    rule_topic: str
+    count: int = 0
+    last_device: DeviceId | None = None
+    filters: frozenset[str] = frozenset()
+
+    def add(self, filters: frozenset[str], *, count: int, device: DeviceId | None) -> None:
+        """Counts so many more, with those templates; none stands for too many."""
+        known = self.count == 0 or bool(self.filters)
+        together = self.filters | filters if known and filters else frozenset()
+        if len(together) > MOST_FILTERS:
+            together = frozenset(summarise(self.rule_topic, together))
+        self.filters, self.count, self.last_device = together, self.count + count, device or self.last_device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class DenialKey:
+    """What a device was denied on one day."""
+
+    broker: BrokerId
+    device: DeviceId
+    action: AccessAction
+    topic: str
+    reason: AccessReason
+    day: date
+
+
+@dataclass(slots=True)
+class Denial:
+    """How often, when last, and by which deny rule if by one."""
+
+    rule: RuleId | None
+    last_at: datetime
+    count: int = 0
+
+    def add(self, count: int, at: datetime) -> None:
+        """Counts so many more."""
+        self.count, self.last_at = self.count + count, max(self.last_at, at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class HearingKey:
+    """A broker on one day."""
+
+    broker: BrokerId
+    day: date
+
+
+@dataclass(slots=True)
+class Hearing:
+    """For how many minutes of a day a broker was heard, how often it told of something used, and how much was lost."""
+
+    minutes: int = 0
+    publishes: int = 0
+    subscribes: int = 0
+    lost: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was noted since it was written last."""
+
+    uses: dict[UseKey, Use] = field(default_factory=dict)
+    denials: dict[DenialKey, Denial] = field(default_factory=dict)
+    hearings: dict[HearingKey, Hearing] = field(default_factory=dict)
+    topics: dict[tuple[BrokerId, DeviceId], int] = field(default_factory=dict)
+
+    def allow(
+        self,
+        broker: BrokerId,
+        rule: Rule,
+        request: Publish | Subscribe,
+        principal: Principal,
+        device: DeviceId | None,
+        *,
+        day: date,
+        count: int = 1,
+    ) -> None:
+        """Counts that the rule let the principal, so many times."""
+        use = self.uses.setdefault(UseKey(broker=broker, rule=rule.id, day=day), Use(rule_topic=rule.topic))
+        use.add(frozenset({generalise(rule.topic, request.topic, principal)}), count=count, device=device)
+        hearing = self.hearing(broker, day)
+        if isinstance(request, Publish):
+            hearing.publishes += count
+        else:
+            hearing.subscribes += count
+
+    def deny(
+        self,
+        broker: BrokerId,
+        rule: RuleId | None,
+        request: Publish | Subscribe,
+        principal: Principal,
+        device: DeviceId,
+        *,
+        reason: AccessReason,
+        at: datetime,
+        count: int = 1,
+    ) -> None:
+        """Counts that the device was denied that, last at `at`. Of 5,000 different ones the next are not counted."""
+        key = DenialKey(
+            broker=broker,
+            device=device,
+            action=AccessAction.PUBLISH if isinstance(request, Publish) else AccessAction.SUBSCRIBE,
+            topic=describe(request.topic, principal),
+            reason=reason,
+            day=at.date(),
+        )
+        if key not in self.denials:
+            seen = self.topics.get((broker, device), 0)
+            self.topics[broker, device] = seen + 1
+            key = key if seen < MOST_TOPICS else replace(key, topic=ANYTHING)
+        if key in self.denials or len(self.denials) < MOST_DENIALS:
+            self.denials.setdefault(key, Denial(rule=rule, last_at=at)).add(count, at)
+
+    def hearing(self, broker: BrokerId, day: date) -> Hearing:
+        """How the broker was heard that day, to be counted on."""
+        return self.hearings.setdefault(HearingKey(broker=broker, day=day), Hearing())
+
+    def merge(self, earlier: Counts) -> None:
+        """Counts what could not be written as well."""
+        for use_key, use in earlier.uses.items():
+            ours = self.uses.setdefault(use_key, Use(rule_topic=use.rule_topic))
+            ours.add(use.filters, count=use.count, device=use.last_device)
+        for key, denial in earlier.denials.items():
+            if key in self.denials or len(self.denials) < MOST_DENIALS:
+                known = self.denials.setdefault(key, Denial(rule=denial.rule, last_at=denial.last_at))
+                known.add(denial.count, denial.last_at)
+        for hearing_key, hearing in earlier.hearings.items():
+            found = self.hearings.setdefault(hearing_key, Hearing())
+            found.minutes += hearing.minutes
+            found.publishes += hearing.publishes
+            found.subscribes += hearing.subscribes
+            found.lost += hearing.lost

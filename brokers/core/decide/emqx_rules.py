@@ -1,0 +1,30 @@
+"""EMQX's HTTP authenticator that hands the rules over with the login (`acl`, 5.8 and newer).
+
+EMQX asks about no topic then, and has the device log in anew when they end. They never allow more than the policy did
+at the login; what they do not meet is left to the authorisers behind.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from brokers.core.decide import emqx as decide_emqx
+from brokers.core.decide.decisions import Answer, Asked, Call, Judgement, Login, Question
+from brokers.core.emqx.rule import document_of
+
+
+def _read(asked: Asked) -> Question:
+    question = decide_emqx.AUTHN.read(asked)
+    return replace(question, wants_rules=True) if isinstance(question, Login) else question
+
+
+def _say(question: Question | None, judgement: Judgement) -> Answer:
+    if judgement.rules is None:
+        return decide_emqx.AUTHN.say(question, replace(judgement, allowed=()))
+    plain = decide_emqx.AUTHN.say(question, judgement)
+    said = {**json.loads(plain.body), "acl": [document_of(rule) for rule in judgement.rules]}
+    return replace(plain, body=json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+AUTHN_ACL = Call(read=_read, say=_say)

@@ -1,0 +1,143 @@
+"""From what EMQX holds to what it should hold: rules of a username, rules for all, what holds without one, and bans.
+
+A ban keeps a barred device from logging in, where the listener asks for nothing but a certificate. Rules of names that
+no device has are somebody else's and stay. Those of a client id are asked before those of its username, so that a
+device's go: Gatehouse writes none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from acl.core.values import Action
+from brokers.core import effects
+from brokers.core.effects import Flow
+from brokers.core.emqx.rule import EmqxAction, EmqxRule, document_of
+from brokers.core.emqx.rules import EmqxRules, parse, write
+from brokers.core.ports import Effect, RenderSubject, Standing
+
+DATABASE = "built_in_database"
+OURS = "gatehouse"
+"""Who EMQX is told a ban is by."""
+ENDING = EmqxRule(allow=False, action=EmqxAction.PUBLISH, topic="$gatehouse/ending")
+"""Whoever has it lost something, and its session is still to be ended: a mark that survives whatever happens to us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmqxHeld:
+    """What EMQX holds: its rules, the usernames that are banned, by whomever and by us, and those of superusers."""
+
+    rules: EmqxRules
+    banned: frozenset[str] = frozenset()
+    banned_by_us: frozenset[str] = frozenset()
+    superusers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmqxChange:
+    """One change. `rules` are those of the username, or for all, as a whole; `ends`: its, or all, sessions have to."""
+
+    kind: str
+    name: str
+    summary: str
+    rules: tuple[EmqxRule, ...] = ()
+    ends: bool = False
+
+
+def write_held(held: EmqxHeld) -> str:
+    """What EMQX holds as text; `read_held` takes it."""
+    names = {"banned": held.banned, "banned_by_us": held.banned_by_us, "superusers": held.superusers}
+    return json.dumps({"rules": write(held.rules), **{kind: sorted(those) for kind, those in names.items()}})
+
+
+def read_held(artifact: str) -> EmqxHeld:
+    """What `write_held` or, without bans, `emqx_rules.write` wrote; of nothing, what an EMQX holds as it comes."""
+    if not artifact:
+        return EmqxHeld(rules=EmqxRules(no_match="allow"))
+    found: Mapping[str, Any] = json.loads(artifact)
+    if "rules" not in found:
+        return EmqxHeld(rules=parse(artifact))
+    return EmqxHeld(
+        rules=parse(found["rules"]),
+        banned=frozenset(found["banned"]),
+        banned_by_us=frozenset(found["banned_by_us"]),
+        superusers=frozenset(found["superusers"]),
+    )
+
+
+def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSubject]) -> list[EmqxChange]:
+    """What to change. `present` is about the names that `subjects` have, and what is for all."""
+    found: list[EmqxChange] = []
+    if present.rules.no_match != wanted.no_match:
+        found.append(EmqxChange(kind="set-no-match", name=wanted.no_match, summary="Deny what no rule is about."))
+    if present.rules.everyone != wanted.everyone:
+        summary = "Deny what no rule of a device allows."
+        ends = ENDING in present.rules.everyone or any(rule.allow for rule in present.rules.everyone)
+        found.append(EmqxChange(kind="set-all", name="all", summary=summary, rules=wanted.everyone, ends=ends))
+    beside = {each.principal.client_id for each in subjects} & present.rules.clients.keys() - wanted.clients.keys()
+    found += [
+        EmqxChange(kind="delete-client-rules", name=name, summary=f"Delete the rules of the client id {name}.")
+        for name in sorted(beside)
+    ]
+    for name, rules in sorted(wanted.users.items()):
+        held = present.rules.users.get(name, ())
+        if rules != held:
+            ends = _loses(held, rules)
+            found.append(
+                EmqxChange(kind="set-rules", name=name, summary=f"The rules of {name}.", rules=rules, ends=ends)
+            )
+    named = {each.principal.username for each in subjects}
+    found += [
+        EmqxChange(kind="delete-rules", name=name, summary=f"Delete the rules of {name}, which may nothing.", ends=True)
+        for name in sorted(named & present.rules.users.keys() - wanted.users.keys())
+    ]
+    barred = {each.principal.username for each in subjects if each.state is Standing.BARRED}
+    found += [
+        EmqxChange(kind="ban", name=name, summary=f"Let {name} not log in.", ends=True)
+        for name in sorted(barred - present.banned)
+    ]
+    found += [
+        EmqxChange(kind="unban", name=name, summary=f"Let {name} log in again.")
+        for name in sorted((named - barred) & present.banned_by_us)
+    ]
+    return found
+
+
+def effect(before: EmqxRules, after: EmqxRules) -> Effect:
+    """What changes for those whom `after` is about."""
+    return effects.effect(after.users, partial(_flow, before), partial(_flow, after))
+
+
+def passing_by(sources: Iterable[Mapping[str, Any]]) -> str | None:
+    """What is asked before the built-in database, or instead of it; None if that comes first."""
+    types = [str(source["type"]) for source in sources if source.get("enable", True)]
+    return None if types[:1] == [DATABASE] else (types or ["nothing"])[0]
+
+
+def rule_documents(rules: Iterable[EmqxRule]) -> list[dict[str, Any]]:
+    """The rules as EMQX takes them."""
+    return [document_of(rule) for rule in rules]
+
+
+def _loses(old: Iterable[EmqxRule], new: Iterable[EmqxRule]) -> bool:
+    """Whether something may be lost: an allow is gone, or a deny is new."""
+    before, after = set(old), set(new)
+    if not before:
+        return False
+    return (
+        ENDING in before or any(rule.allow for rule in before - after) or any(not rule.allow for rule in after - before)
+    )
+
+
+def _flow(rules: EmqxRules, name: str, action: Action) -> Flow:
+    about = (EmqxAction.ALL, EmqxAction(action.value))
+    held = (*rules.clients.get(name, ()), *rules.users.get(name, ()))  # a device's client id is its name
+    found = [rule for rule in held if rule.action in about and not rule.literal]
+    return Flow(
+        allows=frozenset(rule.topic for rule in found if rule.allow),
+        denies=frozenset(rule.topic for rule in found if not rule.allow),
+    )
