@@ -7,7 +7,7 @@ from brokers.core.nats.version import LeakyNats, refuse_leaky, withholds
 
 @pytest.mark.parametrize(
     "version",
-    ["2.12.14", "2.12.99", "2.14.5", "2.14.10", "2.15.0", "2.15.1", "v2.15.1", "2.16.0-preview.1", "2.100.0", "3.0.0"],
+    ["2.12.14", "2.12.99", "2.14.5", "2.14.10", "2.15.0", "2.15.1", "v2.15.1", "2.15.1+deb12u1", "2.100.0", "3.0.0"],
 )
 def test_these_withhold_what_is_denied(version: str) -> None:
     assert withholds(version)
@@ -26,6 +26,13 @@ def test_these_withhold_what_is_denied(version: str) -> None:
         "2.14.0",
         "2.14.4",
         "2.14",
+        "2.12.14-RC.1",
+        "2.14.5-RC.1",
+        "2.15.0-preview.2",
+        "2.16.0-dev",
+        "2.14.5RC1",
+        "2.15.1+",
+        "2.15.1 or so",
         "1.4.1",
         "0.0.0",
         "new",
