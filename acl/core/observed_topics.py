@@ -17,6 +17,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_LEVELS = 12  # beyond, `#` says the rest
 _LONGEST_LEVEL = 64
 _LONGEST = 255
+_KEPT = frozenset({"", "+", "#"})
 _TELLING = 3  # an attribute's value of fewer characters may equal a level by chance
 
 
@@ -74,14 +75,16 @@ def _cut(template: str, dropped: int) -> str:
 
 
 def _shown(level: str, principal: Principal) -> str:
-    if level in {"", "+", "#"}:
+    if level in _KEPT:
         return level
     if len(level) > _LONGEST_LEVEL or "${" in level or not level.isprintable():
         return "+"
-    own = {principal.domain: "${domain}", principal.auth_id: "${auth_id}", principal.client_id: "${client_id}"}
-    if level in own:
-        return own[level]
-    for name, value in sorted(principal.attributes.items()):
-        if value == level and len(level) >= _TELLING and _NAME.fullmatch(name):
-            return f"${{attr.{name}}}"
+    own = (principal.client_id, "${client_id}"), (principal.auth_id, "${auth_id}"), (principal.domain, "${domain}")
+    for value, placeholder in own:
+        if level == value:
+            return placeholder
+    if len(level) >= _TELLING and level in principal.attributes.values():
+        for name in sorted(principal.attributes):
+            if principal.attributes[name] == level and _NAME.fullmatch(name):
+                return f"${{attr.{name}}}"
     return level

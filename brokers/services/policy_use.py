@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from threading import Lock
 from uuid import UUID
 
 from django.db import close_old_connections
 
-from acl.core.values import Allow, DenyReason, Principal, Receive, Request, Verdict
-from brokers.core.access.counts import Counts
+from acl.core.values import Allow, DenyReason, Principal, Receive, Request, Rule, RuleId, Verdict
+from brokers.core.access.counts import Counts, Used
 from brokers.core.access.reasons import AccessReason
 from brokers.core.values import BrokerId
 from brokers.services.policy_use_rows import write_counts
@@ -119,11 +119,12 @@ class UseNotes:
         with suppress(IndexError):  # another thread may count as well
             while len(waiting) < MOST_WAITING:
                 waiting.append(self._waiting.popleft())
-        times = Counter((id(noted[2]), noted[3].date()) for noted in waiting)
-        for noted in reversed(waiting):  # each at the last time that it was decided
-            count = times.pop((id(noted[2]), noted[3].date()), 0)
-            for request, verdict in noted[2] if count else ():
-                _count(counts, noted, request, verdict, count)
+        last: dict[tuple[int, date], tuple[Noted, int]] = {}
+        for noted in waiting:
+            what = id(noted[2]), noted[3].date()
+            before = last.get(what)
+            last[what] = noted, before[1] + 1 if before else 1
+        _count(counts, last.values())
 
     def _flush_in_time(self) -> None:
         due = self._due
@@ -147,17 +148,22 @@ class UseNotes:
             self._writes = False
 
 
-def _count(counts: Counts, noted: Noted, request: Request, verdict: Verdict, count: int) -> None:
-    broker, principal, _, now = noted
-    if isinstance(request, Receive):
-        return
-    device = _device(principal)
-    if isinstance(verdict, Allow):
-        counts.allow(broker, verdict.rule.rule, request, principal, device, day=now.date(), count=count)
-    elif device is not None:
-        rule = verdict.rule.rule.id if verdict.rule else None
-        reason = _REASONS[verdict.reason]
-        counts.deny(broker, rule, request, principal, device, reason=reason, at=now, count=count)
+def _count(counts: Counts, noted: Iterable[tuple[Noted, int]]) -> None:
+    allowed: dict[tuple[BrokerId, RuleId, date], tuple[Rule, list[Used]]] = {}
+    for (broker, principal, decided, now), count in noted:
+        for request, verdict in decided:
+            if isinstance(request, Receive):
+                continue
+            if isinstance(verdict, Allow):
+                rule = verdict.rule.rule
+                allowed.setdefault((broker, rule.id, now.date()), (rule, []))[1].append((request, principal, count))
+            elif (device := _device(principal)) is not None:
+                denying = verdict.rule.rule.id if verdict.rule else None
+                reason = _REASONS[verdict.reason]
+                counts.deny(broker, denying, request, principal, device, reason=reason, at=now, count=count)
+    for (broker, _, day), (rule, used) in allowed.items():
+        device = next(filter(None, (_device(principal) for _, principal, _ in reversed(used))), None)
+        counts.allow(broker, rule, used, device=device, day=day)
 
 
 def _device(principal: Principal) -> DeviceId | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -10,6 +11,9 @@ from acl.core.values import Principal, Publish, Rule, RuleId, Subscribe
 from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.values import BrokerId
 from devices.core.values import DeviceId
+
+Used = tuple[Publish | Subscribe, Principal, int]
+"""What was allowed to whom, and how often."""
 
 ANYTHING = "#"
 MOST_DENIALS = 5_000
@@ -35,10 +39,14 @@ class Use:
     last_device: DeviceId | None = None
     filters: frozenset[str] = frozenset()
 
+    @property
+    def is_of_too_many(self) -> bool:
+        """Whether it is not told any more which."""
+        return self.count > 0 and not self.filters
+
     def add(self, filters: frozenset[str], *, count: int, device: DeviceId | None) -> None:
         """Counts so many more, with those templates; none stands for too many."""
-        known = self.count == 0 or bool(self.filters)
-        together = self.filters | filters if known and filters else frozenset()
+        together = frozenset() if self.is_of_too_many or not filters else self.filters | filters
         if len(together) > MOST_FILTERS:
             together = frozenset(summarise(self.rule_topic, together))
         self.filters, self.count, self.last_device = together, self.count + count, device or self.last_device
@@ -96,25 +104,26 @@ class Counts:
     hearings: dict[HearingKey, Hearing] = field(default_factory=dict)
     topics: dict[tuple[BrokerId, DeviceId], int] = field(default_factory=dict)
 
-    def allow(
-        self,
-        broker: BrokerId,
-        rule: Rule,
-        request: Publish | Subscribe,
-        principal: Principal,
-        device: DeviceId | None,
-        *,
-        day: date,
-        count: int = 1,
-    ) -> None:
-        """Counts that the rule let the principal, so many times."""
+    def allow(self, broker: BrokerId, rule: Rule, used: Iterable[Used], *, device: DeviceId | None, day: date) -> None:
+        """Counts that the rule let somebody do all that on that day; `device` was the last of them."""
         use = self.uses.setdefault(UseKey(broker=broker, rule=rule.id, day=day), Use(rule_topic=rule.topic))
-        use.add(frozenset({generalise(rule.topic, request.topic, principal)}), count=count, device=device)
-        hearing = self.hearing(broker, day)
-        if isinstance(request, Publish):
-            hearing.publishes += count
-        else:
-            hearing.subscribes += count
+        hearing, seen, fresh, count = self.hearing(broker, day), set[str](), set[str](), 0
+        for request, principal, times in used:
+            if isinstance(request, Publish):
+                hearing.publishes += times
+            else:
+                hearing.subscribes += times
+            count += times
+            if use.is_of_too_many:
+                continue
+            filter = generalise(rule.topic, request.topic, principal)
+            if filter not in seen:
+                seen.add(filter)
+                fresh.add(filter)
+            if len(fresh) > MOST_FILTERS:  # a few at a time: to put them together costs by the square
+                use.add(frozenset(fresh), count=count, device=device)
+                fresh, count = set(), 0
+        use.add(frozenset(fresh) or use.filters, count=count, device=device)
 
     def deny(
         self,

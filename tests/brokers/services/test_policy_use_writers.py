@@ -29,7 +29,7 @@ def counts(broker: BrokerId) -> Counts:
     found = Counts()
     allowed, denied = Publish(topic="north/p-1/up/t"), Publish(topic="other/x")
     assert evaluate(PUMP.policy, PUMP.principal, allowed).rule is UP
-    found.allow(broker, UP.rule, allowed, PUMP.principal, DEVICE, day=NOW.date())
+    found.allow(broker, UP.rule, [(allowed, PUMP.principal, 1)], device=DEVICE, day=NOW.date())
     found.deny(broker, None, denied, PUMP.principal, DEVICE, reason=AccessReason.NOT_ALLOWED, at=NOW)
     found.hearing(broker, NOW.date()).minutes += 1
     return found
