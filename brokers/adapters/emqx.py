@@ -27,6 +27,7 @@ from brokers.core.emqx.passwords import held_passwords, without_notes
 from brokers.core.emqx.rule import rules_of
 from brokers.core.emqx.rules import EmqxRules, parse
 from brokers.core.emqx.steps import step_of, with_rules
+from brokers.core.emqx.version import oldest, refuse_old, version_note
 from brokers.core.password_steps import SET, password_steps
 from brokers.core.password_texts import emqx as spell_password
 from brokers.core.password_texts import fingerprints, texts_in
@@ -76,7 +77,7 @@ class EmqxAdapter:
         Accounts are all names that rules are about, and superusers, whom no rule binds.
         """
         with self._api() as broker:
-            version = str(broker.get("nodes")[0]["version"])
+            version = oldest(broker.get("nodes"))
             if only is None:
                 _check_sources(broker)
             users = every(broker, f"{RULES}/users") if only is None else _these(broker, only)
@@ -103,8 +104,10 @@ class EmqxAdapter:
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """The rules, bans and passwords that differ. Users of names that no device has are somebody else's.
 
-        Raises SuperuserTaken.
+        Raises OldEmqx and SuperuserTaken.
         """
+        if desired.only is None:  # whoever is thrown out is so whatever the broker is
+            refuse_old(applied.version)
         wanted, present, held = self._compile(desired)[0], read_held(applied.artifact), applied.passwords
         found = changes(wanted, present, desired.subjects)
         named = {each.principal.username for each in desired.subjects}
@@ -121,8 +124,9 @@ class EmqxAdapter:
         )
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
-        """Who gains and who loses which filters."""
-        return effect(read_held(applied.artifact).rules, self._compile(desired)[0])
+        """Who gains and who loses which filters; with what is odd of its version."""
+        found = effect(read_held(applied.artifact).rules, self._compile(desired)[0])
+        return replace(found, warnings=(*found.warnings, *filter(None, [version_note(applied.version)])))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Makes one change after another; the sessions of who loses something end with it."""

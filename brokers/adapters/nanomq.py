@@ -23,6 +23,7 @@ from brokers.core.nanomq.changes import Rules, flow, rules_in, to_text
 from brokers.core.nanomq.connection import NanomqConnection, connection_errors
 from brokers.core.nanomq.emulator import emulate
 from brokers.core.nanomq.file import parse, write
+from brokers.core.nanomq.version import refuse_old
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
 from brokers.core.values import BrokerLink
 from kernel.core.errors import FieldError
@@ -65,7 +66,9 @@ class NanomqAdapter(PolicyAlone):
         return AppliedState(artifact=known + to_text(found), version=version, only=only)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """Principals whose rules differ."""
+        """Principals whose rules differ. Raises OldNanomq."""
+        if desired.only is None:  # whoever is thrown out is so whatever the broker is
+            refuse_old(applied.version)
         wanted, present = self._compile(desired)[0], rules_in(applied.artifact)
         steps = [
             Step(

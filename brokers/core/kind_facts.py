@@ -15,7 +15,8 @@ from brokers.core.values import AdapterKind
 class KindFacts:
     """How a kind is spoken to, what the tests run, and what becomes of who is thrown out.
 
-    `presence` says whether it tells who is connected, `crl` where it has its CRLs from.
+    `presence` says whether it tells who is connected, `crl` where it has its CRLs from, `version` whether it tells its
+    version, and what becomes of one that is not fit.
     """
 
     how: str
@@ -23,6 +24,7 @@ class KindFacts:
     ends: str
     presence: str
     crl: str
+    version: str
 
 
 FACTS: Mapping[AdapterKind, KindFacts] = {
@@ -32,6 +34,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed at once; barred by a role that denies all",
         presence="told",
         crl="file and SIGHUP",
+        version="told; before 2.0 refused",
     ),
     AdapterKind.MOSQUITTO_FILES: KindFacts(
         how="ACL file and SIGHUP",
@@ -39,6 +42,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="may nothing at once; stays connected",
         presence="not told",
         crl="file and SIGHUP",
+        version="not told",
     ),
     AdapterKind.GOAUTH_POSTGRESQL: KindFacts(
         how="the rows that mosquitto-go-auth reads",
@@ -46,6 +50,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="may nothing when asked next; stays connected",
         presence="not told",
         crl="its own",
+        version="not told",
     ),
     AdapterKind.GOAUTH_REDIS: KindFacts(
         how="the keys that mosquitto-go-auth reads",
@@ -53,6 +58,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="may nothing when asked next; stays connected",
         presence="not told",
         crl="its own",
+        version="not told",
     ),
     AdapterKind.NATS: KindFacts(
         how="auth callout; nothing is stored",
@@ -60,6 +66,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed; asked again at each CONNECT",
         presence="listed and told",
         crl="judged by Gatehouse",
+        version="told; refused if it leaks",
     ),
     AdapterKind.NATS_FILES: KindFacts(
         how="users in a file that the server includes, and a reload",
@@ -67,6 +74,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed at once; no user any more",
         presence="listed and told",
         crl="none; OCSP",
+        version="told; refused if it leaks",
     ),
     AdapterKind.NANOMQ: KindFacts(
         how="ACL file, and a restart by its HTTP API",
@@ -74,6 +82,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="may nothing after the restart, which closes everybody",
         presence="told by webhook",
         crl="none",
+        version="told; before 0.23.8 refused",
     ),
     AdapterKind.RABBITMQ: KindFacts(
         how="management API",
@@ -81,6 +90,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed; the account may not log in",
         presence="told, with rabbitmq_event_exchange",
         crl="its own folder",
+        version="told",
     ),
     AdapterKind.HIVEMQ_ESE_SQL: KindFacts(
         how="SQL realm in PostgreSQL or MySQL, REST API",
@@ -88,6 +98,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed through the REST API; without it when it leaves",
         presence="not told; logins from log files",
         crl="its own configuration",
+        version="not told",
     ),
     AdapterKind.VERNEMQ_POSTGRESQL: KindFacts(
         how="rows of vmq_diversity in PostgreSQL, HTTP API",
@@ -95,6 +106,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed through the HTTP API; without it when it leaves",
         presence="told by webhook",
         crl="its own file",
+        version="not told",
     ),
     AdapterKind.HIVEMQ_ESE_FILE: KindFacts(
         how="file realm of the extension, REST API",
@@ -102,6 +114,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed through the REST API; may come back until the file is read",
         presence="not told; logins from log files",
         crl="its own configuration",
+        version="not told",
     ),
     AdapterKind.HIVEMQ_CE_FILE: KindFacts(
         how="file RBAC of the Community Edition",
@@ -109,6 +122,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="refused at the next connect, once the file is read",
         presence="not told",
         crl="none",
+        version="not told",
     ),
     AdapterKind.EMQX: KindFacts(
         how="management API",
@@ -116,6 +130,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed, and banned",
         presence="listed; told by webhook",
         crl="fetched from where certificates say",
+        version="told; before 5.8 refused",
     ),
     AdapterKind.HTTP_DECISIONS: KindFacts(
         how="asks Gatehouse (HTTP decisions)",
@@ -123,5 +138,6 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="refused at the next question",
         presence="as far as it asks",
         crl="its own",
+        version="not told",
     ),
 }

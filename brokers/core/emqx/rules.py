@@ -1,7 +1,8 @@
 """Policy as the rules of EMQX's built-in database: by username or client id, and for all.
 
-The same rules serve 5.8 and 6: nothing of 5.9's filters, 6.1's namespaces or 6.3's placeholders is needed. What differs
-is what happens where no rule matches: before 6.0 `no_match` is `allow` as it comes, so the artifact has the setting.
+The same rules serve 5.8 and 6: nothing of 5.9's filters or 6.3's placeholders is needed, and 6.1's namespaces are not
+looked into (NAMESPACES). What differs is what happens where no rule matches: before 6.0 `no_match` is `allow` as it
+comes, so the artifact has the setting.
 The artifact grows with the devices: rules for all would hold for whoever else connects.
 """
 
@@ -14,14 +15,21 @@ from dataclasses import dataclass, field
 from brokers.core.emqx.compiler import BEHIND, CLOSING, LIMITS, compile_policy
 from brokers.core.emqx.identity import Identity, Scope, identified, note_nothing, warnings_about
 from brokers.core.emqx.rule import EmqxRule, NotEmqxRules, rules_line, rules_of
-from brokers.core.ports import Capabilities, Rendering, RenderSubject, Standing
-from brokers.core.rendering import Deviations
+from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
+from brokers.core.rendering import Deviations, Limit
 
 MOST_RULES = 98  # max_rules of an entity is 100 as it comes, and two are marks of ours
 WHOLE = (
     "Of devices these rules are all that there may be, and a write replaces those of one name alone: delete the others "
     "(DELETE /api/v5/authorization/sources/built_in_database/rules/users/<name>, .../rules/clients/<client id>), which "
     "go on allowing."
+)
+NAMESPACES = Limit(
+    kind=DeviationKind.WIDER,
+    why=(
+        "Since 6.1 whoever is of a namespace (client attribute tns) is bound by its rules and users alone, if it has "
+        "any: let nothing set tns, or write none there."
+    ),
 )
 
 CAPABILITIES = Capabilities(
@@ -31,7 +39,7 @@ CAPABILITIES = Capabilities(
     retain_conditions=True,
     shared_subscriptions=True,
     version="5.8.9",
-    limits=tuple((limit.kind, limit.why) for limit in (*LIMITS, BEHIND)),
+    limits=tuple((limit.kind, limit.why) for limit in (*LIMITS, BEHIND, NAMESPACES)),
 )
 
 

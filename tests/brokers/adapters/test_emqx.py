@@ -22,6 +22,7 @@ import pytest
 from acl.core.values import Publish
 from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked, SuperuserTaken
 from brokers.adapters.emqx_passwords import PasswordsNotAsked
+from brokers.core.emqx.version import OldEmqx
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
 from brokers.core.values import AccessKind, AdapterKind
 from devices.core.password_verifier import PasswordVerifier
@@ -51,6 +52,7 @@ class Emqx:
     forgotten: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     broken: bool = False
+    version: str = "5.8.9"
     mute_after_import: bool = False
     port: int = 0
 
@@ -59,7 +61,8 @@ class Emqx:
             self.changed.append(f"{method} {'/'.join(where)}".replace(f"{DATABASE}/", ""))
         match method, where:
             case "GET", (["nodes"] | ["authorization", "sources"]) as asked:
-                nodes = [{"node": "emqx@127.0.0.1", "version": "5.8.9"}]
+                stopped = {"node": "emqx@127.0.0.2", "node_status": "stopped"}
+                nodes = [stopped, {"node": "emqx@127.0.0.1", "version": self.version}]
                 return 200, nodes if asked == ["nodes"] else {"sources": self.sources}
             case _, ["authorization", "settings"]:
                 self.settings = body or self.settings
@@ -222,6 +225,17 @@ def adapter(emqx: Emqx) -> EmqxAdapter:
 def test_adapter_has_all_that_the_port_asks_for(emqx: Emqx) -> None:
     adapter: BrokerAdapter = adapter_of(emqx)  # the type checker compares
     assert adapter.read().version == "5.8.9"
+
+
+def test_old_emqx_is_given_no_policy_and_throws_out_all_the_same(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    emqx.version, emqx.clients["alpha"] = "5.7.2", "alpha"
+    with pytest.raises(OldEmqx, match=r"5\.7\.2"):
+        adapter.plan(all_of(subject("alpha", UP, DOWN)), adapter.read())
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert (emqx.closed, [ban["who"] for ban in emqx.bans]) == (["alpha"], ["alpha"])
+    emqx.version = "7.0.0"
+    assert adapter.effect(all_of(), adapter.read()).warnings[-1].startswith("Gatehouse speaks to EMQX 7.0.0 as to 6")
 
 
 def test_fresh_emqx_is_closed_and_devices_get_their_rules(adapter: EmqxAdapter, emqx: Emqx) -> None:

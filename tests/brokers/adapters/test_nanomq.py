@@ -17,6 +17,7 @@ from brokers.adapters.json_api import RequestRefused
 from brokers.adapters.nanomq import FILE, NanomqAdapter
 from brokers.core.nanomq.emulator import emulate
 from brokers.core.nanomq.file import parse
+from brokers.core.nanomq.version import OldNanomq
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from tests.brokers.bringing import all_of, bring_to, only
@@ -33,6 +34,7 @@ class Nanomq:
     port: int = 0
     code: int = 0
     status: int = 200
+    version: str = "0.23.8-3"
     read: list[str] = field(default_factory=list)
 
     def lets(self, name: str, topic: str) -> bool:
@@ -59,7 +61,7 @@ def nanomq(tmp_path: Path, settings: Settings) -> Iterator[Nanomq]:
     class Answers(JsonAnswers):
         def do_GET(self) -> None:
             assert self._asked() == "/api/v4/brokers"
-            self.answer(200, {"code": 0, "data": [{"node_status": "Running", "version": "0.23.8"}]})
+            self.answer(200, {"code": 0, "data": [{"node_status": "Running", "version": state.version}]})
 
         def do_POST(self) -> None:
             assert self._asked() == "/api/v4/ctrl/restart"
@@ -78,7 +80,7 @@ def nanomq(tmp_path: Path, settings: Settings) -> Iterator[Nanomq]:
 
 def test_each_change_is_read_by_one_restart(nanomq: Nanomq) -> None:
     adapter: BrokerAdapter = nanomq.adapter
-    assert adapter.read().version == "0.23.8"
+    assert adapter.read().version == "0.23.8-3"
     bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL)))
     assert nanomq.lets("alpha", "north/alpha/up/t")
     assert not nanomq.lets("alpha", "north/beta/up/t")
@@ -93,6 +95,16 @@ def test_each_change_is_read_by_one_restart(nanomq: Nanomq) -> None:
     bring_to(adapter, all_of())
     assert not nanomq.lets("beta", "north/beta/up/t")
     assert adapter.disconnect(subject("beta").principal) is None
+
+
+def test_old_nanomq_is_given_no_policy_and_throws_out_all_the_same(nanomq: Nanomq) -> None:
+    adapter = nanomq.adapter
+    bring_to(adapter, all_of(subject("alpha", UP)))
+    nanomq.version = "0.23.7-2"
+    with pytest.raises(OldNanomq, match=r"0\.23\.7-2"):
+        adapter.plan(all_of(subject("alpha", UP, DOWN)), adapter.read())
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert not nanomq.lets("alpha", "north/alpha/up/t")
 
 
 def test_what_nanomq_did_not_read_is_a_difference_until_it_has(nanomq: Nanomq) -> None:
