@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Sequence
+
 from brokers import models
-from brokers.core.ports import BrokerAdapter, DesiredState, Standing
+from brokers.core.plans import rendering_digest
+from brokers.core.ports import BrokerAdapter, DesiredState, RenderSubject, Standing, Step
 from brokers.services.converging import bring_to
 from brokers.services.lease import Lease
 from devices.core.values import DeviceState
@@ -13,9 +17,12 @@ from kernel.core.ids import DomainId
 _AT_ONCE = 200
 
 
-def correct_shut_out(row: models.Broker, adapter: BrokerAdapter, desired: DesiredState, lease: Lease) -> int:
-    """How many changes it took to bring these to what they should have; `desired` is of all.
+def correct_shut_out(
+    row: models.Broker, adapter: BrokerAdapter, desired: DesiredState, steps: Sequence[Step], lease: Lease
+) -> int:
+    """How many changes it took to bring these to what they should have; `desired` and `steps` are of all.
 
+    While all is as it was when none was needed last, none is needed now: then nobody is read again but once an hour.
     Raises what `bring_to` raises.
     """
     quarantined = auth_ids_in_state(domain=DomainId(row.domain_id), state=DeviceState.QUARANTINED)
@@ -24,10 +31,33 @@ def correct_shut_out(row: models.Broker, adapter: BrokerAdapter, desired: Desire
         for subject in desired.subjects
         if subject.state is not Standing.ADMITTED or subject.principal.auth_id in quarantined
     ]
+    found = _digest(row, adapter, desired, concerned, steps, hour=f"{lease.now():%Y-%m-%dT%H}")
+    if found == row.shut_out_digest:
+        return 0
     made = 0
     for begin in range(0, len(concerned), _AT_ONCE):
         some = tuple(concerned[begin : begin + _AT_ONCE])
         lease.keep()
         names = frozenset(subject.principal.auth_id for subject in some)
         made += bring_to(adapter, DesiredState(subjects=some, only=names), row, lease)[0]
+    if not made:
+        models.Broker.objects.filter(id=row.id).update(shut_out_digest=found)
     return made
+
+
+def _digest(
+    row: models.Broker,
+    adapter: BrokerAdapter,
+    desired: DesiredState,
+    concerned: Iterable[RenderSubject],
+    steps: Iterable[Step],
+    *,
+    hour: str,
+) -> str:
+    """Of what should hold, for whom, where, and of all in which the broker differs: one more difference is another."""
+    digest = hashlib.sha256(f"{hour} {row.tag} {rendering_digest(adapter.render(desired))}".encode())
+    for subject in concerned:
+        digest.update(f"\n{subject.principal.auth_id}".encode())
+    for step in steps:
+        digest.update(repr((step.kind, step.target, step.summary, step.payload)).encode())
+    return digest.hexdigest()

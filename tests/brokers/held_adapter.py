@@ -22,6 +22,7 @@ class HeldAdapter:
     capabilities: ClassVar[Capabilities] = Capabilities(stores_policy=True, protocol_versions=())
     held: DynsecState = field(default_factory=DynsecState)
     wanted: tuple[DynsecState, frozenset[str] | None] = field(default=(DynsecState(), None))
+    asked: list[frozenset[str] | None] = field(default_factory=list)
 
     def allow(self, name: str, topic: str) -> None:
         """By hand: a role of the client lets it publish there."""
@@ -46,6 +47,7 @@ class HeldAdapter:
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
         held = self.held
+        self.asked.append(only)
         if only is not None:
             clients = {name: client for name, client in held.clients.items() if name in only}
             used = {role for client in clients.values() for role, _ in client.roles}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from acl.core.values import Action
 from brokers import models, queries, services
 from brokers.core.ports import AppliedState
 from brokers.core.values import BrokerId, OnDrift, SyncState
-from brokers.services import adopting, checking, converging, planning
+from brokers.services import adopting, checking, converging, planning, shut_out
 from brokers.services.adopting import NothingToAdopt, PolicyMoved
 from brokers.services.by_hand_findings import ByHandFindings
 from brokers.services.checking import DRIFT_STANDS
@@ -105,6 +106,36 @@ def test_who_is_shut_out_never_keeps_what_somebody_gave_it(
     assert check(broker) is SyncState.DRIFT
     assert rules_held(adapter, "p-1")
     assert adapter.held.clients.get("p-2") == held
+
+
+def test_check_reads_none_of_the_shut_out_while_nothing_has_changed(
+    fleet: Fleet, broker: BrokerId, adapter: HeldAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shut_out, "_AT_ONCE", 1)
+    for name in ("r-1", "r-2", "r-3"):
+        out = fleet.enroll(name)
+        devices.suspend_device(device=out.id, note="", **who())
+    services.converge(broker=broker, now=utc_now())
+    adapter.allow("p-1", EVERY)
+    begin = utc_now().replace(minute=10) + timedelta(hours=1)
+
+    def reads(*, minutes: int) -> list[frozenset[str]]:
+        """Those of single devices, by a check so long after."""
+        adapter.asked.clear()
+        found = services.check_drift(broker=broker, now=begin + timedelta(minutes=minutes))
+        assert found.sync is SyncState.DRIFT
+        return [only for only in adapter.asked if only is not None]
+
+    every = [frozenset({name}) for name in ("r-1", "r-2", "r-3")]
+    assert [reads(minutes=minute) for minute in range(3)] == [every, [], []]
+    adapter.allow("r-2", EVERY)
+    assert len(reads(minutes=3)) > len(every)
+    assert rules_held(adapter, "r-2") == set()
+    assert [reads(minutes=minute) for minute in (4, 5)] == [every, []]
+    devices.quarantine_device(device=devices_named(fleet)["p-2"], note="", **who())
+    models.Broker.objects.update(desired_digest="")  # as an eviction leaves it
+    assert frozenset({"p-2"}) in reads(minutes=6)
+    assert [bool(reads(minutes=minute)) for minute in (7, 8, 60, 61)] == [True, False, True, False]
 
 
 def test_who_is_not_admitted_yet_gets_no_account_by_hand(fleet: Fleet, broker: BrokerId, adapter: HeldAdapter) -> None:
