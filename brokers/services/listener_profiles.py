@@ -59,6 +59,9 @@ def render_listener_profile(*, broker: Broker, now: datetime) -> RenderedListene
         version=broker.version,
         ocsp_url=pki.ocsp_url(slug=chain.certificate.issuer_slug) if chain else "",
         asks=not adapter_class(broker.kind).capabilities.stores_policy,
+        unasked=tuple(
+            each.name for each in pki.list_profiles(domain=broker.domain) if each.may_be_client and not each.names_ocsp
+        ),
     )
     return render_listeners(listener_profile_of(broker=broker).profile, site)
 

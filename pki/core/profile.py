@@ -80,6 +80,12 @@ class Profile:
         return frozenset[str]().union(*(placeholders(text) for _, text in templates_of(self)))
 
     @property
+    def may_be_client(self) -> bool:
+        """Whether servers may take its certificates for a client's (RFC 5280 4.2.1.12)."""
+        clients = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+        return not clients.isdisjoint(self.extended_key_usage)
+
+    @property
     def signs_for_issuer(self) -> bool:
         """Whether its certificates speak for a CA: then nobody gets one by asking for it."""
         return self.is_ca or ExtendedKeyUsageOID.OCSP_SIGNING in self.extended_key_usage

@@ -23,14 +23,25 @@ from kernel.core.findings import Severity
 
 _MOST_PAYLOAD = 67_108_864  # max_pending, unless somebody says more: the server does not start with a greater one
 _BLOCKS = {Transport.MQTTS: "mqtt", Transport.WSS: "websocket"}
+_OCSP = (
+    "ocsp_peer {",
+    "  verify: true",
+    "  ca_timeout: 2",
+    "  allowed_clockskew: 30",
+    "  warn_only: false",
+    "  unknown_is_good: false",
+    "  allow_when_ca_unreachable: false",
+    "  cache_ttl_when_next_update_unset: 3600",
+    "}",
+)
 
 
 def render_nats(profile: ListenerProfile, site: Site) -> RenderedListeners:
     """The parts, one listener of each transport: NATS has no more."""
-    lines = []
+    lines = _for_clients(profile) if _asks_ocsp(profile, site) else []
     for transport in Transport:
         for listener in site.of(transport)[:1]:
-            lines += _listener(profile, listener, asks=site.asks)
+            lines += _listener(profile, listener, site)
     if profile.max_connections is not None:
         lines.append(f"max_connections: {profile.max_connections}")
     if profile.max_packet_size is not None:
@@ -40,23 +51,27 @@ def render_nats(profile: ListenerProfile, site: Site) -> RenderedListeners:
     )
 
 
-def _listener(profile: ListenerProfile, listener: Listener, *, asks: bool) -> list[str]:
-    least = max(profile.minimum_tls, TlsVersion.V1_2)
+def _asks_ocsp(profile: ListenerProfile, site: Site) -> bool:
+    """Whether the server asks by OCSP; Gatehouse, where it is asked at each CONNECT, knows more than that."""
+    return profile.check_ocsp and profile.require_certificate and not site.asks
+
+
+def _for_clients(profile: ListenerProfile) -> list[str]:
+    """The block of NATS' own protocol: for MQTT too 2.15.1 takes from here whether to ask by OCSP.
+
+    What it was told it forgets at once, or a revoked certificate would enter until the answer ends.
+    """
+    tls = [*_tls(profile, "verify"), *_OCSP]
+    return ["ocsp_cache: false", "allow_non_tls: true", "tls {", *(f"  {line}" for line in tls), "}"]
+
+
+def _listener(profile: ListenerProfile, listener: Listener, site: Site) -> list[str]:
     # without a callout the server itself has to know whose certificate it is
-    verify = "verify" if asks or not profile.certificate_names else "verify_and_map"
-    tls = [
-        f"cert_file: {json.dumps(profile.path(SERVER_CERTIFICATE_FILE))}",
-        f"key_file: {json.dumps(profile.path(SERVER_KEY_FILE))}",
-        f"ca_file: {json.dumps(profile.path(CLIENT_CA_FILE))}",
-        f"{verify}: {truth(profile.require_certificate)}",
-        f'min_version: "{least}"',
-        f"timeout: {profile.connect_timeout_seconds or 5}",
-    ]
-    if suites := _suites(profile):
-        names = ", ".join(f'"{suite.registered_name}"' for suite in suites)
-        tls.append(f"cipher_suites: [{names}]")
+    tls = _tls(profile, "verify" if site.asks or not profile.certificate_names else "verify_and_map")
     if profile.connections_per_second is not None and listener.transport is Transport.MQTTS:
         tls.append(f"connection_rate_limit: {profile.connections_per_second}")
+    if _asks_ocsp(profile, site):
+        tls += _OCSP
     return [
         f"{_BLOCKS[listener.transport]} {{",
         f'  listen: "0.0.0.0:{listener.port}"',
@@ -67,6 +82,23 @@ def _listener(profile: ListenerProfile, listener: Listener, *, asks: bool) -> li
     ]
 
 
+def _tls(profile: ListenerProfile, verify: str) -> list[str]:
+    """What every TLS block begins with."""
+    least = max(profile.minimum_tls, TlsVersion.V1_2)
+    lines = [
+        f"cert_file: {json.dumps(profile.path(SERVER_CERTIFICATE_FILE))}",
+        f"key_file: {json.dumps(profile.path(SERVER_KEY_FILE))}",
+        f"ca_file: {json.dumps(profile.path(CLIENT_CA_FILE))}",
+        f"{verify}: {truth(profile.require_certificate)}",
+        f'min_version: "{least}"',
+        f"timeout: {profile.connect_timeout_seconds or 5}",
+    ]
+    if suites := _suites(profile):
+        names = ", ".join(f'"{suite.registered_name}"' for suite in suites)
+        lines.append(f"cipher_suites: [{names}]")
+    return lines
+
+
 def _suites(profile: ListenerProfile) -> list[CipherSuite]:
     return [suite for suite in profile.cipher_suites if suite.forward_secret and suite.authenticated]
 
@@ -75,7 +107,13 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     for transport in Transport:
         for listener in site.of(transport)[1:]:
             yield left_out(listener, "make", "NATS has one of each transport.", "Take it away from the broker.")
-    yield from _on_names(profile, asks=site.asks)
+    yield from _on_revocation(profile, site)
+    yield from not_had(
+        "client_id_from_username",
+        "Without a callout NATS ties the client id to nothing.",
+        "Give each domain an account of its own, or let it ask Gatehouse (kind nats).",
+        asked=profile.client_id_from_username and not site.asks,
+    )
     yield from not_had(
         "staple_ocsp", "Whether NATS staples for MQTT nobody has shown: it is left out.", "Say false.",
         asked=profile.staple_ocsp,
@@ -113,25 +151,46 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     yield from no_limits(profile, missing, "NATS")
 
 
-def _on_names(profile: ListenerProfile, *, asks: bool) -> Iterator[ListenerWarning]:
+def _on_revocation(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]:
+    if _asks_ocsp(profile, site):
+        yield from _on_ocsp(site)
+        return
     checks = profile.check_crl or profile.check_ocsp
     yield from not_had(
         "check_crl",
         "NATS reads no CRL: Gatehouse is asked at each CONNECT, and judges the certificate with its chain.",
         "Nothing to do.",
         Severity.INFO,
-        asked=checks and asks,
+        asked=checks and site.asks,
     )
     yield from not_had(
         "check_crl",
         "NATS reads no CRL: a revoked certificate is refused once its name is no user any more, and not before.",
-        "Set ocsp_peer in the mqtt block and in the top-level tls block, or let it ask Gatehouse (kind nats).",
+        "Say true for check_ocsp and require_certificate, or let it ask Gatehouse (kind nats).",
         Severity.ERROR,
-        asked=checks and not asks,
+        asked=checks and not site.asks,
+    )
+
+
+def _on_ocsp(site: Site) -> Iterator[ListenerWarning]:
+    yield from not_had(
+        "check_ocsp",
+        "A certificate that names no OCSP address is let in unasked, and profiles of this domain make such ones: "
+        f"{', '.join(site.unasked)}.",
+        "Have them name it, and renew what they made.",
+        Severity.ERROR,
+        asked=bool(site.unasked),
     )
     yield from not_had(
-        "client_id_from_username",
-        "Without a callout NATS ties the client id to nothing.",
-        "Give each domain an account of its own, or let it ask Gatehouse (kind nats).",
-        asked=profile.client_id_from_username and not asks,
+        "check_ocsp",
+        "NATS asks by OCSP for MQTT only if the top-level tls block does, which is for the port that Gatehouse "
+        "connects to, without a certificate: allow_non_tls keeps that port open for it, without TLS.",
+        "Have that port listen on loopback, without another tls block, and no ca_pem in the broker's connection.",
+    )
+    yield from not_had(
+        "check_ocsp",
+        "While OCSP does not answer, nobody gets in. Who is in stays, revoked or not, until its name is no user any "
+        "more.",
+        "Have the server reach the address that stands in the certificates.",
+        Severity.INFO,
     )

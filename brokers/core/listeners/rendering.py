@@ -27,13 +27,15 @@ class ListenerWarning:
 class Site:
     """What the profile is for: the listeners of the broker, its version (empty if unknown), its CA's OCSP address.
 
-    `asks` says that it asks Gatehouse at each CONNECT.
+    `asks` says that it asks Gatehouse at each CONNECT; `unasked` are the profiles of clients' certificates that do not
+    say where OCSP answers.
     """
 
     listeners: tuple[Listener, ...]
     version: str = ""
     ocsp_url: str = ""
     asks: bool = False
+    unasked: tuple[str, ...] = ()
 
     def of(self, transport: Transport) -> list[Listener]:
         """The listeners of that transport."""

@@ -9,8 +9,12 @@ import pytest
 from brokers import models
 from kernel.core.clock import utc_now
 from kernel.queries import list_entries
+from pki import services as pki
+from pki.core.profile_documents import profile_document
+from pki.core.profiles import PROFILES
 from tests.brokers.api.conftest import Api, Caller
 from tests.brokers.fleet import Fleet
+from tests.cast import ADA
 
 PATH = "brokers/hall-7/listener-profile/"
 
@@ -53,6 +57,23 @@ def test_change_is_rendered_and_stands_in_the_journal_once(api: Api, broker: mod
     assert {"member", "severity", "what", "remedy"} == set(configuration["warnings"][0])
     [entry] = [each for each in list_entries() if each.action == "brokers.listener_profile.changed"]
     assert entry.after["minimum_tls"] == "1.3"
+
+
+def test_profile_whose_certificates_name_no_ocsp_is_told_where_ocsp_is_asked_for(
+    api: Api, fleet: Fleet, broker: models.Broker
+) -> None:
+    models.Broker.objects.update(kind="nats-files")
+    put(api, {"check_ocsp": True})
+
+    def told() -> list[str]:
+        found = api.get("brokers/hall-7/configuration/").json()["warnings"]
+        return [each["what"] for each in found if (each["member"], each["severity"]) == ("check_ocsp", "error")]
+
+    assert told() == []
+    document = profile_document(PROFILES["application"]) | {"names_ocsp": False}
+    pki.save_profile(domain=fleet.domain.id, name="dashboard", document=document, actor=ADA, now=utc_now())
+    [what] = told()
+    assert what.endswith(": dashboard.")
 
 
 def test_change_of_an_older_version_is_refused(api: Api, broker: models.Broker) -> None:

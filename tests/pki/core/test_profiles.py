@@ -313,6 +313,11 @@ def test_samples_fit_where_they_go() -> None:
     assert subject_of(profile, names.variables).rfc4514_string() == "C=DE"
 
 
+def test_certificate_for_clients_or_for_anything_may_be_a_clients() -> None:
+    assert {name for name in PROFILES if PROFILES[name].may_be_client} == {"application", "device", "idevid"}
+    assert replace(PROFILES["broker-server"], extended_key_usage=(ObjectIdentifier("2.5.29.37.0"),)).may_be_client
+
+
 @pytest.mark.parametrize("end", [datetime(2030, 1, 1), datetime(2030, 1, 1, 0, 0, 0, 5, tzinfo=UTC)])  # noqa: DTZ001
 def test_a_fixed_end_has_a_time_zone_and_whole_seconds(end: datetime) -> None:
     with pytest.raises(ContradictionError, match="a moment with a time zone"):

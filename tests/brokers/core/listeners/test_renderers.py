@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -16,7 +15,6 @@ from brokers.core.listeners.renderers import render_listeners
 from brokers.core.listeners.rendering import RenderedListeners, Site
 from brokers.core.values import Listener, Transport
 from kernel.core.findings import Severity
-from tests.brokers.nats.server import PROGRAM as NATS
 
 MQTTS = Listener(host="mq.example", port=8883)
 WSS = Listener(host="mq.example", port=8084, transport=Transport.WSS)
@@ -168,22 +166,6 @@ def test_broker_without_ocsp_is_told_that_crls_are_needed_all_the_same() -> None
         )
 
 
-def test_nats_is_told_of_no_more_than_it_starts_with() -> None:
-    """67108864 is what nats-server 2.15.1 starts with; of more it says that it can not be higher than max_pending."""
-    rendered = render_listeners(profile(Make.NATS, max_packet_size=268_435_455), SITE)
-
-    assert "max_payload: 67108864\n" in text_of(rendered)
-
-
-def test_nats_that_asks_nobody_has_to_map_certificates_itself() -> None:
-    asking, alone = (render_listeners(profile(Make.NATS), replace(SITE, asks=asks)) for asks in (True, False))
-
-    assert "\n    verify: true\n" in text_of(asking)
-    assert "check_crl" not in warned(asking, Severity.WARNING)
-    assert "\n    verify_and_map: true\n" in text_of(alone)
-    assert {"check_crl", "client_id_from_username"} <= warned(alone, Severity.WARNING)
-
-
 @pytest.mark.parametrize(
     ("make", "changes", "told"),
     [
@@ -209,14 +191,6 @@ def test_what_a_make_does_unasked_is_told(make: Make, changes: dict[str, object]
     rendered = render_listeners(profile(make, **changes), replace(SITE, listeners=(MQTTS,)))
 
     assert any(told in each.what for each in rendered.warnings)
-
-
-def test_nats_without_a_callout_is_told_where_ocsp_has_to_be_asked_for() -> None:
-    """In the mqtt block alone it is silently not enforced (seen with 2.15.1)."""
-    alone = render_listeners(profile(Make.NATS), SITE)
-
-    assert any("in the mqtt block and in the top-level tls block" in each.remedy for each in alone.warnings)
-    assert "ocsp_peer" not in text_of(alone)
 
 
 def test_mosquitto_that_would_not_start_with_websockets_alone_is_told() -> None:
@@ -316,21 +290,3 @@ def test_every_element_of_hivemq_is_in_its_schema_or_documentation() -> None:
 
     for file in files:
         assert {element.tag for element in ET.fromstring(file.text).iter()} <= known | enterprise
-
-
-def test_nats_takes_what_is_written_for_it(tmp_path: Path) -> None:
-    """The server reads it, certificates too, and says which field it does not know."""
-    made = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x", "-days", "1")
-    files = ("-keyout", str(tmp_path / "server.key"), "-out", str(tmp_path / "server.pem"))
-    subprocess.run(["openssl", "req", "-x509", *made, *files], check=True, capture_output=True, timeout=120)
-    (tmp_path / "client-ca.pem").write_text((tmp_path / "server.pem").read_text())
-    for suites in ((), (*CipherSuite,)):
-        asked = profile(Make.NATS, folder=str(tmp_path), cipher_suites=suites, max_connections=50_000)
-        text = text_of(render_listeners(asked, replace(SITE, asks=not suites)))
-        accounts = 'server_name: x\njetstream { store_dir: "/nowhere" }\n'
-        (tmp_path / "nats.conf").write_text(accounts + text)
-
-        words = [str(NATS), "--config", str(tmp_path / "nats.conf"), "-t"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-
-        assert done.returncode == 0, done.stderr
