@@ -52,7 +52,7 @@ def show_access_log(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     more = [shown[-1].id] if len(found) > place.size else None
     context |= {
         "rows": [LineRow(event=each, what=what_happened(each), why=why_it_did(each)) for each in shown],
-        "narrowed": narrowed != LogFilter(),
+        "narrowed": narrowed != LogFilter(broker=narrowed.broker),
         "pager": place.pager(shown=len(shown), next_key=more, noun="lines"),
     }
     return show(request, "access_log.html", context)

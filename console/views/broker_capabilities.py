@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from brokers import queries
 from brokers.core.kind_facts import FACTS
 from brokers.core.ports import PasswordRoom
+from console.views.broker_kinds import KINDS
 from console.views.frame import Visit, screen, show
 
 _PASSWORDS = {
@@ -31,6 +32,7 @@ def show_capabilities(request: HttpRequest, visit: Visit, name: str) -> HttpResp
     }
     context = {
         "broker": broker,
+        "kind": KINDS[broker.kind].title,
         "tab": "capabilities",
         "facts": FACTS[broker.kind],
         "yes_no": yes_no.items(),

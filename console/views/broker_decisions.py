@@ -50,7 +50,7 @@ def mint_secret(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
     """A form; sent, the new secret with the lines that use it, this once."""
     broker = _seen(visit, name)
     visit.check_may("brokers:write", broker.domain)
-    form = SecretForm(request.POST or None)
+    form = SecretForm(request.POST or None, initial={"dialect": services.auth_chain_of(broker=broker.id).dialect})
     if request.method == "POST" and form.is_valid():
         try:
             minted = services.mint_decision_secret(

@@ -16,6 +16,7 @@ from brokers.core.outcomes import Comparison
 from brokers.core.plans import PlannedDeviation, planned_deviation
 from brokers.core.ports import DeviationKind, PasswordRoom
 from brokers.core.values import Broker, PlanId, SyncState
+from console.views.broker_kinds import ASKS, KINDS
 from console.views.frame import Visit, screen, show
 from console.views.operations import find_panel
 from kernel.core.errors import Conflict, DomainError, Unavailable
@@ -28,13 +29,14 @@ class BrokerRow:
     """A broker in the list."""
 
     broker: Broker
+    kind: str
     sessions: int
 
 
 def broker_rows(visit: Visit) -> list[BrokerRow]:
     """The brokers of the visit's domain."""
     return [
-        BrokerRow(broker=broker, sessions=queries.count_sessions(broker=broker.id))
+        BrokerRow(broker=broker, kind=KINDS[broker.kind].title, sessions=queries.count_sessions(broker=broker.id))
         for broker in queries.list_brokers(domains=[visit.domain.id])
     ]
 
@@ -43,7 +45,7 @@ def broker_rows(visit: Visit) -> list[BrokerRow]:
 @screen("brokers:read")
 def list_brokers(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     """The brokers of the domain."""
-    return show(request, "brokers.html", {"rows": broker_rows(visit)})
+    return show(request, "brokers.html", {"rows": broker_rows(visit), "may_write": visit.may("brokers:write")})
 
 
 @require_safe
@@ -53,6 +55,7 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
     broker = _seen(visit, name)
     context = {
         "broker": broker,
+        "kind": KINDS[broker.kind].title,
         "tab": "state",
         "differs": broker.sync in {SyncState.DRIFT, SyncState.PENDING},
         "may_read_log": visit.may("access-log:read", broker.domain) and broker.domain == visit.domain.id,
@@ -60,6 +63,8 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
         "sessions": queries.sessions_on(broker=broker.id, limit=_SESSIONS_SHOWN),
         "session_count": queries.count_sessions(broker=broker.id),
         "may_apply": visit.may("policy:apply", broker.domain),
+        "stores_policy": queries.capabilities_of(broker=broker.id).stores_policy,
+        "may_ask": broker.kind in ASKS,
         "secrets": queries.decision_secrets_of(broker=broker.id),
         "decisions_url": decisions_url(broker.id),
         "auth": services.auth_chain_of(broker=broker.id),
