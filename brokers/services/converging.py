@@ -5,16 +5,18 @@ Everything that was missed while a broker was away is made good by one compariso
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Convergence
 from brokers.core.plans import rendering_digest, require_acceptance
-from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
 from brokers.core.values import BrokerId, SyncState
 from brokers.services import records
 from brokers.services.desired import desired_state, desired_state_of
+from brokers.services.held_back import without_unaccepted
 from brokers.services.lease import Lease, lease_on
 from devices import queries as devices
 from devices.core.values import DeviceId
@@ -97,13 +99,22 @@ def bring_to(
     *,
     applied: AppliedState | None = None,
 ) -> tuple[int, str]:
-    """How many steps it took, and the broker's version. `applied` is what it holds, if that was read already."""
-    require_acceptance(adapter.render(desired).deviations, row.accepted_deviations)
+    """How many steps it took, and the broker's version. `applied` is what it holds, if that was read already.
+
+    Raises DeviationNotAccepted when all is done but what nobody has accepted, and BrokerDidNotObey.
+    """
+    deviations = adapter.render(desired).deviations
+    wanted = without_unaccepted(adapter, desired, row.accepted_deviations)
     applied = applied or adapter.read(only=desired.only)
-    steps = adapter.plan(desired, applied)
-    if not steps:
-        return 0, applied.version
-    adapter.apply(steps, between=lease.keep)
+    steps = adapter.plan(wanted, applied)
+    if steps:
+        adapter.apply(steps, between=lease.keep)
+        _check_obeyed(adapter, wanted, steps)
+    require_acceptance(deviations, row.accepted_deviations)
+    return len(steps), applied.version
+
+
+def _check_obeyed(adapter: BrokerAdapter, desired: DesiredState, steps: Sequence[Step]) -> None:
     left = adapter.plan(desired, adapter.read(only=desired.only))
     if not adapter.capabilities.stores_policy:  # who has come since was let in by what holds now
         left = tuple(step for step in left if step in steps)
@@ -111,7 +122,6 @@ def bring_to(
         raise BrokerDidNotObey(
             f"The broker took {len(steps)} changes, and {len(left)} are still to be made; the first: {left[0].summary}"
         )
-    return len(steps), applied.version
 
 
 def _note_failure(broker: BrokerId, error: DomainError, lease: Lease) -> None:

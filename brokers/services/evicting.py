@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services import records
 from brokers.services.converging import UNMANAGED, BrokerDidNotObey
 from brokers.services.desired import desired_state_of
+from brokers.services.held_back import without_unaccepted
 from brokers.services.lease import lease_on
 from devices.core.values import DeviceId
 from kernel.core.errors import DomainError
@@ -37,7 +39,7 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
             desired = desired_state_of(device=device, broker=broker, now=lease.now())
             # What is heard of the broker ends these rows too, perhaps before it is our turn.
             before = models.Session.objects.filter(broker=row, device_id=device).count()
-            version, closed = _throw_out(adapter, desired)
+            version, closed = _throw_out(adapter, desired, accepted=row.accepted_deviations)
         except BrokerUnreachable as error:
             records.note_unreachable(broker=broker, now=lease.now(), detail=error.detail)
             raise
@@ -50,11 +52,11 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
     return Eviction(closed=known if closed < 0 else closed, detail=_sentence(closed, known))
 
 
-def _throw_out(adapter: BrokerAdapter, desired: DesiredState) -> tuple[str, int | None]:
+def _throw_out(adapter: BrokerAdapter, desired: DesiredState, *, accepted: Collection[str]) -> tuple[str, int | None]:
     """The broker's version, and how many sessions ended. They end too if the rest is refused, which is raised then."""
     principal = desired.subjects[0].principal
     try:
-        version = _take_away(adapter, desired)
+        version = _take_away(adapter, without_unaccepted(adapter, desired, accepted))
     except BrokerUnreachable:
         raise
     except DomainError:

@@ -1,0 +1,45 @@
+"""What waits while nobody has accepted that a broker would allow more than the policy: those rules, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from acl.core.values import BoundRule, Effect, RuleId
+from brokers.core.plans import require_acceptance, unaccepted
+from brokers.core.ports import BrokerAdapter, DesiredState, RenderSubject
+
+
+def without_unaccepted(adapter: BrokerAdapter, desired: DesiredState, accepted: Collection[str]) -> DesiredState:
+    """The same without the allows by which the broker would allow more than the policy and nobody has accepted it.
+
+    What takes something away is in it. Where the broker stores no policy it is the same: to end a connection gives
+    nobody anything. Raises DeviationNotAccepted if it is not allows that do it.
+    """
+    while adapter.capabilities.stores_policy:
+        deviations = adapter.render(desired).deviations
+        missing = unaccepted(deviations, accepted)
+        if not missing:
+            break
+        rules = [deviation.rule.rule for deviation in deviations if deviation.id in missing]
+        out = {rule.id for rule in rules if rule.effect is Effect.ALLOW}
+        kept = _without(desired.subjects, out)
+        if kept == desired.subjects:
+            require_acceptance(deviations, accepted)
+        desired = replace(desired, subjects=kept)
+    return desired
+
+
+def _without(subjects: Collection[RenderSubject], out: Collection[RuleId]) -> tuple[RenderSubject, ...]:
+    """Policies that were one tuple are one afterwards: compilers know them by that."""
+    known: dict[int, tuple[BoundRule, ...]] = {}
+    found = []
+    for subject in subjects:
+        policy = known.get(id(subject.policy))
+        if policy is None:
+            policy = subject.policy
+            if any(bound.rule.id in out for bound in policy):
+                policy = tuple(bound for bound in policy if bound.rule.id not in out)
+            known[id(subject.policy)] = policy
+        found.append(subject if policy is subject.policy else replace(subject, policy=policy))
+    return tuple(found)
