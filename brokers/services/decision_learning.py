@@ -31,6 +31,7 @@ class Known:
 
     key: Key
     device: DeviceId
+    name: str
     subject: RenderSubject
     since: int
     until: datetime
@@ -70,7 +71,7 @@ class Ground:
                 password=password.verifier if password else None,
             )
             key = (self._domain, device.auth_id, broker)
-            learnt[device.auth_id] = Known(key, device.id, subject, since, each.until, tuple(kept))
+            learnt[device.auth_id] = Known(key, device.id, device.name, subject, since, each.until, tuple(kept))
         return learnt
 
     def _is_proved(self, found: devices.Grounded) -> bool:

@@ -162,7 +162,7 @@ class DecisionMemory:
         return found
 
     def _holds(self, known: Known) -> bool:
-        return self._epoch.has_device(known.device, known.key[0], since=known.since)
+        return self._epoch.has_device(known.device, known.key[0], since=known.since, name=known.name)
 
     def _read_journal(self, older_than: float) -> None:
         if self._clock() - self._read_at < older_than:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from acl.core.own_rules import holder_of
 from kernel.core.ids import DomainId
 from kernel.core.journal import Entry
 
@@ -40,7 +41,7 @@ _HOLDERS = {"device", "application"}
 class Epoch:
     """The present epoch, and since which each thing is stale. One thread at a time takes entries; any may ask."""
 
-    __slots__ = ("_all", "_devices", "_domains", "_doors", "_newcomers", "number")
+    __slots__ = ("_all", "_devices", "_domains", "_doors", "_newcomers", "_own", "number")
 
     def __init__(self) -> None:
         self.number = 0
@@ -48,6 +49,7 @@ class Epoch:
         self._domains: dict[DomainId, int] = {}
         self._newcomers: dict[DomainId, int] = {}
         self._devices: dict[UUID, int] = {}
+        self._own: dict[tuple[DomainId, str], int] = {}
 
     @property
     def swept(self) -> int:
@@ -59,17 +61,20 @@ class Epoch:
         now = self.number + 1
         for entry in entries:
             self._take(entry, now)
-        if len(self._devices) > MOST_MARKS:
+        if len(self._devices) + len(self._own) > MOST_MARKS:
             self._all = now
             self._devices.clear()
+            self._own.clear()
         self.number = now
 
     def forget_all(self) -> None:
         """Begins a new epoch: everything is stale."""
         self._all = self._doors = self.number = self.number + 1
 
-    def has_device(self, device: UUID, domain: DomainId, *, since: int) -> bool:
-        """Whether what was known of the device then still holds."""
+    def has_device(self, device: UUID, domain: DomainId, *, since: int, name: str) -> bool:
+        """Whether what was known then of the device, which has that name in its domain, still holds."""
+        if self._own and since < self._own.get((domain, name), 0):
+            return False
         return since >= max(self._all, self._domains.get(domain, 0), self._devices.get(device, 0))
 
     def has_domain(self, domain: DomainId, *, since: int) -> bool:
@@ -90,8 +95,10 @@ class Epoch:
             if entry.action == "brokers.broker.changed" and entry.domain is not None:
                 self._domains[entry.domain] = now  # whether passwords prove anybody there
         elif not entry.action.startswith(_HARMLESS):
-            devices = _devices_of(entry)
-            if devices is not None:
+            devices, holder = _devices_of(entry), _whose_rules(entry)
+            if entry.domain is not None and holder is not None:
+                self._own[entry.domain, holder] = now
+            elif devices is not None:
                 self._devices |= dict.fromkeys(devices, now)
             elif entry.domain is None or entry.action.startswith("pki."):  # a CA may stand above those of other domains
                 self._all = now
@@ -99,6 +106,15 @@ class Epoch:
                 self._domains[entry.domain] = now
             if entry.domain is not None:
                 self._newcomers[entry.domain] = now
+
+
+def _whose_rules(entry: Entry) -> str | None:
+    """The name of the one device whose own rules the entry is about: nobody else is ever given them."""
+    if not entry.action.startswith("acl.role."):
+        return None
+    names = [told["name"] for told in (entry.before, entry.after) if "name" in told]
+    is_one = names != [] and names[0] == names[-1] and isinstance(names[0], str)
+    return holder_of(names[0]) if is_one else None
 
 
 def _devices_of(entry: Entry) -> list[UUID] | None:

@@ -59,7 +59,7 @@ class Register(DecisionMemory):
     def find(self, domain: DomainId, auth_id: str, *, broker: BrokerId | None = None, now: datetime) -> Known | None:
         del now
         found = self.subjects.get(auth_id)
-        return Known((domain, auth_id, broker), DeviceId(uuid4()), found, 0, FOR_EVER) if found else None
+        return Known((domain, auth_id, broker), DeviceId(uuid4()), auth_id, found, 0, FOR_EVER) if found else None
 
 
 class Quiet(WSGIRequestHandler):

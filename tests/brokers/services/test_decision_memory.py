@@ -20,7 +20,9 @@ from devices import queries
 from devices import services as devices
 from devices.core.rollouts import Split
 from devices.core.windows import Window
+from devices.queries import policy_ground
 from devices.services.bindings import BindingTarget
+from devices.services.device_rules import set_device_rules
 from kernel.core.clock import FOR_EVER, utc_now
 from pki import queries as pki
 from pki import services as pki_services
@@ -155,6 +157,58 @@ def test_nobody_is_judged_by_new_groups_and_old_rules(fleet: Fleet) -> None:
         devices.remove_from_group(group=group, devices=[one.id], **who())
         fleet.change_role(allow(Action.PUBLISH, "little"))
     assert topics(find(memory, fleet, "p-1")) == {"little"}  # no look at the journal was due
+
+
+def test_rules_that_one_device_has_alone_concern_nobody_else(
+    fleet: Fleet, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    one, memory = fleet.enroll("p-1"), a_memory()
+    fleet.enroll("p-2")
+    all_pumps = topics(find(memory, fleet, "p-1")) | topics(find(memory, fleet, "p-2"))
+    for topic in ("first", "second", None):
+        rules = [allow(Action.PUBLISH, topic)] if topic else []
+        set_device_rules(device=one.id, rules=rules, **who())
+        memory.follow(older_than=0)
+        with django_assert_num_queries(0):
+            assert topics(find(memory, fleet, "p-2")) == all_pumps
+        assert topics(find(memory, fleet, "p-1")) == all_pumps | ({topic} if topic else set())
+
+
+def test_nobody_is_judged_by_new_groups_and_old_rules_of_its_own(fleet: Fleet) -> None:
+    one, here, memory = fleet.enroll("p-1"), fleet.domain.id, a_memory()
+    fleet.change_role()
+    group = devices.create_group(domain=here, name="locked", members=[one.id], **who())
+    give(fleet, "locked", BindingTarget(group="locked"))
+    set_device_rules(device=one.id, rules=[allow(Action.PUBLISH, "old")], **who())
+    memory.follow(older_than=0)
+    assert topics(find(memory, fleet, "p-1")) == {"locked", "locked/no", "old"}
+    with transaction.atomic():
+        devices.remove_from_group(group=group, devices=[one.id], **who())
+        set_device_rules(device=one.id, rules=[allow(Action.PUBLISH, "little")], **who())
+    memory.follow(older_than=0)
+    assert topics(find(memory, fleet, "p-1")) == {"little"}
+
+
+def test_own_rules_that_change_between_two_statements_are_read_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, memory = fleet.enroll("p-1"), a_memory()
+    fleet.change_role()
+    group = devices.create_group(domain=fleet.domain.id, name="locked", members=[one.id], **who())
+    give(fleet, "locked", BindingTarget(group="locked"))
+    set_device_rules(device=one.id, rules=[allow(Action.PUBLISH, "old")], **who())
+    bound, changes = policy_ground._bound_to, [True]
+
+    def then_change(*args: Any) -> Any:
+        """What it has alone was read, and then all of it is changed before what else it has is."""
+        found = list(bound(*args))
+        if changes and changes.pop():
+            devices.remove_from_group(group=group, devices=[one.id], **who())
+            set_device_rules(device=one.id, rules=[allow(Action.PUBLISH, "little")], **who())
+        return found
+
+    monkeypatch.setattr(policy_ground, "_bound_to", then_change)
+    assert topics(find(memory, fleet, "p-1")) == {"little"}
 
 
 def test_who_is_not_known_is_not_learnt_while_the_journal_can_not_be_read(

@@ -42,9 +42,9 @@ def still_known(*entries: Entry) -> tuple[bool, bool, bool]:
     since = epoch.number
     epoch.take(entries)
     return (
-        epoch.has_device(PUMP, NORTH, since=since),
-        epoch.has_device(OTHER, NORTH, since=since),
-        epoch.has_device(uuid4(), SOUTH, since=since),
+        epoch.has_device(PUMP, NORTH, since=since, name="pump"),
+        epoch.has_device(OTHER, NORTH, since=since, name="other"),
+        epoch.has_device(uuid4(), SOUTH, since=since, name="pump"),
     )
 
 
@@ -52,6 +52,7 @@ ONE = (False, True, True)
 DOMAIN = (False, False, True)
 ALL = (False, False, False)
 NONE = (True, True, True)
+OWN = {"name": "@pump"}
 JOINED = {"added": [str(PUMP)], "added_count": 1}
 
 
@@ -75,6 +76,15 @@ JOINED = {"added": [str(PUMP)], "added_count": 1}
         (entry("devices.binding.created", after={"device": None, "via": "group"}), DOMAIN),
         (entry("devices.binding.began"), DOMAIN),
         (entry("acl.role.changed"), DOMAIN),
+        (entry("acl.role.changed", before={"name": "all"}, after={"name": "all"}), DOMAIN),
+        (entry("acl.role.created", after=OWN), ONE),
+        (entry("acl.role.changed", before=OWN, after=OWN), ONE),
+        (entry("acl.role.deleted", before=OWN), ONE),
+        (entry("acl.role.changed", before=OWN, after={"name": "all"}), DOMAIN),
+        (entry("acl.role.changed", before=OWN, after={"name": "@third"}), DOMAIN),
+        (entry("acl.role.changed", before={"name": []}, after={"name": []}), DOMAIN),
+        (entry("acl.role.changed", domain=None, before=OWN, after=OWN), ALL),
+        (entry("devices.group.renamed", after=OWN), DOMAIN),
         (entry("devices.domain.changed"), DOMAIN),
         (entry("something.of.tomorrow"), DOMAIN),
         (entry("something.of.tomorrow", domain=None), ALL),
@@ -93,7 +103,7 @@ def test_what_may_have_changed_is_stale(happened: Entry, expected: tuple[bool, b
 def test_what_was_read_after_it_holds() -> None:
     epoch = Epoch()
     epoch.take([entry("devices.device.suspended", id=PUMP)])
-    assert epoch.has_device(PUMP, NORTH, since=epoch.number)
+    assert epoch.has_device(PUMP, NORTH, since=epoch.number, name="pump")
 
 
 def test_secrets_are_read_again_when_anything_happens_to_brokers() -> None:
@@ -134,5 +144,10 @@ def test_marks_are_bounded() -> None:
     epoch = Epoch()
     told = {"added": [str(UUID(int=number)) for number in range(MOST_MARKS + 1)], "added_count": MOST_MARKS + 1}
     epoch.take([entry("devices.group.changed", after=told)])
-    assert not epoch.has_device(OTHER, NORTH, since=0)
+    assert not epoch.has_device(OTHER, NORTH, since=0, name="other")
     assert not epoch._devices
+    names = [{"name": f"@{number}"} for number in range(MOST_MARKS + 1)]
+    since = epoch.number
+    epoch.take([entry("acl.role.created", after=name) for name in names])
+    assert not epoch.has_device(OTHER, NORTH, since=since, name="other")
+    assert not epoch._own
