@@ -21,22 +21,15 @@ from brokers.core.api_path import path
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.password_texts import rabbitmq as spell_password
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
-from brokers.core.rabbitmq.changes import (
-    ENDINGS,
-    ApiCall,
-    accounts_in,
-    changes,
-    held,
-    is_ours,
-    marked,
-    queues_in,
-    queues_of,
-)
+from brokers.core.rabbitmq.api_call import ApiCall
+from brokers.core.rabbitmq.changes import changes
 from brokers.core.rabbitmq.connection import RabbitConnection, connection_errors
+from brokers.core.rabbitmq.document import accounts_in, held, is_ours, marked
 from brokers.core.rabbitmq.emulator import emulate
 from brokers.core.rabbitmq.filters import effect
 from brokers.core.rabbitmq.policy import ADAPTED, desired_state
 from brokers.core.rabbitmq.state import EXCHANGE, RabbitState, parse, to_artifact
+from brokers.core.rabbitmq.subscriptions import ENDINGS, queues_in, queues_of
 from brokers.core.rendering import Deviations
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError, NotFound

@@ -1,110 +1,27 @@
 """From what RabbitMQ holds of ours to what it should hold, as requests to its management API.
 
-Both are documents like the one that RabbitMQ exports, with the fingerprint of a password's hash in its place. What it
-holds tells one thing more: which subscriptions there are, since RabbitMQ does not judge deliveries again.
+A connection remembers what it was allowed, for as long as it is busy: whoever loses something has to be disconnected
+behind it. The requests may end at any of them, and what is left has to be seen in what RabbitMQ holds then. So whoever
+loses is kept out meanwhile: an account without its permission for the virtual host gets it back behind a disconnection.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from acl.core.values import Principal
 from brokers.core.api_path import path
-from brokers.core.password_texts import fingerprint
-from brokers.core.ports import RenderSubject, Standing
-from brokers.core.rabbitmq.emulator import may_subscribe
-from brokers.core.rabbitmq.filters import texts_of
-from brokers.core.rabbitmq.state import EXCHANGE, RabbitState, RabbitUser, ResourcePermission, TopicPermission
+from brokers.core.ports import RenderSubject
+from brokers.core.rabbitmq.api_call import ApiCall, delete
+from brokers.core.rabbitmq.document import Key, Row, printed, rows_in
+from brokers.core.rabbitmq.filters import flow_of, texts_of
+from brokers.core.rabbitmq.patterns import NEVER
+from brokers.core.rabbitmq.state import EXCHANGE, RabbitState
+from brokers.core.rabbitmq.subscriptions import endings
 
-OURS = "gatehouse"
-"""The tag of accounts that Gatehouse made. RabbitMQ gives it no meaning."""
 _HASHING = "rabbit_password_hashing_sha256"
-
-ENDINGS = frozenset({"delete-queue", "delete-subscription"})
-"""The kinds of calls that end what somebody is subscribed to."""
-
-Key = tuple[str, ...]
-Row = Mapping[str, Any]
 _NOTHING: Mapping[str, str] = {}
-_KEYS = {
-    "users": ("name",),
-    "permissions": ("vhost", "user"),
-    "topic_permissions": ("vhost", "user", "exchange"),
-    "subscriptions": ("vhost", "queue", "properties_key"),
-}
-_IN_NO_PATH = frozenset({".", ".."})
-_QUEUE = re.compile(r"mqtt-subscription-(.*)qos([01])", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiCall:
-    """One request below `/api/`. `body` is its JSON; None where there is none."""
-
-    method: str
-    path: str
-    kind: str
-    target: str
-    summary: str
-    body: Row | None = None
-
-
-def marked(state: RabbitState, *, vhost: str) -> RabbitState:
-    """The state in that virtual host, with the tag of ours on every account."""
-    return replace(state, vhost=vhost, users={name: replace(user, tags=(OURS,)) for name, user in state.users.items()})
-
-
-def held(
-    ours: Collection[Row], permissions: Iterable[Row], topic_permissions: Iterable[Row], subscriptions: Iterable[Row]
-) -> str:
-    """What RabbitMQ's answers say of our accounts, and all subscriptions over MQTT, as a document."""
-    names = {user["name"] for user in ours}
-    document = {
-        "users": [
-            {"name": user["name"], "password_hash": _printed(user["password_hash"]), "tags": user["tags"]}
-            for user in ours
-        ],
-        "permissions": [_some(row, "user", "vhost", "configure", "write", "read") for row in _of(permissions, names)],
-        "topic_permissions": [
-            _some(row, "user", "vhost", "exchange", "write", "read") for row in _of(topic_permissions, names)
-        ],
-        "subscriptions": [
-            {
-                "vhost": row["vhost"],
-                "queue": row["destination"],
-                "properties_key": row["properties_key"],
-                "filter": row["routing_key"],
-            }
-            for row in subscriptions
-            if row["source"] == EXCHANGE and _QUEUE.fullmatch(row["destination"])
-        ],
-    }
-    return json.dumps(document, sort_keys=True)
-
-
-def accounts_in(document: str, *, vhost: str) -> RabbitState:
-    """The accounts that such a document tells of, with what they may do in that virtual host."""
-    rows = _rows(document)
-    topics: dict[str, dict[str, TopicPermission]] = defaultdict(dict)
-    permissions = {}
-    for key, row in rows.items():
-        if key[:2] == ("permissions", vhost):
-            permissions[key[2]] = ResourcePermission(**_some(row, "configure", "write", "read"))
-        elif key[:2] == ("topic_permissions", vhost):
-            topics[key[2]][key[3]] = TopicPermission(**_some(row, "write", "read"))
-    names = [key[1] for key in rows if key[0] == "users"]
-    users = {name: RabbitUser(permission=permissions.get(name), topics=topics[name]) for name in names}
-    return RabbitState(users=users, vhost=vhost)
-
-
-def is_ours(user: Row) -> bool:
-    """Whether an account has our tag; tags are a list, or a text with commas before RabbitMQ 3.9."""
-    tags = user["tags"]
-    return OURS in (tags.split(",") if isinstance(tags, str) else tags)
 
 
 def changes(
@@ -115,73 +32,113 @@ def changes(
     subjects: Collection[RenderSubject],
     passwords: Mapping[str, str] = _NOTHING,
 ) -> list[ApiCall]:
-    """What to ask RabbitMQ for, accounts that go first. `state` is what `wanted` spells, of these subjects.
+    """What to ask RabbitMQ for: accounts that go, then those that lose something, then all others.
 
-    `passwords` are the hashes of those who have one; all others can not log in with any.
-    A topic permission for an exchange that policy says nothing of only takes away: it stays.
+    `state` is what `wanted` spells, of these subjects. `passwords` are the hashes of those who have one; all others can
+    not log in with any. A topic permission for an exchange that policy says nothing of only takes away: it stays.
     """
-    new, old = _rows(wanted), _rows(present)
+    new, old = rows_in(wanted), rows_in(present)
     new |= {
-        ("users", name): {**new["users", name], "password_hash": _printed(text)}
+        ("users", name): {**new["users", name], "password_hash": printed(text)}
         for name, text in passwords.items()
         if ("users", name) in new
     }
-    gone = sorted(key[1] for key in old if key[0] == "users" and key not in new)
-    stray = sorted(key for key in old if key[0] == "permissions" and key not in new and key[2] not in gone)
-    calls = [_delete("user", name, "users", name) for name in gone]
-    for _, vhost, name in stray:
-        calls.append(_delete("permission", name, "permissions", vhost, name))
-        calls.append(_delete("connection", name, "connections", "username", name))
-    for section in ("users", "topic_permissions", "permissions"):
-        calls += [
-            _put(key, row, passwords) for key, row in sorted(new.items()) if key[0] == section and old.get(key) != row
-        ]
-    return [*calls, *_endings([row for key, row in sorted(old.items()) if key[0] == "subscriptions"], state, subjects)]
+    held, kept = _by_account(old), _by_account(new)
+    ends: dict[str, list[ApiCall]] = defaultdict(list)
+    for call in endings((row for key, row in sorted(old.items()) if key[0] == "subscriptions"), state, subjects):
+        ends[call.target].append(call)
+    calls = [delete("user", name, "users", name) for name in sorted(held.keys() - kept.keys())]
+    calls += [call for name in sorted(ends.keys() - kept.keys()) for call in ends[name]]
+    accounts = [_Account(name, state.vhost, kept[name], held.get(name, {}), ends[name]) for name in sorted(kept)]
+    for account in sorted(accounts, key=lambda account: not account.loses):
+        calls += account.calls(passwords)
+    return calls
 
 
-def queues_in(permission: Row) -> tuple[str, ...] | None:
-    """The queues that a permission is about; None if we did not write it."""
-    return texts_of(permission["configure"])
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """One account that is wanted: the rows that are wanted, those that are there, and what ends its subscriptions."""
+
+    name: str
+    vhost: str
+    new: Mapping[Key, Row]
+    old: Mapping[Key, Row]
+    ends: Sequence[ApiCall]
+
+    @property
+    def loses(self) -> bool:
+        """Whether a connection of the account may be open that remembers more than it shall."""
+        if ("users", self.name) not in self.old:
+            return False
+        if self._stray():
+            return True
+        if self._entry not in self.old:  # nobody gets in now, and somebody may be in from before
+            return self._entry in self.new or bool(self._changed("topic_permissions"))
+        topics = ("topic_permissions", self.vhost, self.name, EXCHANGE)
+        less_to_topics = not _grows(self.old.get(topics), self.new[topics], self.name)
+        return less_to_topics or not _adds(self.old[self._entry], self.new[self._entry])
+
+    def calls(self, passwords: Mapping[str, str]) -> Iterator[ApiCall]:
+        """What makes the account what it shall be.
+
+        Of who loses, what is changed last is what tells that it was disconnected: the permission for the virtual host,
+        or, where it gets none, those for topics.
+        """
+        admitted, loses = self._entry in self.new, self.loses
+        kept_out = [self._entry] if admitted and loses and self._entry in self.old else []
+        for key in kept_out + self._stray():
+            yield delete("permission", self.name, *key)
+        closing = [delete("connection", self.name, "connections", "username", self.name)] if loses else []
+        yield from [] if admitted else closing
+        for key in self._changed("users") + self._changed("topic_permissions"):
+            yield _put(key, self.new[key], passwords)
+        yield from closing if admitted else []
+        yield from self.ends
+        if admitted and (loses or self._changed("permissions")):
+            yield _put(self._entry, self.new[self._entry], passwords)
+
+    @property
+    def _entry(self) -> Key:
+        """What lets the account into the virtual host."""
+        return ("permissions", self.vhost, self.name)
+
+    def _stray(self) -> list[Key]:
+        """The permissions, in any virtual host, that are not wanted."""
+        return sorted(key for key in self.old if key[0] == "permissions" and key not in self.new)
+
+    def _changed(self, section: str) -> list[Key]:
+        return sorted(key for key, row in self.new.items() if key[0] == section and self.old.get(key) != row)
 
 
-def queues_of(principal: Principal) -> tuple[str, str]:
-    """The queues that the MQTT plugin keeps for the principal's client id, one for each QoS."""
-    first, second = (f"mqtt-subscription-{principal.client_id}qos{qos}" for qos in (0, 1))
-    return first, second
+def _by_account(rows: Mapping[Key, Row]) -> dict[str, dict[Key, Row]]:
+    """The rows of each account; those without an account, and subscriptions, are nobody's."""
+    found: dict[str, dict[Key, Row]] = {key[1]: {} for key in rows if key[0] == "users"}
+    for key, row in rows.items():
+        name = key[1] if key[0] == "users" else key[2]
+        if key[0] != "subscriptions" and name in found:
+            found[name][key] = row
+    return found
 
 
-def _endings(rows: Iterable[Row], state: RabbitState, subjects: Collection[RenderSubject]) -> Iterator[ApiCall]:
-    """Ends the subscriptions that policy no longer allows, and the queues of those who are barred.
-
-    A subscription to `/` or `//` goes with its queue, since no request can name it.
-    """
-    by_client = {subject.principal.client_id: subject for subject in subjects}
-    ended = set()
-    for row in rows:
-        found = _QUEUE.fullmatch(row["queue"])
-        subject = by_client.get(found[1]) if found else None
-        if found is None or subject is None or row["vhost"] != state.vhost:
+def _grows(old: Row | None, new: Row, name: str) -> bool:
+    """Whether the new expressions allow all that the old ones do, as far as can be told; without old ones all is."""
+    if old is None:
+        return False
+    for way in ("write", "read"):
+        before, after = (flow_of(row[way], username=name) for row in (old, new))
+        if old[way] == new[way]:
             continue
-        name, admitted = subject.principal.auth_id, subject.state is Standing.ADMITTED
-        if admitted and may_subscribe(state, subject.principal, row["filter"], qos=int(found[2])):
-            continue
-        if admitted and row["properties_key"] not in _IN_NO_PATH:
-            where = ("bindings", row["vhost"], "e", EXCHANGE, "q", row["queue"], row["properties_key"])
-            yield _delete("subscription", name, *where)
-        elif row["queue"] not in ended:
-            ended.add(row["queue"])
-            yield _delete("queue", name, "queues", row["vhost"], row["queue"])
+        if before is None or after is None or not (before.allows <= after.allows and after.denies <= before.denies):
+            return False
+    return True
 
 
-def _delete(what: str, target: str, *names: str) -> ApiCall:
-    summary = {
-        "user": f"Delete the account {target}, which no device has any more.",
-        "permission": f"Take from {target} what it may do in the virtual host {names[1]!r}.",
-        "connection": f"Close the connections of {target}.",
-        "queue": f"Delete a queue of {target}, which may not have what it gets there.",
-        "subscription": f"End a subscription of {target} that is allowed no more.",
-    }[what]
-    return ApiCall(method="DELETE", path=path(*names), kind=f"delete-{what}", target=target, summary=summary)
+def _adds(old: Row, new: Row) -> bool:
+    """Whether the new permission is about all that the old one is about, as far as can be told."""
+    return all(
+        old[way] in (new[way], NEVER) or set(texts_of(old[way]) or (old[way],)) <= set(texts_of(new[way]) or ())
+        for way in ("configure", "write", "read")
+    )
 
 
 def _put(key: Key, row: Row, passwords: Mapping[str, str]) -> ApiCall:
@@ -201,24 +158,3 @@ def _put(key: Key, row: Row, passwords: Mapping[str, str]) -> ApiCall:
     else:
         kind, summary = "set-topics", f"What {target} may publish and subscribe to over {row['exchange']}."
     return ApiCall(method="PUT", path=where, kind=kind, target=target, summary=summary, body=body)
-
-
-def _printed(password_hash: str) -> str:
-    return fingerprint(password_hash) if password_hash else ""
-
-
-def _rows(document: str) -> dict[Key, Row]:
-    found = json.loads(document or "{}")
-    return {
-        (section, *(row[name] for name in names)): row
-        for section, names in _KEYS.items()
-        for row in found.get(section, ())
-    }
-
-
-def _of(rows: Iterable[Row], users: Collection[str]) -> list[Row]:
-    return [row for row in rows if row["user"] in users]
-
-
-def _some(row: Row, *names: str) -> dict[str, Any]:
-    return {name: row[name] for name in names}

@@ -51,6 +51,13 @@ LIMITS = (
     Limit(
         kind=DeviationKind.WIDER,
         why=(
+            "A connection that is busy goes on doing what it was allowed before, until it rests for some seconds: "
+            "whoever loses a permission has to be disconnected."
+        ),
+    ),
+    Limit(
+        kind=DeviationKind.WIDER,
+        why=(
             "A filter that begins with a wildcard receives topics that begin with $ as well, "
             "if an account that is not ours publishes there."
         ),
@@ -79,12 +86,17 @@ CAPABILITIES = Capabilities(
     version="3.10",
     limits=tuple((limit.kind, limit.why) for limit in LIMITS),
 )
-ADAPTED = replace(CAPABILITIES, limits=CAPABILITIES.limits[1:], passwords=PasswordRoom.ONE)
-"""The same where Gatehouse itself ends the subscriptions of those who lose a permission."""
+_CLOSES = "Whoever loses a permission is disconnected: a connection that is busy remembers what it was allowed."
+ADAPTED = replace(
+    CAPABILITIES,
+    limits=(*CAPABILITIES.limits[2:], (DeviationKind.SIGNALLING, _CLOSES)),
+    passwords=PasswordRoom.ONE,
+)
+"""The same where Gatehouse itself ends the connections and subscriptions of those who lose a permission."""
 WHOLE = (
     "Of devices these accounts are all that there may be, and an import only adds: first take away those that are not "
-    "in it (POST /api/users/bulk-delete), lest they keep what they had, and close their connections "
-    "(DELETE /api/connections/username/<name>). Keep your own, which are no devices."
+    "in it (POST /api/users/bulk-delete), lest they keep what they had, and close their connections and those of all "
+    "who lose something (DELETE /api/connections/username/<name>). Keep your own, which are no devices."
 )
 
 _TOO_LONG = f"The principal has more rules than fit into an expression of {MOST_OCTETS} octets: it gets nothing."
