@@ -1,4 +1,4 @@
-"""The findings on how brokers listen: what the last probe saw, and certificates of theirs that end."""
+"""The findings on how brokers listen and are managed: what the last probe saw, and certificates that end."""
 
 from __future__ import annotations
 
@@ -17,10 +17,19 @@ from kernel.core.journal import Subject
 _CODES: Mapping[str, Severity] = {
     "listener-admits-anybody": Severity.CRITICAL,
     "broker-certificate-ended": Severity.CRITICAL,
+    "broker-management-open": Severity.CRITICAL,
     "listener-unsafe": Severity.ERROR,
     "listener-does-not-answer": Severity.WARNING,
     "broker-certificate-ends": Severity.WARNING,
     "broker-certificate-lacks-name": Severity.WARNING,
+    "broker-key-may-more": Severity.WARNING,
+}
+_OF_ASPECT: Mapping[Aspect, str] = {
+    Aspect.ANONYMOUS: "listener-admits-anybody",
+    Aspect.REACHABLE: "listener-does-not-answer",
+    Aspect.MANAGEMENT: "broker-management-open",
+    Aspect.DEFAULT_LOGIN: "broker-management-open",
+    Aspect.KEY_RIGHTS: "broker-key-may-more",
 }
 _LEFT = 6
 """A certificate is told of when less than this part of its life is left; by itself one is renewed at a third."""
@@ -66,16 +75,12 @@ def _seen(broker: Broker) -> Iterator[Finding]:
     for report in probe.reports if probe else ():
         for line in report.worst():
             place = f"{report.host}:{report.port}"
-            told.setdefault(_code_of(line.aspect), []).append((f"{place}: {line.seen}", line.remedy))
+            told.setdefault(_OF_ASPECT.get(line.aspect, "listener-unsafe"), []).append(
+                (f"{place}: {line.seen}", line.remedy)
+            )
     for code, lines in told.items():
         detail = " ".join(words for words, _ in lines)[:500]
         yield _finding(code, broker, detail, lines[0][1], since=probe.at if probe else None)
-
-
-def _code_of(aspect: Aspect) -> str:
-    if aspect is Aspect.ANONYMOUS:
-        return "listener-admits-anybody"
-    return "listener-does-not-answer" if aspect is Aspect.REACHABLE else "listener-unsafe"
 
 
 def _finding(code: str, broker: Broker, detail: str, remedy: str, *, since: datetime | None = None) -> Finding:

@@ -1,4 +1,4 @@
-"""Looking at the listeners of a broker from outside, and keeping what was seen."""
+"""Looking at the listeners of a broker from outside, and at how it is managed, and keeping what was seen."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from django.db import transaction
 
 from brokers import models, queries
 from brokers.adapters.listener_probe import observe
-from brokers.core.listeners.probe import ListenerReport, judge, read_report, report_document
-from brokers.core.values import Broker, BrokerId, Listener
+from brokers.adapters.management_probe import ask
+from brokers.core.listeners import management
+from brokers.core.listeners.probe import ListenerReport, Verdict, judge, read_report, report_document
+from brokers.core.values import Broker, BrokerId, BrokerLink, Listener
 from brokers.services.listener_profiles import listener_profile_of
 from kernel.core.actor import Actor
 from kernel.core.ids import DomainId, EntryId
@@ -30,7 +32,7 @@ SECONDS_IN_ALL = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What was seen of each listener, and when; listeners that the broker has got since are not in it."""
+    """What was seen of each listener, and of how it is managed, and when; what it has got since is not in it."""
 
     at: datetime
     reports: tuple[ListenerReport, ...]
@@ -64,11 +66,13 @@ def probe_under_way(*, broker: BrokerId) -> EntryId | None:
 
 
 def probe_listeners(*, broker: BrokerId, now: datetime) -> Probe:
-    """Contacts each registered listener, and no other address, for half a minute at most; what was seen is kept.
+    """Contacts each registered listener, and where the broker is managed, for half a minute at most, and nobody else.
 
+    What was seen is kept. A password is not tried again within five minutes of being refused.
     Not to be called in a transaction. Raises BrokerNotFound.
     """
-    found = queries.get_broker(id=broker)
+    link = queries.link_to(broker=broker)
+    found = link.broker
     profile, trust = listener_profile_of(broker=found).profile, pki.trust_bundle(domain=found.domain)
 
     def look(listener: Listener) -> ListenerReport:
@@ -81,21 +85,44 @@ def probe_listeners(*, broker: BrokerId, now: datetime) -> Probe:
         )
         return judge(listener, seen, profile=profile, now=now)
 
+    before = last_probe_of(broker=found)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        probe = Probe(at=now, reports=tuple(pool.map(look, found.listeners)))
+        managed = pool.submit(_look_at_management, link, before, now=now)
+        reports = tuple(pool.map(look, found.listeners))
+        probe = Probe(at=now, reports=(*reports, *managed.result()))
     _keep(found, probe)
     return probe
 
 
 def last_probe_of(*, broker: Broker) -> Probe | None:
-    """What the last probe saw of the listeners that the broker still has; None if nobody looked yet."""
+    """What the last probe saw of the listeners, and the way to manage it, that the broker still has.
+
+    None if nobody looked yet.
+    """
     row = models.Listening.objects.filter(broker_id=broker.id).exclude(probed_at=None).first()
     if row is None or row.probed_at is None:
         return None
     reports = tuple(read_report(document) for document in row.probe or [])
-    held = set(broker.listeners)
-    kept = tuple(each for each in reports if Listener(host=each.host, port=each.port, transport=each.transport) in held)
+    held = {(each.host, each.port, each.transport.value) for each in broker.listeners}
+    if any(each.transport in management.SCHEMES for each in reports):
+        place = management.place_of(broker.kind, queries.link_to(broker=broker.id).connection)
+        held |= {(place.host, place.port, place.scheme)} if place else set()
+    kept = tuple(each for each in reports if (each.host, each.port, each.transport) in held)
     return Probe(at=row.probed_at, reports=kept)
+
+
+def _look_at_management(link: BrokerLink, before: Probe | None, *, now: datetime) -> tuple[ListenerReport, ...]:
+    """The report on it; that of before, if it was good a moment ago; none where there is nothing to ask."""
+    place = management.place_of(link.broker.kind, link.connection)
+    if place is None:
+        return ()
+    if before is not None and now - before.at < management.AGAIN_AFTER:
+        known = [report for report in before.reports if report.transport in management.SCHEMES]
+        if known and all(line.verdict is Verdict.GOOD for report in known for line in report.lines):
+            return tuple(known)
+    asked = management.questions(link.broker.kind, place, link.connection, version=link.broker.version)
+    answers = [(question, ask(place, question, timeout=TIMEOUT_SECONDS)) for question in asked]
+    return (management.judge_management(place, answers),)
 
 
 def _keep(broker: Broker, probe: Probe) -> None:

@@ -25,6 +25,9 @@ ASPECTS = {
     Aspect.STAPLE: "OCSP staple",
     Aspect.CERTIFICATE_REQUIRED: "Client certificate",
     Aspect.ANONYMOUS: "Without a name",
+    Aspect.MANAGEMENT: "Management",
+    Aspect.DEFAULT_LOGIN: "Default login",
+    Aspect.KEY_RIGHTS: "Rights of our key",
 }
 
 

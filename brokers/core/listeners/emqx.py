@@ -104,6 +104,20 @@ def _mqtt(profile: ListenerProfile) -> list[str]:
 
 
 def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]:
+    yield ListenerWarning(
+        member="plain_port",
+        severity=Severity.WARNING,
+        what="EMQX's dashboard and API answer at port 18083, and let in admin with the password public until it is "
+        "changed.",
+        remedy="Change it (emqx ctl admins passwd admin <new>), and let no device reach the port.",
+    )
+    yield from not_had(
+        "client_id_from_username",
+        "EMQX bans a client id that comes and goes often (flapping_detect), whoever it was: anybody who may choose "
+        "client ids can lock a device out.",
+        "Say true, or leave flapping_detect off.",
+        asked=not (profile.certificate_names and profile.client_id_from_username),
+    )
     if profile.checks_crls:
         yield ListenerWarning(
             member="check_crl",

@@ -99,6 +99,13 @@ def _warnings(profile: ListenerProfile) -> Iterator[ListenerWarning]:
         remedy="Make them with openssl and keytool, and set GATEHOUSE_KEYSTORE_PASSWORD and "
         "GATEHOUSE_TRUSTSTORE_PASSWORD in its environment.",
     )
+    yield ListenerWarning(
+        member="plain_port",
+        severity=Severity.WARNING,
+        what="HiveMQ's Control Center lets in admin with the password hivemq until it has users of its own, and its "
+        "REST API anybody until it is told to ask.",
+        remedy="Configure control-center/users and rest-api/auth, and let no device reach their ports.",
+    )
     yield from not_had(
         "check_crl",
         "Certificates are looked up in CRLs by the Enterprise Security Extension alone, by elements that its "

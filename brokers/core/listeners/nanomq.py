@@ -54,6 +54,12 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     for listener in site.of(Transport.WSS):
         why = "nothing says that NanoMQ asks for certificates over WebSocket."
         yield left_out(listener, "require_certificate", why, "Let devices connect by mqtts.")
+    yield ListenerWarning(
+        member="plain_port",
+        severity=Severity.WARNING,
+        what="NanoMQ comes with an HTTP API at port 8081 that lets in admin with the password public.",
+        remedy="Give http_server another password, and let no device reach the port.",
+    )
     yield from not_had(
         "username_from_certificate",
         "NanoMQ takes no name from a certificate: any valid one with another account's password is that account.",

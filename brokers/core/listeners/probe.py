@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from brokers.core.listeners.profile import ListenerProfile, TlsVersion
-from brokers.core.values import Listener, Transport
+from brokers.core.values import Listener
 
 ENDS_SOON = timedelta(days=14)
 _ISSUE = "Issue one by a new request, and install it."
@@ -36,6 +36,9 @@ class Aspect(StrEnum):
     STAPLE = "staple"
     CERTIFICATE_REQUIRED = "certificate-required"
     ANONYMOUS = "anonymous"
+    MANAGEMENT = "management"
+    DEFAULT_LOGIN = "default-login"
+    KEY_RIGHTS = "key-rights"
 
 
 class Answer(StrEnum):
@@ -76,11 +79,11 @@ class ProbeLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerReport:
-    """What is to be said of one listener."""
+    """What is to be said of one listener, or, with `http` or `https`, of the port by which the broker is managed."""
 
     host: str
     port: int
-    transport: Transport
+    transport: str
     lines: tuple[ProbeLine, ...]
 
     def worst(self) -> list[ProbeLine]:
@@ -115,9 +118,7 @@ def read_report(document: Mapping[str, Any]) -> ListenerReport:
         )
         for line in document["lines"]
     )
-    return ListenerReport(
-        host=document["host"], port=document["port"], transport=Transport(document["transport"]), lines=lines
-    )
+    return ListenerReport(host=document["host"], port=document["port"], transport=document["transport"], lines=lines)
 
 
 def _channel(seen: Observation, profile: ListenerProfile) -> Iterator[ProbeLine]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from brokers import models, services
+from brokers import models, queries, services
 from brokers.core.values import BrokerId
 from brokers.services.listening_findings import ListeningFindings
 from brokers.tasks import probe, probe_one
@@ -18,18 +18,26 @@ from kernel.models import Wakeup
 from tests.brokers.api.conftest import Api, Caller
 from tests.brokers.fleet import Fleet, make_request
 from tests.brokers.open_broker import open_broker
+from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.cast import ADA
 from tests.servers import free_port
 
 PATH = "brokers/hall-7/probe/"
 
 
-def register(fleet: Fleet, *ports: int, host: str = "127.0.0.1") -> BrokerId:
-    listeners = [{"host": host, "port": port, "transport": "mqtts"} for port in ports]
-    row = models.Broker.objects.create(
-        domain_id=fleet.domain.id, name="hall-7", kind="emqx", connection=b"", listeners=listeners, created_at=utc_now()
+def register(fleet: Fleet, *ports: int, host: str = "127.0.0.1", managed: int | None = None) -> BrokerId:
+    broker = BrokerId(new_id())
+    api = {"host": "127.0.0.1", "port": managed, "api_key": "k", "api_secret": "s"} if managed else {}
+    models.Broker.objects.create(
+        id=broker,
+        domain_id=fleet.domain.id,
+        name="hall-7",
+        kind="emqx",
+        connection=queries.sealed_connection(api, broker=broker),
+        listeners=[{"host": host, "port": port, "transport": "mqtts"} for port in ports],
+        created_at=utc_now(),
     )
-    return BrokerId(row.id)
+    return broker
 
 
 def findings(fleet: Fleet, *, days: int = 0) -> dict[str, str]:
@@ -82,6 +90,40 @@ def test_listener_that_does_not_answer_is_told_and_the_others_are_looked_at(flee
     told = findings(fleet)
     assert set(told) == {"listener-does-not-answer"}
     assert all(f"127.0.0.1:{port}: Nobody answers there in TLS." in told["listener-does-not-answer"] for port in ports)
+
+
+def test_dashboard_with_the_password_that_it_comes_with_is_a_finding_and_is_not_tried_often(
+    api: Api, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brokers.services.probing.TIMEOUT_SECONDS", 60.0)
+    tried: list[bytes] = []
+    statuses = [200, 401, 200]
+
+    class Answers(JsonAnswers):
+        def do_POST(self) -> None:
+            assert self.path == "/api/v5/login"
+            tried.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.answer(statuses[len(tried) - 1], {"token": "t"})
+
+    with stand_in(Answers) as port:
+        broker = register(fleet, managed=port)
+        now = utc_now()
+
+        def look(minutes: int) -> dict[str, str]:
+            services.probe_listeners(broker=broker, now=now + timedelta(minutes=minutes))
+            return findings(fleet)
+
+        assert look(0)["broker-management-open"].endswith("lets in admin with the password that it comes with.")
+        [seen] = api.get(PATH).json()["listeners"]
+        assert (seen["transport"], seen["port"], seen["lines"][0]["aspect"]) == ("http", port, "default-login")
+        assert look(1) == {}, "it was mended"
+        assert look(2) == look(3) == {}
+        assert len(tried) == 2, "a password that was refused is not tried again at once"
+        assert set(look(8)) == {"broker-management-open"}
+        assert tried == [b'{"username": "admin", "password": "public"}'] * 3
+    moved = queries.sealed_connection({"host": "127.0.0.1", "port": 1}, broker=broker)
+    models.Broker.objects.update(connection=moved)
+    assert findings(fleet) == {}, "it is managed elsewhere now"
 
 
 def test_certificate_is_told_of_in_time(fleet: Fleet) -> None:
