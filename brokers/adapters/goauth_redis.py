@@ -26,6 +26,7 @@ from brokers.adapters.writing import Latest, paced
 from brokers.core import effects
 from brokers.core.effects import Flow
 from brokers.core.goauth import redis as goauth_redis
+from brokers.core.goauth.cache import FOUND, is_cached
 from brokers.core.goauth.emulator import emulate_keys
 from brokers.core.goauth.redis import SETS, GoAuthKeys, is_set, key_fault, parse, to_artifact
 from brokers.core.goauth.redis_connection import GoAuthRedisConnection, connection_errors
@@ -52,6 +53,7 @@ _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 10
 _SUPERUSER = "su"
 _HASHED = f"PBKDF2$sha512${ITERATIONS}$"
+_CACHED = "// The plugin's cache is there as well.\n"
 _STRANGE = frozenset({"?"})  # what is no set of topics: it is written anew
 _RIGHTS = {Action.PUBLISH: ("wacls", "rwacls"), Action.SUBSCRIBE: ("racls", "rwacls")}
 
@@ -86,7 +88,7 @@ class GoAuthRedisAdapter(PolicyAlone):
             passwords = _passwords(database, keys if only is None else sorted(only)) if self._has_passwords else {}
             superusers = [key for key in keys if key.endswith(f":{_SUPERUSER}") and database.exists(key)]
         foreign = frozenset(key.rpartition(":")[0] for key in superusers)
-        artifact = to_artifact(GoAuthKeys(sets=sets))
+        artifact = (_CACHED if any(map(is_cached, keys)) else "") + to_artifact(GoAuthKeys(sets=sets))
         return AppliedState(artifact=artifact, only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
@@ -101,9 +103,10 @@ class GoAuthRedisAdapter(PolicyAlone):
         return (*steps, *password_steps(_texts(desired), applied.passwords))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
-        """Who gains and who loses which filters."""
+        """Who gains and who loses which filters; a warning where the plugin's cache tells passwords."""
         after, before = _by_user(self._compile(desired)[0]), _by_user(_parsed(applied))
-        return effects.effect({*after, *before}, partial(_flow, before), partial(_flow, after))
+        found = effects.effect({*after, *before}, partial(_flow, before), partial(_flow, after))
+        return replace(found, warnings=(FOUND,)) if applied.artifact.startswith(_CACHED) else found
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Each user in a transaction of its own."""
@@ -152,7 +155,7 @@ def _compiled(desired: DesiredState) -> tuple[GoAuthKeys, Rendering]:
 
 
 def _parsed(applied: AppliedState) -> GoAuthKeys:
-    return parse(applied.artifact) if applied.artifact else GoAuthKeys()
+    return parse(applied.artifact.removeprefix(_CACHED)) if applied.artifact else GoAuthKeys()
 
 
 def _texts(desired: DesiredState) -> dict[str, str]:

@@ -14,6 +14,7 @@ from acl.core.evaluation import effective
 from acl.core.topics import intersects
 from acl.core.values import EVERY_QOS, Action, BoundRule
 from brokers.core.allowances import OTHERS, Allowance, Way, allowances, named_groups, open_end, qos_of
+from brokers.core.goauth.cache import READABLE
 from brokers.core.mosquitto.topics import OWN_TOPICS, unusable
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from brokers.core.rendering import Deviations, begins_with_wildcard
@@ -37,6 +38,7 @@ LIMITS = (
     (DeviationKind.WIDER, CACHED),
     (DeviationKind.WIDER, AMBIGUOUS),
     (DeviationKind.WIDER, ELSEWHERE),
+    (DeviationKind.WIDER, READABLE),
     (DeviationKind.NARROWER, "Topics with control characters, or more than 200 slashes, are refused."),
     (DeviationKind.NARROWER, "Nobody may publish to a topic that begins with $SYS or $CONTROL/."),
     (DeviationKind.SIGNALLING, "An MQTT 3.1.1 client is not told that a publish was refused."),

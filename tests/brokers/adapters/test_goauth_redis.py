@@ -89,6 +89,16 @@ def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> N
     assert set(map(str, database.redis.keys())) == {"alpha:wacls", "racls"}
 
 
+def test_cache_beside_the_rules_is_told_of_since_its_keys_are_passwords(database: Database) -> None:
+    adapter, desired = database.adapter(), all_of(subject("alpha", UP))
+    assert adapter.effect(desired, adapter.read()).warnings == ()
+    database.redis.set("YXV0aC1wdW1wLTctc2VjcmV02jmj7l5rSw0yVb/vlWAYkK/YBwk=", "true")  # auth-pump-7-secret
+    [told] = adapter.effect(desired, adapter.read()).warnings
+    assert "auth_opt_cache_type go-cache" in told
+    bring_to(adapter, desired)
+    assert len(database.redis.keys()) == 2, "it is not ours to delete"
+
+
 def test_devices_passwords_are_kept_where_the_plugin_looks_and_others_stay(database: Database) -> None:
     def secret(name: str) -> RenderSubject:
         return replace(subject(name, UP), password=PasswordVerifier.of("device-secret", salt=b"0123456789ab"))

@@ -14,6 +14,7 @@ from acl.core.values import Action, BoundRule, Principal, Publish, Receive, Reta
 from brokers.core.goauth import emulator as goauth_emulator
 from brokers.core.goauth import postgresql as goauth_postgresql
 from brokers.core.goauth import redis as goauth_redis
+from brokers.core.goauth.cache import READABLE
 from brokers.core.goauth.emulator import match
 from brokers.core.goauth.policy import AMBIGUOUS, CACHED, ELSEWHERE, LIMITS
 from brokers.core.goauth.postgresql import ACL_QUERY, SCHEMA, GoAuthRows, InvalidGoAuthRows, Row
@@ -279,6 +280,7 @@ def test_what_the_cache_can_not_tell_apart_is_told_of() -> None:
     bound_ids = cache_key("pump", "pump-a-pump", "pump", 2), cache_key("pump-pump", "a", "pump-pump", 2)
     assert bound_ids[0] == bound_ids[1]  # so bound client ids need names without hyphens
     assert (DeviationKind.WIDER, AMBIGUOUS) in LIMITS
+    assert (DeviationKind.WIDER, READABLE) in LIMITS
     for word in ("auth_opt_cache false", "use_username_as_clientid true", "no hyphen"):
         assert word in AMBIGUOUS
 
