@@ -62,8 +62,8 @@ class _Place:
 def observe(listener: Listener, *, trust_pem: str, path: str, timeout: float, in_all: float) -> Observation:
     """What was seen in at most nine connections, one after another. Whatever the other side does, it does not raise.
 
-    `timeout` is in seconds, for making a connection and again for what is said on it, `in_all` for all of them, looking
-    up the name apart; `path` is that of WebSocket. What does not speak TLS is told like what is not there.
+    `timeout` is in seconds, for making a connection and again for what is said on it, `in_all` for all of them and for
+    looking up the name; `path` is that of WebSocket. What does not speak TLS is told like what is not there.
     """
     end = time.monotonic() + in_all
     try:

@@ -62,8 +62,7 @@ async def connected(
     scheme, tls = "nats", None
     if connection.ca_pem:
         scheme, tls = "tls", ssl.create_default_context(cadata=connection.ca_pem)
-    looked_up = asyncio.to_thread(addresses_of, connection.host, connection.port)
-    addresses = await asyncio.wait_for(looked_up, CONNECT_SECONDS)
+    addresses = await asyncio.to_thread(addresses_of, connection.host, connection.port, timeout=CONNECT_SECONDS)
     client = Client()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):

@@ -61,7 +61,7 @@ def session(place: Place, *, wanted: str) -> Iterator[Connection[Any]]:
             yield connection
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege) as error:
         raise BrokerUnreachable(f"{where}: {wanted}") from error
-    except (psycopg.Error, socket.gaierror) as error:
+    except (psycopg.Error, socket.gaierror, TimeoutError) as error:
         why = str(error).strip().splitlines() or ["no answer in time"]
         raise BrokerUnreachable(f"The database at {where} does not answer as it should: {why[0][:200]}") from error
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_network
+from threading import BoundedSemaphore, Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
 
+from brokers.adapters import dialing
 from brokers.adapters.dialing import DialedHttp, NeverABroker, addresses_of, dial
+from brokers.adapters.listener_probe import SILENT, observe
 from brokers.conf import adapter_class
 from brokers.core.ports import BrokerUnreachable
-from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Connection, SyncState
+from brokers.core.values import AdapterKind, Broker, BrokerId, BrokerLink, Connection, Listener, SyncState
 from kernel.core.clock import utc_now
 from kernel.core.ids import DomainId, new_id
 from tests.servers import free_port
@@ -92,7 +96,9 @@ def test_name_that_leads_elsewhere_when_it_is_asked_again_is_not_followed(
 ) -> None:
     answers, connected = ["10.0.0.1"], set()
 
-    def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+    def look_up(host: str, port: int, *_: Any, flags: int = 0, **__: Any) -> list[Any]:
+        if flags == socket.AI_NUMERICHOST and host == "mq.example":
+            raise socket.gaierror
         address = answers.pop() if host == "mq.example" and answers else "169.254.169.254"
         address = host if host != "mq.example" else address
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
@@ -141,3 +147,57 @@ def test_nobody_there_is_an_ordinary_fault() -> None:
     with pytest.raises(ConnectionRefusedError):
         dial("127.0.0.1", free_port(), timeout=30)
     assert issubclass(NeverABroker, BrokerUnreachable)
+
+
+@pytest.fixture
+def silent_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One that answers nobody before the test is over."""
+    over, look_up = Event(), socket.getaddrinfo
+
+    def wait(host: str, port: int, *, type: int, flags: int = 0) -> list[Any]:
+        if flags != socket.AI_NUMERICHOST:
+            over.wait()
+        return look_up(host, port, type=type, flags=socket.AI_NUMERICHOST)
+
+    monkeypatch.setattr(dialing, "_free_lookups", BoundedSemaphore(2))
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
+    yield
+    over.set()
+    for thread in enumerate_threads():
+        if thread.name == "lookup":
+            thread.join()
+
+
+def test_name_that_nobody_tells_about_holds_nobody_up(silent_resolver: None) -> None:
+    for _ in range(2):
+        with pytest.raises(TimeoutError, match=r"where mq\.example is"):
+            dial("mq.example", 1883, timeout=0.01)
+    with pytest.raises(TimeoutError, match="too many"):
+        addresses_of("mq.example", 1883, timeout=0.01)
+    assert addresses_of("127.0.0.1", 1883) == ["127.0.0.1"]
+    seen = observe(Listener(host="mq.example", port=8883), trust_pem="", path="/mqtt", timeout=0.01, in_all=30)
+    assert seen.fault == SILENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "members"),
+    [
+        (AdapterKind.NATS, {"host": "mq.example", "port": 1, "issuer_seed": "SA", **NATS}),
+        (AdapterKind.GOAUTH_POSTGRESQL, ACCOUNT | {"database": "d"}),
+        (AdapterKind.HIVEMQ_ESE_SQL, ACCOUNT | {"database": "d", "dialect": "mysql"}),
+    ],
+)
+def test_adapter_says_that_its_broker_does_not_answer(
+    kind: AdapterKind, members: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialing, "_free_lookups", _Taken())
+    with pytest.raises(BrokerUnreachable):
+        adapter_of(kind, members).read()
+
+
+class _Taken:
+    """None is free."""
+
+    def acquire(self, *, timeout: float) -> bool:
+        assert timeout <= dialing.LOOKUP_SECONDS
+        return False
