@@ -121,7 +121,9 @@ class NatsAdapter:
         return close_connections(self._connection, client_id=principal.client_id)
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
-        """Whether the server would allow the request."""
+        """Whether the server would allow the request, and let whoever asks in."""
+        if nats.refuses_client_id(principal.client_id):
+            return False
         granted = nats.parse(rendering.artifact).get(principal.auth_id, nats.NOTHING)
         return nats_emulator.emulate(granted, request)
 

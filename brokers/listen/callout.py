@@ -104,6 +104,9 @@ class Callout:
             return Refusal(why="Only MQTT is let in here.", reason=AccessReason.PROTOCOL_ERROR)
         if not withholds(request.version):
             return Refusal(why=f"The NATS server brings messages that are denied: upgrade it, to {FIT} at least.")
+        if nats.refuses_client_id(request.client_id):
+            why = "NATS takes no client id with a dot, *, > or a blank in it."
+            return Refusal(why=why, reason=AccessReason.WRONG_CLIENT_ID)
         try:
             return await self._judged(request)
         except TimeoutError:

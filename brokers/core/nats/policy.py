@@ -35,6 +35,7 @@ MOST_OCTETS = 262_144  # of one principal's lists; a grant travels as one messag
 _UNUSABLE = "NATS can not use a level that has *, > or a blank in it"
 _BLANKS = "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"  # Go's
 _NEVER_TOLD = frozenset(f"*>\x7f{_BLANKS}")
+_NO_CLIENT_ID = frozenset(" \t\n\f\r.*>")
 # What subscriptions of QoS 1 and of QoS 2 are served on, with levels that no rule spells in place of $MQTT and the id.
 _SERVED = ("\0/sub/\0", "\0/deliver/pubrel/\0")
 
@@ -44,6 +45,7 @@ LIMITS = (
         kind=DeviationKind.NARROWER,
         why="Levels that have *, >, a blank or a control character in them can not be used in topics.",
     ),
+    Limit(kind=DeviationKind.NARROWER, why="A client id that has a dot, *, > or a blank in it is refused."),
     Limit(kind=DeviationKind.SIGNALLING, why="A refused publish is acknowledged all the same, and dropped."),
     Limit(kind=DeviationKind.SIGNALLING, why="A will that is refused is dropped when it is due; nobody is told."),
     Limit(
@@ -79,12 +81,11 @@ def permissions(subject: RenderSubject) -> NatsPermissions:
 
 def render(subjects: Iterable[RenderSubject]) -> Rendering:
     """The permissions of all that are not absent as JSON, by auth id, and what they can not express."""
-    deviations = Deviations()
-    table = {
-        subject.principal.auth_id: _compile(subject, deviations)
-        for subject in subjects
-        if subject.state is not Standing.ABSENT
-    }
+    deviations, table = Deviations(), {}
+    for subject in subjects:
+        if subject.state is not Standing.ABSENT:
+            table[subject.principal.auth_id] = _compile(subject, deviations)
+            _note_kept_out(subject, deviations)
     return Rendering(artifact=to_artifact(table), deviations=deviations.all())
 
 
@@ -120,6 +121,11 @@ def subjects_of(filter: str) -> tuple[str, ...]:
     return (".".join(tokens),)
 
 
+def refuses_client_id(client_id: str) -> bool:
+    """Whether a server of 2.14 and newer refuses a CONNECT with it (seen with 2.15.1); older ones mistake it."""
+    return not _NO_CLIENT_ID.isdisjoint(client_id)
+
+
 def unusable(level: str) -> bool:
     """Whether a level can not be told to NATS: it would be a wildcard there, cut short, or refused."""
     return any(character <= " " or character in _NEVER_TOLD for character in level)
@@ -147,6 +153,13 @@ def _compile(subject: RenderSubject, deviations: Deviations) -> NatsPermissions:
         subscribe_allow=subscribe_allow,
         subscribe_deny=subscribe_deny,
     )
+
+
+def _note_kept_out(subject: RenderSubject, deviations: Deviations) -> None:
+    if subject.state is Standing.ADMITTED and refuses_client_id(subject.principal.client_id):
+        why = "NATS refuses its client id, which has a dot, *, > or a blank in it: with that it does not get in."
+        for bound in subject.policy:
+            deviations.note(bound, subject.principal.auth_id, DeviationKind.NARROWER, why)
 
 
 class _Compiler:

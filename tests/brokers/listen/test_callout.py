@@ -10,11 +10,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 
+from brokers.core.access.reasons import AccessReason
+from brokers.core.nats.callout import CalloutRequest
 from brokers.core.ports import Standing
 from brokers.listen import callout
 from brokers.listen.callout import Callout
@@ -109,6 +112,19 @@ def test_server_that_would_bring_what_is_denied_is_told_to_let_nobody_in(
     assert not device("pump-1").connect()
     wait_until(lambda: len(written.whys) == 1, what="the refusal is written down")
     assert "upgrade it" in written.whys[0]
+    assert judge.asked == []
+
+
+def test_client_id_that_older_servers_mistake_is_refused_before_it_is_judged(judge: Judge) -> None:
+    """2.15.1 does not ask about one; before 2.14.0 the server did, and mistook it."""
+    asked = CalloutRequest(
+        server_id="N", user_nkey="U", kind="mqtt", client_id="pump.1", username="", address="", chain=(),
+        version="2.12.14",
+    )  # fmt: skip
+    with ThreadPoolExecutor(1) as threads:
+        verdict = asyncio.run(Callout(LiveNats(Path()).link, threads, Written())._verdict(asked))
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason is AccessReason.WRONG_CLIENT_ID
     assert judge.asked == []
 
 

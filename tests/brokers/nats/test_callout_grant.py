@@ -27,6 +27,10 @@ def test_chain_client_id_and_username_are_told(nats: LiveNats, device: Open) -> 
         pump = device("pump-1")
         pump.client.username_pw_set("a-name", "a-password-nobody-should-see")
         assert pump.connect()
+        for client_id in ("pump.1", "pump*", "pump>", "pump 1"):
+            odd = device("pump-1", client_id=client_id)
+            assert not odd.connect()
+            assert odd.connack == 0x85  # paho's name of CONNACK 2, identifier rejected
     [asked] = doorman.asked
     assert (asked.kind, asked.client_id, asked.username, asked.address) == ("mqtt", "pump-1", "a-name", "127.0.0.1")
     assert [pem.count("BEGIN CERTIFICATE") for pem in asked.chain] == [1, 1]

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
 from acl.core.values import Action, BoundRule, Effect, Principal, Publish, Receive, Request, Rule, RuleId, Subscribe
 from brokers.core.nats.emulator import deliverable, emulate, may_subscribe
-from brokers.core.nats.policy import NOTHING, NatsPermissions, parse, permissions, render, subjects_of, unusable
+from brokers.core.nats.policy import (
+    NOTHING,
+    NatsPermissions,
+    parse,
+    permissions,
+    refuses_client_id,
+    render,
+    subjects_of,
+    unusable,
+)
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from tests.brokers.core.faithfulness import ODD, PLAIN, PUMP, Broker, Dice, unexplained
 
@@ -169,6 +179,25 @@ def test_a_blank_of_unicode_never_gets_into_a_permission() -> None:  # seen with
 def test_a_name_with_a_star_in_it_gets_no_filter() -> None:  # seen with 2.15.1: QoS 1 to c/*.15/# brings c/c/d
     principal = Principal(id="1", auth_id="*.15", client_id="*.15", username="*.15", domain="north")
     assert permissions(admitted(bound("allow", "c/${auth_id}/#"), principal=principal)) == NOTHING
+
+
+REFUSED = ["a.b", "a*", ">", "a b", "a\tb", "a\nb", "a\fb", "a\rb"]  # seen with 2.15.1, which took the others
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_who_can_not_get_in_by_its_client_id_is_told(name: str) -> None:
+    principal = Principal(id="1", auth_id=name, client_id=name, username=name, domain="north")
+    subject = admitted(bound("allow", "a"), principal=principal)
+    assert refuses_client_id(name)
+    [told] = render([subject]).deviations
+    assert (told.kind, told.principals) == (DeviationKind.NARROWER, (name,))
+    assert "refuses its client id" in told.why
+    assert render([replace(subject, state=Standing.BARRED)]).deviations == ()
+
+
+@pytest.mark.parametrize("name", ["a/b", "$SYS", "a\u00a0b", "\u00e9", "a\x0bb", "a+b", "a#", "x" * 300])
+def test_other_client_ids_are_taken(name: str) -> None:
+    assert not refuses_client_id(name)
 
 
 def test_too_many_subjects_grant_nothing() -> None:
