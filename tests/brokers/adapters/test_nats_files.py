@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -23,61 +21,11 @@ from brokers.core.values import AccessKind, AdapterKind
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.links import broker_link
-from tests.brokers.nats.server import PROGRAM
+from tests.brokers.nats.hall import AS_IT_BEGINS, Hall
 from tests.brokers.subjects import DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
-from tests.e2e.mqtt import Identity, MqttDevice
-from tests.servers import free_port, is_open, wait_until
+from tests.servers import wait_until
 
 HUB = rule("allow", PUBLISH, "north/+/down/t", role="hub")
-AS_IT_BEGINS = "users: []\n"
-
-
-class Hall:
-    """The server, the folder that it shares, and devices."""
-
-    def __init__(self, home: Path, ca: OpensslCa) -> None:
-        self.ca, self.port, self.mqtt_port = ca, free_port(), free_port()
-        self.folder = home / "brokers" / "hall-5"
-        self.folder.mkdir(parents=True)
-        (self.folder / FILE).write_text(AS_IT_BEGINS)
-        self.conf, self.log = home / "nats.conf", home / "log"
-        certificate, key = ca.make("broker", "subjectAltName=IP:127.0.0.1")
-        self.good = (
-            f"server_name: gw-1\nlisten: 127.0.0.1:{self.port}\njetstream {{ store_dir: {home}/js }}\n"
-            "accounts {\n  SYS { users: [ { user: system, password: pw } ] }\n"
-            f"  FLEET {{ jetstream: enabled, include 'brokers/hall-5/{FILE}' }}\n}}\nsystem_account: SYS\n"
-            f"mqtt {{ listen: 127.0.0.1:{self.mqtt_port}\n  tls {{ cert_file: {certificate}, key_file: {key}, "
-            f"ca_file: {ca.folder}/ca.pem, verify_and_map: true, timeout: 30 }} }}\n"
-        )
-        self.conf.write_text(self.good)
-        self.process = subprocess.Popen([str(PROGRAM), "--config", str(self.conf), "--log", str(self.log)])
-        self.devices: list[MqttDevice] = []
-        for port in (self.port, self.mqtt_port):
-            wait_until(lambda port=port: is_open(port), what="NATS listens")  # type: ignore[misc]
-
-    @property
-    def adapter(self) -> NatsFilesAdapter:
-        connection = {
-            "host": "127.0.0.1", "port": self.port, "system_user": "system", "system_password": "pw",
-            "account": "FLEET", "files": {"directory": "hall-5"},
-        }  # fmt: skip
-        assert not NatsFilesAdapter.connection_errors(connection)
-        return NatsFilesAdapter(link=broker_link(AdapterKind.NATS_FILES, connection))
-
-    def device(self, name: str) -> MqttDevice:
-        certificate, key = self.ca.folder / f"{name}.pem", self.ca.folder / f"{name}.key"
-        if not certificate.exists():
-            self.ca.make(name, "extendedKeyUsage=clientAuth")
-        self.devices.append(
-            MqttDevice(Identity(name, certificate, key, self.ca.folder / "ca.pem"), port=self.mqtt_port)
-        )
-        return self.devices[-1]
-
-    def end(self) -> None:
-        for device in self.devices:
-            device.close()
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(60)
 
 
 @pytest.fixture
@@ -175,8 +123,7 @@ def test_what_the_server_did_not_read_is_a_difference_until_it_has(hall: Hall) -
     (hall.folder / FILE).write_text(before.replace("users: [", "users: [ # by hand"))
     bring_to(adapter, only(subject("beta", standing=Standing.BARRED)))
     assert (hall.folder / FILE).read_text() == before  # nobody else is thrown out by it
-    hall.process.send_signal(signal.SIGKILL)
-    hall.process.wait(60)
+    hall.kill()
     with pytest.raises(BrokerUnreachable):
         adapter.read()
 
