@@ -5,17 +5,15 @@ Names come from the broker and may be chosen by whoever knocks.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from brokers.core.kept_text import MOST_CHARACTERS, spelled
+from brokers.core.kept_text import kept_name, spelled
 from brokers.core.values import AccessKind, BrokerEvent
 
 AT_ONCE = 500
 LONGEST_TOPIC = 500
 """What is as long was cut."""
-_DIGITS = 16
 
 
 def batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
@@ -38,19 +36,11 @@ def fitting(event: BrokerEvent) -> BrokerEvent:
     """The event cut to the size in which it is kept; at most some 2,000 characters."""
     return replace(
         event,
-        auth_id=_name(event.auth_id),
-        client_id=_name(event.client_id),
+        auth_id=kept_name(event.auth_id),
+        client_id=kept_name(event.client_id),
         address=spelled(event.address, most=64),
         detail=spelled(event.detail, most=500),
         topic=spelled(event.topic, most=LONGEST_TOPIC),
         connection_id=spelled(event.connection_id, most=64),
         grant_digest=event.grant_digest[:64],
     )
-
-
-def _name(text: str) -> str:
-    """The name; of a longer one than any device has its beginning and a digest, so that it is nobody else's."""
-    if len(text) <= MOST_CHARACTERS:
-        return spelled(text)
-    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
-    return f"{spelled(text, most=MOST_CHARACTERS - _DIGITS - 1)}\N{HORIZONTAL ELLIPSIS}{digest}"

@@ -88,9 +88,22 @@ def test_acknowledged_account_is_no_finding_until_it_is_taken_back(
     assert "and 24 more" in details(fleet)[0]
 
 
+def test_who_is_acknowledged_vouches_for_no_other_whose_name_begins_alike(
+    broker: BrokerId, adapter: StandInAdapter
+) -> None:
+    adapter.foreign = frozenset({"x" * 255 + "a", "x" * 255 + "b", "x" * 255, "a\0b", "a\ufffdb"})
+    shown = look(broker).unknown_accounts
+    assert len(shown) == 5
+    cut = shown[-1]
+    services.acknowledge_accounts(broker=broker, add=[cut], actor=ADA, now=utc_now())
+    assert look(broker).unknown_accounts == shown[:-1]
+    adapter.foreign |= {cut}  # somebody takes for a name what the acknowledged one is told by
+    assert len(look(broker).unknown_accounts) == 5
+
+
 def test_names_that_no_database_takes_are_kept_otherwise(broker: BrokerId, adapter: StandInAdapter) -> None:
     adapter.foreign = frozenset({"a\0b", "x" * 70_000, "\ud800"})
-    assert look(broker).unknown_accounts == ("?", "a\ufffdb", "x" * 255)
+    assert [name.partition("…")[0] for name in look(broker).unknown_accounts] == ["?", "a\ufffdb", "x" * 222]
     for name in ("", "a\0b", "x" * 256):
         with pytest.raises(InvalidAccounts) as refused:
             services.acknowledge_accounts(broker=broker, add=[name], actor=ADA, now=utc_now())
