@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from acl.core.values import Principal, Request
 from brokers.adapters.emqx_lists import every
 from brokers.adapters.emqx_passwords import check_authenticator, superusers_of, users_of
-from brokers.adapters.emqx_writing import RULES, end, make
+from brokers.adapters.emqx_writing import RULES, end, make, set_passwords
 from brokers.adapters.json_api import JsonApi
 from brokers.adapters.writing import Latest, paced
 from brokers.core.api_path import path
@@ -129,14 +129,16 @@ class EmqxAdapter:
         return replace(found, warnings=(*found.warnings, *filter(None, [version_note(applied.version)])))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Makes one change after another; the sessions of who loses something end with it."""
+        """Makes one change after another, and then sets passwords; the sessions of who loses something end with it."""
+        passwords = [step for step in steps if step.kind == SET]
         with self._api() as broker:
-            is_checked = False
-            for step in paced(steps, between, every=_BATCH):
-                if step.kind == SET and not is_checked:
-                    check_authenticator(broker)
-                    is_checked = True
+            for step in paced([step for step in steps if step.kind != SET], between, every=_BATCH):
                 make(broker, step)
+            if passwords:
+                check_authenticator(broker)
+            for start in range(0, len(passwords), _BATCH):
+                between()
+                set_passwords(broker, passwords[start : start + _BATCH])
 
     def disconnect(self, principal: Principal) -> int:
         """Closes every session of the username, and of the client id."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from brokers.adapters.emqx_lists import every
-from brokers.adapters.json_api import JsonApi
+from brokers.adapters.json_api import JsonApi, RequestRefused
 from brokers.core.api_path import path
 from brokers.core.emqx.passwords import AUTHENTICATOR, IMPORT_TYPE, fault_of, import_body
-from brokers.core.password_steps import SET
-from brokers.core.ports import Step
 from kernel.core.errors import Conflict
 
 _USERS = path("authentication", AUTHENTICATOR, "users")
@@ -47,13 +44,17 @@ def check_authenticator(broker: JsonApi) -> None:
         )
 
 
-def write_user(broker: JsonApi, step: Step) -> None:
-    """Puts the user of that password in place, or takes it away."""
-    if step.kind == SET:
-        where = f"{path('authentication', AUTHENTICATOR, 'import_users')}?type=hash"
-        broker.ask("POST", where, import_body(step.target, json.loads(step.payload)["text"]), of=IMPORT_TYPE)
-    else:
-        broker.ask("DELETE", path(*_of(step.target)))
+def write_users(broker: JsonApi, texts: Mapping[str, str]) -> None:
+    """Puts what is kept of these users' passwords in place, and touches no other user. Raises RequestRefused."""
+    where = f"{path('authentication', AUTHENTICATOR, 'import_users')}?type=hash"
+    done = broker.ask("POST", where, import_body(texts), of=IMPORT_TYPE)
+    if done and done.get("failed"):
+        raise RequestRefused(f"EMQX took {len(texts)} passwords, and could not set {done['failed']} of them.")
+
+
+def delete_user(broker: JsonApi, name: str) -> None:
+    """Takes the user away."""
+    broker.ask("DELETE", path(*_of(name)))
 
 
 def _of(name: str) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class EmqxHeld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmqxChange:
-    """One change. `rules` are those of the username, or for all, as a whole; `ends`: its, or all, sessions have to."""
+    """One change. `rules` are those of the username, or for all, as a whole; `ends`: its sessions have to."""
 
     kind: str
     name: str
@@ -71,13 +71,7 @@ def read_held(artifact: str) -> EmqxHeld:
 
 def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSubject]) -> list[EmqxChange]:
     """What to change. `present` is about the names that `subjects` have, and what is for all."""
-    found: list[EmqxChange] = []
-    if present.rules.no_match != wanted.no_match:
-        found.append(EmqxChange(kind="set-no-match", name=wanted.no_match, summary="Deny what no rule is about."))
-    if present.rules.everyone != wanted.everyone:
-        summary = "Deny what no rule of a device allows."
-        ends = ENDING in present.rules.everyone or any(rule.allow for rule in present.rules.everyone)
-        found.append(EmqxChange(kind="set-all", name="all", summary=summary, rules=wanted.everyone, ends=ends))
+    found, at_last = _for_all(wanted, present.rules)
     beside = {each.principal.client_id for each in subjects} & present.rules.clients.keys() - wanted.clients.keys()
     found += [
         EmqxChange(kind="delete-client-rules", name=name, summary=f"Delete the rules of the client id {name}.")
@@ -104,7 +98,7 @@ def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSub
         EmqxChange(kind="unban", name=name, summary=f"Let {name} log in again.")
         for name in sorted((named - barred) & present.banned_by_us)
     ]
-    return found
+    return found + at_last
 
 
 def effect(before: EmqxRules, after: EmqxRules) -> Effect:
@@ -121,6 +115,27 @@ def passing_by(sources: Iterable[Mapping[str, Any]]) -> str | None:
 def rule_documents(rules: Iterable[EmqxRule]) -> list[dict[str, Any]]:
     """The rules as EMQX takes them."""
     return [document_of(rule) for rule in rules]
+
+
+def _for_all(wanted: EmqxRules, present: EmqxRules) -> tuple[list[EmqxChange], list[EmqxChange]]:
+    """What to change for all: at once, and when everybody has rules of its own again.
+
+    Whoever was let do what no rule is about goes on with it until its session ends, so every one is ended.
+    """
+    found, at_last = [], []
+    if present.everyone != wanted.everyone:
+        was_open = present.no_match == "allow" or any(rule.allow for rule in present.everyone)
+        ends = was_open or ENDING in present.everyone
+        rules = (ENDING, *wanted.everyone) if ends else wanted.everyone
+        if present.everyone != rules:
+            summary = "Deny what no rule of a device allows."
+            found.append(EmqxChange(kind="set-all", name="all", summary=summary, rules=rules))
+        if ends:
+            summary = "End every session: until now more was let pass."
+            at_last.append(EmqxChange(kind="end-all", name="all", summary=summary, rules=wanted.everyone))
+    if present.no_match != wanted.no_match:
+        found.append(EmqxChange(kind="set-no-match", name=wanted.no_match, summary="Deny what no rule is about."))
+    return found, at_last
 
 
 def _loses(old: Iterable[EmqxRule], new: Iterable[EmqxRule]) -> bool:

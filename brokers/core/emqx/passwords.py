@@ -45,9 +45,9 @@ def fault_of(authenticator: Mapping[str, Any] | None) -> str:
     return "" if algorithm == _ALGORITHM else "its built-in database hashes otherwise"
 
 
-def import_body(name: str, text: str) -> str:
-    """A file with that user alone, as EMQX takes it by `IMPORT_TYPE`: what it had of the name is replaced."""
-    users = json.dumps([{"user_id": name, **json.loads(text), "is_superuser": False}])
+def import_body(texts: Mapping[str, str]) -> str:
+    """A file with these users alone, as EMQX takes it by `IMPORT_TYPE`: what it had of the names is replaced."""
+    users = json.dumps([{"user_id": name, **json.loads(text), "is_superuser": False} for name, text in texts.items()])
     lines = (
         "--gatehouse",
         'Content-Disposition: form-data; name="filename"; filename="users.json"',

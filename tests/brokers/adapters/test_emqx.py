@@ -22,6 +22,7 @@ import pytest
 from acl.core.values import Publish
 from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked, SuperuserTaken
 from brokers.adapters.emqx_passwords import PasswordsNotAsked
+from brokers.adapters.json_api import RequestRefused
 from brokers.core.emqx.version import OldEmqx
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
 from brokers.core.values import AccessKind, AdapterKind
@@ -54,6 +55,7 @@ class Emqx:
     broken: bool = False
     version: str = "5.8.9"
     mute_after_import: bool = False
+    failing: int = 0
     port: int = 0
 
     def answer(self, method: str, where: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
@@ -70,7 +72,7 @@ class Emqx:
             case _, ["authorization", "sources", "built_in_database", "rules", *rest]:
                 return self._rules(method, rest, query, body)
             case _, ["clients", *rest]:
-                return self._clients(method, rest, query)
+                return self._clients(method, rest, query, body)
             case _, ["authentication" | "banned" as what, *rest]:
                 return (self._authentication if what == "authentication" else self._banned)(method, rest, query, body)
         return 404, {"code": "NOT_FOUND"}
@@ -111,8 +113,8 @@ class Emqx:
                 return 200, self.authenticator
             case "POST", ["import_users"]:
                 assert query == {"type": ["hash"]}
-                self.accounts |= {each.pop("user_id"): each for each in body}
-                done = {"total": len(body), "success": len(body), "override": 0, "skipped": 0, "failed": 0}
+                done = {"total": len(body), "success": len(body), "override": 0, "skipped": 0, "failed": self.failing}
+                self.accounts |= {each.pop("user_id"): each for each in body[self.failing :]}
                 return (500, {"code": "INTERNAL_ERROR"}) if self.mute_after_import else (200, done)
             case "GET", ["users"]:
                 return 200, page(told, query)
@@ -139,11 +141,15 @@ class Emqx:
         self.bans = [ban for ban in self.bans if [ban["as"], ban["who"]] != rest]
         return 204, None
 
-    def _clients(self, method: str, rest: list[str], query: dict[str, list[str]]) -> tuple[int, Any]:
+    def _clients(self, method: str, rest: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if method == "GET" and not rest:
             names = query.get("username")
             rows = [self._client(id) for id, name in self.clients.items() if names is None or name in names]
             return 200, page(rows, query)
+        if (method, rest) == ("POST", ["kickout", "bulk"]):
+            for id in [] if self.broken else body:
+                self.closed += [id] if self.clients.pop(id, None) is not None else []
+            return (500, {"code": "INTERNAL_ERROR"}) if self.broken else (204, None)
         if rest[0] not in self.clients:
             return 404, {"code": "CLIENTID_NOT_FOUND"}
         if method == "GET":
@@ -241,7 +247,9 @@ def test_old_emqx_is_given_no_policy_and_throws_out_all_the_same(adapter: EmqxAd
 def test_fresh_emqx_is_closed_and_devices_get_their_rules(adapter: EmqxAdapter, emqx: Emqx) -> None:
     emqx.settings["deny_action"] = "disconnect"
     desired = all_of(subject("alpha", UP, DOWN))
-    assert bring_to(adapter, desired) == [("set-no-match", "deny"), ("set-all", "all"), ("set-rules", "alpha")]
+    assert bring_to(adapter, desired) == [
+        ("set-all", "all"), ("set-no-match", "deny"), ("set-rules", "alpha"), ("end-all", "all"),
+    ]  # fmt: skip
     assert emqx.settings == {"no_match": "deny", "deny_action": "disconnect"}
     assert {"permission": "deny", "action": "all", "topic": "#"}.items() <= emqx.everyone[-1].items()
     assert [(rule["permission"], rule["action"], rule["topic"]) for rule in emqx.users["alpha"]] == [
@@ -310,6 +318,31 @@ def test_barred_device_is_denied_then_forgotten_then_closed_then_banned_and_clos
     closes = ["DELETE clients/alpha/authorization/cache", "DELETE clients/alpha"]
     denies = "PUT users/alpha"
     assert emqx.changed == [denies, *forgets, *closes, denies, "POST banned", *forgets]
+
+
+def test_emqx_that_restarted_empty_is_closed_and_filled_and_then_every_session_ends(emqx: Emqx) -> None:
+    """Its data folder is lost: it lets pass what no rule is about, and somebody has subscribed to all there is."""
+    adapter = adapter_of(emqx, takes_passwords=True)
+    emqx.authenticator = AS_IT_COMES
+    desired = all_of(with_password("alpha", "k"), subject("beta", standing=Standing.BARRED))
+    bring_to(adapter, desired)
+    held = adapter.read()
+    emqx.settings, emqx.everyone = {"no_match": "allow", "deny_action": "ignore"}, []
+    emqx.bans, emqx.clients = [], {"alpha": "alpha", "thief": "nobody"}
+    for lost in (emqx.users, emqx.accounts, emqx.client_rules):
+        lost.clear()
+    emqx.broken = True
+    with pytest.raises(BrokerUnreachable, match="fails at POST clients"):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    assert (emqx.settings["no_match"], set(emqx.users)) == ("deny", {"alpha", "beta"})
+    emqx.broken = False
+
+    steps = bring_to(adapter, desired)
+
+    assert steps == [("end-all", "all"), ("set-password", "alpha")], "what was not ended is, whenever we come back"
+    assert (adapter.read(), sorted(emqx.closed)) == (held, ["alpha", "thief"])
+    assert emqx.lets_in("alpha", "k")
+    assert bring_to(adapter, desired) == []
 
 
 def test_ban_of_somebody_else_is_enough_and_stays(adapter: EmqxAdapter, emqx: Emqx) -> None:
@@ -414,11 +447,11 @@ def test_what_was_allowed_to_all_by_hand_goes_with_every_session(adapter: EmqxAd
     emqx.everyone.insert(0, filled([EVERYTHING])[0])
     emqx.clients |= {"alpha": "alpha", "beta": "beta"}
     emqx.broken = True
-    with pytest.raises(BrokerUnreachable, match="fails at DELETE clients"):
+    with pytest.raises(BrokerUnreachable, match="fails at POST clients"):
         adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
     assert {rule["permission"] for rule in emqx.everyone} == {"deny"}
     emqx.broken = False
-    assert bring_to(adapter, desired) == [("set-all", "all")]
+    assert bring_to(adapter, desired) == [("end-all", "all")]
     assert (sorted(emqx.closed), emqx.clients) == (["alpha", "beta"], {})
 
 
@@ -486,6 +519,29 @@ def test_who_has_a_password_logs_in_with_it_until_it_is_taken(emqx: Emqx) -> Non
     assert bring_to(no_more, all_of(subject("p\u00fcmp/1", UP))) == [("take-password", "p\u00fcmp/1")]
     assert emqx.accounts.keys() == {"bridge"}
     assert emqx.users == {"p\u00fcmp/1": []}
+
+
+def test_many_passwords_are_imported_at_once_and_others_stay_as_they_are(emqx: Emqx) -> None:
+    emqx.authenticator = AS_IT_COMES
+    emqx.accounts["bridge"] = {"password_hash": "x", "salt": "", "is_superuser": True}
+    adapter, leased = adapter_of(emqx, takes_passwords=True), []
+    desired = all_of(*(with_password(f"p-{number:02}", f"secret-{number}") for number in range(41)))
+    adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: leased.append(len(emqx.accounts)))
+    assert sum(each.endswith("import_users") for each in emqx.changed) == 3
+    assert leased[-3:] == [1, 21, 41], "somebody else may have their turn between them"
+    assert adapter.plan(desired, adapter.read()) == ()
+    assert all(emqx.lets_in(f"p-{number:02}", f"secret-{number}") for number in range(41))
+    assert emqx.accounts["bridge"] == {"password_hash": "x", "salt": "", "is_superuser": True}
+
+
+def test_import_that_fails_in_part_is_told_and_made_good(emqx: Emqx) -> None:
+    emqx.authenticator, emqx.failing = AS_IT_COMES, 1
+    adapter, desired = adapter_of(emqx, takes_passwords=True), all_of(with_password("a", "k"), with_password("b", "k"))
+    with pytest.raises(RequestRefused, match="took 2 passwords, and could not set 1"):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    emqx.failing = 0
+    assert bring_to(adapter, desired) == [("set-password", "a"), ("set-password", "b")]
+    assert emqx.lets_in("a", "k")
 
 
 def test_rules_that_change_keep_what_is_known_of_the_password(emqx: Emqx) -> None:
