@@ -26,6 +26,7 @@ from kernel.core.clock import utc_now
 from kernel.core.pages import limit_of, page_of
 
 _IF_MATCH = if_match_on("role")
+_MUST_MATCH = if_match_on("role", required=True)
 
 
 class RoleListView(APIView):
@@ -88,7 +89,7 @@ class RoleView(APIView):
         caller = caller_of(request)
         return _answer(_seen(role, caller), caller)
 
-    @extend_schema(operation_id="changeRole", parameters=[_IF_MATCH], request=RoleDocument, responses=RoleDocument)
+    @extend_schema(operation_id="changeRole", parameters=[_MUST_MATCH], request=RoleDocument, responses=RoleDocument)
     def put(self, request: Request, role: UUID) -> Response:
         """The role as it is now."""
         caller = caller_of(request)

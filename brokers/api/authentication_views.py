@@ -103,7 +103,7 @@ class AuthenticationView(APIView):
 
     @extend_schema(
         operation_id="changeAuthChain",
-        parameters=[if_match_on("chain")],
+        parameters=[if_match_on("chain", required=True)],
         request=AuthChainDocument,
         responses=KeptAuthChainDocument,
     )

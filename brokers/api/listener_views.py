@@ -89,7 +89,7 @@ class ListenerProfileView(APIView):
 
     @extend_schema(
         operation_id="changeListenerProfile",
-        parameters=[if_match_on("profile")],
+        parameters=[if_match_on("profile", required=True)],
         request=ListenerProfileDocument,
         responses=ListenerProfileDocument,
     )

@@ -102,7 +102,7 @@ class BrokerView(APIView):
 
     @extend_schema(
         operation_id="changeBroker",
-        parameters=[if_match_on("broker")],
+        parameters=[if_match_on("broker", required=True)],
         request=ChangedBrokerDocument,
         responses=BrokerDocument,
     )

@@ -84,6 +84,8 @@ def add_problems(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     _inline_enums(result)
     for _, _, operation in operations(result):
+        if any(each["name"] == "If-Match" and each.get("required") for each in operation.get("parameters", ())):
+            operation["responses"]["428"] = {"description": "If-Match is missing.", "content": content}
         operation["responses"].setdefault("default", {"description": "A problem document.", "content": content})
         ways = operation.get("security", [])  # a view that names its own way does so in one word
         operation["security"] = [{way: []} if isinstance(way, str) else way for way in ways]

@@ -48,7 +48,7 @@ class DeviceRulesView(APIView):
 
     @extend_schema(
         operation_id="setDeviceRules",
-        parameters=[if_match_on("rules")],
+        parameters=[if_match_on("rules", required=True)],
         request=DeviceRulesDocument,
         responses=DeviceRulesDocument,
     )

@@ -16,7 +16,7 @@ from devices.api.policy_change_documents import (
     DecisionsDocument,
     EndDocument,
 )
-from devices.api.policy_changes import IF_MATCH, answer_with, seen_change
+from devices.api.policy_changes import IF_MATCH, MUST_MATCH, answer_with, seen_change
 from devices.core.policy_changes import PolicyChange
 from devices.core.policy_merge import Decisions, Side
 from devices.services import policy_changes as services
@@ -59,7 +59,7 @@ class ApproveView(APIView):
 
     scopes = {"POST": "policy:approve"}
 
-    @extend_schema(operation_id="approvePolicyChange", parameters=[IF_MATCH], request=None, responses=ChangeDocument)
+    @extend_schema(operation_id="approvePolicyChange", parameters=[MUST_MATCH], request=None, responses=ChangeDocument)
     def post(self, request: Request, policy_change: UUID) -> Response:
         """The change with the caller's approval."""
         seen, version = seen_change(request, policy_change), expected_version(request)

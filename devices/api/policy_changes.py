@@ -30,6 +30,7 @@ from kernel.core.errors import FieldError, Invalid
 from kernel.core.pages import limit_of, page_of
 
 IF_MATCH = if_match_on("change")
+MUST_MATCH = if_match_on("change", required=True)
 
 
 class ChangeListView(APIView):
@@ -90,7 +91,7 @@ class ChangeView(APIView):
 
     @extend_schema(
         operation_id="writePolicyChange",
-        parameters=[IF_MATCH],
+        parameters=[MUST_MATCH],
         request=WrittenChangeDocument,
         responses=ChangeDocument,
     )

@@ -13,9 +13,10 @@ _VERSION = re.compile(r'"(\d{1,9})"')
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
 
 
-def if_match_on(thing: str) -> OpenApiParameter:
-    """The header as the schema tells of it."""
-    return OpenApiParameter(name="If-Match", location="header", description=f"The ETag of the {thing} as it was read.")
+def if_match_on(thing: str, *, required: bool = False) -> OpenApiParameter:
+    """The header as the schema tells of it. `required`: without it the answer is 428."""
+    told = f"The ETag of the {thing} as it was read."
+    return OpenApiParameter(name="If-Match", location="header", description=told, required=required)
 
 
 def expected_version(request: Request) -> int | None:

@@ -32,6 +32,7 @@ from pki.core.profile_documents import parse_profile
 from pki.queries import ProfileState
 
 _IF_MATCH = if_match_on("profile")
+_MUST_MATCH = if_match_on("profile", required=True)
 _DOMAIN = OpenApiParameter(name="domain", description="Slug of the domain, where the caller may act in several.")
 
 
@@ -102,7 +103,7 @@ class ProfileView(APIView):
 
     @extend_schema(
         operation_id="changeProfile",
-        parameters=[_DOMAIN, _IF_MATCH],
+        parameters=[_DOMAIN, _MUST_MATCH],
         request=ChangedProfileDocument,
         responses=ProfileDetailDocument,
     )

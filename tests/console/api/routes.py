@@ -36,6 +36,11 @@ class Endpoint:
         """The variable parts of the path."""
         return _KWARG.findall(self.route)
 
+    @property
+    def template(self) -> str:
+        """The path as the schema has it."""
+        return _KWARG.sub(r"{\1}", self.route)
+
     def path(self, values: Mapping[str, str]) -> str:
         """The path with its variable parts filled in."""
         return _KWARG.sub(lambda match: values[match[1]], self.route)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from console.core.roles import EVERY_SCOPE
+from tests.console.api.routes import endpoints
 
 
 def make_schema() -> dict[str, Any]:
@@ -53,6 +55,22 @@ def test_each_operation_says_its_scope_and_how_it_fails(schema: dict[str, Any]) 
             assert "default" in operation["responses"], path
             for way in operation.get("security", []):
                 assert set(way.get("oauth2", [])) <= EVERY_SCOPE, path
+
+
+def test_if_match_is_required_where_the_answer_is_428_without_it(schema: dict[str, Any]) -> None:
+    """Which these are, the views' own source says."""
+    asked = {"required_version(", "required_digest(", "Unconditional("}
+    found = set()
+    for endpoint in endpoints():
+        for method in endpoint.methods:
+            said = schema["paths"].get(endpoint.template, {}).get(method.lower(), {})
+            headers = [each for each in said.get("parameters", ()) if each["name"] == "If-Match"]
+            source = inspect.getsource(getattr(endpoint.view, method.lower()))
+            required = any(each.get("required", False) for each in headers)
+            assert required is any(each in source for each in asked), f"{method} {endpoint.template}"
+            assert ("428" in said.get("responses", {})) is required
+            found |= {said["operationId"]} if required else set()
+    assert found >= {"approvePolicyChange", "changeBroker", "changeRole"}
 
 
 def test_security_scheme_is_oauth_with_every_scope(schema: dict[str, Any]) -> None:
