@@ -100,7 +100,7 @@ class HivemqCeFileAdapter(PolicyAlone):
         clients = {subject.principal.auth_id: subject.principal.client_id for subject in desired.subjects}
         steps = [self._step(change, client_id=clients.get(change.name, change.name)) for change in found]
         steps += password_steps(self._passwords(desired), applied.passwords)
-        if applied.artifact.startswith(_CHANGED):
+        if not applied.artifact or applied.artifact.startswith(_CHANGED):
             summary = "Take out what Gatehouse does not write."
             steps.append(Step(kind="write-file", target=self.file_name, summary=summary))
         return tuple(steps)

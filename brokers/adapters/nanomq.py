@@ -80,7 +80,7 @@ class NanomqAdapter(PolicyAlone):
             for who in sorted(wanted.keys() | present.keys(), key=lambda who: (who.kind, who.value))
             if wanted.get(who) != present.get(who)
         ]
-        if applied.artifact.startswith(_UNREAD):
+        if not applied.artifact or applied.artifact.startswith(_UNREAD):
             steps.append(Step(kind="read-file", target=FILE, summary="Have NanoMQ read the file, as it should be."))
         return tuple(steps)
 

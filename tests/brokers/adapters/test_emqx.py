@@ -24,7 +24,7 @@ from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked, SuperuserTaken
 from brokers.adapters.emqx_passwords import PasswordsNotAsked
 from brokers.adapters.json_api import RequestRefused
 from brokers.core.emqx.version import OldEmqx
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
 from brokers.core.values import AccessKind, AdapterKind
 from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
@@ -331,6 +331,7 @@ def test_emqx_that_restarted_empty_is_closed_and_filled_and_then_every_session_e
     emqx.bans, emqx.clients = [], {"alpha": "alpha", "thief": "nobody"}
     for lost in (emqx.users, emqx.accounts, emqx.client_rules):
         lost.clear()
+    assert adapter.plan(desired, adapter.read()) == adapter.plan(desired, AppliedState(artifact=""))
     emqx.broken = True
     with pytest.raises(BrokerUnreachable, match="fails at POST clients"):
         adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)

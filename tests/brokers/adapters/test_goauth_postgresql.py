@@ -26,7 +26,7 @@ from brokers.core.goauth.postgresql import (
     Row,
 )
 from brokers.core.password_texts import goauth
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
@@ -127,6 +127,25 @@ def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> N
     assert set(kinds) == {("set-roles", "pump"), ("set-user", "alpha"), ("set-user", "guest")}
     assert kinds[0] == ("set-user", "guest")  # what goes altogether goes first
     assert database.topics("alpha", WRITE) == {"north/alpha/up/#"}
+
+
+def test_tables_that_were_restored_empty_are_filled_again(database: Database) -> None:
+    database.ask(PASSWORD_SCHEMA)
+    adapter, verifier = database.adapter(takes_passwords=True), PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm")
+    alpha = replace(subject("alpha", UP, DOWN), password=verifier)
+    desired = all_of(alpha, subject("beta", UP), subject("gamma", standing=Standing.BARRED))
+    bring_to(adapter, desired)
+    before = adapter.read()
+    database.ask("TRUNCATE mqtt_member, mqtt_role_acl, mqtt_own_acl, mqtt_password")
+    assert database.topics("alpha", WRITE) == set()
+
+    assert adapter.plan(desired, adapter.read()) == adapter.plan(desired, AppliedState(artifact=""))
+    bring_to(adapter, desired)
+
+    assert adapter.read() == before
+    assert database.topics("alpha", WRITE) == {"north/alpha/up/#"}
+    assert database.topics("gamma", WRITE) == set()
+    assert database.ask(PASSWORD_QUERY.replace("$1", "%s"), "alpha") == [(goauth(verifier),)]
 
 
 def test_at_no_moment_has_a_user_what_it_had_not_and_is_not_to_have(database: Database) -> None:

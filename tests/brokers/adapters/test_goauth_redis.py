@@ -14,7 +14,7 @@ from redis import Redis
 
 from acl.core.values import Publish
 from brokers.adapters.goauth_redis import GoAuthRedisAdapter
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
@@ -116,6 +116,18 @@ def test_devices_passwords_are_kept_where_the_plugin_looks_and_others_stay(datab
     bring_to(database.adapter(takes_passwords=False), all_of(subject("beta", UP)))
     assert set(map(str, database.redis.keys())) == {"service", "alien", "beta:wacls"}
     assert database.redis.get("service") == other
+
+
+def test_redis_that_restarted_empty_is_filled_again(database: Database) -> None:
+    adapter, verifier = database.adapter(takes_passwords=True), PasswordVerifier.of("secret", salt=b"0123456789ab")
+    desired = all_of(replace(subject("alpha", UP, DOWN), password=verifier), subject("b", standing=Standing.BARRED))
+    bring_to(adapter, desired)
+    before, keys = adapter.read(), set(map(str, database.redis.keys()))
+    database.redis.flushdb()
+    assert adapter.plan(desired, adapter.read()) == adapter.plan(desired, AppliedState(artifact=""))
+    assert bring_to(adapter, desired) == [("set-user", "alpha"), ("set-password", "alpha")]
+    assert (adapter.read(), set(map(str, database.redis.keys()))) == (before, keys)
+    assert keys == {"alpha", "alpha:racls", "alpha:sacls", "alpha:wacls"}
 
 
 def test_names_that_look_like_something_else_are_names(database: Database) -> None:

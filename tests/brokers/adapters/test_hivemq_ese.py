@@ -324,6 +324,25 @@ def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> N
     assert database.ask("SELECT count(*) FROM roles WHERE name = 'boss'") == [(1,)]  # it is not ours
 
 
+def test_realm_that_was_restored_empty_is_filled_again_and_keeps_who_is_barred_out(database: Database) -> None:
+    adapter, verifier = database.adapter(takes_passwords=True), PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm")
+    alpha = replace(subject("alpha", UP, DOWN), password=verifier)
+    desired = all_of(alpha, subject("beta", standing=Standing.BARRED))
+    bring_to(adapter, desired)
+    before, held = adapter.read(), database.held("alpha")
+    passwords = "SELECT username, password FROM users ORDER BY username"
+    kept = database.ask(passwords)
+    for table in ("user_permissions", "user_roles", "role_permissions", "permissions", "users", "roles"):
+        database.ask(f"DELETE FROM {table}")
+
+    assert adapter.plan(desired, adapter.read()) == adapter.plan(desired, AppliedState(artifact=""))
+    bring_to(adapter, desired)
+
+    assert (adapter.read(), database.held("alpha"), database.ask(passwords)) == (before, held, kept)
+    assert kept[1] == ("beta", None)
+    assert database.held("beta") == [NOTHING]
+
+
 def test_account_that_is_not_ours_is_never_touched_and_said(database: Database) -> None:
     database.ask(
         "INSERT INTO users (username, password_iterations, password_salt, algorithm) VALUES ('chief', 0, '', 'X')"

@@ -19,7 +19,7 @@ from acl.core.values import Publish
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.shared_folder import UnsafeFolder
 from brokers.core.hivemq import ce_file as hivemq_ce_file
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
@@ -159,6 +159,10 @@ def test_what_somebody_else_wrote_is_written_anew(folder: Path, make: Make) -> N
         file.write_text(text)
         assert bring_to(adapter, desired)
         assert file.read_text() == before
+    file.unlink()  # the folder is lost
+    assert adapter.plan(desired, adapter.read()) == adapter.plan(desired, AppliedState(artifact=""))
+    bring_to(adapter, desired)
+    assert file.read_text() == before
     bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP)))
     file.write_text(file.read_text().replace("</permission>", "<deny/></permission>"))
     bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))

@@ -18,7 +18,7 @@ from brokers.adapters.nanomq import FILE, NanomqAdapter
 from brokers.core.nanomq.emulator import emulate
 from brokers.core.nanomq.file import parse
 from brokers.core.nanomq.version import OldNanomq
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
@@ -118,6 +118,24 @@ def test_what_nanomq_did_not_read_is_a_difference_until_it_has(nanomq: Nanomq) -
     nanomq.status = 200
     assert bring_to(adapter, desired) == [("read-file", FILE)]
     assert nanomq.lets("alpha", "north/alpha/up/t")
+
+
+def test_folder_that_was_lost_is_filled_again_and_read(nanomq: Nanomq) -> None:
+    adapter, desired = nanomq.adapter, all_of(subject("alpha", UP), subject("beta", standing=Standing.BARRED))
+    bring_to(adapter, desired)
+    before, text = adapter.read(), nanomq.file.read_text()
+    for file in nanomq.file.parent.iterdir():
+        file.unlink()
+
+    assert adapter.plan(desired, adapter.read()) == adapter.plan(desired, AppliedState(artifact=""))
+    assert bring_to(adapter, desired) == [("set-rules", "alpha"), ("set-rules", "beta"), ("read-file", FILE)]
+
+    assert (adapter.read(), nanomq.file.read_text()) == (before, text)
+    assert nanomq.lets("alpha", "north/alpha/up/t")
+    assert not nanomq.lets("beta", "north/beta/up/t")
+    nanomq.file.parent.joinpath(FILE).unlink()
+    bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))
+    assert not nanomq.lets("alpha", "north/alpha/up/t"), "one alone is brought to an empty file, which denies the rest"
 
 
 def test_what_was_changed_by_hand_is_put_right_without_throwing_others_out(nanomq: Nanomq) -> None:

@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from brokers.adapters.vernemq_postgresql import RowTaken, VernemqPostgresqlAdapter
 from brokers.core.password_texts import vernemq
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, EffectLine, Standing
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier, new_password, new_salt
 from tests.brokers.bringing import all_of, bring_to, only
@@ -217,6 +217,23 @@ def test_name_that_would_end_the_sessions_of_others_ends_none(database: Database
     bring_to(adapter, all_of(*(subject(name, UP) for name in names)))
     bring_to(adapter, all_of())
     assert database.api.ended == []
+
+
+def test_table_that_was_restored_empty_is_filled_again_and_keeps_who_is_barred_out(database: Database) -> None:
+    adapter, password = database.adapter(takes_passwords=True), PasswordVerifier.of("k7mw-ace2", salt=new_salt())
+    desired = all_of(replace(subject("alpha", UP, DOWN), password=password), subject("beta", standing=Standing.BARRED))
+    bring_to(adapter, desired)
+    before, columns = adapter.read(), "username, client_id, password, publish_acl::text, subscribe_acl::text"
+    held = database.ask(f"SELECT {columns} FROM vmq_auth_acl")
+    database.ask("TRUNCATE vmq_auth_acl")
+
+    assert adapter.plan(desired, adapter.read()) == adapter.plan(desired, AppliedState(artifact=""))
+    assert bring_to(adapter, desired) == [("set-row", "alpha"), ("set-password", "alpha")]
+
+    assert adapter.read() == before
+    assert [row[:2] for row in held] == [("alpha", "alpha")]
+    assert database.ask(f"SELECT {columns} FROM vmq_auth_acl") == held
+    assert database.patterns("beta") is None
 
 
 def test_without_the_api_nothing_is_ended_and_that_is_said(database: Database) -> None:
