@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from threading import Event
 from typing import Any, ClassVar
 
@@ -20,16 +21,19 @@ from brokers.adapters.writing import Latest, paced
 from brokers.core.api_path import path
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.password_texts import rabbitmq as spell_password
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Standing, Step
 from brokers.core.rabbitmq.api_call import ApiCall
 from brokers.core.rabbitmq.changes import changes
 from brokers.core.rabbitmq.connection import RabbitConnection, connection_errors
 from brokers.core.rabbitmq.document import accounts_in, held, is_ours, marked
 from brokers.core.rabbitmq.emulator import emulate
+from brokers.core.rabbitmq.exposure import exposures
 from brokers.core.rabbitmq.filters import effect
+from brokers.core.rabbitmq.names import COLONS, refuse_mistaken, taken_for
 from brokers.core.rabbitmq.policy import ADAPTED, desired_state
 from brokers.core.rabbitmq.state import EXCHANGE, RabbitState, parse, to_artifact
 from brokers.core.rabbitmq.subscriptions import ENDINGS, queues_in, queues_of
+from brokers.core.rabbitmq.version import refuse_untried, version_note
 from brokers.core.rendering import Deviations
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError, NotFound
@@ -70,7 +74,7 @@ class RabbitmqAdapter:
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
         """Our accounts there, and what is subscribed to. Raises VhostNotFound."""
         with management(self._connection) as broker:
-            version = str(broker.get("overview")["rabbitmq_version"])
+            overview = broker.get("overview")
             users = _users(broker, only)
             permissions = _permissions(broker, "permissions", only)
             topics = _permissions(broker, "topic-permissions", only)
@@ -78,11 +82,23 @@ class RabbitmqAdapter:
             ours = [user for user in users if self._is_ours(user)]
             foreign = frozenset(user["name"] for user in users) - {user["name"] for user in ours}
             artifact = held(ours, permissions, topics, subscriptions)
-        return AppliedState(artifact=artifact, version=version, only=only, foreign=foreign)
+            version = str(overview["rabbitmq_version"] or "none")
+            if only is not None:
+                foreign |= _behind(broker, only)
+                return AppliedState(artifact=artifact, version=version, only=only, foreign=foreign)
+            unsafe = exposures(overview["listeners"], users, broker.get("nodes"))
+        notes = tuple(filter(None, (version_note(version), *unsafe)))
+        return AppliedState(artifact=artifact, version=version, foreign=foreign, notes=notes)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """The requests. Raises AccountTaken."""
+        """The requests. Raises UntriedRabbitmq, AccountTaken, NameMistaken."""
         state, rendering = self._compile(desired)
+        if desired.only is None:  # whoever is thrown out is so whatever the broker is
+            refuse_untried(applied.version)
+            refuse_mistaken(state.users.keys(), state.users.keys() | applied.foreign)
+        else:
+            admitted = {each.principal.auth_id for each in desired.subjects if each.state is Standing.ADMITTED}
+            refuse_mistaken(admitted, applied.foreign)
         taken = sorted(applied.foreign & state.users.keys())
         if taken:
             raise AccountTaken(
@@ -96,8 +112,12 @@ class RabbitmqAdapter:
         return tuple(map(_step, calls))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
-        """Who gains and who loses which filters. Expressions that were written by hand count as allowing nothing."""
-        return effect(accounts_in(applied.artifact, vhost=self._connection.vhost), self._compile(desired)[0])
+        """Who gains and who loses which filters. Expressions that were written by hand count as allowing nothing.
+
+        With what is odd or unsafe of the broker itself.
+        """
+        found = effect(accounts_in(applied.artifact, vhost=self._connection.vhost), self._compile(desired)[0])
+        return replace(found, warnings=applied.notes)
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Makes the requests, one after another."""
@@ -138,8 +158,12 @@ class RabbitmqAdapter:
     def _compiled(self, desired: DesiredState) -> tuple[RabbitState, Rendering]:
         deviations = Deviations()
         state = marked(desired_state(desired.subjects, deviations), vhost=self._connection.vhost)
-        passwords = fingerprints(texts_in(desired, spell_password))
-        return state, Rendering(artifact=to_artifact(state), deviations=deviations.all(), passwords=passwords)
+        return state, Rendering(
+            artifact=to_artifact(state),
+            deviations=deviations.all(),
+            warnings=(COLONS,) if any(":" in name for name in state.users) else (),
+            passwords=fingerprints(texts_in(desired, spell_password)),
+        )
 
     def _is_ours(self, user: Mapping[str, Any]) -> bool:
         """Whether the account is a device's; never the one that we log in with."""
@@ -161,6 +185,12 @@ def _users(broker: JsonApi, only: frozenset[str] | None) -> list[dict[str, Any]]
     if only is None:
         return list(broker.get("users"))
     return [user for name in sorted(only) if (user := broker.get("users", name)) is not None]
+
+
+def _behind(broker: JsonApi, only: frozenset[str]) -> frozenset[str]:
+    """The other accounts that RabbitMQ may take these names for, if it has them."""
+    others = {taken_for(name) for name in only} - only - {""}
+    return frozenset(name for name in others if broker.get("users", name) is not None)
 
 
 def _permissions(broker: JsonApi, what: str, only: frozenset[str] | None) -> list[dict[str, Any]]:

@@ -150,6 +150,7 @@ class AppliedState:
 
     It is about the principals in `only` alone, if that is not None. `foreign` names accounts that are not ours.
     `passwords` are fingerprints as those of Rendering, and under an empty name what else there is to be set right.
+    `notes` are sentences on what is odd or unsafe of the broker itself, if it was read as a whole.
     """
 
     artifact: str
@@ -157,6 +158,7 @@ class AppliedState:
     only: frozenset[str] | None = None
     foreign: frozenset[str] = frozenset()
     passwords: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

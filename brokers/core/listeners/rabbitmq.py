@@ -23,13 +23,21 @@ from kernel.core.findings import Severity
 
 _DEPTH = 3
 _SIZES_SINCE = (3, 13)
+_OTHERS = (
+    "management.tcp.ip = 127.0.0.1",
+    "web_mqtt.tcp.ip = 127.0.0.1",
+    "web_stomp.tcp.ip = 127.0.0.1",
+    "stomp.listeners.tcp = none",
+)
+_NAMES = "{rabbitmq_mqtt,[{ignore_colons_in_username,true}]}"
 
 
 def render_rabbitmq(profile: ListenerProfile, site: Site) -> RenderedListeners:
-    """The lines; with CRLs an advanced.config too, whose `ssl_options` take the place of all others."""
+    """The lines, and an advanced.config; with CRLs its `ssl_options` take the place of all others."""
     lines = [
-        "# no AMQP for devices",
+        "# no AMQP for devices, and what else RabbitMQ opens without TLS for this machine alone, where it is enabled",
         "listeners.tcp = none",
+        *_OTHERS,
         "mqtt.listeners.tcp = none" if profile.plain_port is None else f"mqtt.listeners.tcp.1 = {profile.plain_port}",
         *(f"mqtt.listeners.ssl.{n} = {each.port}" for n, each in enumerate(site.of(Transport.MQTTS), start=1)),
         f"mqtt.allow_anonymous = {truth(profile.allow_anonymous)}",
@@ -39,10 +47,11 @@ def render_rabbitmq(profile: ListenerProfile, site: Site) -> RenderedListeners:
         *_limits(profile, site),
         *_tls(profile),
     ]
-    files = [RenderedFile(name="rabbitmq.conf", text="\n".join(lines) + "\n")]
-    if profile.checks_crls:
-        files.append(RenderedFile(name="advanced.config", text=_advanced(profile)))
-    return RenderedListeners(files=tuple(files), warnings=tuple(_warnings(profile, site)))
+    files = (
+        RenderedFile(name="rabbitmq.conf", text="\n".join(lines) + "\n"),
+        RenderedFile(name="advanced.config", text=_advanced(profile)),
+    )
+    return RenderedListeners(files=files, warnings=tuple(_warnings(profile, site)))
 
 
 def _limits(profile: ListenerProfile, site: Site) -> list[str]:
@@ -69,7 +78,9 @@ def _tls(profile: ListenerProfile) -> list[str]:
 
 
 def _advanced(profile: ListenerProfile) -> str:
-    """The same once more: a key in advanced.config replaces the one of rabbitmq.conf as a whole."""
+    """Names with a colon as they are; with CRLs, the same once more: a key here replaces that of rabbitmq.conf."""
+    if not profile.checks_crls:
+        return f"[{_NAMES}].\n"
     versions = ",".join(f"'{name}'" for name in erlang_versions(profile))
     ciphers = ",".join(f'"{suite}"' for suite in all_suites(profile))
     options = [
@@ -84,7 +95,7 @@ def _advanced(profile: ListenerProfile) -> str:
         "{crl_check,peer}",
         f'{{crl_cache,{{ssl_crl_hash_dir,{{internal,[{{dir,"{profile.path("crls")}"}}]}}}}}}',
     ]
-    return "[{rabbit,[{ssl_options,[\n  " + ",\n  ".join(options) + "\n]}]}].\n"
+    return f"[{_NAMES},\n {{rabbit,[{{ssl_options,[\n  " + ",\n  ".join(options) + "\n]}]}].\n"
 
 
 def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]:
@@ -97,10 +108,10 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         )
     yield ListenerWarning(
         member="plain_port",
-        severity=Severity.WARNING,
-        what="RabbitMQ's plugins listen without TLS at every address: rabbitmq_web_mqtt, where it is enabled, at "
-        "15675, and rabbitmq_management at 15672.",
-        remedy="Set web_mqtt.tcp.ip and management.tcp.ip to 127.0.0.1, or disable them.",
+        severity=Severity.INFO,
+        what="RabbitMQ's management API, and WebSockets where their plugins are enabled, are reached without TLS, from "
+        "its own machine alone: so is its account guest, whose password everybody knows.",
+        remedy="Delete guest. A Gatehouse elsewhere needs management.ssl.port with a certificate.",
     )
     yield from _on_names(profile)
     yield from not_had(

@@ -15,6 +15,7 @@ from brokers.adapters.rabbitmq import AccountTaken, RabbitmqAdapter, VhostNotFou
 from brokers.adapters.rabbitmq_management import management
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, Standing
 from brokers.core.rabbitmq.connection import RabbitConnection
+from brokers.core.rabbitmq.names import COLONS, NameMistaken
 from brokers.core.values import (
     AccessKind,
     AdapterKind,
@@ -379,6 +380,26 @@ def test_account_that_is_not_ours_is_never_touched_and_said(house: House) -> Non
     house.ask("PUT", "users/gate%2Fhouse", {"password": PASSWORD, "tags": "administrator"})
     house.ask("PUT", "users/chief", {"password": PASSWORD, "tags": "gatehouse"})  # handed over
     assert "set-user" in bring_to(adapter, all_of(chief))
+
+
+def test_name_with_a_colon_is_refused_where_its_certificate_opens_the_account_of_another(house: House) -> None:
+    adapter, everything = house.adapter(), {"configure": ".*", "write": ".*", "read": ".*"}
+    house.ask("PUT", "vhosts/plant")
+    bring_to(adapter, all_of(subject("beta", UP)))
+    house.ask("PUT", "permissions/plant/beta", everything)
+    house.device("plant:beta").close()  # as beta, in the virtual host plant
+    both = all_of(subject("plant:beta", UP), subject("beta", UP))
+    with pytest.raises(NameMistaken, match="is the account 'beta'"):
+        adapter.plan(both, adapter.read())
+    for name in ("plant:guest", "plant:beta"):
+        with pytest.raises(NameMistaken):
+            adapter.plan(only(subject(name, UP)), adapter.read(only=frozenset({name})))
+        assert bring_to(adapter, only(subject(name, standing=Standing.BARRED)))
+    bring_to(adapter, all_of(subject("plant:gamma", UP), subject("beta", UP)))
+    assert adapter.render(all_of(subject("plant:gamma", UP))).warnings == (COLONS,)
+    with pytest.raises(Closed):
+        house.device("plant:gamma")
+    house.ask("DELETE", "vhosts/plant")
 
 
 def test_wrong_password_and_wrong_vhost_are_said(house: House) -> None:

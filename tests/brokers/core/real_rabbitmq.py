@@ -213,7 +213,7 @@ class Account:
 
 
 @contextmanager
-def rabbitmq(folder: Path, *, plugins: Sequence[str] = (), more: str = "") -> Iterator[Rabbit]:
+def rabbitmq(folder: Path, *, plugins: Sequence[str] = (), more: str = "", advanced: str = "[].") -> Iterator[Rabbit]:
     """A fresh RabbitMQ, with a port mapper of its own, in `folder`; `more` are lines of rabbitmq.conf."""
     script = _script()
     mqtt, management, distribution, mapper = _free_ports(4)
@@ -224,13 +224,14 @@ def rabbitmq(folder: Path, *, plugins: Sequence[str] = (), more: str = "") -> It
         f"listeners.tcp = none\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n"
         f"mqtt.listeners.tcp.1 = 127.0.0.1:{mqtt}\nmqtt.allow_anonymous = false\nmqtt.exchange = {EXCHANGE}\n{more}"
     )
+    (folder / "advanced.config").write_text(advanced)
     environment = {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",
         "HOME": str(folder),
         "RABBITMQ_NODENAME": f"gatehouse{mqtt}@localhost",
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none.config"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
         "RABBITMQ_CONF_ENV_FILE": str(folder / "none.conf"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
         "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),

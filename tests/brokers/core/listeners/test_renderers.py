@@ -141,9 +141,20 @@ def test_rabbitmq_has_the_whole_of_its_tls_options_beside_the_crls() -> None:
     files = {file.name: file.text for file in render_listeners(profile(Make.RABBITMQ), SITE).files}
 
     assert set(files) == {"rabbitmq.conf", "advanced.config"}
+    assert "{ignore_colons_in_username,true}" in files["advanced.config"]
     for word in ("verify,verify_peer", "fail_if_no_peer_cert,true", "crl_check,peer", "'tlsv1.3','tlsv1.2'"):
         assert word in files["advanced.config"]
     assert not re.search(r"tlsv1(\.1)?['\s]", text_of(render_listeners(profile(Make.RABBITMQ), SITE)))
+
+
+def test_rabbitmq_opens_nothing_without_tls_but_for_its_own_machine() -> None:
+    [conf, advanced] = render_listeners(profile(Make.RABBITMQ, check_crl=False, check_ocsp=False), SITE).files
+
+    assert advanced.text == "[{rabbitmq_mqtt,[{ignore_colons_in_username,true}]}].\n"
+    for line in ("listeners.tcp = none", "stomp.listeners.tcp = none", "mqtt.listeners.tcp = none"):
+        assert f"\n{line}\n" in conf.text
+    for name in ("management", "web_mqtt", "web_stomp"):
+        assert f"\n{name}.tcp.ip = 127.0.0.1\n" in conf.text
 
 
 def test_emqx_lets_only_the_balancers_speak_for_others() -> None:
@@ -173,7 +184,7 @@ def test_broker_without_ocsp_is_told_that_crls_are_needed_all_the_same() -> None
         (Make.MOSQUITTO, {}, "Before 2.0.12 a client of MQTT 3.1.1 may be silent"),
         (Make.RABBITMQ, {}, "A name with a password in CONNECT is believed before the certificate"),
         (Make.RABBITMQ, {}, "one that is missing or over refuses everybody"),
-        (Make.RABBITMQ, {}, "at 15675, and rabbitmq_management at 15672"),
+        (Make.RABBITMQ, {}, "account guest, whose password everybody knows"),
         (Make.RABBITMQ, {"proxy_protocol": True}, "takes it from anybody"),
         (Make.EMQX, {}, "before 6.0.3 in PEM alone, before 6.2 by http alone"),
         (Make.EMQX, {}, "as long as its authentication chain is empty"),
