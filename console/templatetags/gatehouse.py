@@ -121,7 +121,9 @@ def broker_state(broker: Broker) -> SafeString:
     """Whether a broker holds the policy; before the first plan, that there was none."""
     if broker.managed_since is None and broker.sync is not SyncState.UNREACHABLE:
         return state("unknown", "no plan applied yet")
-    return state(broker.sync.value, spell(broker.sync.value))
+    return state(
+        broker.sync.value, "not compared yet" if broker.sync is SyncState.UNKNOWN else spell(broker.sync.value)
+    )
 
 
 @register.simple_tag(takes_context=True)

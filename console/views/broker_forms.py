@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 
 from brokers.core.connection_changes import SHOWN, ShownConnection
+from brokers.core.registration import name_errors
 from brokers.core.values import AdapterKind, Broker, Listener, Transport
 from brokers.services import BrokerChange
 from console.views.broker_kinds import KINDS
@@ -63,6 +64,13 @@ class RegistrationForm(ConsoleForm):
             self.fields[_MEMBER + name] = _field(name, first, is_optional=self._kind.may_lack(name))
         if "host" in self._kind.members:
             self.fields[f"{_MEMBER}host"].help_text = self._kind.where
+
+    def clean_name(self) -> str:
+        """The name, if a broker may have it."""
+        name: str = self.cleaned_data["name"]
+        if wrong := name_errors(name):
+            raise forms.ValidationError(wrong[0].detail)
+        return name
 
     def clean_listeners(self) -> list[Listener]:
         """The listeners of the lines."""

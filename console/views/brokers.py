@@ -19,6 +19,7 @@ from brokers.core.values import Broker, PlanId, SyncState
 from console.views.broker_kinds import ASKS, KINDS
 from console.views.frame import Visit, screen, show
 from console.views.operations import find_panel
+from console.views.sessions import silence_of
 from kernel.core.errors import Conflict, DomainError, Unavailable
 
 _SESSIONS_SHOWN = 20
@@ -58,8 +59,10 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
         "kind": KINDS[broker.kind].title,
         "tab": "state",
         "differs": broker.sync in {SyncState.DRIFT, SyncState.PENDING},
+        "differs_words": _differs_words(broker),
         "may_read_log": visit.may("access-log:read", broker.domain) and broker.domain == visit.domain.id,
         "panel": find_panel(visit, request.GET.get("operation", "")),
+        "silence": silence_of(broker),
         "sessions": queries.sessions_on(broker=broker.id, limit=_SESSIONS_SHOWN),
         "session_count": queries.count_sessions(broker=broker.id),
         "may_apply": visit.may("policy:apply", broker.domain),
@@ -72,6 +75,15 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
         "may_take_passwords": _may_take_passwords(visit, broker),
     }
     return show(request, "broker.html", context)
+
+
+def _differs_words(broker: Broker) -> str:
+    """What is known of how it differs, where nothing does or nobody knows."""
+    if broker.sync is SyncState.UNREACHABLE:
+        return "It does not answer, so nobody knows."
+    if broker.managed_since is None:
+        return "No plan was applied yet: a plan says what would be changed."
+    return "As far as was seen, nothing." if broker.last_seen_at else "Not compared yet."
 
 
 def _may_take_passwords(visit: Visit, broker: Broker) -> bool:

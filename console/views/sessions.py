@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from brokers import queries
-from brokers.core.values import Session
+from brokers.core.kind_facts import FACTS
+from brokers.core.values import Broker, Session, SyncState
 from console.views.frame import Visit, screen, show
 from console.views.paging import DamagedPlace, Place, place_of
 
@@ -27,11 +28,23 @@ def list_sessions(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     context = {
         "brokers": brokers,
         "chosen": chosen,
+        "live": chosen is not None and place.key is None,
+        "silence": silence_of(chosen) if chosen else "",
         "sessions": shown,
         "count": queries.count_sessions(broker=chosen.id) if chosen else 0,
         "pager": place.pager(shown=len(shown), next_key=more, noun="sessions"),
     }
     return show(request, "sessions.html", context)
+
+
+def silence_of(broker: Broker) -> str:
+    """What it means that no session is known there."""
+    told = FACTS[broker.kind].presence
+    if told.startswith("not told"):
+        return f"Such a broker tells nobody who is connected ({told}): {broker.name} may have sessions all the same."
+    if broker.sync is SyncState.UNREACHABLE:
+        return f"{broker.name} does not answer, so nobody knows who is connected."
+    return f"Nobody is connected to {broker.name}, as far as it tells. Who connects appears here at once."
 
 
 def _after(place: Place) -> tuple[str, str] | None:

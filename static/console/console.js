@@ -60,6 +60,7 @@
     for (const button of root.querySelectorAll?.("[data-copy]") ?? []) button.hidden = false;
   };
   offerCopy(document);
+  document.querySelector(".has-error :is(input, select, textarea)")?.focus();
   document.addEventListener("htmx:afterSwap", (event) => offerCopy(event.target));
   // A second submit of the same form is one too many.
   document.addEventListener("submit", (event) => {
