@@ -25,6 +25,10 @@ CACHED = (
     "What is taken away goes on until the plugin forgets it: after acl_cache_seconds (30), and never while it is used "
     "if cache_refresh is on."
 )
+REFUSED = (
+    "Who was refused stays so until the plugin forgets it: a device that is new, or gained something, may wait for "
+    "auth_cache_seconds and acl_cache_seconds (30)."
+)
 AMBIGUOUS = (
     "The plugin's cache joins names with hyphens: what pump-7 may do to a, pump may then do to 7-a, and who knows the "
     "password of pump-7 gets in as pump. Switch it off (auth_opt_cache false), or have Mosquitto bind client ids "
@@ -39,6 +43,7 @@ LIMITS = (
     (DeviationKind.WIDER, AMBIGUOUS),
     (DeviationKind.WIDER, ELSEWHERE),
     (DeviationKind.WIDER, READABLE),
+    (DeviationKind.NARROWER, REFUSED),
     (DeviationKind.NARROWER, "Topics with control characters, or more than 200 slashes, are refused."),
     (DeviationKind.NARROWER, "Nobody may publish to a topic that begins with $SYS or $CONTROL/."),
     (DeviationKind.SIGNALLING, "An MQTT 3.1.1 client is not told that a publish was refused."),

@@ -16,7 +16,7 @@ from brokers.core.goauth import postgresql as goauth_postgresql
 from brokers.core.goauth import redis as goauth_redis
 from brokers.core.goauth.cache import READABLE
 from brokers.core.goauth.emulator import match
-from brokers.core.goauth.policy import AMBIGUOUS, CACHED, ELSEWHERE, LIMITS
+from brokers.core.goauth.policy import AMBIGUOUS, CACHED, ELSEWHERE, LIMITS, REFUSED
 from brokers.core.goauth.postgresql import ACL_QUERY, SCHEMA, GoAuthRows, InvalidGoAuthRows, Row
 from brokers.core.goauth.redis import GoAuthKeys, InvalidGoAuthKeys
 from brokers.core.mosquitto.topics import limited
@@ -265,6 +265,7 @@ def test_filters_are_taken_for_names(saved: str, given: str, *, expected: bool) 
 
 def test_the_cache_is_told_of() -> None:
     assert (DeviationKind.WIDER, CACHED) in LIMITS
+    assert (DeviationKind.NARROWER, REFUSED) in LIMITS
 
 
 def cache_key(user: str, topic: str, client_id: str, acc: int) -> str:

@@ -167,6 +167,9 @@ def test_vernemq_takes_one_version_and_says_so() -> None:
     rendered = render_listeners(profile(Make.VERNEMQ, minimum_tls=TlsVersion.V1_3), SITE)
 
     assert "listener.ssl.gatehouse1.tls_version = tlsv1.3\n" in text_of(rendered)
+    assert "listener.ssl.gatehouse1.allowed_protocol_versions = 3,4,5\n" in text_of(rendered), (
+        "MQTT 5 is off as it comes"
+    )
     assert "minimum_tls" in warned(rendered)
 
 
