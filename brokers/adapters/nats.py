@@ -67,16 +67,20 @@ class NatsAdapter:
         and a check of the whole reads every connection.
         """
 
+        account = self._connection.account
+
         async def work() -> list[Connections]:
             async with system(self._connection) as client:
                 if only is None or len(only) > _SINGLE:
-                    return [await list_connections(client)]
-                return [await list_connections(client, client_id=each) for each in sorted(only) or ["-"]]
+                    return [await list_connections(client, account=account)]
+                wanted = sorted(only) or ["-"]
+                return [await list_connections(client, account=account, client_id=each) for each in wanted]
 
         found = in_time(work())
         held = [_held(each, listed.server) for listed in found for each in listed.connections]
         applied = [each for each in held if only is None or each["auth_id"] in only]
-        return AppliedState(artifact=json.dumps(applied), version=found[0].version, only=only)
+        unasked = frozenset(each["auth_id"] for each in applied if not each["grant"])
+        return AppliedState(artifact=json.dumps(applied), version=found[0].version, only=only, foreign=unasked)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """A close for each connection whose grant is not the one that its principal would get now. Raises LeakyNats."""
@@ -137,7 +141,7 @@ class NatsAdapter:
 
         async def work() -> Connections:
             async with system(self._connection) as client:
-                return await list_connections(client)
+                return await list_connections(client, account=self._connection.account)
 
         return [present_event(each) for each in in_time(work()).connections]
 

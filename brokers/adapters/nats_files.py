@@ -14,7 +14,15 @@ from typing import ClassVar
 
 from acl.core.values import Action, Principal, Request
 from brokers.adapters.nats_feed import hear, present_event
-from brokers.adapters.nats_system import Connections, close_connections, in_time, list_connections, reload, system
+from brokers.adapters.nats_system import (
+    Connections,
+    close_connections,
+    configuration_digest,
+    in_time,
+    list_connections,
+    reload,
+    system,
+)
 from brokers.adapters.shared_folder import SharedFolder
 from brokers.adapters.writing import Latest
 from brokers.conf import files_root
@@ -31,14 +39,15 @@ from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
 FILE = "users.conf"
-_UNREAD = "# Somebody changed this, or the server was not yet told to read it.\n"
+_TOLD = f"{FILE}.told"  # which writing of the file the server read, and the digest of its configuration then
+_UNREAD = "# Somebody changed this or the server's own configuration, or it was not yet told to read it.\n"
 _NOBODY = "-"
 
 Users = Mapping[str, NatsPermissions]
 
 
 class ConfigurationRefused(Conflict):
-    """The server would not read its configuration, and goes on with the old one."""
+    """The server would not read its configuration, and goes on with the old one; or our file is no part of it."""
 
     code = "nats-configuration-refused"
 
@@ -62,13 +71,23 @@ class NatsFilesAdapter:
         return self._compile(desired)[1]
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """What stands in the file. Who wrote it does not matter: all of it is ours."""
-        listed, folder = in_time(self._list(user=_NOBODY)), self._folder()
-        text = folder.text(FILE)
-        users = self._users(text)
+        """What stands in the file. Who wrote it does not matter: all of it is ours.
+
+        Devices that are connected as users of other files are foreign. Without the file the server would not start:
+        one that is gone is made anew, with nobody in it.
+        """
+        folder = self._folder()
+        if not folder.written(FILE):
+            folder.replace(FILE, self._text({}))
+        listed, digest = in_time(self._look(user="" if only is None else _NOBODY))
+        users = self._users(folder.text(FILE))
         found = {name: granted for name, granted in users.items() if only is None or name in only}
-        known = "" if folder.is_told(FILE) and text == self._text(users) else _UNREAD
-        return AppliedState(artifact=known + nats.to_artifact(found), version=listed.version, only=only)
+        return AppliedState(
+            artifact=("" if self._is_read(digest) else _UNREAD) + nats.to_artifact(found),
+            version=listed.version,
+            only=only,
+            foreign=frozenset(map(self._auth_id, _names(listed))).difference(users),
+        )
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """Users that differ. Raises LeakyNats."""
@@ -105,13 +124,34 @@ class NatsFilesAdapter:
         self._put({name: granted for name, granted in users.items() if name not in gone})
 
     def _put(self, users: Users) -> None:
+        """If it is not known what the server reads, the file is spelled otherwise first: that has to be noticed."""
+        folder, text = self._folder(), self._text(users)
+        _, before = in_time(self._look(user=_NOBODY))
+        if not self._is_read(before):
+            _, before = self._write(nats_users.respelled(text))
+        differs = folder.text(FILE) != text
+        written, after = self._write(text)
+        if differs and after and after == before:
+            folder.replace(_TOLD, "")
+            account = self._connection.system.account
+            raise ConfigurationRefused(f"The NATS server does not read {FILE}: include it in its account {account}.")
+        folder.replace(_TOLD, _mark(written, after))
+
+    def _write(self, text: str) -> tuple[str, str]:
+        """Which writing of the file the server was told to read, and the digest of all that it read."""
         folder = self._folder()
-        folder.replace(FILE, self._text(users))
+        folder.replace(FILE, text)
         written = folder.written(FILE)
-        fault = in_time(self._reload())
+        fault, digest = in_time(self._reload())
         if fault:
             raise ConfigurationRefused(f"The NATS server refuses its configuration: {fault[:300]} Put that right.")
-        folder.told(FILE, written)
+        return written, digest
+
+    def _is_read(self, digest: str) -> bool:
+        """Whether the file is as we wrote it, and the server's configuration as when it was told to read it."""
+        folder = self._folder()
+        text = folder.text(FILE)
+        return folder.text(_TOLD) == _mark(folder.written(FILE), digest) and text == self._text(self._users(text))
 
     def disconnect(self, principal: Principal) -> int:
         """Closes what is left of the user; -1 if that was nothing, since the reload may have closed it before."""
@@ -130,7 +170,8 @@ class NatsFilesAdapter:
 
     def present(self) -> Sequence[BrokerEvent]:
         """Every connection there is now."""
-        return [self._named(present_event(each)) for each in in_time(self._list()).connections]
+        listed, _ = in_time(self._look())
+        return [self._named(present_event(each)) for each in listed.connections]
 
     def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
         """Connects, ends and refusals; None when nothing happens."""
@@ -138,16 +179,23 @@ class NatsFilesAdapter:
             yield None if event is None else self._named(event)
 
     def _named(self, event: BrokerEvent) -> BrokerEvent:
-        return replace(event, auth_id=nats_users.auth_id_of(event.auth_id, subject=self._connection.subject))
+        return replace(event, auth_id=self._auth_id(event.auth_id))
 
-    async def _list(self, *, user: str = "") -> Connections:
-        async with system(self._connection.system) as client:
-            return await list_connections(client, user=user)
+    def _auth_id(self, user: str) -> str:
+        return nats_users.auth_id_of(user, subject=self._connection.subject)
 
-    async def _reload(self) -> str:
+    async def _look(self, *, user: str = "") -> tuple[Connections, str]:
+        """Who is connected, and the digest of what the server has read."""
         async with system(self._connection.system) as client:
-            listed = await list_connections(client, user=_NOBODY)
-            return await reload(client, server=listed.server)
+            listed = await list_connections(client, account=self._connection.system.account, user=user)
+            return listed, await configuration_digest(client)
+
+    async def _reload(self) -> tuple[str, str]:
+        """Why the server would not read its configuration anew, and the digest of what it has read."""
+        async with system(self._connection.system) as client:
+            listed = await list_connections(client, account=self._connection.system.account, user=_NOBODY)
+            fault = await reload(client, server=listed.server)
+            return fault, await configuration_digest(client)
 
     def _text(self, users: Users) -> str:
         return nats_users.to_conf(users, subject=self._connection.subject)
@@ -162,6 +210,14 @@ class NatsFilesAdapter:
 def _compiled(desired: DesiredState) -> tuple[Users, Rendering]:
     rendering = nats_users.render(desired.subjects)
     return nats.parse(rendering.artifact), rendering
+
+
+def _mark(written: str, digest: str) -> str:
+    return f"{written} {digest}"
+
+
+def _names(listed: Connections) -> Iterator[str]:
+    return (str(each.get("authorized_user", "")) for each in listed.connections)
 
 
 def _held(applied: AppliedState) -> Users:

@@ -45,6 +45,11 @@ def in_time(work: Coroutine[Any, Any, _Result], *, seconds: float = WHOLE_SECOND
 
     try:
         return asyncio.run(bounded())
+    except NoRespondersError as error:
+        raise BrokerUnreachable(
+            "The NATS server does not take us for its system account: its accounts were changed, and whom it lets in "
+            "now nobody here knows. Give it back its configuration."
+        ) from error
     except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:
         raise BrokerUnreachable("The NATS server does not answer, or not in time: is it up?") from error
 
@@ -95,16 +100,25 @@ async def _ignore(_error: Exception) -> None:
     """What fails fails the call that is under way; nats-py would print it as well."""
 
 
-def system(connection: NatsConnection) -> Any:
-    """A connection to the system account."""
-    return connected(connection, user=connection.system_user, password=connection.system_password)
+@asynccontextmanager
+async def system(connection: NatsConnection) -> AsyncIterator[Client]:
+    """A connection to the system account. Raises NoRespondersError if the user is one of another account.
+
+    A server without accounts lets anybody in, as anybody, and answers most of what is asked here with what is right.
+    """
+    async with connected(connection, user=connection.system_user, password=connection.system_password) as client:
+        await client.request("$SYS.REQ.SERVER.PING.IDZ", b"", timeout=ANSWER_SECONDS)
+        yield client
 
 
-async def list_connections(client: Client, *, client_id: str = "", user: str = "") -> Connections:
-    """Every MQTT connection, or those with that client id, or of that user."""
+async def list_connections(client: Client, *, account: str, client_id: str = "", user: str = "") -> Connections:
+    """Every MQTT connection of the account, or those with that client id, or of that user.
+
+    Other accounts of the server are other people's.
+    """
     found: list[dict[str, Any]] = []
     while True:
-        asked: dict[str, Any] = {"auth": True, "limit": PAGE, "offset": len(found)}
+        asked: dict[str, Any] = {"auth": True, "acc": account, "limit": PAGE, "offset": len(found)}
         if client_id:
             asked["mqtt_client"] = client_id
         if user:
@@ -124,12 +138,18 @@ def close_connections(connection: NatsConnection, *, client_id: str = "", user: 
 
     async def work() -> int:
         async with system(connection) as client:
-            listed = await list_connections(client, client_id=client_id, user=user)
+            listed = await list_connections(client, account=connection.account, client_id=client_id, user=user)
             for each in listed.connections:
                 await kick(client, server=listed.server, cid=each["cid"])
             return len(listed.connections)
 
     return in_time(work()) or -1
+
+
+async def configuration_digest(client: Client) -> str:
+    """That of what the server has read of its configuration, files in it included, comments not."""
+    answer = await client.request("$SYS.REQ.SERVER.PING.VARZ", b"{}", timeout=ANSWER_SECONDS)
+    return str(json.loads(answer.data)["data"].get("config_digest", ""))
 
 
 async def reload(client: Client, *, server: str) -> str:

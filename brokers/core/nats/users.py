@@ -20,6 +20,7 @@ from brokers.core.rendering import Deviations
 NAME = "{auth_id}"
 _HEAD = "# Written by Gatehouse; what else is written here is lost.\nusers: ["
 _TAIL = "]\n"
+_MQTT = '"allowed_connection_types": ["MQTT"]'
 _ESCAPED = frozenset(',+"\\<>;=#')  # of a name in a subject: RFC 4514 2.4
 _UNNAMEABLE = "Its name can not stand in a subject as it is: it is no user."
 _FREE = (
@@ -65,6 +66,11 @@ def parse_conf(text: str, *, subject: str) -> Mapping[str, NatsPermissions]:
         except (ValueError, LookupError, TypeError, AttributeError, nats.InvalidPermissions):
             continue
     return found
+
+
+def respelled(text: str) -> str:
+    """What `to_conf` wrote, so that it means the same and the server's digest of it is another, if there are users."""
+    return text.replace(_MQTT, _MQTT.replace('["MQTT"]', '["MQTT", "MQTT"]'))
 
 
 def auth_id_of(user: str, *, subject: str) -> str:

@@ -128,7 +128,7 @@ def test_what_the_server_did_not_read_is_a_difference_until_it_has(hall: Hall) -
         adapter.read()
 
 
-ODD = ["a.b", "a*b", "ä泵", 'a"b', "%", "$SYS", "a'b", "{auth_id}", "x" * 200]
+ODD = ["a.b", '["MQTT"]', "a*b", "ä泵", 'a"b', "%", "$SYS", "a'b", "{auth_id}", "x" * 200]
 
 
 def test_text_of_the_file_is_read_back_as_it_was() -> None:
@@ -136,8 +136,17 @@ def test_text_of_the_file_is_read_back_as_it_was() -> None:
     users = {name: permissions(subject(name, UP, DOWN, odd)) for name in ODD} | {"nothing": NOTHING}
     for spelled in ("CN={auth_id}", "CN={auth_id},OU=devices,O=Acme"):
         text = nats_users.to_conf(users, subject=spelled)
-        assert nats_users.parse_conf(text, subject=spelled) == users
-        for strange in (text + "\n", text.replace("MQTT", "STANDARD"), text.replace("deny", "allow"), "", "users: []"):
+        other = nats_users.respelled(text)
+        assert other.count('["MQTT", "MQTT"]') == len(users)
+        assert [nats_users.parse_conf(each, subject=spelled) for each in (text, other)] == [users, users]
+        for strange in (
+            other,
+            text + "\n",
+            text.replace("MQTT", "STANDARD"),
+            text.replace("deny", "allow"),
+            "",
+            "users: []",
+        ):
             found = nats_users.parse_conf(strange, subject=spelled)
             assert nats_users.to_conf(found, subject=spelled) != strange
 

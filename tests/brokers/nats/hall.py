@@ -16,7 +16,6 @@ from tests.e2e.mqtt import Identity, MqttDevice
 from tests.servers import free_port, is_open, wait_until
 
 AS_IT_BEGINS = "users: []\n"
-CONNECTION = {"host": "127.0.0.1", "system_user": "system", "system_password": "pw", "account": "FLEET"}
 
 
 def plain_listener(hall: Hall) -> str:
@@ -49,7 +48,14 @@ class Hall:
     @property
     def adapter(self) -> NatsFilesAdapter:
         """A new one."""
-        connection = CONNECTION | {"port": self.port, "files": {"directory": "hall-5"}}
+        return self.adapter_of("FLEET")
+
+    def adapter_of(self, account: str) -> NatsFilesAdapter:
+        """That of an account."""
+        connection = {
+            "host": "127.0.0.1", "port": self.port, "system_user": "system", "system_password": "pw",
+            "account": account, "files": {"directory": "hall-5"},
+        }  # fmt: skip
         assert not NatsFilesAdapter.connection_errors(connection)
         return NatsFilesAdapter(link=broker_link(AdapterKind.NATS_FILES, connection))
 

@@ -93,11 +93,11 @@ class LiveNats:
         for name, text in {**texts, "server.key": server_key}.items():
             (self.folder / name).write_text(text)
 
-    def start(self) -> None:
-        """Starts it and waits until both ports answer."""
+    def start(self, *, devices: bool = True) -> None:
+        """Starts it and waits until both ports answer, or that of NATS' own protocol."""
         words = [str(PROGRAM), "--config", str(self.folder / "nats.conf"), "--log", str(self.folder / "log")]
         self.process = subprocess.Popen(words)
-        for port in (self.client_port, self.mqtt_port):
+        for port in (self.client_port, self.mqtt_port)[: 1 + devices]:
             wait_until(lambda port=port: is_open(port), what="NATS listens")  # type: ignore[misc]
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
@@ -129,7 +129,8 @@ class Doorman:
     def __init__(self, server: LiveNats, grants: Callable[[CalloutRequest], NatsPermissions | None]) -> None:
         self.asked: list[CalloutRequest] = []
         self.life = LIFE
-        self._server, self._grants = server, grants
+        self.grants = grants
+        self._server = server
         self._loop = asyncio.new_event_loop()
         self._ready, self._end = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
@@ -160,7 +161,7 @@ class Doorman:
     async def _answer(self, message: Msg) -> None:
         request = callout.parse_request(message.data.decode())
         self.asked.append(request)
-        granted, now = self._grants(request), utc_now()
+        granted, now = self.grants(request), utc_now()
         if granted is None:
             said = callout.refuse(request, key=self._server.key, why="no", now=now)
         else:
