@@ -67,14 +67,14 @@ def push_crl(wake: Wake) -> str | None:
 
 @wakeup_task("brokers.probe")
 def probe(wake: Wake) -> str | None:
-    """Looks at the broker's listeners, as somebody asked for it."""
+    """Looks at the broker's listeners and at how it is managed, as somebody asked for it."""
     broker = _broker(wake)
     if broker is None:
         return _GONE
     found = services.probe_listeners(broker=broker, now=utc_now())
     if not found.reports:
-        return "It has no listeners to look at."
-    return f"Of {len(found.reports)} listener(s), {found.to_mend or 'nothing'} to mend."
+        return "It has nothing to look at."
+    return f"Of {len(found.reports)} port(s), {found.to_mend or 'nothing'} to mend."
 
 
 @shared_task(name="brokers.check_drift", ignore_result=True, expires=30)
@@ -101,7 +101,7 @@ def probe_listeners() -> None:
 
 @shared_task(name="brokers.probe_one", ignore_result=True, expires=43_200)
 def probe_one(*, broker: str) -> None:
-    """Looks at one broker's listeners; one that was removed meanwhile has none."""
+    """Looks at one broker; one that was removed meanwhile has nothing to see."""
     with suppress(queries.BrokerNotFound):
         services.probe_listeners(broker=BrokerId(UUID(broker)), now=utc_now())
 

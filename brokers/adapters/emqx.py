@@ -109,7 +109,7 @@ class EmqxAdapter:
         if desired.only is None:  # whoever is thrown out is so whatever the broker is
             refuse_old(applied.version)
         wanted, present, held = self._compile(desired)[0], read_held(applied.artifact), applied.passwords
-        found = changes(wanted, present, desired.subjects)
+        found = changes(wanted, present, desired.subjects, whole=desired.only is None)
         named = {each.principal.username for each in desired.subjects}
         if taken := sorted(present.superusers & named - held.keys()):
             raise SuperuserTaken(

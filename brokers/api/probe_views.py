@@ -28,7 +28,7 @@ class ProbeLineDocument(serializers.Serializer[Any]):
 
 
 class ListenerReportDocument(serializers.Serializer[Any]):
-    """What was seen of one listener."""
+    """What was seen of one listener; of the port by which the broker is managed, if the transport is http or https."""
 
     host = serializers.CharField()
     port = serializers.IntegerField()
@@ -64,7 +64,10 @@ class ProbeView(APIView):
 
     @extend_schema(operation_id="probeListeners", request=None, responses={202: OperationReference})
     def post(self, request: Request, name: str) -> Response:
-        """The operation that looks; it takes half a minute at most. Only the registered listeners are contacted."""
+        """The operation that looks; it takes half a minute at most.
+
+        Only the registered listeners are contacted, and the registered port by which the broker is managed.
+        """
         broker, actor = seen(request, name), caller_of(request).actor
         operation = services.order_probe(broker=broker.id, actor=actor, now=utc_now())
         return Response({"operation": str(operation)}, status=202)

@@ -69,8 +69,13 @@ def read_held(artifact: str) -> EmqxHeld:
     )
 
 
-def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSubject]) -> list[EmqxChange]:
-    """What to change. `present` is about the names that `subjects` have, and what is for all."""
+def changes(
+    wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSubject], *, whole: bool
+) -> list[EmqxChange]:
+    """What to change. `present` is about the names that `subjects` have, and what is for all.
+
+    Unless they are the `whole`, nobody else's session is ended: they may have no rules yet to come back to.
+    """
     found, at_last = _for_all(wanted, present.rules)
     beside = {each.principal.client_id for each in subjects} & present.rules.clients.keys() - wanted.clients.keys()
     found += [
@@ -98,7 +103,7 @@ def changes(wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSub
         EmqxChange(kind="unban", name=name, summary=f"Let {name} log in again.")
         for name in sorted((named - barred) & present.banned_by_us)
     ]
-    return found + at_last
+    return found + (at_last if whole else [])
 
 
 def effect(before: EmqxRules, after: EmqxRules) -> Effect:

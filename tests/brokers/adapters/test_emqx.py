@@ -346,6 +346,16 @@ def test_emqx_that_restarted_empty_is_closed_and_filled_and_then_every_session_e
     assert bring_to(adapter, desired) == []
 
 
+def test_device_that_goes_from_an_empty_emqx_takes_nobody_along(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    """The others have no rules yet that they could come back to; the mark that they are to end stays."""
+    emqx.clients |= {"alpha": "alpha", "beta": "beta"}
+    barred = subject("alpha", standing=Standing.BARRED)
+    bring_to(adapter, only(barred))
+    assert (emqx.settings["no_match"], emqx.closed) == ("deny", ["alpha"])
+    assert bring_to(adapter, all_of(barred, subject("beta", UP))) == [("set-rules", "beta"), ("end-all", "all")]
+    assert emqx.closed == ["alpha", "beta"]
+
+
 def test_ban_of_somebody_else_is_enough_and_stays(adapter: EmqxAdapter, emqx: Emqx) -> None:
     emqx.bans.append({"as": "username", "who": "alpha", "by": "mo", "reason": "x"})
     bring_to(adapter, all_of(subject("alpha", standing=Standing.BARRED)))

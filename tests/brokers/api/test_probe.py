@@ -67,7 +67,7 @@ def test_listener_that_admits_strangers_is_a_finding_until_it_is_gone(
         probe.run(wakeup=wakeup.pk)
 
     [step] = api.get(f"operations/{ordered.json()['operation']}/").json()["steps"]
-    assert (step["target"], step["state"], step["detail"]) == ("broker:hall-7", "done", "Of 1 listener(s), 2 to mend.")
+    assert (step["target"], step["state"], step["detail"]) == ("broker:hall-7", "done", "Of 1 port(s), 2 to mend.")
     seen = api.get(PATH).json()
     assert seen["under_way"] is None
     [listener] = seen["listeners"]
