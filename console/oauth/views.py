@@ -17,10 +17,10 @@ from oauth2_provider.views.mixins import OAuthLibMixin
 
 from console.core.roles import SCOPES
 from console.oauth.device_tokens import claimed_client, give_device_token, is_by_device, shows_secret
-from console.oauth.failures import TooManyFailures, check_failures, note_failure
 from console.oauth.validator import token_hashes
 from devices.core.proof import ALGORITHMS
 from kernel.api.address import peer_address
+from kernel.api.failures import TooManyFailures, check_failures, note_failure
 from kernel.core.clock import utc_now
 from kernel.core.errors import Conflict, Denied, Invalid, Unauthenticated, Unavailable
 from pki.queries import CertificateRefused
@@ -43,13 +43,13 @@ class _ClientView(OAuthLibMixin, View):  # type: ignore[misc]
         may_guess = shows_secret(request) or not is_by_device(request)
         try:
             if may_guess:
-                check_failures(client=client, address=address)
+                check_failures(door="oauth", client=client, address=address)
         except TooManyFailures as refusal:
             return _error("slow_down", refusal.detail, status=429, **{"Retry-After": str(refusal.retry_after_seconds)})
         response = self.respond(request)
         if response.status_code == _UNAUTHORIZED:
             if may_guess:
-                note_failure(client=client, address=address)
+                note_failure(door="oauth", client=client, address=address)
             response.headers["WWW-Authenticate"] = 'Basic realm="gatehouse"'
         response.headers["Cache-Control"] = "no-store"
         return response

@@ -16,7 +16,6 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.models import Operator
-from console.oauth.failures import TooManyFailures, check_failures, note_failure
 from console.services.operators import (
     SetupLinkSpent,
     WeakPassword,
@@ -28,6 +27,7 @@ from console.services.operators import (
 from console.views.forms import ConsoleForm
 from console.views.frame import show
 from kernel.api.address import peer_address
+from kernel.api.failures import TooManyFailures, check_failures, note_failure
 from kernel.core.clock import utc_now
 
 _BACKEND = f"{ModelBackend.__module__}.{ModelBackend.__qualname__}"
@@ -98,7 +98,7 @@ def _operator_of(request: HttpRequest, form: SignInForm) -> tuple[Operator | Non
     """Who signs in; None if nobody, and the form says why. One password tried with many names is counted, too."""
     source = peer_address(request)
     try:
-        check_failures(address=source)
+        check_failures(door="oauth", address=source)
     except TooManyFailures as refusal:
         form.add_error(None, refusal.detail)
         return None, HTTPStatus.TOO_MANY_REQUESTS
@@ -106,7 +106,7 @@ def _operator_of(request: HttpRequest, form: SignInForm) -> tuple[Operator | Non
     found = authenticate(request, username=name, password=password)
     if isinstance(found, Operator):
         return found, HTTPStatus.OK
-    note_failure(address=source)
+    note_failure(door="oauth", address=source)
     return None, _refuse(request, form)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from cryptography import x509
 from django.core.exceptions import RequestDataTooBig
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -16,9 +19,10 @@ from devices.api.documents import PermissionDocument, enrolment_document
 from devices.conf import base_url, client_cert_header
 from devices.core.client_cert import read_client_cert
 from devices.core.proof import Proof, verify_proof
-from devices.core.tokens import TokenRefused
+from devices.core.tokens import TokenRefused, split_token
 from kernel.api.address import is_trusted_proxy, peer_address
 from kernel.api.documents import StrictDocument, body_of
+from kernel.api.failures import CACHE_FAULTS, check_failures, check_failures_of, note_failure
 from kernel.core.clock import utc_now
 from kernel.core.errors import Unauthenticated
 from pki.core.csr import inspect_csr
@@ -93,7 +97,8 @@ class EnrollView(APIView):
             raise TokenRefused("Send the enrolment token as `Authorization: Bearer <token>`.")
         _check_length(request)
         body = body_of(EnrollDocument, request)
-        outcome = services.enroll_device(token=token, address=peer_address(request), now=utc_now(), **body)
+        with _counted(token, address := peer_address(request)):
+            outcome = services.enroll_device(token=token, address=address, now=utc_now(), **body)
         if isinstance(outcome, services.Pending):
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return Response({"request": str(outcome.request)}, status=202, headers=headers)
@@ -140,6 +145,26 @@ def _presented_to_proxy(request: Request) -> tuple[x509.Certificate, ...]:
             code="proof-required",
         )
     return (read_client_cert(header),)
+
+
+@contextmanager
+def _counted(token: str, address: str) -> Iterator[None]:
+    """Who shows wrong tokens has to wait. Raises TooManyFailures.
+
+    A genuine token is held up by wrong secrets of its own from there alone, and by no neighbour behind one address:
+    nobody guesses 128 bits. Where nothing can be counted they are looked at all the same.
+    """
+    told = {"door": "enroll", "address": address}
+    client = str(split_token(token)[0])  # however it is spelled
+    with suppress(*CACHE_FAULTS):
+        check_failures_of(client=client, **told)
+    try:
+        yield
+    except TokenRefused:
+        with suppress(*CACHE_FAULTS):
+            note_failure(client=client, **told)
+            check_failures(**told)
+        raise
 
 
 def _credentials(request: Request, scheme: str) -> str | None:

@@ -14,8 +14,8 @@ from oauth2_provider.models import AccessToken
 
 from console.core.roles import EVERY_SCOPE
 from console.models import Application
-from console.oauth.failures import MAX_FAILURES_OF_CLIENT
 from console.services.applications import NewApplication
+from kernel.api.failures import MAX_FAILURES_OF_CLIENT
 from tests.console.conftest import ask_token, basic, bearer
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from console.models import Operator
-from console.oauth import failures
 from console.services.operators import make_setup_link
+from kernel.api import failures
 from kernel.core.actor import SYSTEM
 from kernel.queries import list_entries
 from tests.console.views.scene import PASSWORD, Scene

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from django.core.cache import cache
 from pytest_django import Settings
+from redis.exceptions import RedisError
 
 from devices import queries, services
 from devices.core.ports import BrokerEndpoint
 from devices.models import Device, EnrolmentRequest, EnrolmentToken
 from devices.services.bindings import BindingTarget
+from kernel.api.failures import MAX_FAILURES_OF_ADDRESS, MAX_FAILURES_OF_CLIENT, WINDOW_SECONDS, note_failure
 from kernel.core.clock import to_rfc3339, utc_now
 from kernel.core.ids import DomainId
 from pki.core.values import ReasonCode
@@ -169,6 +172,33 @@ def test_each_bad_token_has_its_own_problem(north: Factory, anybody: Program, wo
     elsewhere = north.mint(networks=["10.0.0.0/8"]).token
     problem(enroll(north, anybody, "b", token=elsewhere), 403, "token-network")
     assert [device.name for device in Device.objects.all()] == ["a"]
+
+
+def test_wrong_tokens_have_to_wait_and_hold_up_no_neighbour(north: Factory, anybody: Program) -> None:
+    minted = north.mint()
+    guessed, other = f"{minted.id}.{'x' * 43}", f"{north.mint().id}.{'x' * 43}"
+    for _ in range(MAX_FAILURES_OF_CLIENT):
+        problem(enroll(north, anybody, token=guessed), 401, "token-refused")
+    for token in (guessed, minted.token):
+        answer = enroll(north, anybody, token=token)
+        problem(answer, 429, "too-many-failures")
+        assert answer.headers["Retry-After"] == str(WINDOW_SECONDS)
+    for _ in range(MAX_FAILURES_OF_CLIENT, MAX_FAILURES_OF_ADDRESS - 1):
+        note_failure(door="enroll", address="127.0.0.1")
+    problem(enroll(north, anybody, token=other), 429, "too-many-failures")
+    assert enroll(north, anybody, "pump-1").status_code == 201
+
+
+def test_device_is_enrolled_where_nothing_can_be_counted(
+    north: Factory, anybody: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise RedisError
+
+    for name in ("get", "add", "incr"):
+        monkeypatch.setattr(cache, name, away)
+    problem(enroll(north, anybody, token=north.mint().token[:-2] + "xx"), 401, "token-refused")
+    assert enroll(north, anybody).status_code == 201
 
 
 def test_token_is_used_from_the_address_that_a_trusted_proxy_names(
