@@ -23,6 +23,7 @@ from tests.brokers.fleet import PUMP_RULES, Enrolled, Fleet, allow
 from tests.brokers.nats.server import Doorman, LiveNats
 from tests.cast import ADA
 from tests.e2e.mqtt import Identity, MqttDevice
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -35,15 +36,22 @@ class Gateway:
         self.grants: dict[str, NatsPermissions] = {}
         self.open: list[MqttDevice] = []
 
-    def connect(self, enrolled: Enrolled) -> MqttDevice:
-        """A connection with the grant that is right at this moment, which stays as it is whatever happens."""
+    def connect(self, enrolled: Enrolled, **options: Any) -> MqttDevice:
+        """A connection with the grant that is right at this moment, which stays as it is whatever happens.
+
+        The server takes about a second to let a client id go that was in use.
+        """
         subject = render_subject(devices_queries.subject_of(device=enrolled.id, now=utc_now()))
         name = enrolled.device.client_id
         self.grants[name] = permissions(subject)
         trust = self.live.folder / "ca.crt"
         identity = Identity(name, enrolled.certificate, enrolled.key, trust)
-        self.open.append(MqttDevice(identity, port=self.live.mqtt_port))
-        assert self.open[-1].connect()
+
+        def enters() -> bool:
+            self.open.append(MqttDevice(identity, port=self.live.mqtt_port, **options))
+            return self.open[-1].connect()
+
+        wait_until(enters, what=f"{name} is in")
         return self.open[-1]
 
     def check(self) -> SyncState:
