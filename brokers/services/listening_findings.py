@@ -74,10 +74,8 @@ def _seen(broker: Broker) -> Iterator[Finding]:
     told: dict[str, list[tuple[str, str]]] = {}
     for report in probe.reports if probe else ():
         for line in report.worst():
-            place = f"{report.host}:{report.port}"
-            told.setdefault(_OF_ASPECT.get(line.aspect, "listener-unsafe"), []).append(
-                (f"{place}: {line.seen}", line.remedy)
-            )
+            code = _OF_ASPECT.get(line.aspect, "listener-unsafe")
+            told.setdefault(code, []).append((f"{report.host}:{report.port}: {line.seen}", line.remedy))
     for code, lines in told.items():
         detail = " ".join(words for words, _ in lines)[:500]
         yield _finding(code, broker, detail, lines[0][1], since=probe.at if probe else None)

@@ -12,7 +12,7 @@ from brokers import models, queries
 from brokers.adapters.listener_probe import observe
 from brokers.adapters.management_probe import ask
 from brokers.core.listeners import management
-from brokers.core.listeners.probe import ListenerReport, Verdict, judge, read_report, report_document
+from brokers.core.listeners.probe import ListenerReport, judge, read_report, report_document
 from brokers.core.values import Broker, BrokerId, BrokerLink, Listener
 from brokers.services.listener_profiles import listener_profile_of
 from kernel.core.actor import Actor
@@ -22,8 +22,8 @@ from kernel.queries import open_operation
 from kernel.services import record
 from pki import queries as pki
 
-_AT_ONCE = 20
-"""As many as a broker may have listeners."""
+_AT_ONCE = 21
+"""As many as a broker may have listeners, and the port by which it is managed."""
 TIMEOUT_SECONDS = 3.0
 """For making a connection, and again for what is said on it."""
 SECONDS_IN_ALL = 20.0
@@ -112,17 +112,17 @@ def last_probe_of(*, broker: Broker) -> Probe | None:
 
 
 def _look_at_management(link: BrokerLink, before: Probe | None, *, now: datetime) -> tuple[ListenerReport, ...]:
-    """The report on it; that of before, if it was good a moment ago; none where there is nothing to ask."""
+    """The report on it; none where there is nothing to ask."""
     place = management.place_of(link.broker.kind, link.connection)
     if place is None:
         return ()
-    if before is not None and now - before.at < management.AGAIN_AFTER:
-        known = [report for report in before.reports if report.transport in management.SCHEMES]
-        if known and all(line.verdict is Verdict.GOOD for report in known for line in report.lines):
-            return tuple(known)
-    asked = management.questions(link.broker.kind, place, link.connection, version=link.broker.version)
-    answers = [(question, ask(place, question, timeout=TIMEOUT_SECONDS)) for question in asked]
-    return (management.judge_management(place, answers),)
+    lately = before.reports if before is not None and now - before.at < management.AGAIN_AFTER else ()
+    known = management.refused_logins(line for report in lately for line in report.lines)
+    lines = tuple(
+        known.get(question.aspect) or management.judge_answer(question, ask(place, question, timeout=TIMEOUT_SECONDS))
+        for question in management.questions(link.broker.kind, place, link.connection, version=link.broker.version)
+    )
+    return (ListenerReport(host=place.host, port=place.port, transport=place.scheme, lines=lines),)
 
 
 def _keep(broker: Broker, probe: Probe) -> None:

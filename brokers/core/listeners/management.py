@@ -1,20 +1,21 @@
 """What a probe asks of the port by which a broker is managed: whether anybody can, who knows what it came with.
 
 Each question is one request over HTTP, of whose answer the status alone is looked at. EMQX locks an account for ten
-minutes after five wrong passwords in five (dashboard.unsuccessful_login_max_attempts), so none is put again soon.
+minutes after five wrong passwords in five (dashboard.unsuccessful_login_max_attempts), so one that it refused is not
+tried again soon.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from brokers.core.emqx.version import has_scopes
-from brokers.core.listeners.probe import Aspect, ListenerReport, ProbeLine, Verdict
+from brokers.core.listeners.probe import Aspect, ProbeLine, Verdict
 from brokers.core.values import AdapterKind
 
 AGAIN_AFTER = timedelta(minutes=5)
@@ -99,19 +100,19 @@ def questions(
             )
 
 
-def judge_management(place: ManagementPlace, answers: Sequence[tuple[Question, int | None]]) -> ListenerReport:
-    """What to make of the statuses, None where nobody answered."""
-    lines = tuple(_line(question, status) for question, status in answers)
-    return ListenerReport(host=place.host, port=place.port, transport=place.scheme, lines=lines)
-
-
-def _line(question: Question, status: int | None) -> ProbeLine:
+def judge_answer(question: Question, status: int | None) -> ProbeLine:
+    """What to make of the status; None if nobody answered."""
     if status in _REFUSALS:
         return ProbeLine(aspect=question.aspect, verdict=Verdict.GOOD, seen=question.refused)
     if status is not None and status // 100 == 2:
         return ProbeLine(aspect=question.aspect, verdict=Verdict.BAD, seen=question.granted, remedy=question.remedy)
     why = "nobody answered" if status is None else f"it answered with status {status}"
     return ProbeLine(aspect=question.aspect, verdict=Verdict.UNKNOWN, seen=f"That is not known: {why}.")
+
+
+def refused_logins(lines: Iterable[ProbeLine]) -> dict[Aspect, ProbeLine]:
+    """Those of the lines that stand for a password that was refused, which must not be tried again soon."""
+    return {line.aspect: line for line in lines if line.aspect is Aspect.DEFAULT_LOGIN and line.verdict is Verdict.GOOD}
 
 
 def _emqx_login(place: ManagementPlace) -> Question:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from brokers.core.listeners.management import judge_management, place_of, questions
-from brokers.core.listeners.probe import Aspect, Verdict, read_report, report_document
+from brokers.core.listeners.management import judge_answer, place_of, questions, refused_logins
+from brokers.core.listeners.probe import Aspect, ListenerReport, ProbeLine, Verdict, read_report, report_document
 from brokers.core.values import AdapterKind
 
 API = {"host": "::1", "port": 18083, "api_key": "key", "api_secret": "secret"}
@@ -82,15 +82,20 @@ def test_nobody_is_asked_where_no_port_is_registered_nor_of_other_kinds() -> Non
     ],
 )
 def test_only_a_refusal_is_good(status: int | None, verdict: Verdict) -> None:
-    kind = AdapterKind.HIVEMQ_ESE_FILE
+    kind = AdapterKind.NANOMQ
     place = place_of(kind, CONNECTIONS[kind])
     assert place is not None
     [question] = questions(kind, place, CONNECTIONS[kind], version="")
-    report = judge_management(place, [(question, status)])
-    [line] = report.lines
+    line = judge_answer(question, status)
     assert (line.verdict, bool(line.remedy)) == (verdict, verdict is Verdict.BAD)
-    assert (report.transport, report.host, report.port) == ("https", "mq.example", 8888)
+    assert bool(refused_logins([line])) is (verdict is Verdict.GOOD)
+    report = ListenerReport(host=place.host, port=place.port, transport=place.scheme, lines=(line,))
     assert read_report(report_document(report)) == report
+
+
+def test_only_passwords_are_not_tried_again() -> None:
+    line = ProbeLine(aspect=Aspect.MANAGEMENT, verdict=Verdict.GOOD, seen="")
+    assert refused_logins([line]) == {}
 
 
 def test_no_question_shows_the_account_that_it_is_asked_with() -> None:
