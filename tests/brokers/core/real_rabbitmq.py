@@ -42,10 +42,12 @@ class Closed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rabbit:
-    """A RabbitMQ that runs: its MQTT port, and the port of its management API."""
+    """A RabbitMQ that runs: its MQTT port, the port of its management API, that of its port mapper, and its folder."""
 
     port: int
     management: int
+    mapper: int
+    folder: Path
 
     def load(self, artifact: str) -> None:
         """Imports the rendering, with a password for each account, and `root` beside it."""
@@ -63,6 +65,13 @@ class Rabbit:
         """What the broker exports."""
         found: dict[str, Any] = json.loads(self._call("GET", "definitions"))
         return found
+
+    def run(self, call: str) -> None:
+        """Makes Erlang's node run `<module> <function> [<arguments>]`."""
+        cookie = (self.folder / ".erlang.cookie").read_text()
+        words = [program("erl_call"), "-sname", f"gatehouse{self.port}@localhost", "-c", cookie, "-a", call]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "ERL_EPMD_PORT": str(self.mapper)}
+        subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=60)
 
     def _call(self, method: str, path: str, document: object = None) -> bytes:
         request = urllib.request.Request(
@@ -167,7 +176,7 @@ class Client:
                 shift += 7
                 if digit < 128:
                     return first, self._exactly(length)
-        except ConnectionResetError as error:
+        except (ConnectionResetError, ssl.SSLError) as error:
             raise Closed from error
 
     def _exactly(self, count: int) -> bytes:
@@ -242,7 +251,7 @@ def rabbitmq(folder: Path, *, plugins: Sequence[str] = (), more: str = "", advan
     }
     with _running([program("epmd")], environment, mapper, folder), _running([script], environment, mqtt, folder):
         wait_until(lambda: is_open(management), seconds=180, what="RabbitMQ's management API listens")
-        yield Rabbit(port=mqtt, management=management)
+        yield Rabbit(port=mqtt, management=management, mapper=mapper, folder=folder)
 
 
 @contextmanager
