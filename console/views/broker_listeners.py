@@ -11,7 +11,7 @@ from brokers import queries, services
 from brokers.core.listeners.probe import Aspect
 from brokers.core.values import Broker
 from console.views.frame import NotHere, Visit, screen, show
-from console.views.listener_forms import FLAGS, WHOLE_ROWS, ListenerForm, ServerRequestForm, initial_of
+from console.views.listener_forms import FLAGS, LABELS, WHOLE_ROWS, ListenerForm, ServerRequestForm, initial_of
 from console.views.operations import find_panel
 from kernel.core.errors import DomainError
 
@@ -40,7 +40,10 @@ def show_listeners(request: HttpRequest, visit: Visit, name: str) -> HttpRespons
 
 def _page(request: HttpRequest, visit: Visit, broker: Broker, form: ServerRequestForm) -> HttpResponseBase:
     kept = services.listener_profile_of(broker=broker)
-    probe, under_way = services.last_probe_of(broker=broker), services.probe_under_way(broker=broker.id)
+    rendered = services.render_listener_profile(broker=broker, now=visit.now)
+    under_way = services.probe_under_way(broker=broker.id)
+    panel = find_panel(visit, str(under_way)) if under_way else None
+    probe = services.last_probe_of(broker=broker)  # read last: what ends meanwhile is seen
     reports = [
         (report, [(ASPECTS[line.aspect], line) for line in report.lines]) for report in (probe.reports if probe else ())
     ]
@@ -48,11 +51,12 @@ def _page(request: HttpRequest, visit: Visit, broker: Broker, form: ServerReques
         "broker": broker,
         "tab": "listeners",
         "kept": kept,
-        "rendered": services.render_listener_profile(broker=broker, now=visit.now),
+        "rendered": rendered,
+        "warnings": [(LABELS.get(each.member, each.member), each) for each in rendered.warnings],
         "chain": services.server_chain_of(broker=broker, now=visit.now),
         "bundle": services.trust_bundle_of(broker=broker, now=visit.now),
         "probe": probe,
-        "panel": find_panel(visit, str(under_way)) if under_way else None,
+        "panel": panel,
         "reports": reports,
         "form": form,
         "may_write": visit.may("brokers:write", broker.domain),
@@ -110,7 +114,7 @@ def certify(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
         try:
             services.certify_server(broker=broker.id, csr=csr, actor=visit.actor, now=visit.now)
         except DomainError as error:
-            form.add_fault(error)
+            form.add_error("csr", error.detail)
         else:
             messages.success(request, "The certificate is issued. Install its chain as server.pem.")
             return _back(broker)

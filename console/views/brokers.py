@@ -153,7 +153,7 @@ def check(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
         messages.error(request, error.detail)
     else:
         if found.count:
-            messages.warning(request, f"{found.detail} ({found.count} differences)")
+            messages.warning(request, found.detail)
         else:
             messages.success(request, found.detail or "It holds exactly the policy.")
     return HttpResponseRedirect(reverse("broker", args=[broker.name]))

@@ -33,6 +33,7 @@ def _limit(name: str, label: str, help_text: str = "") -> forms.IntegerField:
     words = f"{help_text} {least:,} to {greatest:,}; empty for none of ours.".strip()
     return forms.IntegerField(
         label=label, min_value=least, max_value=greatest, required=False, help_text=words,
+        error_messages=dict.fromkeys(("min_value", "max_value"), f"Give {least:,} to {greatest:,}, or leave it empty."),
         widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
     )  # fmt: skip
 
@@ -92,6 +93,10 @@ class ListenerForm(ConsoleForm):
         return given | {"proxies": given["proxies"].split()}
 
 
+LABELS = {name: field.label for name, field in ListenerForm.base_fields.items()}
+"""What the form calls each member."""
+
+
 def initial_of(profile: ListenerProfile, *, version: int) -> dict[str, Any]:
     """What the form shows of a profile."""
     return profile_document(profile) | {"proxies": " ".join(profile.proxies), "version": version}
@@ -103,6 +108,5 @@ class ServerRequestForm(ConsoleForm):
     csr = forms.CharField(
         label="Request (PKCS#10, PEM)", max_length=20_000,
         widget=forms.Textarea(attrs={**_PLAIN, "rows": 4, "placeholder": "-----BEGIN CERTIFICATE REQUEST-----"}),
-        help_text="openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=broker "
-        "-keyout server.key -out server.csr. The key stays where it is.",
+        help_text="Made beside the broker: the key stays there.",
     )  # fmt: skip

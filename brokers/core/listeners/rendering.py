@@ -108,7 +108,7 @@ def no_limits(profile: ListenerProfile, members: Iterable[str], broker: str) -> 
                 member=member,
                 severity=Severity.WARNING,
                 what=f"{broker} can not limit {LIMIT_WORDS[member]}.",
-                remedy="Limit it at the firewall or balancer before the broker, or say null to be told no more.",
+                remedy="Limit it at the firewall or balancer before the broker, or leave it empty to be told no more.",
             )
 
 

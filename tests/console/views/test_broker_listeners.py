@@ -6,12 +6,14 @@ import html
 import re
 from dataclasses import asdict
 
+import pytest
 from django.test import Client
 
 from brokers import models, services
-from brokers.core.values import Listener
+from brokers.core.values import BrokerId, Listener
 from brokers.tasks import probe as probe_task
 from kernel.core.clock import utc_now
+from kernel.core.ids import EntryId
 from kernel.models import Wakeup
 from pki.queries import certificates_of
 from tests.console.views.scene import Scene, make_csr
@@ -48,6 +50,7 @@ def test_profile_is_changed_by_its_form_and_the_configuration_follows(north: Sce
     page = shown(at_ada, at(north))
     assert "tls_version tlsv1.3" in page
     assert "max_connections 77" in page
+    assert "<strong>Octets of a client id</strong>" in page
     assert "version 1" in page
     late = at_ada.post(at(north, "profile/"), form)
     assert "was changed meanwhile" in html.unescape(late.content.decode())
@@ -60,6 +63,8 @@ def test_what_is_wrong_stands_beside_its_field(north: Scene, at_ada: Client) -> 
 
     assert "Give networks such as 10.1.0.0/24" in page
     assert 'value="balancer"' in page
+    page = html.unescape(at_ada.post(at(north, "profile/"), form | {"max_connections": "0"}).content.decode())
+    assert "Give 1 to 10,000,000, or leave it empty." in page
     assert services.listener_profile_of(broker=north.broker).version == 0
 
 
@@ -69,6 +74,7 @@ def test_certificate_is_issued_from_a_request_and_fetched(north: Scene, at_ada: 
     assert at_bo.post(at(north, "certificate/"), {"csr": csr}).status_code == 403
     refused = html.unescape(at_ada.post(at(north, "certificate/"), {"csr": "nonsense"}).content.decode())
     assert "nonsense" in refused
+    assert "make one with `openssl req -new`" in refused[refused.index('id="id_csr_error"') :]
     assert certificates_of(holder=f"broker:{north.broker.id}") == []
 
     assert at_ada.post(at(north, "certificate/"), {"csr": csr}).status_code == 302
@@ -92,6 +98,25 @@ def test_probe_says_what_to_mend(north: Scene, at_ada: Client, at_bo: Client) ->
     probe_task.run(wakeup=Wakeup.objects.get(task="brokers.probe").pk)
     page = shown(at_bo, at(north))
     assert "Probe ordered" not in page
+    assert "Look that the broker runs" in page
+
+
+def test_probe_that_ends_while_the_page_is_made_is_shown(
+    north: Scene, at_ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = asdict(Listener(host="127.0.0.1", port=free_port()))
+    models.Broker.objects.filter(id=north.broker.id).update(listeners=[nobody])
+    under_way = services.probe_under_way
+
+    def ends(*, broker: BrokerId) -> EntryId | None:
+        found = under_way(broker=broker)
+        probe_task.run(wakeup=Wakeup.objects.get(task="brokers.probe").pk)
+        return found
+
+    at_ada.post(at(north, "probe/"))
+    monkeypatch.setattr(services, "probe_under_way", ends)
+    page = shown(at_ada, at(north))
+    assert "Probe ordered" in page
     assert "Look that the broker runs" in page
 
 
