@@ -106,7 +106,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed through the HTTP API; without it when it leaves",
         presence="told by webhook",
         crl="its own file",
-        version="not told",
+        version="not asked",
     ),
     AdapterKind.HIVEMQ_ESE_FILE: KindFacts(
         how="file realm of the extension, REST API",
