@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from brokers.core.nats.policy import NOTHING, NatsPermissions
+from brokers.core.nats.policy import NOTHING, NatsPermissions, permissions
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.nats.conftest import Open, own_topics
 from tests.brokers.nats.server import Doorman, LiveNats
+from tests.brokers.subjects import PUBLISH, SUBSCRIBE, rule, subject
+from tests.e2e.mqtt import MqttDevice
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -43,11 +45,37 @@ def test_granted_publish_arrives_and_no_other_does(nats: LiveNats, device: Open)
         assert pump.connect()
         assert ear.connect()
         assert ear.subscribe("north/+/up/#") == 1
-        pump.publish("north/pump-2/up/t", b"forged")
-        pump.publish("north/pump-1/up/secret", b"denied")
+        for topic in ("north/pump-2/up/t", "north/pump-1/up/secret"):
+            denied = pump.client.publish(topic, b"denied", qos=1)
+            assert pump.wait_for(denied.is_published, 60)  # it is acknowledged all the same
         pump.publish("north/pump-1/up/t", b"genuine")
         assert ear.received(b"genuine")
         assert [body for _, body in ear.messages] == [b"genuine"]
+
+
+def test_deny_holds_at_each_qos_and_for_what_is_retained_and_all_is_not_the_servers_own(
+    nats: LiveNats, device: Open
+) -> None:
+    """Before 2.12.12 and 2.14.3 the first did not; an allow of `>` alone shows $JS and $SYS."""
+    every = frozenset({*PUBLISH, *SUBSCRIBE})
+    policy = (rule("allow", every, "#"), rule("deny", SUBSCRIBE, "a/secret/#"))
+    with Doorman(nats, lambda asked: permissions(subject(asked.client_id, *policy))):
+        sender, soon, late = device("sender"), *([device(f"{when}-{qos}") for qos in range(3)] for when in ("a", "b"))
+        assert all(each.connect() for each in (sender, *soon, *late))
+        assert [each.subscribe("#", qos=qos) for qos, each in enumerate(soon)] == [0, 1, 2]
+        for topic in ("a/secret/x", "a/secret", "a/open"):
+            sender.client.publish(topic, topic.encode(), qos=1, retain=True)
+        assert all(each.received(b"a/open") for each in soon)
+        for qos, each in enumerate(late):  # it is kept a moment after it was brought
+
+            def is_brought(each: MqttDevice = each, qos: int = qos) -> bool:
+                return each.subscribe("#", qos=qos) == qos and each.received(b"a/open", seconds=1)
+
+            wait_until(is_brought, what="what is retained")
+        sender.publish("a/end", b"end")
+        assert all(each.received(b"end") for each in (*soon, *late))
+        assert {topic for each in (*soon, *late) for topic, _ in each.messages} == {"a/open", "a/end"}
+        assert all(sender.subscribe(topic) == 0x80 for topic in ("$JS/#", "$SYS/#", "$MQTT/#", "a/secret/#"))
 
 
 @pytest.mark.parametrize("topic", ["north/pump-2/down/#", "#", "+/+/down/#", "$SYS/#", "$JS/API/#", "$MQTT/#"])
@@ -89,7 +117,7 @@ def test_grant_ends_by_itself(nats: LiveNats, device: Open) -> None:
 
 
 def test_refused_device_does_not_disturb_whom_it_names(nats: LiveNats, device: Open) -> None:
-    with Doorman(nats, lambda asked: own_topics(asked) if "CN=thief" not in subject(asked.chain[0]) else None):
+    with Doorman(nats, lambda asked: own_topics(asked) if "CN=thief" not in subject_of(asked.chain[0]) else None):
         victim = device("victim", clean=False)
         assert victim.connect()
         assert victim.subscribe("north/victim/down/#") == 1
@@ -172,5 +200,5 @@ def knock(port: int, context: ssl.SSLContext | None) -> bytes:
         return b""
 
 
-def subject(pem: str) -> str:
+def subject_of(pem: str) -> str:
     return x509.load_pem_x509_certificate(pem.encode()).subject.rfc4514_string()
