@@ -90,7 +90,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed; the account may not log in",
         presence="told, with rabbitmq_event_exchange",
         crl="its own folder",
-        version="told",
+        version="told; before 3.10 refused",
     ),
     AdapterKind.HIVEMQ_ESE_SQL: KindFacts(
         how="SQL realm in PostgreSQL or MySQL, REST API",
