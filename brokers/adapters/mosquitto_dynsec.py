@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from threading import Event
 from typing import Any, ClassVar
@@ -23,12 +22,22 @@ from brokers.adapters.mosquitto_reload import seen_reading
 from brokers.adapters.mosquitto_watch import watch
 from brokers.conf import files_root
 from brokers.core.mosquitto.connection import MosquittoConnection, connection_errors
-from brokers.core.mosquitto.dynsec import FIXED_ROLES, LIMITS, desired_state, own_roles
+from brokers.core.mosquitto.dynsec import FIXED_ROLES, LIMITS, desired_state
 from brokers.core.mosquitto.dynsec_changes import Command, changes
 from brokers.core.mosquitto.dynsec_effect import effect
 from brokers.core.mosquitto.dynsec_emulator import emulate
 from brokers.core.mosquitto.dynsec_first_file import first_file_hint
-from brokers.core.mosquitto.dynsec_state import Defaults, DynsecState, default_documents, parse, state_of, to_artifact
+from brokers.core.mosquitto.dynsec_state import (
+    OURS,
+    Defaults,
+    DynsecState,
+    acls_of,
+    default_documents,
+    own_roles,
+    parse,
+    state_of,
+    to_artifact,
+)
 from brokers.core.mosquitto.version import version_note
 from brokers.core.password_texts import fingerprints
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
@@ -41,6 +50,7 @@ from kernel.core.garbage import collection_paused
 _PAGE = 1_000
 _BATCH_SECONDS = 0.05
 _MOST_AT_ONCE = 20
+_NO_GROUP = f"{OURS}nobody"
 
 
 class ControlAccountTaken(Conflict):
@@ -109,7 +119,10 @@ class MosquittoDynsecAdapter:
         return replace(effect(present, wanted), warnings=tuple(filter(None, notes)))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Sends the commands, one and then as many at once as the broker does in 50 ms: it writes all for each."""
+        """Sends the commands, one and then as many at once as the broker does in 50 ms: it writes all for each.
+
+        A role that the plan did not know of is left alone if it is as it should be.
+        """
         if others := self._passwords.take(steps):
             self._send(others, between)
         self._passwords.give(steps)
@@ -121,29 +134,28 @@ class MosquittoDynsecAdapter:
                 between()
                 batch = [_command(step) for step in steps[done : done + at_once]]
                 done += len(batch)
+                batch = _needed(broker, batch)
                 began = time.monotonic()
-                broker.ask(batch)
+                written = sum("error" not in answer for answer in broker.ask(batch))
                 took = max(time.monotonic() - began, 0.001)
                 if done < len(steps):
                     time.sleep(took / 10)  # whoever else waits is served first
-                at_once = max(1, min(_MOST_AT_ONCE, int(len(batch) * _BATCH_SECONDS / took)))
+                if written:  # what fails is not
+                    at_once = max(1, min(_MOST_AT_ONCE, int(written * _BATCH_SECONDS / took)))
 
     def disconnect(self, principal: Principal) -> int:
-        """Closes every session of that username; the broker does not say how many (-1).
+        """Closes every session of that username, known to the plugin or not; the broker does not say how many (-1).
 
-        Any change to a client closes its sessions, so its description is changed, which means nothing. Raises
-        ControlAccountTaken.
+        To take a client out of a group closes them even if there is no such group, and then its file is not written.
+        Raises ControlAccountTaken.
         """
         name = principal.auth_id
         if name == self._connection.username:
             raise ControlAccountTaken(_warning(name))
-        said = f"disconnected at {datetime.now(UTC).isoformat()}"
-        members = {"username": name, "textdescription": said}
+        members = {"username": name, "groupname": _NO_GROUP}
+        tolerated = ("Client not found", "Group not found")
         with control(self._connection) as broker:
-            [answer] = broker.ask([_asking("modifyClient", name, members, tolerates=("Client not found",))])
-            if "error" in answer:  # a certificate lets unknown names in, with no permission at all
-                passing = {"username": name, "roles": []}
-                broker.ask([_asking("createClient", name, passing), _asking("deleteClient", name, {"username": name})])
+            broker.ask([_asking("removeGroupClient", name, members, tolerates=tolerated)])
         return -1
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
@@ -195,7 +207,7 @@ class MosquittoDynsecAdapter:
         """The same for a client of ours that somebody made or renamed by hand."""
         if command.name != "createClient" or command.target not in applied.foreign:
             return command
-        members = {"clientid": "", "groups": [], **command.members}
+        members = {"textname": "", "clientid": "", "groups": [], **command.members}
         summary = f"Take over the client {command.target}, which was not made by Gatehouse."
         return replace(command, name="modifyClient", members=members, summary=summary)
 
@@ -235,6 +247,13 @@ def _roles(broker: ControlConnection, names: Sequence[str]) -> list[Any]:
     asked = [_asking("getRole", name, {"rolename": name}, tolerates=("Role not found",)) for name in names]
     answers: list[Answer] = broker.ask(asked)
     return [answer["data"]["role"] for answer in answers if "data" in answer]
+
+
+def _needed(broker: ControlConnection, commands: Sequence[Command]) -> list[Command]:
+    """Without those that would make a role what it is."""
+    unsure = [command for command in commands if command.name == "modifyRole" and command.tolerates]
+    present = {role["rolename"]: acls_of(role) for role in _roles(broker, [command.target for command in unsure])}
+    return [each for each in commands if each not in unsure or present.get(each.target) != acls_of(each.members)]
 
 
 def _asking(name: str, target: str, members: dict[str, Any], *, tolerates: tuple[str, ...] = ()) -> Command:

@@ -18,7 +18,16 @@ from acl.core.templates import placeholders
 from acl.core.topics import intersects
 from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared, Subscribe
 from brokers.core.mosquitto.dynsec_levels import spelled
-from brokers.core.mosquitto.dynsec_state import OURS, Acl, AclType, DynsecClient, DynsecState, to_artifact
+from brokers.core.mosquitto.dynsec_state import (
+    NO_PRIORITY,
+    OURS,
+    Acl,
+    AclType,
+    DynsecClient,
+    DynsecState,
+    own_roles,
+    to_artifact,
+)
 from brokers.core.mosquitto.topics import unusable, within_depth
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
@@ -46,17 +55,17 @@ LIMITS = (
 
 
 class Tier(IntEnum):
-    """Priorities of roles within a client."""
+    """Priorities of roles within a client; the plugin writes none for the one that most roles have."""
 
     __hash__ = int.__hash__  # that of Enum is no C
 
     BARRED = 1000
     DENY = 300
-    ALLOW = 200
-    DOLLAR_GUARD = 160
-    WIDE_SHARED = 150
-    SHARE_GUARD = 140
-    WIDE = 100
+    ALLOW = NO_PRIORITY
+    DOLLAR_GUARD = -100
+    WIDE_SHARED = -110
+    SHARE_GUARD = -120
+    WIDE = -200
 
 
 _NAMES = {Tier.DENY: "deny", Tier.ALLOW: "allow", Tier.WIDE_SHARED: "wide-shared", Tier.WIDE: "wide"}
@@ -112,11 +121,6 @@ def limited(request: Request) -> bool:
     return unusable(topic) or (isinstance(request, Publish) and topic.startswith("$SYS"))
 
 
-def own_roles(auth_id: str) -> tuple[str, ...]:
-    """The names that roles of this principal alone may have."""
-    return tuple(f"{OURS}d.{auth_id}.{name}" for name in _NAMES.values())
-
-
 def is_own_role(name: str) -> bool:
     """Whether a role belongs to one principal alone."""
     return name.startswith(f"{OURS}d.")
@@ -126,7 +130,7 @@ def _client(subject: RenderSubject, roles: dict[str, tuple[frozenset[Acl], Tier]
     principal = subject.principal
     return DynsecClient(
         username=principal.auth_id,
-        mark=f"{OURS}{principal.id}",
+        mark=OURS if roles.keys().isdisjoint(own_roles(principal.auth_id)) else "",
         client_id=principal.client_id,
         roles=tuple(sorted((name, tier.value) for name, (_, tier) in roles.items())),
         disabled=subject.state is Standing.BARRED,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from brokers.core.mosquitto.dynsec import is_own_role
+from brokers.core.mosquitto.dynsec import FIXED_ROLES, is_own_role
 from brokers.core.mosquitto.dynsec_state import (
     Acl,
     DynsecClient,
@@ -46,8 +46,8 @@ class Command:
 def changes(desired: DynsecState, applied: DynsecState, *, only: frozenset[str] | None = None) -> tuple[Command, ...]:
     """The commands in their order; none if both are the same.
 
-    With `only` (usernames) both states are about these clients alone: roles that others may share are never deleted,
-    and those that `applied` does not show are made whether they exist or not.
+    With `only` (usernames) both states are about these clients alone: no role is deleted, since one that nobody has
+    does no harm, and those that `applied` does not show and others may share are made whether they exist or not.
     """
     return tuple(_changes(desired, applied, only))
 
@@ -62,7 +62,8 @@ def _changes(desired: DynsecState, applied: DynsecState, only: frozenset[str] | 
         if name in applied.roles and applied.roles[name] != acls
     }
     for name in sorted(set(desired.roles) - set(applied.roles)):
-        yield from _create_role(name, desired.roles[name], maybe_there=only is not None and not is_own_role(name))
+        shared = not is_own_role(name) and name not in FIXED_ROLES
+        yield from _create_role(name, desired.roles[name], maybe_there=only is not None and shared)
     for name, (wanted, restricted, present) in steps.items():
         if restricted != present:
             yield _modify_role(name, restricted, "Restrict" if restricted != wanted else "Change")
@@ -70,15 +71,14 @@ def _changes(desired: DynsecState, applied: DynsecState, only: frozenset[str] | 
     for name, (wanted, restricted, _) in steps.items():
         if restricted != wanted:
             yield _modify_role(name, wanted, "Extend")
-    for name in sorted(set(applied.roles) - set(desired.roles)):
-        if only is None or is_own_role(name):
-            yield Command(
-                name="deleteRole",
-                target=name,
-                summary=f"Delete the role {name}.",
-                members={"rolename": name},
-                tolerates=("Role not found",),
-            )
+    for name in sorted(set(applied.roles) - set(desired.roles)) if only is None else ():
+        yield Command(
+            name="deleteRole",
+            target=name,
+            summary=f"Delete the role {name}.",
+            members={"rolename": name},
+            tolerates=("Role not found",),
+        )
 
 
 def batches(commands: Sequence[Command], *, correlation: str) -> Iterator[tuple[tuple[Command, ...], str]]:
@@ -108,6 +108,8 @@ def _restricted(present: frozenset[Acl], wanted: frozenset[Acl]) -> frozenset[Ac
 
 
 def _create_role(name: str, acls: frozenset[Acl], *, maybe_there: bool) -> Iterator[Command]:
+    if maybe_there:  # one of the two fails, and what fails is not written
+        yield replace(_modify_role(name, acls, "Set"), tolerates=("Role not found",))
     yield Command(
         name="createRole",
         target=name,
@@ -115,8 +117,6 @@ def _create_role(name: str, acls: frozenset[Acl], *, maybe_there: bool) -> Itera
         members={"rolename": name, "acls": acl_documents(acls)},
         tolerates=("Role already exists",) if maybe_there else (),
     )
-    if maybe_there:
-        yield _modify_role(name, acls, "Set")
 
 
 def _modify_role(name: str, acls: frozenset[Acl], verb: str) -> Command:
@@ -150,7 +150,7 @@ def _client(wanted: DynsecClient, present: DynsecClient | None) -> Iterator[Comm
     if present is None:
         yield Command(name="createClient", target=target, summary=f"Create the client {target}.", members=document)
     elif {**client_document(present), "disabled": None} != {**document, "disabled": None}:
-        document |= {"clientid": wanted.client_id, "groups": []}
+        document |= {"textname": wanted.mark, "clientid": wanted.client_id, "groups": []}
         yield Command(name="modifyClient", target=target, summary=f"Change the client {target}.", members=document)
     if disabled != (present is not None and present.disabled):
         verb = "disable" if disabled else "enable"

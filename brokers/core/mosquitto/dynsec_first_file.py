@@ -10,11 +10,12 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from brokers.core.mosquitto.dynsec_state import OURS, DynsecState, InvalidDynsec
+from brokers.core.mosquitto.dynsec_state import OURS, DynsecState, InvalidDynsec, is_ours
 
 _FEW = 200
 _SECONDS_OF_A_WRITE = 8e-6  # for each client that the file has, with the roles of its own
-_SET = frozenset({"clientid", "groups", "disabled"})  # of a client that is there, by the command that changes it
+# What the command sets that changes a client that is there.
+_SET = frozenset({"textname", "clientid", "groups", "disabled"})
 _Entry = dict[str, Any]
 
 
@@ -65,7 +66,7 @@ def _merged(present: _Entry, ours: _Entry, control: str) -> _Entry:
     before = {client["username"]: client for client in present["clients"]}
     gone = {role["rolename"] for role in present["roles"] if role["rolename"].startswith(OURS)}
     gone -= {role["rolename"] for role in ours["roles"]}
-    foreign = [each for name, each in before.items() if name == control or not (name in wanted or _is_ours(each))]
+    foreign = [each for name, each in before.items() if name == control or not (name in wanted or is_ours(each))]
     clients = [
         *(_without_roles(each, gone) for each in foreign),
         *(_taken_over(before.get(name, {}), each) for name, each in wanted.items()),
@@ -85,10 +86,6 @@ def _name(client: _Entry) -> bytes:
     So 50,000 of one role that come from the last to the first take it half a second, and 40 s the other way round.
     """
     return str(client["username"]).encode()
-
-
-def _is_ours(client: _Entry) -> bool:
-    return str(client.get("textname", "")).startswith(OURS)
 
 
 def _taken_over(present: _Entry, wanted: _Entry) -> _Entry:

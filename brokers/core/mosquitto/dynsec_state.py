@@ -1,7 +1,7 @@
 """What Mosquitto's dynamic security plugin (2.0.x) holds, as values; its JSON read and written.
 
-Only what is ours counts: roles whose name begins with `gh.`, and clients whose textname does. All others are foreign
-and stay as they are.
+Only what is ours counts: roles whose name begins with `gh.`, and clients that have a role which is theirs alone, or
+whose textname begins so. All others are foreign and stay as they are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from kernel.core.errors import Invalid
 from kernel.core.garbage import collection_paused
 
 OURS = "gh."
-_NO_PRIORITY = -1
+NO_PRIORITY = -1
+_OWN = ("deny", "allow", "wide-shared", "wide")
 
 
 class InvalidDynsec(Invalid):
@@ -55,10 +56,13 @@ class Acl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynsecClient:
-    """One client of ours. `roles` and `groups` are (name, priority) by name; the highest priority is asked first."""
+    """One client of ours. `roles` and `groups` are (name, priority) by name; the highest priority is asked first.
+
+    `mark` begins with `gh.` unless it has a role of its own: whatever stands in a client costs time in each write.
+    """
 
     username: str
-    mark: str
+    mark: str = ""
     client_id: str = ""
     roles: tuple[tuple[str, int], ...] = ()
     groups: tuple[tuple[str, int], ...] = ()
@@ -105,8 +109,8 @@ def state_of(
     return DynsecState(
         defaults=Defaults(**{_DEFAULT_NAMES[entry["acltype"]]: bool(entry["allow"]) for entry in defaults}),
         roles={role["rolename"]: acls_of(role) for role in roles if role["rolename"].startswith(OURS)},
-        clients={client["username"]: _client_of(client) for client in clients if _is_ours(client)},
-        foreign=frozenset(client["username"] for client in clients if not _is_ours(client)),
+        clients={client["username"]: _client_of(client) for client in clients if is_ours(client)},
+        foreign=frozenset(client["username"] for client in clients if not is_ours(client)),
     )
 
 
@@ -135,7 +139,9 @@ def to_artifact(state: DynsecState) -> str:
 
 def _client_text(client: DynsecClient) -> str:
     """`client_document` as JSON, without making it: there are very many."""
-    text = f'{{"username": {_quoted(client.username)}, "textname": {_quoted(client.mark)}'
+    text = f'{{"username": {_quoted(client.username)}'
+    if client.mark:
+        text += f', "textname": {_quoted(client.mark)}'
     if client.client_id:
         text += f', "clientid": {_quoted(client.client_id)}'
     if client.disabled:
@@ -147,7 +153,14 @@ def _client_text(client: DynsecClient) -> str:
 
 
 def _listed(name: str, references: Iterable[tuple[str, int]]) -> str:
-    return ", ".join([f'{{"{name}": {_quoted(told)}, "priority": {priority}}}' for told, priority in references])
+    return ", ".join(
+        [
+            f'{{"{name}": {_quoted(told)}}}'
+            if priority == NO_PRIORITY
+            else f'{{"{name}": {_quoted(told)}, "priority": {priority}}}'
+            for told, priority in references
+        ]
+    )
 
 
 def _role_text(name: str, acls: Iterable[Acl]) -> str:
@@ -172,15 +185,21 @@ def parse(artifact: str) -> DynsecState:
 
 def client_document(client: DynsecClient) -> dict[str, Any]:
     """The client in the plugin's words."""
-    document: dict[str, Any] = {"username": client.username, "textname": client.mark}
+    document: dict[str, Any] = {"username": client.username}
+    if client.mark:
+        document["textname"] = client.mark
     if client.client_id:
         document["clientid"] = client.client_id
     if client.disabled:
         document["disabled"] = True
-    document["roles"] = [{"rolename": name, "priority": priority} for name, priority in client.roles]
+    document["roles"] = [_reference("rolename", *each) for each in client.roles]
     if client.groups:
-        document["groups"] = [{"groupname": name, "priority": priority} for name, priority in client.groups]
+        document["groups"] = [_reference("groupname", *each) for each in client.groups]
     return document
+
+
+def _reference(name: str, told: str, priority: int) -> dict[str, Any]:
+    return {name: told} if priority == NO_PRIORITY else {name: told, "priority": priority}
 
 
 def acl_documents(acls: Iterable[Acl]) -> list[dict[str, Any]]:
@@ -200,14 +219,23 @@ def default_documents(defaults: Defaults) -> list[dict[str, Any]]:
     return [{"acltype": name, "allow": getattr(defaults, member)} for name, member in _DEFAULT_NAMES.items()]
 
 
-def _is_ours(client: Mapping[str, Any]) -> bool:
-    return str(client.get("textname", "")).startswith(OURS)
+def own_roles(username: str) -> tuple[str, ...]:
+    """The names that roles of this client alone may have."""
+    return tuple([f"{OURS}d.{username}.{name}" for name in _OWN])
+
+
+def is_ours(client: Mapping[str, Any]) -> bool:
+    """Whether Gatehouse made the client that the plugin tells of."""
+    if str(client.get("textname", "")).startswith(OURS):
+        return True
+    own = own_roles(client["username"])
+    return any(entry["rolename"] in own for entry in client.get("roles", ()))
 
 
 def _client_of(client: Mapping[str, Any]) -> DynsecClient:
     return DynsecClient(
         username=client["username"],
-        mark=client["textname"],
+        mark=client.get("textname", ""),
         client_id=client.get("clientid", ""),
         roles=_references(client.get("roles", ()), "rolename"),
         groups=_references(client.get("groups", ()), "groupname"),
@@ -216,4 +244,4 @@ def _client_of(client: Mapping[str, Any]) -> DynsecClient:
 
 
 def _references(entries: Iterable[Mapping[str, Any]], name: str) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted([(entry[name], int(entry.get("priority", _NO_PRIORITY))) for entry in entries]))
+    return tuple(sorted([(entry[name], int(entry.get("priority", NO_PRIORITY))) for entry in entries]))

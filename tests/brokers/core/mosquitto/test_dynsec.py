@@ -6,9 +6,9 @@ import pytest
 
 from acl.core.values import Action, BoundRule, Effect, Principal, Publish, Receive, Request, Shared, Subscribe
 from brokers.core.mosquitto import dynsec_21_emulator as mosquitto_dynsec_21_emulator
-from brokers.core.mosquitto.dynsec import desired_state, own_roles, render
+from brokers.core.mosquitto.dynsec import desired_state, render
 from brokers.core.mosquitto.dynsec_emulator import contains, deliverable, emulate, may_receive, may_send, may_subscribe
-from brokers.core.mosquitto.dynsec_state import Acl, AclType, DynsecState, parse, to_artifact
+from brokers.core.mosquitto.dynsec_state import Acl, AclType, DynsecState, own_roles, parse, to_artifact
 from brokers.core.ports import DeviationKind, RenderSubject, Standing
 from tests.brokers.core.faithfulness import ODD, PLAIN, PUMP, Broker, Dice, unexplained
 from tests.brokers.core.nats.test_policy import admitted, bound
@@ -46,8 +46,8 @@ def test_rules_without_placeholders_are_shared_and_the_others_are_the_principals
         ("subscribePattern", "$share/+/north/pump/down/#", True),
     }
     client = state.clients["pump"]
-    assert client.roles == (("gh.d.pump.allow", 200), ("gh.r.pump.allow", 200), ("gh.r.pump.deny", 300))
-    assert (client.mark, client.client_id, client.disabled) == ("gh.1", "pump", False)
+    assert client.roles == (("gh.d.pump.allow", -1), ("gh.r.pump.allow", -1), ("gh.r.pump.deny", 300))
+    assert (client.mark, client.client_id, client.disabled) == ("", "pump", False)
     assert deviations(*QUICKSTART) == []
 
 
@@ -158,6 +158,13 @@ def test_a_principals_own_roles_are_among_the_names_that_may_be_deleted_with_it(
     policy = (*QUICKSTART, bound("deny", "${client_id}"), bound("allow", "+/${client_id}"))
     state = desired_state([admitted(*policy)])
     assert {name for name in state.roles if name.startswith("gh.d.")} == set(own_roles("pump"))
+
+
+def test_a_client_says_whose_it_is_only_where_no_role_of_its_own_does() -> None:
+    policies = QUICKSTART, QUICKSTART[2:], ()
+    assert [desired_state([admitted(*policy)]).clients["pump"].mark for policy in policies] == ["", "gh.", "gh."]
+    barred = desired_state([RenderSubject(principal=PUMP, policy=QUICKSTART, state=Standing.BARRED)])
+    assert barred.clients["pump"].mark == "gh."
 
 
 def test_what_is_rendered_is_what_is_parsed_whatever_the_order() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -137,10 +138,18 @@ def test_a_part_of_the_fleet_never_deletes_what_others_may_share() -> None:
     dice = Dice(roll=random.Random(7), levels=("a", "b"))
     before = desired_state([_admitted("d1", dice)])
     gone = changes(DynsecState(), before, only=frozenset({"d1"}))
-    assert [command.name for command in gone if not command.target.startswith("gh.d.")] == ["deleteClient"]
+    assert [command.name for command in gone] == ["deleteClient"]
     fresh = changes(before, DynsecState(), only=frozenset({"d1"}))
     shared = [(command.name, command.tolerates) for command in fresh if command.target == "gh.r.pump.allow"]
-    assert shared == [("createRole", ("Role already exists",)), ("modifyRole", ())]
+    assert shared == [("modifyRole", ("Role not found",)), ("createRole", ("Role already exists",))]
+
+
+def test_a_bar_is_two_commands_of_which_the_first_takes_everything_away() -> None:
+    before = desired_state([_admitted("d1", Dice(roll=random.Random(7), levels=("a", "b")))])
+    barred = desired_state([replace(_admitted("d1", Dice(roll=random.Random(7))), state=Standing.BARRED)])
+    first, second = changes(barred, replace(before, roles={**before.roles, **barred.roles}), only=frozenset({"d1"}))
+    assert (first.name, first.members["roles"]) == ("modifyClient", [{"rolename": "gh.barred", "priority": 1000}])
+    assert second.name == "disableClient"
 
 
 def test_batches_are_bounded_and_correlated() -> None:

@@ -12,6 +12,7 @@ from brokers.core.mosquitto.dynsec_state import (
     DynsecState,
     acl_documents,
     client_document,
+    is_ours,
     parse,
     state_of,
     to_artifact,
@@ -64,6 +65,14 @@ def test_read_back_is_normalised_and_what_is_foreign_left_out() -> None:
     assert client.roles == (("admin", -1), ("gh.r.pump.deny", 300))
     assert client.groups == (("g", -1),)
     assert parse(to_artifact(state)) == state
+
+
+def test_a_client_is_ours_if_it_says_so_or_has_a_role_of_its_own_and_no_other() -> None:
+    theirs = {"roles": [{"rolename": "gh.d.a.b.allow"}, {"rolename": "gh.r.pump.allow"}]}
+    assert not is_ours({"username": "a", **theirs})
+    assert not is_ours({"username": "pump", "textname": "Gatehouse", **theirs})
+    assert is_ours({"username": "a.b", **theirs})
+    assert is_ours({"username": "pump", "textname": "gh."})
 
 
 @pytest.mark.parametrize("odd", ["p-1", 'a"b\\c', "é/\u2028/😀", "tab\t\x00\x7f", "{}"])
