@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -42,11 +43,11 @@ class NoServerBinary(Conflict):
 
 
 def embedded_connection() -> dict[str, Any]:
-    """How the embedded broker is spoken to; made on the first call, and the same ever after."""
+    """How the embedded broker is spoken to; made on the first call, and the same until its file is lost."""
     path = _folder() / "connection.json"
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         found = {
             "host": HOST,
             "port": _free_port(),
@@ -145,10 +146,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _renew_certificates(broker: Broker, *, now: datetime) -> bool:
-    """Whether there is something new: a server certificate, once a third of its life is left, or the trust bundle."""
+    """Whether there is something new: the trust bundle, or a server certificate, a third of whose life was left.
+
+    One that was lost, or whose key was, is as one that ends.
+    """
     folder = _folder()
     path, trust, bundle = folder / "server.crt", folder / "ca.crt", pki.trust_bundle(domain=broker.domain)
-    renew = not path.exists() or is_due(path.read_bytes(), now=now)
+    renew = not _is_pair(path, folder / "server.key") or is_due(path.read_bytes(), now=now)
     if renew:
         issued = issue_server_certificate(
             broker=broker.id,
@@ -163,6 +167,14 @@ def _renew_certificates(broker: Broker, *, now: datetime) -> bool:
     if not renew and trust.exists() and trust.read_text(encoding="utf-8") == bundle:
         return False
     _write(trust, bundle)
+    return True
+
+
+def _is_pair(certificate: Path, key: Path) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError:  # which what ssl raises is too
+        return False
     return True
 
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,17 @@ def test_folder_that_was_lost_is_made_again(broker: Broker, home: Path) -> None:
     prepare()
     known = dict(queries.link_to(broker=broker.id).connection)
     assert known == json.loads((home / "embedded" / "connection.json").read_text())
+
+
+def test_file_that_was_lost_or_emptied_is_made_again_at_the_next_start(broker: Broker, home: Path) -> None:
+    prepare()
+    for lost in ("nats.conf", "server.crt", "server.key", "ca.crt", "connection.json"):
+        path = home / "embedded" / lost
+        for damage in (path.unlink, partial(path.write_text, "")):
+            damage()
+            program, *rest = prepare()
+            done = subprocess.run([program, *rest, "-t"], capture_output=True, text=True, check=False, timeout=60)
+            assert done.returncode == 0, (lost, done.stderr)
 
 
 def test_another_mqtt_port_is_told_to_devices(broker: Broker, settings: Settings) -> None:
