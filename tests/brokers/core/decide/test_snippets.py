@@ -45,6 +45,7 @@ def test_nothing_fails_open() -> None:
     assert "cert_pem" in texts[Dialect.EMQX]
     assert "auth_http.http_method = post" in texts[Dialect.RABBITMQ]
     assert "auth_backends.2" not in texts[Dialect.RABBITMQ]
+    assert "# [{rabbitmq_mqtt,[{ignore_colons_in_username,true}]}].\nlisteners.tcp = none\n" in texts[Dialect.RABBITMQ]
     assert "allow_anonymous = off" in texts[Dialect.VERNEMQ]
     assert texts[Dialect.VERNEMQ].count(".hook = auth_on_") == 6
     assert "auth_opt_cache false" in texts[Dialect.GOAUTH]
