@@ -140,7 +140,7 @@ def test_check_reads_none_of_the_shut_out_while_nothing_has_changed(
 
 def test_who_is_not_admitted_yet_gets_no_account_by_hand(fleet: Fleet, broker: BrokerId, adapter: HeldAdapter) -> None:
     devices.register_device(domain=fleet.domain.id, name="p-3", device_type="pump", **who())
-    ours = {"p-3": replace(adapter.held.clients["p-1"], username="p-3")}
+    ours = {"p-3": replace(adapter.held.clients["p-1"], username="p-3", mark="gh.")}
     adapter.held = replace(adapter.held, clients={**adapter.held.clients, **ours})
     adapter.allow("p-1", EVERY)
     assert check(broker) is SyncState.DRIFT
