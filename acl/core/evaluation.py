@@ -70,18 +70,20 @@ _kept: dict[tuple[int, int], PrincipalPolicy] = {}
 class PrincipalPolicy:
     """The policy of one principal, substituted and indexed: a million requests may follow."""
 
-    __slots__ = ("_indexes", "policy", "principal", "rules")
+    __slots__ = ("_publishing", "_subscribing", "policy", "principal", "rules")
 
     def __init__(self, policy: Sequence[BoundRule], principal: Principal) -> None:
         self.policy = policy
         self.principal = principal
         self.rules = effective(policy, principal)
-        self._indexes = {(action, effect): FilterIndex() for action in Action for effect in Effect}
+        self._publishing = FilterIndex(), FilterIndex()  # of allow rules, and of deny rules
+        self._subscribing = FilterIndex(), FilterIndex()
         for number, effective_rule in enumerate(self.rules):
             if effective_rule.filter is not None:
                 rule = effective_rule.bound.rule
                 for action in rule.actions:
-                    self._indexes[action, rule.effect].add(effective_rule.filter, number)
+                    indexes = self._publishing if action is Action.PUBLISH else self._subscribing
+                    indexes[rule.effect is Effect.DENY].add(effective_rule.filter, number)
 
     @classmethod
     def of(cls, policy: Sequence[BoundRule], principal: Principal) -> PrincipalPolicy:
@@ -112,8 +114,7 @@ class PrincipalPolicy:
 
         Conditions (QoS, retain, shared) are not looked at. Raises InvalidTopic.
         """
-        action = Action.PUBLISH if isinstance(request, Publish) else Action.SUBSCRIBE
-        allows, denies = self._indexes[action, Effect.ALLOW], self._indexes[action, Effect.DENY]
+        allows, denies = self._publishing if isinstance(request, Publish) else self._subscribing
         if isinstance(request, Subscribe):
             wanted = valid_filter(request.topic)
             return allows.covering(wanted), denies.intersecting(wanted)
@@ -125,7 +126,7 @@ class PrincipalPolicy:
 
         Empty if they do not cover it together either.
         """
-        met = self._indexes[Action.SUBSCRIBE, Effect.ALLOW].intersecting(request.topic)
+        met = self._subscribing[0].intersecting(request.topic)
         met = [number for number in met if not why_not(self.rules[number].bound.rule, request)]
         filters = [self.rules[number].filter or "" for number in met]
         return met if len(met) > 1 and cover_together(filters, request.topic) else []

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Thread
 from typing import Any
 
@@ -70,9 +71,9 @@ def _keep_up() -> None:
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Answers a request whose path begins with /decide/."""
-    broker, secret, path = _split(environ)
+    broker, secret, path = _split(environ["PATH_INFO"])
     call = call_of(path, environ.get(_HOOK, ""))
-    answer = _NOWHERE if call is None else _answer(call, path, broker, secret, environ)
+    answer = _NOWHERE if call is None else _answer(call, path, broker, secret or secret_in_header(environ), environ)
     headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
     start_response(_STATUS[answer.status], headers)
     return [answer.body]
@@ -108,13 +109,14 @@ def shown(broker: str) -> str:
     return broker if len(broker) == _ID_CHARACTERS else "(no id)"
 
 
-def _split(environ: Environ) -> tuple[str, str, str]:
-    """The broker's id, the secret (in a header, else in the path), and the path of the call."""
-    broker, _, path = environ["PATH_INFO"].removeprefix("/decide/").partition("/")
+@lru_cache(maxsize=1_024)
+def _split(path_info: str) -> tuple[str, str, str]:
+    """The broker's id, the secret if it stands there, and the path of the call."""
+    broker, _, path = path_info.removeprefix("/decide/").partition("/")
     head, _, rest = path.partition("/")
     if call_of(path, "") is None and call_of(rest, "") is not None:
         return broker, head, rest
-    return broker, secret_in_header(environ), path
+    return broker, "", path
 
 
 def secret_in_header(environ: Environ) -> str:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 AHEAD_SECONDS = 0.1
 MOST_KEPT = 10_000  # 1 to 2 kB each
+MOST_ASKED_ONCE = 50_000  # 70 octets each
 LONGEST_KEPT = 1_000
 """Octets of a question whose answer is kept."""
 _UNKNOWN = Judgement(reason=AccessReason.UNKNOWN, why="The domain has no such device.")
@@ -56,6 +57,7 @@ class Decider:
         self.is_asked = False
         self._memory = memory or DecisionMemory()
         self._kept: BoundedCache[_Octets, _Kept] = BoundedCache(MOST_KEPT)
+        self._asked_once: set[int] = set()
 
     def keep_up(self, *, now: datetime) -> None:
         """Learns what has happened, so that whoever asks need not wait, and that it is known if the database goes away.
@@ -129,8 +131,18 @@ class Decider:
             principal, decided = known.subject.principal, judgement.decided
             policy_use.note_decided(broker=door.broker, principal=principal, decided=decided, now=now)
             if len(asked.body) <= LONGEST_KEPT:
-                self._kept.put(_octets(path, identity, asked), _Kept(door, known, decided, answer))
+                self._keep(_octets(path, identity, asked), _Kept(door, known, decided, answer))
         return answer, question, judgement
+
+    def _keep(self, octets: _Octets, kept: _Kept) -> None:
+        """Keeps what is asked for the second time; most topics that are asked about once never are again."""
+        mark = hash(octets)
+        if mark in self._asked_once:
+            self._kept.put(octets, kept)
+        elif len(self._asked_once) >= MOST_ASKED_ONCE:
+            self._asked_once = {mark}
+        else:
+            self._asked_once.add(mark)
 
     def judge_afresh(
         self, door: Door, identity: Identity, login: Login, *, dialect: Dialect, now: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 from typing import Generic, TypeVar
@@ -23,7 +24,7 @@ class BoundedCache(Generic[Key, Value]):
     __slots__ = ("_entries", "_lock", "_size", "_weigh", "_weight")
 
     def __init__(self, size: int, *, weigh: Callable[[Value], int] = _one) -> None:
-        self._entries: dict[Key, Value] = {}
+        self._entries: OrderedDict[Key, Value] = OrderedDict()  # finds its first entry at once, as a dict does not
         self._lock = Lock()
         self._size = size
         self._weigh = weigh
@@ -44,8 +45,9 @@ class BoundedCache(Generic[Key, Value]):
     def put(self, key: Key, value: Value) -> None:
         """Keeps it, and forgets what was put there longest ago if all together is too much."""
         with self._lock:
-            former = self._entries.pop(key, None)
+            former = self._entries.get(key)
             self._entries[key] = value
+            self._entries.move_to_end(key)
             self._weight += self._weigh(value) - (0 if former is None else self._weigh(former))
             while self._weight > self._size:
-                self._weight -= self._weigh(self._entries.pop(next(iter(self._entries))))
+                self._weight -= self._weigh(self._entries.popitem(last=False)[1])

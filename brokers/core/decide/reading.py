@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from brokers.core.decide.decisions import Asked, Unreadable
 
 _MOST_FIELDS = 50
+_BLANK = " \t\n\r"  # RFC 8259 2
 
 
 def read_json(asked: Asked) -> Mapping[str, Any]:
@@ -32,9 +33,13 @@ def read_objects(asked: Asked) -> Sequence[Mapping[str, Any]]:
 
 def _document(asked: Asked) -> Any:
     try:
-        return _DECODER.decode(asked.body.decode())
+        text = asked.body.decode().strip(_BLANK)
+        document, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise Unreadable("The body is no JSON.") from error
+    if end < len(text):
+        raise Unreadable("The body is more than one JSON value.")
+    return document
 
 
 def read_form(asked: Asked) -> Mapping[str, str]:

@@ -29,7 +29,7 @@ def count(topic: str, used: Iterable[Used]) -> tuple[Counts, Use]:
 
 
 def test_each_time_counts() -> None:
-    used = [(Publish(topic="a/b"), PUMP, 3), (Subscribe(topic="a/#"), PUMP, 2)]
+    used: list[Used] = [(Publish(topic="a/b"), PUMP, 3), (Subscribe(topic="a/#"), PUMP, 2)]
     counts, use = count("a/#", used)
     hearing = counts.hearing(BROKER, NOW.date())
     assert (use.count, hearing.publishes, hearing.subscribes) == (5, 3, 2)
