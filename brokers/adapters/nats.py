@@ -64,9 +64,8 @@ class NatsAdapter:
         """Who is connected with which grant: a JSON list of auth_id, grant, and the connection's server and cid.
 
         Few principals are asked for by client id, which is their auth id; `disconnect` asks by the client id itself,
-        and a check of the whole reads every connection.
+        and a check of the whole reads every connection. Whom the server let in without asking us is foreign.
         """
-
         account = self._connection.account
 
         async def work() -> list[Connections]:

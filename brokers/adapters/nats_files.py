@@ -99,8 +99,9 @@ class NatsFilesAdapter:
             for name in sorted(wanted.keys() | present.keys())
             if wanted.get(name) != present.get(name)
         ]
-        if applied.artifact.startswith(_UNREAD):
-            steps.append(Step(kind="read-file", target=FILE, summary="Have the server read the file, as it should be."))
+        if not applied.artifact or applied.artifact.startswith(_UNREAD):
+            summary = "The file or the server's configuration was changed: have it read the file, as it should be."
+            steps.append(Step(kind="read-file", target=FILE, summary=summary))
         return tuple(steps)
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:

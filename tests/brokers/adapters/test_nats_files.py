@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from threading import Event
 
 import pytest
-from pytest_django import Settings
 
 from acl.core.values import Action
 from brokers.adapters.nats import NatsAdapter
@@ -19,21 +16,13 @@ from brokers.core.nats.version import LeakyNats
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, Standing
 from brokers.core.values import AccessKind, AdapterKind
 from tests.brokers.bringing import all_of, bring_to, only
-from tests.brokers.conftest import OpensslCa
 from tests.brokers.links import broker_link
-from tests.brokers.nats.hall import AS_IT_BEGINS, Hall
+from tests.brokers.nats.hall import AS_IT_BEGINS, Hall, hall
 from tests.brokers.subjects import DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
 from tests.servers import wait_until
 
+__all__ = ["hall"]
 HUB = rule("allow", PUBLISH, "north/+/down/t", role="hub")
-
-
-@pytest.fixture
-def hall(tmp_path: Path, settings: Settings, openssl_ca: OpensslCa) -> Iterator[Hall]:
-    settings.GATEHOUSE_HOME = tmp_path
-    made = Hall(tmp_path, openssl_ca)
-    yield made
-    made.end()
 
 
 @pytest.mark.e2e

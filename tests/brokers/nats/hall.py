@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
+from pytest_django import Settings
 
 from brokers.adapters.nats_files import FILE, NatsFilesAdapter
 from brokers.core.values import AdapterKind
@@ -89,3 +92,12 @@ class Hall:
         for device in self.devices:
             device.close()
         self.kill()
+
+
+@pytest.fixture
+def hall(tmp_path: Path, settings: Settings, openssl_ca: OpensslCa) -> Iterator[Hall]:
+    """One with a listener for MQTT."""
+    settings.GATEHOUSE_HOME = tmp_path
+    made = Hall(tmp_path, openssl_ca)
+    yield made
+    made.end()

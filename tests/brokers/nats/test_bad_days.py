@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from pytest_django import Settings
 
 from brokers.adapters.nats import NatsAdapter
 from brokers.adapters.nats_files import FILE, ConfigurationRefused
-from brokers.core.ports import BrokerUnreachable, DesiredState
+from brokers.core.ports import AppliedState, BrokerUnreachable, DesiredState
 from tests.brokers.bringing import all_of, bring_to
-from tests.brokers.conftest import OpensslCa
 from tests.brokers.nats.conftest import Open
-from tests.brokers.nats.hall import Hall
+from tests.brokers.nats.hall import Hall, hall
 from tests.brokers.nats.server import Doorman, LiveNats
 from tests.brokers.nats.test_adapter import adapter, doorman
 from tests.brokers.nats.test_adapter import subject as asked_subject
@@ -23,17 +19,9 @@ from tests.brokers.subjects import DOWN, UP, subject
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
-__all__ = ["adapter", "doorman"]
+__all__ = ["adapter", "doorman", "hall"]
 
 EVERYBODY = [("set-user", "alpha"), ("set-user", "beta"), ("read-file", FILE)]
-
-
-@pytest.fixture
-def hall(tmp_path: Path, settings: Settings, openssl_ca: OpensslCa) -> Iterator[Hall]:
-    settings.GATEHOUSE_HOME = tmp_path
-    made = Hall(tmp_path, openssl_ca)
-    yield made
-    made.end()
 
 
 def steps(hall: Hall, desired: DesiredState) -> list[tuple[str, str]]:
@@ -57,6 +45,9 @@ def test_users_that_are_emptied_or_gone_let_nobody_in_and_are_brought_back(hall:
     assert not hall.device("beta").connect()
     assert bring_to(hall.adapter, desired) == EVERYBODY
     enters(hall, "beta")
+
+    from_nothing = hall.adapter.plan(desired, AppliedState(artifact=""))  # which nobody is asked about
+    assert [(step.kind, step.target) for step in from_nothing] == EVERYBODY
 
     (hall.folder / FILE).unlink()
     hall.process.send_signal(signal.SIGHUP)
