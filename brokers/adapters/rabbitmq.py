@@ -84,7 +84,7 @@ class RabbitmqAdapter:
             artifact = held(ours, permissions, topics, subscriptions)
             version = str(overview["rabbitmq_version"] or "none")
             if only is not None:
-                foreign |= _behind(broker, only)
+                foreign |= self._behind(broker, only)
                 return AppliedState(artifact=artifact, version=version, only=only, foreign=foreign)
             unsafe = exposures(overview["listeners"], users, broker.get("nodes"))
         notes = tuple(filter(None, (version_note(version), *unsafe)))
@@ -93,12 +93,11 @@ class RabbitmqAdapter:
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """The requests. Raises UntriedRabbitmq, AccountTaken, NameMistaken."""
         state, rendering = self._compile(desired)
+        names = {each.principal.auth_id for each in desired.subjects if each.state is Standing.ADMITTED}
         if desired.only is None:  # whoever is thrown out is so whatever the broker is
             refuse_untried(applied.version)
-            refuse_mistaken(state.users.keys(), state.users.keys() | applied.foreign)
-        else:
-            admitted = {each.principal.auth_id for each in desired.subjects if each.state is Standing.ADMITTED}
-            refuse_mistaken(admitted, applied.foreign)
+            names |= state.users.keys()
+        refuse_mistaken(names, vhost=self._connection.vhost, ours=state.users.keys(), foreign=applied.foreign)
         taken = sorted(applied.foreign & state.users.keys())
         if taken:
             raise AccountTaken(
@@ -169,6 +168,14 @@ class RabbitmqAdapter:
         """Whether the account is a device's; never the one that we log in with."""
         return is_ours(user) and user["name"] != self._connection.username
 
+    def _behind(self, broker: JsonApi, only: frozenset[str]) -> frozenset[str]:
+        """The accounts of others that RabbitMQ may take these names for."""
+        found = [broker.get("users", name.rpartition(":")[2]) for name in only if ":" in name[:-1]]
+        users = {user["name"]: self._is_ours(user) for user in found if user is not None}
+        ours = {name for name, is_ours in users.items() if is_ours}
+        told = {taken_for(name, vhost=self._connection.vhost, ours=ours, foreign=users.keys() - ours) for name in only}
+        return frozenset(told - {""})
+
     def _subscriptions(self, broker: JsonApi, permissions: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
         """What those with these permissions are subscribed to; what all are, if it can not be told whose is what."""
         vhost = self._connection.vhost
@@ -185,12 +192,6 @@ def _users(broker: JsonApi, only: frozenset[str] | None) -> list[dict[str, Any]]
     if only is None:
         return list(broker.get("users"))
     return [user for name in sorted(only) if (user := broker.get("users", name)) is not None]
-
-
-def _behind(broker: JsonApi, only: frozenset[str]) -> frozenset[str]:
-    """The other accounts that RabbitMQ may take these names for, if it has them."""
-    others = {taken_for(name) for name in only} - only - {""}
-    return frozenset(name for name in others if broker.get("users", name) is not None)
 
 
 def _permissions(broker: JsonApi, what: str, only: frozenset[str] | None) -> list[dict[str, Any]]:

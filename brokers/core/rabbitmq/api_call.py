@@ -25,6 +25,7 @@ def delete(what: str, target: str, *names: str) -> ApiCall:
     """The request that ends what these names lead to, which belongs to the account `target`."""
     summary = {
         "user": f"Delete the account {target}, which no device has any more.",
+        "entry": f"Keep {target} out until it is disconnected.",
         "permission": f"Take from {target} what it may do in the virtual host {names[1]!r}.",
         "connection": f"Close the connections of {target}, which remember what it could do.",
         "queue": f"Delete a queue of {target}, which may not have what it gets there.",

@@ -85,8 +85,9 @@ class _Account:
         or, where it gets none, those for topics.
         """
         admitted, loses = self._entry in self.new, self.loses
-        kept_out = [self._entry] if admitted and loses and self._entry in self.old else []
-        for key in kept_out + self._stray():
+        if admitted and loses and self._entry in self.old:
+            yield delete("entry", self.name, *self._entry)
+        for key in self._stray():
             yield delete("permission", self.name, *key)
         closing = [delete("connection", self.name, "connections", "username", self.name)] if loses else []
         yield from [] if admitted else closing
@@ -125,9 +126,9 @@ def _grows(old: Row | None, new: Row, name: str) -> bool:
     if old is None:
         return False
     for way in ("write", "read"):
-        before, after = (flow_of(row[way], username=name) for row in (old, new))
         if old[way] == new[way]:
             continue
+        before, after = (flow_of(row[way], username=name) for row in (old, new))
         if before is None or after is None or not (before.allows <= after.allows and after.denies <= before.denies):
             return False
     return True

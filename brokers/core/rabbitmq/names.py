@@ -21,16 +21,20 @@ class NameMistaken(Conflict):
     code = "rabbitmq-name-mistaken"
 
 
-def taken_for(name: str) -> str:
-    """The account that a certificate of that name may open; the name itself without a colon."""
-    return name.rpartition(":")[2]
+def taken_for(name: str, *, vhost: str, ours: Collection[str], foreign: Collection[str]) -> str:
+    """The account of another that a certificate of that name may open; empty if there is none.
+
+    Those of ours have permissions in that virtual host alone, those of others wherever they have them.
+    """
+    where, colon, other = name.rpartition(":")
+    return other if colon and (other in foreign or (where == vhost and other in ours)) else ""
 
 
-def refuse_mistaken(names: Collection[str], accounts: Collection[str]) -> None:
-    """Raises NameMistaken if the certificate of one of these names may open one of these accounts, another's."""
+def refuse_mistaken(names: Collection[str], *, vhost: str, ours: Collection[str], foreign: Collection[str]) -> None:
+    """Raises NameMistaken if the certificate of one of these names may open the account of another."""
     for name in sorted(names):
-        if ":" in name and taken_for(name) in accounts:
+        if other := taken_for(name, vhost=vhost, ours=ours, foreign=foreign):
             raise NameMistaken(
-                f"To RabbitMQ the name {name!r} is the account {taken_for(name)!r} in a virtual host, which is "
+                f"To RabbitMQ the name {name!r} is the account {other!r} in a virtual host, which is "
                 "somebody else's: rename the device, or that account."
             )

@@ -230,10 +230,10 @@ def test_subscription_of_one_device_ends_when_only_that_device_is_changed(house:
     for device in devices:
         device.subscribe("north/all/#")
     smaller = only(subject("alpha|()", DOWN))
-    closed = ["delete-permission", "set-topics", "delete-connection", "delete-subscription", "set-permission"]
+    closed = ["delete-entry", "set-topics", "delete-connection", "delete-subscription", "set-permission"]
     assert bring_to(adapter, smaller) == closed
     house.ask("PUT", "permissions/%2F/alpha%7C%28%29", {"configure": ".*", "write": ".*", "read": ".*"})
-    put_right = ["delete-permission", "delete-connection", "set-permission"]
+    put_right = ["delete-entry", "delete-connection", "set-permission"]
     assert bring_to(adapter, smaller) == put_right  # it can not be told whose is what: all are looked at
     hub = house.device("hub")
     hub.publish("north/all/news")
@@ -356,9 +356,8 @@ def test_what_was_changed_by_hand_is_seen_and_put_right(house: House) -> None:
     house.ask("PUT", "topic-permissions/%2F/alpha", {"exchange": "amq.topic", "write": ".*", "read": ".*"})
     house.ask("PUT", "vhosts/other")
     house.ask("PUT", "permissions/other/alpha", {"configure": ".*", "write": ".*", "read": ".*"})
-    kept_out, elsewhere, *others = bring_to(adapter, desired)
-    assert (kept_out, elsewhere) == ("delete-permission", "delete-permission")
-    assert others == ["set-user", "set-topics", "delete-connection", "set-permission"]
+    put_right = ["delete-entry", "delete-permission", "set-user", "set-topics", "delete-connection", "set-permission"]
+    assert bring_to(adapter, desired) == put_right
     found = house.ask("GET", "users/alpha")
     assert isinstance(found, dict)
     assert (found["password_hash"], found["tags"]) == ("", ["gatehouse"])
@@ -383,22 +382,24 @@ def test_account_that_is_not_ours_is_never_touched_and_said(house: House) -> Non
 
 
 def test_name_with_a_colon_is_refused_where_its_certificate_opens_the_account_of_another(house: House) -> None:
-    adapter, everything = house.adapter(), {"configure": ".*", "write": ".*", "read": ".*"}
     house.ask("PUT", "vhosts/plant")
-    bring_to(adapter, all_of(subject("beta", UP)))
-    house.ask("PUT", "permissions/plant/beta", everything)
-    house.device("plant:beta").close()  # as beta, in the virtual host plant
-    both = all_of(subject("plant:beta", UP), subject("beta", UP))
+    house.ask("PUT", "permissions/plant/gate%2Fhouse", RIGHTS)
+    adapter, beta = house.adapter(vhost="plant"), subject("beta", UP)
+    bring_to(adapter, all_of(beta))
+    mistaken = house.device("plant:beta")
+    mistaken.publish("north/beta/up/t")
+    mistaken.close()
     with pytest.raises(NameMistaken, match="is the account 'beta'"):
-        adapter.plan(both, adapter.read())
-    for name in ("plant:guest", "plant:beta"):
+        adapter.plan(all_of(subject("plant:beta", UP), beta), adapter.read())
+    for name in ("plant:beta", "hall:guest"):
         with pytest.raises(NameMistaken):
             adapter.plan(only(subject(name, UP)), adapter.read(only=frozenset({name})))
         assert bring_to(adapter, only(subject(name, standing=Standing.BARRED)))
-    bring_to(adapter, all_of(subject("plant:gamma", UP), subject("beta", UP)))
-    assert adapter.render(all_of(subject("plant:gamma", UP))).warnings == (COLONS,)
+    other = all_of(subject("hall:beta", UP), beta)  # where beta has no permission
+    bring_to(adapter, other)
+    assert adapter.render(other).warnings == (COLONS,)
     with pytest.raises(Closed):
-        house.device("plant:gamma")
+        house.device("hall:beta")
     house.ask("DELETE", "vhosts/plant")
 
 

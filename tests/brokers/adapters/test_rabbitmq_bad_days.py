@@ -12,19 +12,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from uuid import UUID
 
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey
 
 from brokers.adapters.rabbitmq import RabbitmqAdapter
-from brokers.core.access_token import AccessToken, sign_access_token
+from brokers.core.access_token import sign_access_token
 from brokers.core.listeners.profile import ListenerProfile, Make
 from brokers.core.listeners.rabbitmq import render_rabbitmq
 from brokers.core.listeners.rendering import Site
@@ -37,6 +37,7 @@ from tests.brokers.adapters.test_rabbitmq import HUB, PASSWORD, PLUGINS, RIGHTS,
 from tests.brokers.bringing import all_of, only
 from tests.brokers.conftest import OpensslCa, new_openssl_ca
 from tests.brokers.core.real_rabbitmq import Client, Closed, rabbitmq
+from tests.brokers.core.test_access_token import TOKEN
 from tests.brokers.subjects import DOWN, UP, subject
 from tests.servers import free_port, wait_until
 
@@ -314,17 +315,7 @@ def token(**claims: object) -> str:
 def test_token_of_ours_opens_nothing(house: House) -> None:
     bring_to(house.adapter(), all_of(subject("alpha", UP)))
     now = datetime.now(UTC)
-    given = AccessToken(
-        domain="north",
-        auth_id="alpha",
-        client_id="alpha",
-        credential=UUID(int=1),
-        epoch=0,
-        issued_at=now,
-        expires_at=now + timedelta(minutes=10),
-        id="1",
-        acl=(),
-    )
+    given = replace(TOKEN, auth_id="alpha", client_id="alpha", issued_at=now, expires_at=now + timedelta(minutes=10))
     text = sign_access_token(given, issuer="https://gatehouse.example", kid="ours", key=KEY)
     assert not house.lets_in("alpha", text)
     assert house.lets_in("alpha", token())  # what it lacks is a scope

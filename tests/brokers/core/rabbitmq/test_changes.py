@@ -149,7 +149,7 @@ def test_whoever_only_gains_stays_connected() -> None:
     denied = subject("alpha", rule("deny", PUBLISH, "north/alpha/up/secret/#", role="d"), UP)
     assert [call.kind for call in calls_to(broker_with(denied), (subject("alpha", UP),))] == ["set-topics"]
     assert [call.kind for call in calls_to(broker_with(subject("alpha", UP)), (denied,))] == [
-        "delete-permission", "set-topics", "delete-connection", "set-permission",
+        "delete-entry", "set-topics", "delete-connection", "set-permission",
     ]  # fmt: skip
 
 
