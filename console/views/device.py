@@ -119,9 +119,15 @@ def principal_context(request: HttpRequest, visit: Visit, found: Device) -> dict
         "sessions": broker_queries.sessions_of(device=found.id),
         "refusals": [event for event in events if event.kind in {AccessKind.REFUSED, AccessKind.DENIED}][:8],
         "timeline": _timeline(visit, found, events),
-        "kit": queries.connection_kit_of(device=found.id, now=visit.now) if is_device else None,
+        "kit": queries.connection_kit_of(device=found.id, now=visit.now),
+        "kit_address": _kit_address(found),
         "journal": f"{reverse('journal')}?kind=devices.{found.kind}&subject={found.id}",
     }
+
+
+def _kit_address(found: Device) -> str:
+    name = "device" if found.kind is PrincipalKind.DEVICE else "broker-application"
+    return reverse(f"{name}-connection-kit", args=[found.id])
 
 
 def seen_device(visit: Visit, device: UUID) -> Device:

@@ -1,4 +1,4 @@
-"""/api/v1/devices/<id>/connection-kit/"""
+"""/api/v1/devices/<id>/connection-kit/, and the same of an application that connects to brokers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from devices import queries
 from devices.api.documents import PermissionDocument, permission_document
 from devices.core.connection_kit import ConnectionKit, archive
 from devices.core.connection_snippets import TRUST
-from devices.core.values import DeviceId
+from devices.core.values import Device, DeviceId
 from kernel.api.documents import caller_of
 from kernel.core.clock import utc_now
 from kernel.core.errors import FieldError, Invalid
+
+_AS = OpenApiParameter(name="as", enum=["zip"], description="As an archive of all files and programs.")
 
 
 class UnknownForm(Invalid):
@@ -60,10 +62,9 @@ class KitBrokerDocument(serializers.Serializer[Any]):
     snippets = SnippetDocument(many=True)
 
 
-class ConnectionKitDocument(serializers.Serializer[Any]):
-    """What brings a device to its brokers; never its key or password."""
+class KitDocument(serializers.Serializer[Any]):
+    """What brings somebody to the brokers; never its key or password."""
 
-    device = serializers.UUIDField()
     client_id = serializers.CharField()
     username = serializers.CharField()
     proof = serializers.ChoiceField(choices=["certificate", "password"])
@@ -71,6 +72,18 @@ class ConnectionKitDocument(serializers.Serializer[Any]):
     files = KitFileDocument(many=True)
     brokers = KitBrokerDocument(many=True)
     permissions = PermissionDocument(many=True)
+
+
+class ConnectionKitDocument(KitDocument):
+    """The kit of a device."""
+
+    device = serializers.UUIDField()
+
+
+class ApplicationKitDocument(KitDocument):
+    """The kit of an application."""
+
+    application = serializers.UUIDField()
 
 
 class InAnyCase(DefaultContentNegotiation):
@@ -92,26 +105,47 @@ class ConnectionKitView(APIView):
 
     @extend_schema(
         operation_id="getDeviceConnectionKit",
-        parameters=[OpenApiParameter(name="as", enum=["zip"], description="As an archive of all files and programs.")],
+        parameters=[_AS],
         responses={(200, "application/json"): ConnectionKitDocument, (200, "application/zip"): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, device: UUID) -> Response | HttpResponse:
         """The kit as it is now. There are no brokers in it while the device may not connect."""
-        form = request.query_params.get("as", "json")
-        if form not in {"json", "zip"}:
-            fault = FieldError(pointer="as", code="unknown-form", detail="Leave it out for JSON, or say zip.")
-            raise UnknownForm("There is no such form of a kit.", errors=(fault,))
-        found = queries.get_device(device=DeviceId(device), domains=caller_of(request).domain_ids)
-        kit = queries.connection_kit_of(device=found.id, now=utc_now())
-        if form == "json":
-            return Response(_document(kit))
-        headers = {"Content-Disposition": 'attachment; filename="connection-kit.zip"'}
-        return HttpResponse(archive(kit), content_type="application/zip", headers=headers)
+        return _answer(request, queries.get_device(device=DeviceId(device), domains=caller_of(request).domain_ids))
+
+
+class ApplicationConnectionKitView(APIView):
+    """The kit of one application."""
+
+    scopes = {"GET": "broker-applications:read"}
+    content_negotiation_class = InAnyCase
+
+    @extend_schema(
+        operation_id="getBrokerApplicationConnectionKit",
+        parameters=[_AS],
+        responses={(200, "application/json"): ApplicationKitDocument, (200, "application/zip"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, application: UUID) -> Response | HttpResponse:
+        """The kit as it is now. There are no brokers in it while the application may not connect."""
+        domains = caller_of(request).domain_ids
+        return _answer(request, queries.get_application(application=DeviceId(application), domains=domains))
+
+
+def _answer(request: Request, principal: Device) -> Response | HttpResponse:
+    """The principal's kit in the form that is asked for. Raises UnknownForm."""
+    form = request.query_params.get("as", "json")
+    if form not in {"json", "zip"}:
+        fault = FieldError(pointer="as", code="unknown-form", detail="Leave it out for JSON, or say zip.")
+        raise UnknownForm("There is no such form of a kit.", errors=(fault,))
+    kit = queries.connection_kit_of(device=principal.id, now=utc_now())
+    if form == "json":
+        return Response(_document(kit))
+    headers = {"Content-Disposition": 'attachment; filename="connection-kit.zip"'}
+    return HttpResponse(archive(kit), content_type="application/zip", headers=headers)
 
 
 def _document(kit: ConnectionKit) -> dict[str, Any]:
     return {
-        "device": str(kit.device.id),
+        kit.device.kind.value: str(kit.device.id),
         "client_id": kit.device.client_id,
         "username": kit.device.auth_id,
         "proof": "password" if kit.by_password else "certificate",

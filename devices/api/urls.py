@@ -134,6 +134,11 @@ urlpatterns = [
                     applications.ApplicationCredentialsView.as_view(),
                     name="broker-application-credentials",
                 ),
+                path(
+                    "connection-kit/",
+                    connection_kit.ApplicationConnectionKitView.as_view(),
+                    name="broker-application-connection-kit",
+                ),
                 path("suspend/", applications.ApplicationSuspendView.as_view(), name="broker-application-suspend"),
                 path("resume/", applications.ApplicationResumeView.as_view(), name="broker-application-resume"),
                 path(
