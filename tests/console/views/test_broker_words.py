@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pytest
 from django.test import Client
@@ -65,3 +66,13 @@ def test_sessions_name_their_broker_and_say_why_there_is_none(north: Scene, at_a
     ):
         Broker.objects.filter(id=north.broker.id).update(**state)
         assert said in shown(at_ada, address)
+
+
+def test_auditor_meets_no_refusal_by_what_the_pages_of_brokers_offer(north: Scene, at_bo: Client) -> None:
+    """Every link and button of those pages, but those in the frame around them, is one that an auditor may use."""
+    home = f"/brokers/{north.broker.name}/"
+    for page in ("/brokers/", home, f"{home}listeners/", f"{home}capabilities/", "/sessions/", "/access-log/"):
+        main = shown(at_bo, page).partition('<main id="main"')[2]
+        assert 'method="post"' not in main, page
+        for address in sorted(set(re.findall(r'(?:href|hx-get)="(/[^"#]*)"', main))):
+            assert at_bo.get(address).status_code in {200, 302}, (page, address)
