@@ -55,12 +55,17 @@ class Hall:
 
     def adapter_of(self, account: str) -> NatsFilesAdapter:
         """That of an account."""
-        connection = {
-            "host": "127.0.0.1", "port": self.port, "system_user": "system", "system_password": "pw",
-            "account": account, "files": {"directory": "hall-5"},
-        }  # fmt: skip
+        connection = self.connection | {"account": account}
         assert not NatsFilesAdapter.connection_errors(connection)
         return NatsFilesAdapter(link=broker_link(AdapterKind.NATS_FILES, connection))
+
+    @property
+    def connection(self) -> dict[str, object]:
+        """What a broker is registered with."""
+        return {
+            "host": "127.0.0.1", "port": self.port, "system_user": "system", "system_password": "pw",
+            "account": "FLEET", "files": {"directory": "hall-5"},
+        }  # fmt: skip
 
     def device(self, name: str, *extensions: str) -> MqttDevice:
         """A connection that is not yet made; its certificate is if it has none."""

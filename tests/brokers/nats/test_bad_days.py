@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 
 import pytest
 
+from brokers import queries, services
 from brokers.adapters.nats import NatsAdapter
 from brokers.adapters.nats_files import FILE, ConfigurationRefused
+from brokers.core.outcomes import Comparison
 from brokers.core.ports import AppliedState, BrokerUnreachable, DesiredState
+from brokers.core.values import AdapterKind, Listener, SyncState
+from kernel.core.clock import utc_now
 from tests.brokers.bringing import all_of, bring_to
+from tests.brokers.fleet import Fleet
 from tests.brokers.nats.conftest import Open
 from tests.brokers.nats.hall import Hall, hall
 from tests.brokers.nats.server import Doorman, LiveNats
 from tests.brokers.nats.test_adapter import adapter, doorman
 from tests.brokers.nats.test_adapter import subject as asked_subject
 from tests.brokers.subjects import DOWN, UP, subject
+from tests.cast import ADA
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -94,6 +101,48 @@ def test_configuration_that_was_edited_is_a_difference_and_one_without_our_file_
     hall.conf.write_text(hall.good)
     assert bring_to(hall.adapter, desired) == [("read-file", FILE)]
     wait_until(lambda: hall.adapter.read().foreign == frozenset(), what="it was closed")
+    enters(hall, "alpha")
+
+
+def test_check_tells_what_was_done_to_the_server_and_puts_right_what_it_can(hall: Hall, fleet: Fleet) -> None:
+    fleet.enroll("alpha")
+    made = services.register_broker(
+        domain=fleet.domain.id, name="hall-5", kind=AdapterKind.NATS_FILES, connection=hall.connection,
+        listeners=[Listener(host="127.0.0.1", port=hall.mqtt_port)], actor=ADA, now=utc_now(),
+    )  # fmt: skip
+
+    def check(minutes: int = 0) -> Comparison:
+        return services.check_drift(broker=made.id, now=utc_now() + timedelta(minutes=minutes))
+
+    def reload(conf: str) -> None:
+        before = hall.log.read_text().count("Reloaded server configuration")
+        hall.conf.write_text(conf)
+        hall.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: hall.log.read_text().count("Reloaded server configuration") > before, what="it is read")
+
+    plan = services.plan_broker(broker=made.id, actor=ADA, now=utc_now())
+    services.apply_plan(broker=made.id, plan=plan.id, accept_deviations=(), actor=ADA, now=utc_now())
+    assert services.converge(broker=made.id, now=utc_now()).sync is SyncState.IN_SYNC
+    enters(hall, "alpha")
+
+    (hall.folder / FILE).write_text("")
+    reload(hall.good)
+    assert hall.devices[-1].wait_closed()
+    assert check().sync is SyncState.IN_SYNC  # at once, as after an outage
+    enters(hall, "alpha")
+
+    reload(hall.good.replace(f"include 'brokers/hall-5/{FILE}'", 'users: [ { user: "CN=rogue" } ]'))
+    enters(hall, "rogue")
+    told = check()
+    assert (told.sync, told.count) == (SyncState.DRIFT, 1)
+    assert "configuration was changed" in told.detail
+    assert queries.get_broker(id=made.id).unknown_accounts == ("rogue",)
+    later = check(minutes=3)
+    assert later.sync is SyncState.PENDING
+    assert "does not read users.conf" in later.detail
+
+    reload(hall.good)
+    assert check(minutes=4).sync is SyncState.IN_SYNC
     enters(hall, "alpha")
 
 
