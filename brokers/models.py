@@ -70,6 +70,7 @@ class Broker(models.Model):
     on_drift = models.CharField(max_length=16, choices=_choices(*OnDrift), default=OnDrift.CORRECT)
     unknown_accounts = models.JSONField(default=dict)
     known_accounts = models.JSONField(default=list)
+    notes = models.JSONField(default=list)
     managed_since = models.DateTimeField(null=True)
     desired_digest = models.CharField(max_length=64, blank=True)
     shut_out_digest = models.CharField(max_length=64, blank=True)
@@ -122,6 +123,7 @@ class Broker(models.Model):
             unknown_accounts=tuple(self.unknown_accounts.get("names", ())),
             unknown_account_count=self.unknown_accounts.get("count", 0),
             known_accounts=tuple(self.known_accounts),
+            notes=tuple(self.notes),
         )
 
 

@@ -86,8 +86,7 @@ class RabbitmqAdapter:
             if only is not None:
                 foreign |= self._behind(broker, only)
                 return AppliedState(artifact=artifact, version=version, only=only, foreign=foreign)
-            unsafe = exposures(overview["listeners"], users, broker.get("nodes"))
-        notes = tuple(filter(None, (version_note(version), *unsafe)))
+            notes = exposures(overview["listeners"], users, broker.get("nodes"))
         return AppliedState(artifact=artifact, version=version, foreign=foreign, notes=notes)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
@@ -116,7 +115,7 @@ class RabbitmqAdapter:
         With what is odd or unsafe of the broker itself.
         """
         found = effect(accounts_in(applied.artifact, vhost=self._connection.vhost), self._compile(desired)[0])
-        return replace(found, warnings=applied.notes)
+        return replace(found, warnings=tuple(filter(None, (version_note(applied.version), *applied.notes))))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
         """Makes the requests, one after another."""

@@ -150,7 +150,7 @@ class AppliedState:
 
     It is about the principals in `only` alone, if that is not None. `foreign` names accounts that are not ours.
     `passwords` are fingerprints as those of Rendering, and under an empty name what else there is to be set right.
-    `notes` are sentences on what is odd or unsafe of the broker itself, if it was read as a whole.
+    `notes` are sentences on what is unsafe of the broker itself, each with what to do, if it was read as a whole.
     """
 
     artifact: str

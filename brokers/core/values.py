@@ -80,7 +80,7 @@ class Broker:
     `converged_seq` is the journal entry up to which everything is known to be on the broker. `takes_passwords`: devices
     may log in there with theirs; None: they never could, and what it holds of passwords is not ours. `tag` tells one
     state of its registration from the next. `unknown_accounts` are some names of those accounts that neither Gatehouse
-    made nor an operator acknowledged (`known_accounts`), when it was last read.
+    made nor an operator acknowledged (`known_accounts`), when it was last read; `notes` what was unsafe of it then.
     """
 
     id: BrokerId
@@ -103,6 +103,7 @@ class Broker:
     unknown_accounts: tuple[str, ...] = ()
     unknown_account_count: int = 0
     known_accounts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Connection(Mapping[str, Any]):

@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 ('on_drift', models.CharField(choices=[(brokers.core.values.OnDrift['CORRECT'], brokers.core.values.OnDrift['CORRECT']), (brokers.core.values.OnDrift['ASK'], brokers.core.values.OnDrift['ASK'])], default=brokers.core.values.OnDrift['CORRECT'], max_length=16)),
                 ('unknown_accounts', models.JSONField(default=dict)),
                 ('known_accounts', models.JSONField(default=list)),
+                ('notes', models.JSONField(default=list)),
                 ('managed_since', models.DateTimeField(null=True)),
                 ('desired_digest', models.CharField(blank=True, max_length=64)),
                 ('shut_out_digest', models.CharField(blank=True, max_length=64)),

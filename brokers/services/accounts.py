@@ -20,6 +20,7 @@ from kernel.core.journal import Subject
 from kernel.services import record
 
 MOST_KNOWN = 200
+_MOST_NOTES, _NOTE_CHARACTERS = 20, 400
 
 
 class InvalidAccounts(Invalid):
@@ -31,11 +32,14 @@ class InvalidAccounts(Invalid):
 def note_accounts(*, broker: BrokerId, desired: DesiredState, applied: AppliedState) -> None:
     """Keeps which accounts nobody knows, if `applied` is all that the broker holds and they are others than before.
 
-    Those of a device's name are its own, or stop the plan.
+    Those of a device's name are its own, or stop the plan. What is unsafe of the broker itself is kept beside.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None or applied.only is not None:
         return
+    notes = [spelled(note, most=_NOTE_CHARACTERS) for note in applied.notes[:_MOST_NOTES]]
+    if notes != row.notes:
+        models.Broker.objects.filter(id=broker).update(notes=notes)
     found = unknown_accounts(applied.foreign.difference(_auth_ids(desired)), _known(row))
     if found != row.unknown_accounts:
         # Somebody may acknowledge one meanwhile: then the next look finds out.

@@ -130,7 +130,7 @@ def _note_comparison(
     """What was found, written down: in sync, drift, or a change that is still to come."""
     rendering = adapter.render(desired)
     digest = rendering_digest(rendering)
-    sync, detail, drifted_at = SyncState.IN_SYNC, " ".join((*rendering.warnings, *applied.notes)), None
+    sync, detail, drifted_at = SyncState.IN_SYNC, " ".join(rendering.warnings), None
     changes: dict[str, object] = {"desired_digest": digest}
     if steps:
         drifted = row.managed_since is not None and row.desired_digest in ("", digest)

@@ -19,6 +19,7 @@ _CODES: Mapping[str, Severity] = {
     "broker-certificate-ended": Severity.CRITICAL,
     "broker-management-open": Severity.CRITICAL,
     "listener-unsafe": Severity.ERROR,
+    "broker-unsafe": Severity.ERROR,
     "listener-does-not-answer": Severity.WARNING,
     "broker-certificate-ends": Severity.WARNING,
     "broker-certificate-lacks-name": Severity.WARNING,
@@ -31,6 +32,7 @@ _OF_ASPECT: Mapping[Aspect, str] = {
     Aspect.DEFAULT_LOGIN: "broker-management-open",
     Aspect.KEY_RIGHTS: "broker-key-may-more",
 }
+_SELF = "Change the broker's own configuration as it says, and compare the broker with the policy again."
 _LEFT = 6
 """A certificate is told of when less than this part of its life is left; by itself one is renewed at a third."""
 _FORGOTTEN_AFTER = timedelta(days=30)
@@ -50,6 +52,8 @@ class ListeningFindings:
         for broker in queries.list_brokers(domains=None if domains is None else list(domains)):
             yield from _certificate(broker, now=now)
             yield from _seen(broker)
+            if broker.notes:
+                yield _finding("broker-unsafe", broker, " ".join(broker.notes)[:500], _SELF)
 
 
 def _certificate(broker: Broker, *, now: datetime) -> Iterator[Finding]:

@@ -27,9 +27,9 @@ def refuse_untried(version: str) -> None:
 
 
 def version_note(version: str) -> str:
-    """A sentence for people; empty for 3.10."""
+    """A sentence for people; empty for 3.10, and if it is not known."""
     numbers = _numbers(version)
-    if numbers[:2] == _TRIED:
+    if not numbers or numbers[:2] == _TRIED:
         return ""
     if numbers in _NEEDS_WILL_QUEUE:
         return (

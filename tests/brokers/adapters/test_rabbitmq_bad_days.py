@@ -32,6 +32,7 @@ from brokers.core.mosquitto.conf import CLIENT_CA_FILE, SERVER_CERTIFICATE_FILE,
 from brokers.core.ports import BrokerUnreachable, Standing
 from brokers.core.rabbitmq.document import accounts_in
 from brokers.core.rabbitmq.state import RabbitState
+from brokers.core.rabbitmq.version import version_note
 from brokers.core.values import Listener
 from tests.brokers.adapters.test_rabbitmq import HUB, PASSWORD, PLUGINS, RIGHTS, House, bring_to, refused
 from tests.brokers.bringing import all_of, only
@@ -275,7 +276,8 @@ def test_full_disk_is_told_and_does_not_keep_anybody_from_being_thrown_out(house
 def test_rendered_configuration_opens_nothing_to_others_and_guest_is_told(house: House) -> None:
     applied = house.adapter().read()
     assert [note.split(" with")[0] for note in applied.notes] == ["RabbitMQ still has the account guest"]
-    assert house.adapter().effect(all_of(), applied).warnings == applied.notes
+    newer = replace(applied, version="4.1.0")
+    assert house.adapter().effect(all_of(), newer).warnings == (version_note("4.1.0"), *applied.notes)
 
 
 def test_name_with_a_colon_is_a_name_with_the_rendered_configuration(house: House) -> None:

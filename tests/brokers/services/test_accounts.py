@@ -12,7 +12,9 @@ from brokers.core.values import AdapterKind, Broker, BrokerId, SyncState
 from brokers.services import checking
 from brokers.services.accounts import InvalidAccounts
 from brokers.services.by_hand_findings import ByHandFindings
+from brokers.services.listening_findings import ListeningFindings
 from kernel.core.clock import utc_now
+from kernel.core.findings import Severity
 from kernel.queries import list_entries
 from tests.brokers.fleet import Fleet
 from tests.cast import ADA
@@ -23,9 +25,10 @@ class StandInAdapter:
     """An adapter of a broker that holds what it should, and these accounts besides."""
 
     foreign: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     def read(self) -> AppliedState:
-        return AppliedState(artifact="", foreign=self.foreign)
+        return AppliedState(artifact="", foreign=self.foreign, notes=self.notes)
 
     def plan(self, _desired: DesiredState, _applied: AppliedState) -> tuple[Step, ...]:
         return ()
@@ -64,6 +67,19 @@ def test_unknown_account_is_a_finding_until_it_is_gone(fleet: Fleet, broker: Bro
     assert ["guest, mallory" in each for each in details(fleet)] == [True]
     adapter.foreign = frozenset({"warden"})
     assert (look(broker).unknown_account_count, details(fleet)) == (0, [])
+
+
+def test_what_is_unsafe_of_the_broker_itself_is_a_finding_until_it_is_mended(
+    fleet: Fleet, broker: BrokerId, adapter: StandInAdapter
+) -> None:
+    adapter.notes = ("MQTT is open.\0", "x" * 1_000)
+    look(broker)
+    [found] = ListeningFindings().find(domains=[fleet.domain.id], now=utc_now())
+    assert (found.code, found.severity, len(found.detail)) == ("broker-unsafe", Severity.ERROR, 415)
+    assert found.detail.startswith("MQTT is open.\N{REPLACEMENT CHARACTER} xxx")
+    adapter.notes = ()
+    look(broker)
+    assert list(ListeningFindings().find(domains=[fleet.domain.id], now=utc_now())) == []
 
 
 def test_account_of_a_devices_name_is_its_own(fleet: Fleet, broker: BrokerId, adapter: StandInAdapter) -> None:

@@ -128,15 +128,3 @@ def test_broker_that_can_not_be_judged_is_not_called_in_sync(broker: BrokerId, r
     models.Broker.objects.update(managed_since=None, sync=SyncState.UNKNOWN, detail="")
     refusing("read")
     assert services.check_drift(broker=broker, now=utc_now()).sync is SyncState.UNKNOWN
-
-
-def test_what_is_unsafe_of_the_broker_itself_is_told_beside_it(
-    broker: BrokerId, refusing: Refuse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refusing()
-    applied = AppliedState(artifact="", version="3.10.8", notes=("Its disk is full.", "Guest is open."))
-    monkeypatch.setattr(Refusing, "read", lambda *_: applied)
-    monkeypatch.setattr(Refusing, "plan", lambda *_: ())
-    assert services.compare_broker(broker=broker, now=utc_now()).detail == "Its disk is full. Guest is open."
-    told = queries.get_broker(id=broker)
-    assert (told.sync, told.version, told.detail) == (SyncState.IN_SYNC, "3.10.8", "Its disk is full. Guest is open.")
