@@ -38,7 +38,8 @@ from kernel.core.errors import FieldError
 LIMITS = (
     (
         DeviationKind.WIDER,
-        "Sessions can not be closed from here: a subscription that was allowed goes on until its session ends.",
+        "Sessions can not be closed from here: a subscription that was allowed goes on until its session ends, and "
+        "RabbitMQ does not ask again what a connection publishes to that never rests.",
     ),
 )
 _TELLS_CONDITIONS = {Dialect.EMQX, Dialect.VERNEMQ}
