@@ -38,9 +38,9 @@ from kernel.core.errors import FieldError
 LIMITS = (
     (
         DeviationKind.WIDER,
-        "Sessions can not be closed from here: a subscription that was allowed goes on until its session ends, and "
-        "RabbitMQ does not ask again what a connection publishes to that never rests.",
+        "Sessions can not be closed from here: a subscription that was allowed goes on until its session ends.",
     ),
+    (DeviationKind.WIDER, "RabbitMQ asks no more what a connection publishes to that never rests."),
 )
 _TELLS_CONDITIONS = {Dialect.EMQX, Dialect.VERNEMQ}
 _TELLS_GROUPS = {Dialect.VERNEMQ, Dialect.GOAUTH, Dialect.NANOMQ}
