@@ -77,6 +77,11 @@ class Hall:
         )
         return self.devices[-1]
 
+    def enters(self, name: str) -> MqttDevice:
+        """A connection of that device; a client id that was in use a moment ago may need a second."""
+        wait_until(lambda: self.device(name).connect(), what=f"{name} is in")
+        return self.devices[-1]
+
     def launch(self) -> subprocess.Popen[bytes]:
         """The process, whether or not it stays."""
         return subprocess.Popen([str(PROGRAM), "--config", str(self.conf), "--log", str(self.log)])

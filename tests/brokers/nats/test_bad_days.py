@@ -35,11 +35,6 @@ def steps(hall: Hall, desired: DesiredState) -> list[tuple[str, str]]:
     return [(step.kind, step.target) for step in hall.adapter.plan(desired, hall.adapter.read())]
 
 
-def enters(hall: Hall, name: str) -> None:
-    """It gets in; a client id that was in use a moment ago may need a second."""
-    wait_until(lambda: hall.device(name).connect(), what=f"{name} is in")
-
-
 def test_users_that_are_emptied_or_gone_let_nobody_in_and_are_brought_back(hall: Hall) -> None:
     desired = all_of(subject("alpha", UP, DOWN), subject("beta", UP))
     bring_to(hall.adapter, desired)
@@ -51,7 +46,7 @@ def test_users_that_are_emptied_or_gone_let_nobody_in_and_are_brought_back(hall:
     assert alpha.wait_closed()
     assert not hall.device("beta").connect()
     assert bring_to(hall.adapter, desired) == EVERYBODY
-    enters(hall, "beta")
+    beta = hall.enters("beta")
 
     from_nothing = hall.adapter.plan(desired, AppliedState(artifact=""))  # which nobody is asked about
     assert [(step.kind, step.target) for step in from_nothing] == EVERYBODY
@@ -59,7 +54,6 @@ def test_users_that_are_emptied_or_gone_let_nobody_in_and_are_brought_back(hall:
     (hall.folder / FILE).unlink()
     hall.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "no such file" in hall.log.read_text(), what="the server goes on with what it had")
-    beta = hall.devices[-1]
     assert bring_to(hall.adapter, desired) == EVERYBODY
     assert beta.subscribe("north/beta/down/#") == 128  # it was not closed for it, and may what it might
 
@@ -71,7 +65,7 @@ def test_users_that_are_emptied_or_gone_let_nobody_in_and_are_brought_back(hall:
     hall.start()  # since it is there again, with nobody in it
     assert not hall.device("alpha").connect()
     assert bring_to(hall.adapter, desired) == EVERYBODY
-    enters(hall, "alpha")
+    hall.enters("alpha")
 
 
 def test_configuration_that_was_edited_is_a_difference_and_one_without_our_file_is_refused(hall: Hall) -> None:
@@ -83,14 +77,14 @@ def test_configuration_that_was_edited_is_a_difference_and_one_without_our_file_
     hall.process.send_signal(signal.SIGHUP)
     wait_until(lambda: steps(hall, desired) == [("read-file", FILE)], what="it is a difference")
     assert bring_to(hall.adapter, desired) == [("read-file", FILE)]
-    enters(hall, "alpha")
+    alpha = hall.enters("alpha")
 
     rogue = hall.good.replace(f"include 'brokers/hall-5/{FILE}'", 'users: [ { user: "CN=rogue" } ]')
     assert rogue != hall.good
     hall.conf.write_text(rogue)
     hall.process.send_signal(signal.SIGHUP)
-    assert hall.devices[-1].wait_closed()
-    enters(hall, "rogue")
+    assert alpha.wait_closed()
+    hall.enters("rogue")
     assert hall.adapter.read().foreign == {"rogue"}
     for _ in range(2):  # it stays one until somebody has put it right
         assert steps(hall, desired) == [("read-file", FILE)]
@@ -101,7 +95,7 @@ def test_configuration_that_was_edited_is_a_difference_and_one_without_our_file_
     hall.conf.write_text(hall.good)
     assert bring_to(hall.adapter, desired) == [("read-file", FILE)]
     wait_until(lambda: hall.adapter.read().foreign == frozenset(), what="it was closed")
-    enters(hall, "alpha")
+    hall.enters("alpha")
 
 
 def test_check_tells_what_was_done_to_the_server_and_puts_right_what_it_can(hall: Hall, fleet: Fleet) -> None:
@@ -123,16 +117,16 @@ def test_check_tells_what_was_done_to_the_server_and_puts_right_what_it_can(hall
     plan = services.plan_broker(broker=made.id, actor=ADA, now=utc_now())
     services.apply_plan(broker=made.id, plan=plan.id, accept_deviations=(), actor=ADA, now=utc_now())
     assert services.converge(broker=made.id, now=utc_now()).sync is SyncState.IN_SYNC
-    enters(hall, "alpha")
+    alpha = hall.enters("alpha")
 
     (hall.folder / FILE).write_text("")
     reload(hall.good)
-    assert hall.devices[-1].wait_closed()
+    assert alpha.wait_closed()
     assert check().sync is SyncState.IN_SYNC  # at once, as after an outage
-    enters(hall, "alpha")
+    hall.enters("alpha")
 
     reload(hall.good.replace(f"include 'brokers/hall-5/{FILE}'", 'users: [ { user: "CN=rogue" } ]'))
-    enters(hall, "rogue")
+    hall.enters("rogue")
     told = check()
     assert (told.sync, told.count) == (SyncState.DRIFT, 1)
     assert "configuration was changed" in told.detail
@@ -143,7 +137,7 @@ def test_check_tells_what_was_done_to_the_server_and_puts_right_what_it_can(hall
 
     reload(hall.good)
     assert check(minutes=4).sync is SyncState.IN_SYNC
-    enters(hall, "alpha")
+    hall.enters("alpha")
 
 
 def test_other_accounts_of_the_server_are_other_peoples(hall: Hall) -> None:
