@@ -39,6 +39,7 @@ from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError, NotFound
 
 _BATCH = 20  # of requests that take up to 5 ms each
+_UNASKABLE = {"", ".", ".."}  # names that no path can hold, and no account of ours has
 
 
 class AccountTaken(Conflict):
@@ -169,9 +170,9 @@ class RabbitmqAdapter:
 
     def _behind(self, broker: JsonApi, only: frozenset[str]) -> frozenset[str]:
         """The accounts of others that RabbitMQ may take these names for."""
-        found = [broker.get("users", name.rpartition(":")[2]) for name in only if ":" in name[:-1]]
-        users = {user["name"]: self._is_ours(user) for user in found if user is not None}
-        ours = {name for name, is_ours in users.items() if is_ours}
+        others = {name.rpartition(":")[2] for name in only if ":" in name} - _UNASKABLE
+        users = {user["name"]: user for name in sorted(others) if (user := broker.get("users", name)) is not None}
+        ours = {name for name, user in users.items() if self._is_ours(user)}
         told = {taken_for(name, vhost=self._connection.vhost, ours=ours, foreign=users.keys() - ours) for name in only}
         return frozenset(told - {""})
 

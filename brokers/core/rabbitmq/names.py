@@ -10,8 +10,8 @@ from collections.abc import Collection
 from kernel.core.errors import Conflict
 
 COLONS = (
-    "Names with a colon are a virtual host and an account to RabbitMQ, and their devices do not get in: set "
-    "ignore_colons_in_username in advanced.config (docs/howto/rabbitmq.md)."
+    "RabbitMQ takes a name with a colon for a virtual host and an account, and its device does not get in, unless "
+    "ignore_colons_in_username is set in advanced.config (docs/howto/rabbitmq.md)."
 )
 
 
