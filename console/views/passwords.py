@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from brokers.queries import list_brokers
 from console.views.device import right_over_passwords, seen_principal
 from console.views.device_acts import to_operation
 from console.views.forms import ConsoleForm
@@ -60,7 +61,14 @@ def new_password(request: HttpRequest, visit: Visit, device: UUID) -> HttpRespon
             context = {"device": found, "made": made, "follows": follows, "address": principal_address(found)}
             return show(request, "password_issued.html", context)
     context = {"device": found, "form": form, "follows": follows, "address": principal_address(found)}
-    return show(request, "password_form.html", context)
+    return show(request, "password_form.html", context | {"takers": _takers(visit, found)})
+
+
+def _takers(visit: Visit, found: Device) -> list[str] | None:
+    """The brokers where it lets somebody in; None if the operator may not see brokers."""
+    if not visit.may("brokers:read", found.domain):
+        return None
+    return [broker.name for broker in list_brokers(domains=[found.domain]) if broker.takes_passwords]
 
 
 @require_POST

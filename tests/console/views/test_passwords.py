@@ -24,7 +24,12 @@ def states(north: Scene, name: str) -> list[S]:
 def test_passwords_are_made_followed_switched_to_and_revoked(north: Scene, at_ada: Client) -> None:
     device = north.enroll("pump-31")
     page, new = f"/devices/{device}/", f"/devices/{device}/passwords/new/"
-    assert "present password" not in at_ada.get(new).content.decode()
+    offered = at_ada.get(new).content.decode()
+    assert "present password" not in offered
+    assert "No broker of the domain takes passwords" in offered
+    Broker.objects.filter(id=north.broker.id).update(takes_passwords=True)
+    assert f'href="/brokers/{north.broker.name}/"' in at_ada.get(new).content.decode()
+    Broker.objects.filter(id=north.broker.id).update(takes_passwords=None)
     answer = at_ada.post(new, {"make": "1"})
     assert "no-store" in answer.headers["Cache-Control"]
     [first] = SHOWN.findall(answer.content.decode())

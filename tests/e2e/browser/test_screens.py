@@ -165,6 +165,8 @@ def screens(scene: Scene, operator: Operator) -> dict[str, str]:
         "role": f"/roles/{scene.role.id}/",
         "role-edit": f"/roles/{scene.role.id}/edit/",
         "brokers": "/brokers/",
+        "broker-new": "/brokers/_new/",
+        "broker-register": "/brokers/_new/hivemq-ese-sql/",
         "broker": f"/brokers/{scene.broker.name}/",
         "broker-edit": f"/brokers/{scene.broker.name}/edit/",
         "broker-listeners": f"/brokers/{scene.broker.name}/listeners/",
