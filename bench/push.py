@@ -2,7 +2,8 @@
 
 Reach: the broker answers a PINGREQ within 100 ms all along, an edit is applied within 2 s, a session is closed within
 500 ms (p95), also while a bulk job writes to the broker, which gives way between two batches as the lease makes it do.
-Beside it stands what one write costs the plugin itself: it writes its whole file for each command.
+Beside it stands what one write costs the plugin itself, which writes its whole file for each command, and what it costs
+with less in that file: `physical`. The brokers keep their memory, as docs/howto/mosquitto.md says for many devices.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
@@ -22,13 +23,13 @@ from typing import Any
 
 from acl.core.values import BoundRule, Principal
 from bench.push_certificates import Authority
-from bench.push_sessions import cpu_seconds, sessions, stopwatch
-from brokers.adapters.mosquitto_control import control
+from bench.push_sessions import sessions, stopwatch
+from bench.push_writes import KEEPS_MEMORY, costs_in_turn, names_alone, own_rules_alone
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.core.mosquitto.conf import DYNSEC_FILE
-from brokers.core.mosquitto.connection import MosquittoConnection
-from brokers.core.mosquitto.dynsec_changes import Command
+from brokers.core.mosquitto.dynsec import desired_state
 from brokers.core.mosquitto.dynsec_first_file import merged
+from brokers.core.mosquitto.dynsec_state import DynsecState, to_artifact
 from brokers.core.ports import DesiredState, RenderSubject, Standing, Step
 from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link
@@ -122,8 +123,12 @@ def _among_many(folder: Path, authority: Authority) -> dict[str, Any]:
             sessions(authority.folder, broker.device_port, names) as ended,
             _waits(broker) as longest,
         ):
-            found["write_of_the_plugin"] = _own_cost(broker)
-            longest()
+            time.sleep(1)
+            found["blocked_by_nothing"] = longest()
+            found["write_of_the_plugin"] = {
+                **_writes(folder, authority, broker, devices),
+                "blocked": longest(),
+            }
             found["edit_of_a_role"] = _edit(adapter, devices, longest)
             found["revocations"] = _revocations(adapter, victims[:REVOKED], ended, longest, threading.Event())
             longest()
@@ -135,23 +140,21 @@ def _among_many(folder: Path, authority: Authority) -> dict[str, Any]:
     return found
 
 
+def _writes(
+    folder: Path, authority: Authority, ours: LiveMosquitto, devices: Sequence[RenderSubject]
+) -> dict[str, Any]:
+    """One write with our devices, and with less of each than would do."""
+    with (
+        _broker(folder / "own", authority, holding=devices, less=own_rules_alone) as own,
+        _broker(folder / "names", authority, holding=devices, less=names_alone) as names,
+    ):
+        brokers = {"ours": ours, "physical_with_their_own_rules": own, "physical_with_names_alone": names}
+        return costs_in_turn(brokers)
+
+
 def _waits(broker: LiveMosquitto) -> Any:
     assert broker.process is not None
     return stopwatch(broker.control_port, broker.process.pid, ADMIN, PASSWORD)
-
-
-def _own_cost(broker: LiveMosquitto) -> dict[str, float]:
-    """A command that changes a text, twenty times: milliseconds until its answer (median), and of the broker's CPU."""
-    assert broker.process is not None
-    with control(MosquittoConnection.of(broker.connection)) as administrator:
-        times, before = [], cpu_seconds(broker.process.pid)
-        for number in range(20):
-            members = {"rolename": "gh.r.pump.allow", "textname": f"bench {number}"}
-            began = time.monotonic()
-            administrator.ask([Command(name="modifyRole", target="pump", summary="", members=members)])
-            times.append(time.monotonic() - began)
-        cpu = (cpu_seconds(broker.process.pid) - before) / len(times)
-    return {"ms": round(statistics.median(times) * 1000, 1), "cpu_ms": round(cpu * 1000, 1)}
 
 
 def _edit(adapter: MosquittoDynsecAdapter, devices: Sequence[RenderSubject], longest: Any) -> dict[str, Any]:
@@ -243,17 +246,25 @@ def _bring_to(adapter: MosquittoDynsecAdapter, desired: DesiredState) -> tuple[f
     return written, time.monotonic() - began
 
 
+def _all(state: DynsecState) -> DynsecState:
+    return state
+
+
 @contextmanager
-def _broker(folder: Path, authority: Authority, *, holding: Sequence[RenderSubject] = ()) -> Iterator[LiveMosquitto]:
-    """A broker that is called localhost and holds those devices from its first file."""
-    broker = LiveMosquitto(folder)
+def _broker(
+    folder: Path,
+    authority: Authority,
+    *,
+    holding: Sequence[RenderSubject] = (),
+    less: Callable[[DynsecState], DynsecState] = _all,
+) -> Iterator[LiveMosquitto]:
+    """A broker that is called localhost and holds those devices from its first file, or what `less` leaves of them."""
+    broker = LiveMosquitto(folder, environment=KEEPS_MEMORY)
     chain, key = authority.server()
     broker.prepare(client_ca=authority.certificate, crl=authority.crl(), server_chain=chain, server_key=key)
     if holding:
-        adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
         path = folder / DYNSEC_FILE
-        artifact = adapter.render(DesiredState(subjects=tuple(holding))).artifact
-        path.write_text(merged(path.read_text(), artifact, control=ADMIN))
+        path.write_text(merged(path.read_text(), to_artifact(less(desired_state(holding))), control=ADMIN))
     broker.start()
     try:
         yield broker

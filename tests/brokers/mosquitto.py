@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -34,6 +35,7 @@ class LiveMosquitto:
     control_port: int = field(default_factory=free_port)
     device_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def connection(self) -> dict[str, object]:
@@ -71,6 +73,7 @@ class LiveMosquitto:
             [PROGRAM, "-c", str(self.folder / CONFIGURATION_FILE)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **self.environment},
         )
 
         def listens() -> bool:

@@ -18,16 +18,7 @@ from acl.core.templates import placeholders
 from acl.core.topics import intersects
 from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared, Subscribe
 from brokers.core.mosquitto.dynsec_levels import spelled
-from brokers.core.mosquitto.dynsec_state import (
-    NO_PRIORITY,
-    OURS,
-    Acl,
-    AclType,
-    DynsecClient,
-    DynsecState,
-    own_roles,
-    to_artifact,
-)
+from brokers.core.mosquitto.dynsec_state import NO_PRIORITY, OURS, Acl, AclType, DynsecClient, DynsecState, to_artifact
 from brokers.core.mosquitto.topics import unusable, within_depth
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
@@ -130,7 +121,7 @@ def _client(subject: RenderSubject, roles: dict[str, tuple[frozenset[Acl], Tier]
     principal = subject.principal
     return DynsecClient(
         username=principal.auth_id,
-        mark=OURS if roles.keys().isdisjoint(own_roles(principal.auth_id)) else "",
+        mark="" if any(map(is_own_role, roles)) else OURS,
         client_id=principal.client_id,
         roles=tuple(sorted((name, tier.value) for name, (_, tier) in roles.items())),
         disabled=subject.state is Standing.BARRED,

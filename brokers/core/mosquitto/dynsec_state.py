@@ -105,12 +105,17 @@ def state_of(
     defaults: Iterable[Mapping[str, Any]],
 ) -> DynsecState:
     """The state that the answers to listClients, listRoles (both verbose) and getDefaultACLAccess tell."""
-    clients = list(clients)
+    ours, foreign = list[DynsecClient](), set[str]()
+    for client in clients:
+        if is_ours(client):
+            ours.append(_client_of(client))
+        else:
+            foreign.add(client["username"])
     return DynsecState(
         defaults=Defaults(**{_DEFAULT_NAMES[entry["acltype"]]: bool(entry["allow"]) for entry in defaults}),
         roles={role["rolename"]: acls_of(role) for role in roles if role["rolename"].startswith(OURS)},
-        clients={client["username"]: _client_of(client) for client in clients if is_ours(client)},
-        foreign=frozenset(client["username"] for client in clients if not is_ours(client)),
+        clients={client.username: client for client in ours},
+        foreign=frozenset(foreign),
     )
 
 
@@ -228,8 +233,9 @@ def is_ours(client: Mapping[str, Any]) -> bool:
     """Whether Gatehouse made the client that the plugin tells of."""
     if str(client.get("textname", "")).startswith(OURS):
         return True
-    own = own_roles(client["username"])
-    return any(entry["rolename"] in own for entry in client.get("roles", ()))
+    own = f"{OURS}d.{client['username']}."
+    names = [entry["rolename"] for entry in client.get("roles", ())]
+    return any(name.startswith(own) and name[len(own) :] in _OWN for name in names)
 
 
 def _client_of(client: Mapping[str, Any]) -> DynsecClient:
