@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 
@@ -30,12 +30,13 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 BACK = timedelta(days=3)
 """A file that was never read, and was written to last so long before what was read last, is left alone."""
+DAY = timedelta(days=1)
+"""For which a file is written; what says that it is older than the oldest of those is not believed."""
 MOST_FILES = 1_000
 AT_ONCE = 1_048_576
 """Octets of one file before it is another's turn. A line may be 64 KiB, which is the longest client id, and some."""
 LONGEST_LINE = 8_192
 """Octets; what is longer is cut, and names nobody."""
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def watch_log(link: BrokerLink, stop: Event) -> Iterator[BrokerEvent | None]:
@@ -64,6 +65,7 @@ class LogFolder:
         self._known = {file: (offset, at) for file, offset, at in rows}
         latest = max((at for _, at in self._known.values()), default=utc_now())
         self._not_before = (latest - BACK).timestamp()
+        self._earliest = latest - BACK - DAY
         self._folder = folder
         self._read_up: dict[tuple[int, int], tuple[int, int]] = {}
         self._said: set[str] = set()
@@ -97,7 +99,7 @@ class LogFolder:
         name = _name_of(descriptor, path)
         if not name or (name not in self._known and found.st_mtime < self._not_before):
             return
-        offset, at = self._known.get(name, (0, _EARLIEST))
+        offset, at = self._known.get(name, (0, self._earliest))
         octets = os.pread(descriptor, AT_ONCE, offset)
         *lines, half = octets.split(b"\n")
         for line in lines:
@@ -105,7 +107,8 @@ class LogFolder:
             event = self._read_line(line, at, path)
             if event is not None:
                 at = event.at
-                yield replace(event, place=LogPlace(file=name, offset=offset))
+                told = at if at > self._earliest else utc_now()  # a clock that was not set yet
+                yield replace(event, at=told, place=LogPlace(file=name, offset=offset))
             self._known[name] = offset, at
         if len(octets) < AT_ONCE:
             self._read_up[key] = state

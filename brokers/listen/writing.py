@@ -132,7 +132,7 @@ class EventWriter:
         while self._clock() < until or batch[-1].place:
             close_old_connections()
             try:
-                note_events(broker=self._broker, events=batch)
+                note_events(broker=self._broker, events=batch, now=utc_now())
             except (OperationalError, InterfaceError) as error:
                 self._note_away(type(error).__name__)
                 time.sleep(_PAUSE_SECONDS)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from brokers import models
-from brokers.core.access.kept_events import batches, fitting
+from brokers.core.access.kept_events import batches, fitting, kept_at
 from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.values import AccessKind, AdapterKind, BrokerEvent, BrokerId
 from brokers.services.policy_use import note_lost
@@ -44,10 +44,11 @@ def note_event(*, broker: BrokerId, event: BrokerEvent) -> None:
     note_events(broker=broker, events=[event])
 
 
-def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
+def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent], now: datetime | None = None) -> None:
     """The same for several events, in their order; eight statements for each 500 of them.
 
-    What `batches` gives at a time is written as a whole or not at all. What was read from a file is written once.
+    What `batches` gives at a time is written as a whole or not at all. What was read from a file is written once. Lines
+    that the broker puts more than a day off from `now` are those of now.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:
@@ -56,7 +57,7 @@ def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
         with transaction.atomic():
             _hold(broker)
             some = _not_read_before(row, batch)
-            lines = _write(row, _with_clients(row, some)) if some else []
+            lines = _write(row, _with_clients(row, some), now) if some else []
             if row.kind != AdapterKind.HTTP_DECISIONS:  # what it asked us was noted when it asked
                 note_told(broker=broker, lines=lines)
 
@@ -81,7 +82,7 @@ def replace_sessions(*, broker: BrokerId, present: Iterable[BrokerEvent], now: d
         for session in forgotten
     ]
     come = [event for client_id, event in events.items() if not _is_of(known.get(client_id), event)]
-    note_events(broker=broker, events=[*ended, *come])
+    note_events(broker=broker, events=[*ended, *come], now=now)
     return len(forgotten)
 
 
@@ -93,6 +94,7 @@ class _Door:
     devices: dict[str, DeviceId]
     sessions: dict[str, models.Session]
     room: SessionRoom
+    now: datetime | None
     lost: int = 0
     opened: dict[str, models.Session] = field(default_factory=dict)
     closed: set[int] = field(default_factory=set)
@@ -113,13 +115,13 @@ class _Door:
                 return None  # its end was written down when it was closed from here
             if present is not None and _is_of_the_one_before(event, present):
                 device, event = _named(event, device, present)
-                return _line(self.row, replace(event, reason=AccessReason.TAKEN_OVER), device)
+                return self._line(replace(event, reason=AccessReason.TAKEN_OVER), device)
             if present is not None and event.connection_id in ("", present.connection_id or event.connection_id):
                 self._close(present)
                 device, event = _named(event, device, present)
         elif present is not None and event.kind in {AccessKind.ALLOWED, AccessKind.DENIED}:
             device, event = _named(event, device, present)  # who is refused may have named itself like another
-        return _line(self.row, event, device)
+        return self._line(event, device)
 
     def _has_room(self, device: DeviceId | None, present: models.Session | None) -> bool:
         if present is None:
@@ -152,6 +154,24 @@ class _Door:
         if session.pk is not None:
             self.closed.add(session.pk)
 
+    def _line(self, event: BrokerEvent, device: DeviceId | None) -> models.AccessEvent:
+        return models.AccessEvent(
+            at=kept_at(event, now=self.now),
+            broker=self.row,
+            broker_name=self.row.name,
+            domain_id=self.row.domain_id,
+            device_id=device,
+            auth_id=event.auth_id,
+            client_id=event.client_id,
+            kind=event.kind,
+            action=event.action or "",
+            topic=event.topic,
+            qos=event.qos,
+            reason=event.reason or "",
+            address=event.address,
+            detail=event.detail,
+        )
+
 
 def _hold(broker: BrokerId) -> None:
     """Nothing; until the transaction ends no other process writes about the broker. SQLite has one writer anyway."""
@@ -161,7 +181,7 @@ def _hold(broker: BrokerId) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
 
 
-def _write(row: models.Broker, events: Sequence[BrokerEvent]) -> list[models.AccessEvent]:
+def _write(row: models.Broker, events: Sequence[BrokerEvent], now: datetime | None) -> list[models.AccessEvent]:
     """The lines of the log that were written."""
     if events[0].kind is AccessKind.STARTED:
         models.Session.objects.filter(broker=row, connected_at__lt=events[0].at).delete()
@@ -175,10 +195,11 @@ def _write(row: models.Broker, events: Sequence[BrokerEvent]) -> list[models.Acc
         devices=known,
         sessions={session.client_id: session for session in sessions},
         room=SessionRoom(BrokerId(row.id), come),
+        now=now,
     )
     lines = [line for event in events if (line := door.take(event)) is not None]
     if door.lost:
-        note_lost(broker=BrokerId(row.id), count=door.lost, now=events[-1].at)
+        note_lost(broker=BrokerId(row.id), count=door.lost, now=kept_at(events[-1], now=now))
     if door.closed:
         models.Session.objects.filter(pk__in=door.closed).delete()
     models.Session.objects.bulk_create(
@@ -246,22 +267,3 @@ def _named(event: BrokerEvent, device: DeviceId | None, session: models.Session)
 
 def _device_of(session: models.Session) -> DeviceId | None:
     return DeviceId(session.device_id) if session.device_id else None
-
-
-def _line(row: models.Broker, event: BrokerEvent, device: DeviceId | None) -> models.AccessEvent:
-    return models.AccessEvent(
-        at=event.at,
-        broker=row,
-        broker_name=row.name,
-        domain_id=row.domain_id,
-        device_id=device,
-        auth_id=event.auth_id,
-        client_id=event.client_id,
-        kind=event.kind,
-        action=event.action or "",
-        topic=event.topic,
-        qos=event.qos,
-        reason=event.reason or "",
-        address=event.address,
-        detail=event.detail,
-    )

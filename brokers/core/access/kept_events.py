@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from brokers.core.kept_text import kept_name, spelled
 from brokers.core.values import AccessKind, BrokerEvent
 
 AT_ONCE = 500
+_MOST_OFF = timedelta(days=1)
 LONGEST_TOPIC = 500
 """What is as long was cut."""
 
@@ -30,6 +32,16 @@ def batches(events: Iterable[BrokerEvent]) -> Iterator[list[BrokerEvent]]:
             batch.append(fitting(event))
     if batch:
         yield batch
+
+
+def kept_at(event: BrokerEvent, *, now: datetime | None) -> datetime:
+    """When it was, for the log; `now`, when it was heard, if the broker's clock says otherwise by more than a day.
+
+    Else its line would be forgotten at once, or never. Whoever reads a file bounds what it says, which may be older.
+    """
+    if now is None or event.place is not None or abs(event.at - now) <= _MOST_OFF:
+        return event.at
+    return now
 
 
 def fitting(event: BrokerEvent) -> BrokerEvent:

@@ -70,6 +70,24 @@ def nodes(fleet: Fleet, tmp_path: Path) -> Nodes:
     return Nodes(fleet, tmp_path / "log")
 
 
+def test_clock_that_was_not_set_yet_has_no_line_read_twice(nodes: Nodes) -> None:
+    right, nodes.at = nodes.at, datetime(1970, 1, 1, tzinfo=UTC)
+    nodes.write("access.log", "a")
+    nodes.at = right
+    nodes.write("access.log", "b")
+    nodes.write("elsewhere/access.log", "c")
+    nodes.at = datetime(1970, 1, 1, tzinfo=UTC)
+    nodes.write("third/access.log", "d")
+    began = utc_now()
+    nodes.take(nodes.starts())
+    services.roll_access_log(now=utc_now())
+    nodes.take(nodes.starts())
+    assert sorted(nodes.clients) == ["a", "b", "c", "d"]
+    told = dict(models.AccessEvent.objects.values_list("client_id", "at"))
+    assert told["b"] == right + timedelta(seconds=1)
+    assert told["a"] >= began <= told["d"]
+
+
 def test_each_line_is_taken_once_over_days_and_restarts(nodes: Nodes) -> None:
     reading = nodes.starts()
     access = nodes.write("access.log", "a", "b")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -36,7 +37,7 @@ class Table:
         self.written: list[tuple[BrokerId, BrokerEvent]] = []
         self.lost = 0
 
-    def note(self, *, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
+    def note(self, *, broker: BrokerId, events: Sequence[BrokerEvent], **_: Any) -> None:
         """Takes them."""
         self.tries += 1
         self.busy.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ class Clock:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[BrokerId, BrokerEvent]]:
     written: list[tuple[BrokerId, BrokerEvent]] = []
 
-    def note(*, broker: BrokerId, events: Sequence[BrokerEvent]) -> None:
+    def note(*, broker: BrokerId, events: Sequence[BrokerEvent], **_: Any) -> None:
         written.extend((broker, event) for event in events)
 
     monkeypatch.setattr(writing, "note_events", note)

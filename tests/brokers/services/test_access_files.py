@@ -82,6 +82,26 @@ def test_day_that_has_ended_is_a_file(broker: Broker) -> None:
     assert (listed.day, listed.octets > 0) == (date(2026, 11, 20), True)
 
 
+def test_line_of_a_clock_that_is_wrong_is_kept_as_long_as_others(broker: Broker) -> None:
+    hours = timedelta(hours=23)
+    for at in (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC), NOW - hours, NOW + hours):
+        event = BrokerEvent(at=at, kind=AccessKind.REFUSED, client_id="p-1")
+        services.note_events(broker=broker.id, events=[event], now=NOW)
+    assert services.roll_access_log(now=NOW).forgotten == 0
+    kept = models.AccessEvent.objects.order_by("at").values_list("at", flat=True)
+    assert list(kept) == [NOW - hours, NOW, NOW, NOW + hours]
+    assert services.roll_access_log(now=NOW + timedelta(days=40)).forgotten == 4
+
+
+def test_session_of_long_ago_is_known_again_though_its_line_is_of_now(broker: Broker) -> None:
+    began = NOW - timedelta(days=9)
+    event = BrokerEvent(at=began, kind=AccessKind.CONNECTED, client_id="p-1", connection_id="S1.7")
+    for _ in range(2):
+        services.replace_sessions(broker=broker.id, present=[event], now=NOW)
+    assert list(models.AccessEvent.objects.values_list("at", flat=True)) == [NOW]
+    assert list(models.Session.objects.values_list("connected_at", flat=True)) == [began]
+
+
 def test_file_is_made_once_and_not_before_the_day_has_ended(broker: Broker) -> None:
     deny(broker, datetime(2026, 11, 20, 5, tzinfo=UTC))
     assert services.roll_access_log(now=datetime(2026, 11, 21, 0, 29, tzinfo=UTC)).made == 0
