@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime
+from itertools import islice
 from threading import Lock
 from uuid import UUID
 
@@ -46,6 +47,9 @@ _REASONS = {
 MOST_WAITING = 100_000
 """Of what was noted and is not counted yet; what comes beyond is dropped, and how much that was is logged."""
 _MANY_WAITING = 20_000
+_IN_ONE_GO = 100
+_REST_SECONDS = 0.002
+"""After so many, so that no answer waits until thousands are counted."""
 
 Decided = tuple[tuple[Request, Verdict], ...]
 Noted = tuple[BrokerId, Principal, Decided, datetime]
@@ -115,16 +119,19 @@ class UseNotes:
 
     def _count_waiting(self, counts: Counts) -> None:
         """Counts what waits now, each thing that was decided once for all the times that it was."""
-        waiting: list[Noted] = []
-        with suppress(IndexError):  # another thread may count as well
-            while len(waiting) < MOST_WAITING:
-                waiting.append(self._waiting.popleft())
         last: dict[tuple[int, date], tuple[Noted, int]] = {}
-        for noted in waiting:
-            what = id(noted[2]), noted[3].date()
-            before = last.get(what)
-            last[what] = noted, before[1] + 1 if before else 1
-        _count(counts, last.values())
+        with suppress(IndexError):  # another thread may count as well
+            for number in range(MOST_WAITING):
+                if number % _IN_ONE_GO == _IN_ONE_GO - 1:
+                    time.sleep(_REST_SECONDS)
+                noted = self._waiting.popleft()
+                what = id(noted[2]), noted[3].date()
+                before = last.get(what)
+                last[what] = noted, before[1] + 1 if before else 1
+        found = iter(last.values())
+        while some := list(islice(found, _IN_ONE_GO)):
+            _count(counts, some)
+            time.sleep(_REST_SECONDS)
 
     def _flush_in_time(self) -> None:
         due = self._due

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
+from acl.core.analysis_filters import template_covers
 from acl.core.observed_topics import MOST_FILTERS, describe, generalise, summarise
 from acl.core.values import Principal, Publish, Rule, RuleId, Subscribe
 from brokers.core.access.reasons import AccessAction, AccessReason
@@ -43,6 +44,10 @@ class Use:
     def is_of_too_many(self) -> bool:
         """Whether it is not told any more which."""
         return self.count > 0 and not self.filters
+
+    def tells(self, filter: str) -> bool:
+        """Whether that template is among them or below one."""
+        return filter in self.filters or any("#" in each and template_covers(each, filter) for each in self.filters)
 
     def add(self, filters: frozenset[str], *, count: int, device: DeviceId | None) -> None:
         """Counts so many more, with those templates; none stands for too many."""
@@ -107,18 +112,14 @@ class Counts:
     def allow(self, broker: BrokerId, rule: Rule, used: Iterable[Used], *, device: DeviceId | None, day: date) -> None:
         """Counts that the rule let somebody do all that on that day; `device` was the last of them."""
         use = self.uses.setdefault(UseKey(broker=broker, rule=rule.id, day=day), Use(rule_topic=rule.topic))
-        hearing, seen, fresh, count = self.hearing(broker, day), set[str](), set[str](), 0
+        hearing, fresh, count = self.hearing(broker, day), set[str](), 0
         for request, principal, times in used:
             if isinstance(request, Publish):
                 hearing.publishes += times
             else:
                 hearing.subscribes += times
             count += times
-            if use.is_of_too_many:
-                continue
-            filter = generalise(rule.topic, request.topic, principal)
-            if filter not in seen:
-                seen.add(filter)
+            if not use.is_of_too_many and not use.tells(filter := generalise(rule.topic, request.topic, principal)):
                 fresh.add(filter)
             if len(fresh) > MOST_FILTERS:  # a few at a time: to put them together costs by the square
                 use.add(frozenset(fresh), count=count, device=device)

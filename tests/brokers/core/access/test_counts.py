@@ -42,12 +42,10 @@ def test_of_as_many_templates_as_are_kept_each_is_told() -> None:
     assert (use.count, use.filters) == (2 * MOST_FILTERS, names)
 
 
-def test_of_more_templates_few_are_kept_with_what_all_lie_below() -> None:
+def test_of_more_templates_only_what_they_lie_below_is_told() -> None:
     names = [f"a/{part}/{number}" for part in ("x", "y") for number in range(1_000)]
     _, use = count("a/#", [(Publish(topic=name), PUMP, 1) for name in names])
-    assert use.count == 2_000
-    assert {"a/x/#", "a/y/#"} <= use.filters <= {"a/x/#", "a/y/#", *names}
-    assert len(use.filters) <= MOST_FILTERS
+    assert (use.count, use.filters) == (2_000, frozenset({"a/x/#", "a/y/#"}))
 
 
 def test_nothing_is_told_of_templates_that_nothing_narrower_holds_together() -> None:
