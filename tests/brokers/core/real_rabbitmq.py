@@ -163,7 +163,7 @@ class Client:
             octets += bytes([digit | (128 if length else 0)])
             if not length:
                 break
-        with suppress(BrokenPipeError, ConnectionResetError):  # reading tells
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):  # reading tells
             self._socket.sendall(bytes([first]) + octets + body)
 
     def _read(self) -> tuple[int, bytes]:
