@@ -40,7 +40,7 @@ OTHER_EXCHANGES = ("amq.rabbitmq.event", "amq.rabbitmq.log", "amq.rabbitmq.trace
 MOST_OCTETS = 10_000  # of one expression; RabbitMQ 3.10 refuses what compiles to more than 64 KiB
 MOST_LEVELS = 100
 
-LIMITS = (
+_UNENDED = (
     Limit(
         kind=DeviationKind.WIDER,
         why=(
@@ -55,6 +55,9 @@ LIMITS = (
             "whoever loses a permission has to be disconnected."
         ),
     ),
+)
+LIMITS = (
+    *_UNENDED,
     Limit(
         kind=DeviationKind.WIDER,
         why=(
@@ -89,7 +92,7 @@ CAPABILITIES = Capabilities(
 _CLOSES = "Whoever loses a permission is disconnected: a connection that is busy remembers what it was allowed."
 ADAPTED = replace(
     CAPABILITIES,
-    limits=(*CAPABILITIES.limits[2:], (DeviationKind.SIGNALLING, _CLOSES)),
+    limits=(*CAPABILITIES.limits[len(_UNENDED) :], (DeviationKind.SIGNALLING, _CLOSES)),
     passwords=PasswordRoom.ONE,
 )
 """The same where Gatehouse itself ends the connections and subscriptions of those who lose a permission."""
