@@ -14,7 +14,7 @@ from brokers.conf import files_root
 from brokers.core.mosquitto.conf import PASSWORD_FILE
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprint, mosquitto, texts_in
-from brokers.core.ports import DesiredState, Step
+from brokers.core.ports import BrokerUnreachable, DesiredState, Step
 
 _UNREAD = "not read"
 _KINDS = frozenset({SET, TAKE, "read-passwords"})
@@ -34,9 +34,8 @@ class MosquittoPasswords:
         if self._directory is None:
             return {}
         folder = _folder(self._directory)
-        is_told = folder.text(f"{PASSWORD_FILE}.told") and folder.is_told(PASSWORD_FILE)
         found = {name: fingerprint(text) for name, text in _lines(folder).items() if only is None or name in only}
-        return found if is_told else {**found, "": _UNREAD}
+        return found if _is_told(folder) else {**found, "": _UNREAD}
 
     def wanted(self, desired: DesiredState) -> Mapping[str, str]:
         """What it should say of each; nothing of a name with a colon, whose line would be about somebody else."""
@@ -54,14 +53,23 @@ class MosquittoPasswords:
         return steps
 
     def take(self, steps: Sequence[Step]) -> list[Step]:
-        """The steps that are about something else; the passwords that go are gone, before all else changes."""
-        with suppress(FileNotReadable):  # nobody gets in by any of them then, and the rest is not to wait
+        """The steps that are about something else; the passwords that go are gone, before all else changes.
+
+        If Mosquitto can not be told of it, what they could do is not to wait: `give` raises that.
+        """
+        with suppress(FileNotReadable, BrokerUnreachable):
             self._change([step for step in steps if step.kind == TAKE])
         return [step for step in steps if step.kind not in _KINDS]
 
     def give(self, steps: Sequence[Step]) -> None:
-        """Writes the passwords that come, once all else has changed: what binds a name's client id is there then."""
-        self._change([step for step in steps if step.kind in _KINDS - {TAKE}])
+        """Writes the passwords that come, once all else has changed: what binds a name's client id is there then.
+
+        Raises BrokerUnreachable, FileNotReadable.
+        """
+        ours = [step for step in steps if step.kind in _KINDS]
+        if self._directory is not None and _is_told(_folder(self._directory)):
+            ours = [step for step in ours if step.kind != TAKE]  # that is done
+        self._change(ours)
 
     def _change(self, steps: Sequence[Step]) -> None:
         if not steps or self._directory is None:
@@ -78,6 +86,11 @@ class MosquittoPasswords:
 
 def _folder(directory: str) -> PasswordFolder:
     return PasswordFolder(root=files_root(), name=directory)
+
+
+def _is_told(folder: PasswordFolder) -> bool:
+    """Whether Mosquitto was told to read what stands in the file."""
+    return bool(folder.text(f"{PASSWORD_FILE}.told")) and folder.is_told(PASSWORD_FILE)
 
 
 def _lines(folder: PasswordFolder) -> dict[str, str]:

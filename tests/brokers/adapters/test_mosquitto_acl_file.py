@@ -219,6 +219,18 @@ def test_broker_that_is_down_is_said_and_reads_the_file_when_it_starts(hall: Hal
     assert device("alpha").publish("north/alpha/up/t")
 
 
+def test_broker_that_begins_again_with_an_empty_file_is_brought_back(hall: Hall, device: Enter) -> None:
+    desired = all_of(subject("alpha", UP))
+    bring_to(hall, desired)
+    hall.stop()
+    (hall.folder / ACL_FILE).write_text("")
+    hall.start()
+    alpha = device("alpha")
+    assert not alpha.publish("north/alpha/up/t")
+    assert bring_to(hall, desired) == [("set-user", "alpha"), ("read-file", ACL_FILE)]
+    assert alpha.publish("north/alpha/up/t")
+
+
 @pytest.mark.parametrize(
     "connection", [None, {}, {"files": None}, {"files": {"directory": "../x"}}, {"files": {}, "x": 1}]
 )

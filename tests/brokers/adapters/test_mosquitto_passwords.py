@@ -17,7 +17,7 @@ from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.adapters.mosquitto_files import FileNotReadable, MosquittoFolder, may_read
 from brokers.core.mosquitto.conf import ACL_FILE, CONFIGURATION_FILE, PASSWORD_FILE
 from brokers.core.plans import rendering_digest
-from brokers.core.ports import BrokerAdapter, DesiredState, RenderSubject, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, RenderSubject, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier, new_salt
 from tests.brokers.conftest import OpensslCa
@@ -104,7 +104,7 @@ def hall(tmp_path: Path, settings: Settings, openssl_ca: OpensslCa) -> Iterator[
     made.stop()
 
 
-def test_devices_log_in_with_their_password_and_nobody_else_does(hall: Hall) -> None:
+def test_devices_log_in_with_their_password_and_nobody_else_does(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = hall.adapter()
     alpha = with_password(subject("alpha", UP), OLD)
     control = with_password(subject(ADMIN, UP), NEW)  # a device that is called like the plugin's own account
@@ -121,9 +121,18 @@ def test_devices_log_in_with_their_password_and_nobody_else_does(hall: Hall) -> 
     hall.obeys("alpha", NEW, LET_IN)
     assert hall.answer("alpha", OLD) == REFUSED
 
-    assert bring_to(adapter, only(subject("alpha", standing=Standing.BARRED))) == ["take-password"]
-    hall.obeys("alpha", NEW, REFUSED)
+    barred = only(subject("alpha", standing=Standing.BARRED))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.kill", refuse)
+        with pytest.raises(BrokerUnreachable, match="may not signal"):
+            bring_to(adapter, barred)
+    assert hall.answer("alpha", NEW) == REFUSED  # by the plugin, which was told all the same
     assert (hall.folder / PASSWORD_FILE).read_text() == ""
+    assert bring_to(adapter, barred) == ["read-passwords"]
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError
 
 
 @pytest.fixture
