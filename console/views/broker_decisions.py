@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from brokers import queries, services
 from brokers.conf import decisions_url
@@ -66,12 +66,15 @@ def mint_secret(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
     return show(request, "decision_secret_form.html", {"form": form, "broker": broker})
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @screen("brokers:read")
 def revoke_secret(request: HttpRequest, visit: Visit, name: str, secret: UUID) -> HttpResponseBase:
-    """Ends a secret; whoever asks with it is refused within a second."""
+    """Says what comes of it; sent, the secret ends, and whoever asks with it is refused within a second."""
     broker = _seen(visit, name)
     visit.check_may("brokers:write", broker.domain)
+    if request.method != "POST":
+        others = [each for each in queries.decision_secrets_of(broker=broker.id) if each.id != secret]
+        return show(request, "decision_secret_revoke.html", {"broker": broker, "secret": secret, "others": others})
     try:
         services.revoke_decision_secret(
             broker=broker.id, secret=DecisionSecretId(secret), actor=visit.actor, now=visit.now

@@ -36,10 +36,17 @@ def test_a_broker_that_sends_no_certificate_has_to_be_believed(north: Scene, at_
     assert [each.identity for each in decision_secrets_of(broker=north.broker.id)] == [Identity.SHOWN]
 
 
-def test_a_secret_is_revoked_by_its_button(north: Scene, at_ada: Client) -> None:
+def test_a_secret_is_revoked_after_what_comes_of_it_was_said(north: Scene, at_ada: Client) -> None:
     at_ada.post(NEW.format(north.broker.name), {"dialect": "vernemq"})
     [secret] = decision_secrets_of(broker=north.broker.id)
     address = f"/brokers/{north.broker.name}/decision-secrets/{secret.id}/revoke/"
+    assert f'href="{address}"' in at_ada.get(f"/brokers/{north.broker.name}/").content.decode()
+    assert "It is the only one: nobody gets in there" in at_ada.get(address).content.decode()
+    at_ada.post(NEW.format(north.broker.name), {"dialect": "vernemq"})
+    assert "It goes on with its other secret" in at_ada.get(address).content.decode()
+    [_, newer] = decision_secrets_of(broker=north.broker.id)
+    assert at_ada.post(address.replace(str(secret.id), str(newer.id))).status_code == 302
+    assert decision_secrets_of(broker=north.broker.id) == [secret]
     assert at_ada.post(address).status_code == 302
     assert not decision_secrets_of(broker=north.broker.id)
     assert at_ada.post(address).status_code == 302  # it is said, and harmless
@@ -52,6 +59,7 @@ def test_who_may_only_read_or_is_of_another_domain_makes_and_revokes_none(
     at_ada.post(new, {"dialect": "emqx"})
     [secret] = decision_secrets_of(broker=north.broker.id)
     for address in (new, f"/brokers/{north.broker.name}/decision-secrets/{secret.id}/revoke/"):
+        assert at_bo.get(address).status_code == 403
         assert at_bo.post(address, {"dialect": "emqx"}).status_code == 403
         assert at_cy.post(address, {"dialect": "emqx"}).status_code == 404
     assert len(decision_secrets_of(broker=north.broker.id)) == 1

@@ -45,6 +45,13 @@ def test_parts_of_the_page_inherit_nothing_from_what_waits_for_an_operation(nort
     assert 'hx-disinherit="*"' in waiting
 
 
+def test_what_is_unsafe_of_a_broker_stands_beside_its_state(north: Scene, at_bo: Client) -> None:
+    address = f"/brokers/{north.broker.name}/"
+    assert "Unsafe there" not in shown(at_bo, address)
+    Broker.objects.filter(id=north.broker.id).update(notes=["The account guest has its first password."])
+    assert "The account guest has its first password." in shown(at_bo, address)
+
+
 def test_broker_that_asks_is_offered_a_secret_and_no_plan(north: Scene, at_ada: Client) -> None:
     assert "Plan changes" in shown(at_ada, f"/brokers/{north.broker.name}/")
     form = {"name": "emqx-1", "listeners": "", "connection/dialect": "emqx"}
