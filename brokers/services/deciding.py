@@ -32,7 +32,7 @@ LONGEST_KEPT = 1_000
 _UNKNOWN = Judgement(reason=AccessReason.UNKNOWN, why="The domain has no such device.")
 
 
-_Octets = tuple[str, Identity, bytes, str, str]
+_Octets = tuple[str, Identity, Asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class Decider:
 
 def _octets(path: str, identity: Identity, asked: Asked) -> _Octets:
     """All that an answer is read from."""
-    return path, identity, asked.body, asked.content_type, asked.hook
+    return path, identity, asked
 
 
 def _move(broker: BrokerId, secret: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 from uuid import UUID
 
 from acl.core.values import EVERY_QOS, Request, Verdict
@@ -55,8 +55,7 @@ class WishKind(StrEnum):
     RECEIVE = "receive"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(NamedTuple):
     """One topic. What the broker does not say (`qos`, `retain`, which group) is every value that it may have.
 
     `topic` of a subscription is without `$share/<group>/`; `group` is None for a plain one. `any_group`: it may be
@@ -155,8 +154,7 @@ class DecisionSecret:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """The octets of a request, its content type without parameters, and VerneMQ's name of the hook."""
 
     body: bytes

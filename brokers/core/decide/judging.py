@@ -99,8 +99,8 @@ def judge(
         return _with_rules(judgement, judged, now=now) if question.wants_rules else judgement
     if isinstance(question, Presence):
         return Judgement(allowed=(True,))
-    decided = tuple(judge_wish(wish, judged) for wish in question.wishes)
-    return Judgement(allowed=tuple(isinstance(verdict, Allow) for _, verdict in decided), decided=decided)
+    decided = tuple([judge_wish(wish, judged) for wish in question.wishes])
+    return Judgement(allowed=tuple([isinstance(verdict, Allow) for _, verdict in decided]), decided=decided)
 
 
 _NO_PROOF = Judgement(
@@ -125,7 +125,7 @@ def _refused(question: Question, judged: Judged, identity: Identity, methods: Se
     principal = judged.subject.principal
     if judged.subject.state is not Standing.ADMITTED:
         return _NOT_ACTIVE
-    if question.client_id not in {None, principal.client_id}:
+    if question.client_id is not None and question.client_id != principal.client_id:
         return _OTHER_CLIENT_ID
     if not isinstance(question, Presence) and _is_of_another(question, principal.auth_id, methods):
         return _OTHER_NAME
