@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from brokers.core.api_path import path
 from brokers.core.ports import RenderSubject
@@ -50,8 +51,9 @@ def changes(
     calls = [delete("user", name, "users", name) for name in sorted(held.keys() - kept.keys())]
     calls += [call for name in sorted(ends.keys() - kept.keys()) for call in ends[name]]
     accounts = [_Account(name, state.vhost, kept[name], held.get(name, {}), ends[name]) for name in sorted(kept)]
-    for account in sorted(accounts, key=lambda account: not account.loses):
-        calls += account.calls(passwords)
+    losing = {account.name for account in accounts if account.loses}
+    for account in sorted(accounts, key=lambda account: account.name not in losing):
+        calls += account.calls(passwords, loses=account.name in losing)
     return calls
 
 
@@ -74,17 +76,18 @@ class _Account:
             return True
         if self._entry not in self.old:  # nobody gets in now, and somebody may be in from before
             return self._entry in self.new or bool(self._changed("topic_permissions"))
-        topics = ("topic_permissions", self.vhost, self.name, EXCHANGE)
-        less_to_topics = not _grows(self.old.get(topics), self.new[topics], self.name)
-        return less_to_topics or not _adds(self.old[self._entry], self.new[self._entry])
+        key = ("topic_permissions", self.vhost, self.name, EXCHANGE)
+        topics = self.old.get(key)  # without any everything is allowed
+        grows = topics is not None and all(_grows(topics[way], self.new[key][way]) for way in ("write", "read"))
+        return not grows or not _adds(self.old[self._entry], self.new[self._entry])
 
-    def calls(self, passwords: Mapping[str, str]) -> Iterator[ApiCall]:
+    def calls(self, passwords: Mapping[str, str], *, loses: bool) -> Iterator[ApiCall]:
         """What makes the account what it shall be.
 
         Of who loses, what is changed last is what tells that it was disconnected: the permission for the virtual host,
         or, where it gets none, those for topics.
         """
-        admitted, loses = self._entry in self.new, self.loses
+        admitted = self._entry in self.new
         if admitted and loses and self._entry in self.old:
             yield delete("entry", self.name, *self._entry)
         for key in self._stray():
@@ -121,17 +124,15 @@ def _by_account(rows: Mapping[Key, Row]) -> dict[str, dict[Key, Row]]:
     return found
 
 
-def _grows(old: Row | None, new: Row, name: str) -> bool:
-    """Whether the new expressions allow all that the old ones do, as far as can be told; without old ones all is."""
-    if old is None:
+@lru_cache(maxsize=1024)  # of a role all have the same
+def _grows(old: str, new: str) -> bool:
+    """Whether the new expression allows all that the old one does, as far as can be told."""
+    if old == new:
+        return True
+    before, after = (flow_of(pattern, username="{username}") for pattern in (old, new))
+    if before is None or after is None:
         return False
-    for way in ("write", "read"):
-        if old[way] == new[way]:
-            continue
-        before, after = (flow_of(row[way], username=name) for row in (old, new))
-        if before is None or after is None or not (before.allows <= after.allows and after.denies <= before.denies):
-            return False
-    return True
+    return before.allows <= after.allows and after.denies <= before.denies
 
 
 def _adds(old: Row, new: Row) -> bool:
