@@ -96,13 +96,13 @@ def test_device_is_enrolled_by_the_lines_of_the_page_and_thrown_out(page: Page, 
     keep(page, "journey-revoked")
 
 
-def test_plan_of_a_broker_in_sync_has_nothing_to_do(page: Page, house: House) -> None:
+def test_broker_that_holds_no_policy_is_checked_and_offered_no_plan(page: Page, house: House) -> None:
     page.goto(f"{house.url}/brokers/embedded/")
-    expect(page.get_by_text("What it can not enforce exactly")).to_be_visible()
-    page.get_by_role("button", name="Plan changes").click()
-    expect(page.get_by_role("heading", name="Plan for embedded")).to_be_visible()
-    keep(page, "journey-plan")
-    expect(page.get_by_text("nothing to do")).to_be_visible()
+    expect(page.get_by_text("It enforces every rule of this domain exactly as written.")).to_be_visible()
+    expect(page.get_by_role("button", name="Plan changes")).to_have_count(0)
+    page.get_by_role("button", name="Check now").click()
+    expect(page.get_by_role("status").get_by_text("It holds exactly the policy.")).to_be_visible()
+    keep(page, "journey-broker")
 
 
 def test_keyboard_reaches_the_jump_box_and_leaves_it(page: Page, house: House) -> None:
