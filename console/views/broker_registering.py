@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
@@ -13,7 +12,7 @@ from brokers.core.kind_facts import FACTS
 from brokers.core.values import AdapterKind, Broker
 from console.views.broker_forms import RegistrationForm
 from console.views.broker_kinds import KINDS
-from console.views.forms import ConsoleForm
+from console.views.forms import TypedNameForm
 from console.views.frame import NotHere, Visit, screen, show
 from kernel.core.errors import DomainError
 
@@ -23,9 +22,8 @@ from kernel.core.errors import DomainError
 def choose_kind(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     """The kinds, each with how it is spoken to and what becomes there of who is thrown out."""
     visit.check_may("brokers:write")
-    return show(
-        request, "broker_kinds.html", {"kinds": [(kind, form.title, FACTS[kind]) for kind, form in KINDS.items()]}
-    )
+    kinds = [(kind, form.title, FACTS[kind]) for kind, form in KINDS.items()]
+    return show(request, "broker_kinds.html", {"kinds": kinds})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -53,7 +51,7 @@ def register(request: HttpRequest, visit: Visit, kind: str) -> HttpResponseBase:
         else:
             messages.success(request, f"Registered. {_next_step(made)}")
             return HttpResponseRedirect(reverse("broker", args=[made.name]))
-    context = {"form": form, "title": KINDS[chosen].title, "facts": FACTS[chosen], "kind": chosen}
+    context = {"form": form, "title": KINDS[chosen].title, "facts": FACTS[chosen]}
     return show(request, "broker_register.html", context)
 
 
@@ -65,33 +63,13 @@ def _next_step(broker: Broker) -> str:
     return "It is asked now how it stands."
 
 
-class ForgetForm(ConsoleForm):
-    """What has to be typed before a broker is forgotten."""
-
-    name = forms.CharField(
-        label="Type its name to confirm",
-        max_length=63,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
-    )
-
-    def __init__(self, *args: object, broker: Broker, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self._broker = broker
-
-    def clean_name(self) -> str:
-        """It has to be the broker's own."""
-        if self.cleaned_data["name"] != self._broker.name:
-            raise forms.ValidationError(f"This is not {self._broker.name}: nothing was done.")
-        return self._broker.name
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @screen("brokers:read")
 def forget(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
     """Forgets the broker, once its name is typed."""
     broker = queries.get_broker(name=name, domains=visit.caller.domain_ids)
     visit.check_may("brokers:write", broker.domain)
-    form = ForgetForm(request.POST or None, broker=broker)
+    form = TypedNameForm(request.POST or None, expected=broker.name)
     if request.method == "POST" and form.is_valid():
         services.remove_broker(broker=broker.id, actor=visit.actor, now=visit.now)
         messages.success(request, f"{broker.name} is forgotten. What it holds, it keeps.")

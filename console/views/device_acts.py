@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.views.device import acts_of, right_to, seen_principal
-from console.views.forms import ConsoleForm
+from console.views.forms import TypedNameForm
 from console.views.frame import Visit, screen, show
 from console.views.links import principal_address
 from devices import services
@@ -64,30 +64,15 @@ def to_operation(device: Device, operation: EntryId) -> HttpResponse:
     return HttpResponseRedirect(f"{principal_address(device)}?operation={operation}")
 
 
-class EndForm(ConsoleForm):
+class EndForm(TypedNameForm):
     """What has to be typed before a device is thrown out for good."""
 
-    name = forms.CharField(
-        label="Type its name to confirm",
-        max_length=64,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
-    )
     reason = forms.ChoiceField(
         label="Reason",
         choices=[(reason.value, words) for reason, words in REASONS],
         help_text="It stands in the CRL and in OCSP answers.",
     )
     note = forms.CharField(label="Note", required=False, max_length=500, help_text="For the journal.")
-
-    def __init__(self, *args: Any, device: Device, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.device = device
-
-    def clean_name(self) -> str:
-        """It has to be the device's own."""
-        if self.cleaned_data["name"] != self.device.name:
-            raise forms.ValidationError(f"This is not {self.device.name}: nothing was done.")
-        return self.device.name
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -99,7 +84,7 @@ def end_device(request: HttpRequest, visit: Visit, device: UUID, act: str) -> Ht
     revokes = act == "revoke"
     if not revokes and found.kind is PrincipalKind.DEVICE:
         visit.check_may("devices:write", found.domain)
-    form = EndForm(request.POST or None, device=found)
+    form = EndForm(request.POST or None, expected=found.name)
     if not revokes:
         del form.fields["reason"]
     if request.method == "POST" and form.is_valid():

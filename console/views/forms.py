@@ -29,3 +29,23 @@ class ConsoleForm(forms.Form):
                 placed = True
         if not placed:
             self.add_error(None, error.detail)
+
+
+class TypedNameForm(ConsoleForm):
+    """The name of what something is done to that can not be undone: it has to be typed."""
+
+    name = forms.CharField(
+        label="Type its name to confirm",
+        max_length=64,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
+    )
+
+    def __init__(self, *args: Any, expected: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._expected = expected
+
+    def clean_name(self) -> str:
+        """It has to be its own."""
+        if self.cleaned_data["name"] != self._expected:
+            raise forms.ValidationError(f"This is not {self._expected}: nothing was done.")
+        return self._expected
