@@ -112,34 +112,35 @@ def _by_wide_bindings(rows: DeviceQuerySet, wide: _Wide) -> tuple[Counter[Roles]
     Those in none of the groups are what is left of the others, unless not all others were counted.
     """
     kinds = rows.order_by().values_list("device_type_id").annotate(Count("pk")) if wide.by_type else ()
-    by_type: Counter[UUID | None] = Counter(dict(kinds) if wide.by_type else {None: rows.count()})
+    by_type: Counter[Roles] = Counter() if wide.by_type else Counter({frozenset(): rows.count()})
+    for kind, count in kinds:
+        by_type[wide.by_type.get(kind, frozenset())] += count
     counted: Counter[Roles] = Counter()
     found = list(_by_groups(rows, wide)) if wide.by_group else []
-    for kind, roles, count in found:
-        by_type[kind] -= count
-        counted[wide.roles(kind, ()) | roles] += count
+    for of_type, roles, count in found:
+        by_type[of_type] -= count
+        counted[wide.everyone | of_type | roles] += count
     if len(found) == _MOST_GROUPINGS:
         return counted, by_type.total()
-    for kind, count in by_type.items():
-        counted[wide.roles(kind, ())] += count
+    for of_type, count in by_type.items():
+        counted[wide.everyone | of_type] += count
     return +counted, 0
 
 
-def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID | None, Roles, int]]:
-    """(type, roles by groups, number) of the devices in some of the groups; no type where types bring nothing."""
+def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[Roles, Roles, int]]:
+    """(roles by type, roles by groups, number) of the devices in some of the groups."""
     try:
         devices, params = rows.order_by().values("id", "device_type_id").query.sql_with_params()
     except EmptyResultSet:
         return
     on_postgresql = connection.vendor == "postgresql"
-    bits = GroupBits.of(wide.by_group, shared=on_postgresql)
+    bits = GroupBits.of(wide.by_group, wide.by_type, shared=on_postgresql)
     sums = sums_on_postgresql(bits) if on_postgresql else sums_elsewhere(bits)
     member = Device.groups.through._meta.db_table  # noqa: SLF001 - Django's own way to the table
-    each = {**sums.columns, "t": "d.device_type_id"} if wide.by_type else sums.columns
-    found = ", ".join(each)
+    found = ", ".join(sums.columns)
     statement = (
         f"WITH {sums.table} SELECT {found}, COUNT(*) FROM ("  # noqa: S608 - names of ours
-        f"SELECT {', '.join(f'{column} AS {name}' for name, column in each.items())}"
+        f"SELECT {', '.join(f'{column} AS {name}' for name, column in sums.columns.items())}"
         f" FROM ({devices}) d JOIN {member} m ON m.device_id = d.id JOIN v ON {sums.joined}"
         f" GROUP BY d.id, d.device_type_id"
         f") x GROUP BY {found} ORDER BY COUNT(*) DESC, {found} LIMIT {_MOST_GROUPINGS}"
@@ -147,7 +148,6 @@ def _by_groups(rows: DeviceQuerySet, wide: _Wide) -> Iterator[tuple[UUID | None,
     with connection.cursor() as cursor:
         if on_postgresql:  # what an index has in order needs no hash; until the transaction's end
             cursor.execute("SELECT set_config('enable_hashagg', 'off', true)")
-        cursor.execute(statement, [*sums.params, *params])
+        cursor.execute(statement, [*sums.params, *sums.column_params, *params])
         for *row, count in cursor.fetchall():
-            kind = row.pop() if wide.by_type else None
-            yield UUID(str(kind)) if kind else None, bits.spelled(row), count
+            yield *bits.spelled(row), count
