@@ -104,7 +104,7 @@ def bring_to(
     Raises DeviationNotAccepted when all is done but what nobody has accepted, and BrokerDidNotObey.
     """
     deviations = adapter.render(desired).deviations
-    wanted = without_unaccepted(adapter, desired, row.accepted_deviations)
+    wanted = without_unaccepted(adapter, desired, deviations, row.accepted_deviations)
     applied = applied or adapter.read(only=desired.only)
     steps = adapter.plan(wanted, applied)
     if steps:

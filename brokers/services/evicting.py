@@ -56,7 +56,8 @@ def _throw_out(adapter: BrokerAdapter, desired: DesiredState, *, accepted: Colle
     """The broker's version, and how many sessions ended. They end too if the rest is refused, which is raised then."""
     principal = desired.subjects[0].principal
     try:
-        version = _take_away(adapter, without_unaccepted(adapter, desired, accepted))
+        deviations = adapter.render(desired).deviations
+        version = _take_away(adapter, without_unaccepted(adapter, desired, deviations, accepted))
     except BrokerUnreachable:
         raise
     except DomainError:

@@ -7,26 +7,25 @@ from dataclasses import replace
 
 from acl.core.values import BoundRule, Effect, RuleId
 from brokers.core.plans import require_acceptance, unaccepted
-from brokers.core.ports import BrokerAdapter, DesiredState, RenderSubject
+from brokers.core.ports import BrokerAdapter, DesiredState, Deviation, RenderSubject
 
 
-def without_unaccepted(adapter: BrokerAdapter, desired: DesiredState, accepted: Collection[str]) -> DesiredState:
+def without_unaccepted(
+    adapter: BrokerAdapter, desired: DesiredState, deviations: Collection[Deviation], accepted: Collection[str]
+) -> DesiredState:
     """The same without the allows by which the broker would allow more than the policy and nobody has accepted it.
 
-    What takes something away is in it. Where the broker stores no policy it is the same: to end a connection gives
-    nobody anything. Raises DeviationNotAccepted if it is not allows that do it.
+    `deviations` are those of `desired`. What takes something away is in it. Where the broker stores no policy it is the
+    same: to end a connection gives nobody anything. Raises DeviationNotAccepted if it is not allows that do it.
     """
-    while adapter.capabilities.stores_policy:
-        deviations = adapter.render(desired).deviations
-        missing = unaccepted(deviations, accepted)
-        if not missing:
-            break
+    while adapter.capabilities.stores_policy and (missing := unaccepted(deviations, accepted)):
         rules = [deviation.rule.rule for deviation in deviations if deviation.id in missing]
         out = {rule.id for rule in rules if rule.effect is Effect.ALLOW}
         kept = _without(desired.subjects, out)
         if kept == desired.subjects:
             require_acceptance(deviations, accepted)
         desired = replace(desired, subjects=kept)
+        deviations = adapter.render(desired).deviations
     return desired
 
 

@@ -106,7 +106,8 @@ class Hivemq:
 
 def left_of(*policy: BoundRule, accepted: tuple[str, ...] = ()) -> list[BoundRule]:
     desired = DesiredState(subjects=(subject("p-1", *policy), subject("p-2", UP)))
-    found = without_unaccepted(Hivemq(), desired, accepted)  # type: ignore[arg-type]
+    adapter = Hivemq()
+    found = without_unaccepted(adapter, desired, adapter.render(desired).deviations, accepted)  # type: ignore[arg-type]
     assert found.subjects[1] is desired.subjects[1]
     return list(found.subjects[0].policy)
 
