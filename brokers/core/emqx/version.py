@@ -22,12 +22,12 @@ class OldEmqx(Conflict):
 def oldest(nodes: Iterable[Mapping[str, Any]]) -> str:
     """The version of a cluster: the oldest, or what can not be read, among those of its nodes that run."""
     versions = [str(node["version"]) for node in nodes if "version" in node]
-    return min(versions, key=lambda version: numbers_of(version) or (), default="")
+    return min(versions, key=numbers_of, default="")
 
 
 def refuse_old(version: str) -> None:
     """Raises OldEmqx if a node is older than 5.8, or said what is no version."""
-    if version and (numbers_of(version) or ()) < _FIRST:
+    if version and numbers_of(version) < _FIRST:
         raise OldEmqx(
             f"This EMQX is {version[:64]}; what rules mean to one before 5.8 nobody looked up: upgrade it, to 5.8 at "
             "least."
@@ -36,12 +36,11 @@ def refuse_old(version: str) -> None:
 
 def version_note(version: str) -> str:
     """A sentence for people; empty for 5.8 to 6."""
-    numbers = numbers_of(version)
-    if numbers is None or numbers[0] <= _LAST:
+    if numbers_of(version)[:1] <= (_LAST,):
         return ""
     return f"Gatehouse speaks to EMQX {version[:64]} as to {_LAST}, the newest by whose source it was made."
 
 
 def has_scopes(version: str) -> bool:
     """Whether its API keys can be kept from what they are not for."""
-    return (numbers_of(version) or ()) >= _WITH_SCOPES
+    return numbers_of(version) >= _WITH_SCOPES

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from brokers.core.versions import numbers_of
 
 _SPOKEN = (2, 0)
 _MOST = 64
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\b")
 
 
 def version_in(text: str) -> str:
@@ -16,13 +15,12 @@ def version_in(text: str) -> str:
 
 def version_note(version: str) -> str:
     """A sentence for people; empty for 2.0."""
-    found = _VERSION.match(version)
-    if found is None:
+    numbers = numbers_of(version)[:2]
+    if not numbers:
         said = f"says that its version is {version!r}" if version else "does not say its version ($SYS/broker/version)"
         return f"The broker {said}: Gatehouse takes it for a Mosquitto 2.0."
-    number = int(found[1]), int(found[2])
-    if number < _SPOKEN:
+    if numbers < _SPOKEN:
         return f"Mosquitto {version} has no dynamic security: take 2.0 or newer, or register it as mosquitto-files."
-    if number > _SPOKEN:
+    if numbers > _SPOKEN:
         return f"Gatehouse speaks to Mosquitto {version} as to 2.0, with which alone it was tried."
     return ""

@@ -16,7 +16,7 @@ class OldNanomq(Conflict):
 
 def refuse_old(version: str) -> None:
     """Raises OldNanomq if it said an older version, or what is none."""
-    if version and (numbers_of(version) or ()) < _FIRST:
+    if version and numbers_of(version) < _FIRST:
         raise OldNanomq(
             f"This NanoMQ is {version[:64]}; before 0.23.8 it may let through what the file denies: upgrade it, to "
             "0.23.8 at least."

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
+from brokers.core.versions import numbers_of
 from kernel.core.errors import Conflict
 
 _TRIED = (3, 10)
 _NEEDS_WILL_QUEUE = ((3, 13, 0), (3, 13, 1))  # rabbitmq-server pull request 11023
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?!\d)")
 
 
 class UntriedRabbitmq(Conflict):
@@ -19,7 +17,7 @@ class UntriedRabbitmq(Conflict):
 
 def refuse_untried(version: str) -> None:
     """Raises UntriedRabbitmq if what it said is older than 3.10, or no version: before 3.7 all may do everything."""
-    if version and _numbers(version) < _TRIED:
+    if version and numbers_of(version) < _TRIED:
         raise UntriedRabbitmq(
             f"This RabbitMQ says that its version is {version[:64]!r}: Gatehouse was tried with 3.10, and an older one "
             "may allow more than it is told. Upgrade it."
@@ -28,7 +26,7 @@ def refuse_untried(version: str) -> None:
 
 def version_note(version: str) -> str:
     """A sentence for people; empty for 3.10, and if it is not known."""
-    numbers = _numbers(version)
+    numbers = numbers_of(version)
     if not numbers or numbers[:2] == _TRIED:
         return ""
     if numbers in _NEEDS_WILL_QUEUE:
@@ -37,8 +35,3 @@ def version_note(version: str) -> str:
             "3.13.2 or newer."
         )
     return f"Gatehouse speaks to RabbitMQ {version} as to 3.10, with which alone it was tried."
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    found = _VERSION.match(version)
-    return tuple(int(part) for part in found.groups(default="0")) if found else ()
