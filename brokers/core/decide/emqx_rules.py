@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from brokers.core.decide import emqx as decide_emqx
+from brokers.core.decide import emqx
 from brokers.core.decide.decisions import Answer, Asked, Call, Judgement, Login, Question
 from brokers.core.emqx.rule import document_of
 
 
 def _read(asked: Asked) -> Question:
-    question = decide_emqx.AUTHN.read(asked)
+    question = emqx.AUTHN.read(asked)
     return replace(question, wants_rules=True) if isinstance(question, Login) else question
 
 
 def _say(question: Question | None, judgement: Judgement) -> Answer:
     if judgement.rules is None:
-        return decide_emqx.AUTHN.say(question, replace(judgement, allowed=()))
-    plain = decide_emqx.AUTHN.say(question, judgement)
+        return emqx.AUTHN.say(question, replace(judgement, allowed=()))
+    plain = emqx.AUTHN.say(question, judgement)
     said = {**json.loads(plain.body), "acl": [document_of(rule) for rule in judgement.rules]}
     return replace(plain, body=json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode())
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from acl.core.values import Principal
-from brokers.core.goauth import policy as goauth
+from brokers.core.goauth import policy
 from brokers.core.goauth.policy import Rights
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject
 from brokers.core.rendering import Deviations
@@ -52,7 +52,7 @@ CAPABILITIES = Capabilities(
     protocol_versions=("3.1.1", "5"),
     placeholders=frozenset({"auth_id", "username"}),
     version="3.0",
-    limits=((DeviationKind.WIDER, WITHOUT_QUERY), *goauth.LIMITS),
+    limits=((DeviationKind.WIDER, WITHOUT_QUERY), *policy.LIMITS),
 )
 
 READ, WRITE, SUBSCRIBE = 1, 2, 4
@@ -105,7 +105,7 @@ class _Compiler:
     def take(self, subject: RenderSubject) -> None:
         """One more."""
         name = subject.principal.auth_id
-        found = _pairs(goauth.rights(subject, self.deviations, puts_in=True))
+        found = _pairs(policy.rights(subject, self.deviations, puts_in=True))
         roles = "+".join(sorted({bound.role_name for bound in subject.policy}))
         given = {(topic.replace("%u", name), rw) for topic, rw in self._of_anybody(roles, subject)}
         if given and given <= found:  # whatever the name holds: filled in, it is what the policy gives
@@ -123,7 +123,7 @@ class _Compiler:
         """What the roles give to whoever has them, with %u; attributes and certificates count as missing."""
         if roles not in self._roles:
             principal = _anybody(domain=subject.principal.domain)
-            pairs = _pairs(goauth.rights(replace(subject, principal=principal), Deviations(), puts_in=True))
+            pairs = _pairs(policy.rights(replace(subject, principal=principal), Deviations(), puts_in=True))
             self._roles[roles] = frozenset((topic.replace(_ANYBODY, "%u"), rw) for topic, rw in pairs)
         return self._roles[roles]
 

@@ -10,14 +10,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from brokers.core.goauth import policy as goauth
+from brokers.core.goauth import policy
 from brokers.core.ports import Capabilities, Rendering, RenderSubject
 from brokers.core.rendering import Deviations
 from kernel.core.errors import Invalid
 
 SETS = ("racls", "wacls", "sacls", "rwacls")
 COMMON = "common"
-CAPABILITIES = Capabilities(stores_policy=True, protocol_versions=("3.1.1", "5"), version="3.0", limits=goauth.LIMITS)
+CAPABILITIES = Capabilities(stores_policy=True, protocol_versions=("3.1.1", "5"), version="3.0", limits=policy.LIMITS)
 WHOLE = (
     "Of devices these sets are all that there may be: in one transaction (MULTI), delete every key that ends in "
     ":racls, :wacls, :sacls or :rwacls, but those of accounts of your own, and write these. A set that stays goes on "
@@ -45,7 +45,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
     sets: dict[str, frozenset[str]] = {}
     for subject in sorted(subjects, key=lambda subject: subject.principal.auth_id):
         name = subject.principal.auth_id
-        found = goauth.rights(subject, deviations, fault=key_fault(name))
+        found = policy.rights(subject, deviations, fault=key_fault(name))
         sets |= {f"{name}:racls": found.read, f"{name}:wacls": found.write, f"{name}:sacls": found.subscribe}
     keys = GoAuthKeys(sets={key: topics for key, topics in sets.items() if topics})
     return Rendering(artifact=to_artifact(keys), deviations=deviations.all(), warnings=WARNINGS)

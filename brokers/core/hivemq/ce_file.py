@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from brokers.core.hivemq import file as hivemq_file
-from brokers.core.hivemq import policy as hivemq
+from brokers.core.hivemq import file, policy
 from brokers.core.hivemq.dialect import Dialect
 from brokers.core.hivemq.file import Reading
 from brokers.core.hivemq.file_writing import Layout, write
@@ -21,7 +20,7 @@ from brokers.core.rendering import Deviations
 
 USERNAME = "${{username}}"
 NO_PASSWORD = "bm9uZQ==:1:bm9uZQ=="  # noqa: S105 - a hash of 4 octets, which no password has
-NOBODY = f"{hivemq.OURS}nobody"
+NOBODY = f"{policy.OURS}nobody"
 _KEPT = (
     "Who loses a permission, or is barred, keeps all of it for as long as it stays connected, and what it subscribed "
     "to for as long as its session is kept: nobody can close a client from outside. At the next connect the loss holds "
@@ -32,7 +31,7 @@ _ELSEWHERE = (
     "that listener-names leaves out are not judged: keep the first false, and let the other name none or all of them."
 )
 _LIMITS = (
-    *((limit.kind, limit.why) for limit in hivemq.LIMITS),
+    *((limit.kind, limit.why) for limit in policy.LIMITS),
     (DeviationKind.WIDER, _KEPT),
     (DeviationKind.WIDER, _ELSEWHERE),
     (DeviationKind.NARROWER, "Accounts and client ids with + or # are refused at connect."),
@@ -60,7 +59,7 @@ _DIALECT = Dialect(variable=USERNAME, in_parts=True, personal=False, keeps_barre
 def render(subjects: Iterable[RenderSubject]) -> Rendering:
     """The file for these subjects, and what it can not express."""
     deviations = Deviations()
-    realm = as_taken(hivemq.realm_of(subjects, _DIALECT, deviations))
+    realm = as_taken(policy.realm_of(subjects, _DIALECT, deviations))
     return Rendering(artifact=to_artifact(realm), deviations=deviations.all())
 
 
@@ -73,7 +72,7 @@ def as_taken(realm: Realm) -> Realm:
         name: account if _is_hash(account.password or NO_PASSWORD) else replace(account, password=None)
         for name, account in without_nobody(realm).users.items()
     }
-    return replace(realm, users=users or {NOBODY: Account(roles=(hivemq.NOTHING_ROLE,))})
+    return replace(realm, users=users or {NOBODY: Account(roles=(policy.NOTHING_ROLE,))})
 
 
 def without_nobody(realm: Realm) -> Realm:
@@ -88,12 +87,12 @@ def to_artifact(realm: Realm) -> str:
 
 def parse(artifact: str) -> Realm:
     """What the file says. Raises InvalidXml, or InvalidRealmFile for anything in it that is not understood."""
-    return hivemq_file.parse(artifact, _LAYOUT)
+    return file.parse(artifact, _LAYOUT)
 
 
 def read(text: str) -> Reading:
     """What a file says as far as it is understood, with lines. Raises InvalidXml, InvalidRealmFile."""
-    return hivemq_file.read(text, _LAYOUT)
+    return file.read(text, _LAYOUT)
 
 
 def faults_of(realm: Realm) -> Iterator[str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from brokers.core.hivemq import file as hivemq_file
-from brokers.core.hivemq import policy as hivemq
+from brokers.core.hivemq import file, policy
 from brokers.core.hivemq.dialect import Dialect
 from brokers.core.hivemq.emulator import CLIENT_ID
 from brokers.core.hivemq.file import Reading
@@ -25,7 +24,7 @@ CAPABILITIES = Capabilities(
     qos_conditions=True,
     retain_conditions=True,
     version="4.54",
-    limits=tuple((limit.kind, limit.why) for limit in hivemq.ESE_LIMITS),
+    limits=tuple((limit.kind, limit.why) for limit in policy.ESE_LIMITS),
 )
 _LAYOUT = Layout(
     root="ese-file-realm",
@@ -46,7 +45,7 @@ def render(subjects: Iterable[RenderSubject], *, client_id_proved: bool = False)
     """
     variable = CLIENT_ID if client_id_proved else ""
     deviations = Deviations()
-    realm = hivemq.realm_of(subjects, Dialect(variable=variable, by_client_id=True), deviations)
+    realm = policy.realm_of(subjects, Dialect(variable=variable, by_client_id=True), deviations)
     return Rendering(artifact=to_artifact(realm), deviations=deviations.all())
 
 
@@ -57,9 +56,9 @@ def to_artifact(realm: Realm) -> str:
 
 def parse(artifact: str) -> Realm:
     """What the file says. Raises InvalidXml, or InvalidRealmFile for anything in it that is not understood."""
-    return hivemq_file.parse(artifact, _LAYOUT)
+    return file.parse(artifact, _LAYOUT)
 
 
 def read(text: str) -> Reading:
     """What a file says as far as it is understood, with lines. Raises InvalidXml, InvalidRealmFile."""
-    return hivemq_file.read(text, _LAYOUT)
+    return file.read(text, _LAYOUT)

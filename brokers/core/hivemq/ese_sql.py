@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from acl.core.values import Effect
-from brokers.core.hivemq import policy as hivemq
+from brokers.core.hivemq import policy
 from brokers.core.hivemq.dialect import Dialect
 from brokers.core.hivemq.emulator import CLIENT_ID
 from brokers.core.hivemq.permissions import (
@@ -56,7 +56,7 @@ CAPABILITIES = Capabilities(
     retain_conditions=False,
     version="4.54",
     limits=(
-        *((limit.kind, limit.why) for limit in hivemq.ESE_LIMITS),
+        *((limit.kind, limit.why) for limit in policy.ESE_LIMITS),
         (DeviationKind.WIDER, _ONE_NAME),
     ),
 )
@@ -79,7 +79,7 @@ def render(subjects: Iterable[RenderSubject], *, client_id_proved: bool = False)
     variable = CLIENT_ID if client_id_proved else ""
     dialect = Dialect(conditions=False, variable=variable, by_client_id=True, trims=False)
     deviations = Deviations()
-    realm = hivemq.realm_of(_told_apart(subjects, deviations), dialect, deviations)
+    realm = policy.realm_of(_told_apart(subjects, deviations), dialect, deviations)
     return Rendering(artifact=to_artifact(realm), deviations=deviations.all(), warnings=(WHOLE,))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from acl.core.topics import intersects
 from acl.core.values import Action
-from brokers.core.mosquitto import acl as mosquitto_acl
+from brokers.core.mosquitto import acl
 from brokers.core.mosquitto.acl import REFUSAL, Compiled, allow_lines, compile_all, deny_lines, named
 from brokers.core.mosquitto.acl_file import AclFile, AclLine, to_text, writable
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
@@ -21,9 +21,9 @@ from brokers.core.rendering import Deviations
 
 STRANGERS = "Whoever else the broker lets in has what the patterns give, %u being its own name."
 CAPABILITIES = replace(
-    mosquitto_acl.CAPABILITIES,
+    acl.CAPABILITIES,
     placeholders=frozenset({"auth_id", "username"}),
-    limits=((DeviationKind.WIDER, STRANGERS), *mosquitto_acl.LIMITS),
+    limits=((DeviationKind.WIDER, STRANGERS), *acl.LIMITS),
 )
 MARK = "%u"
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from acl.core.values import Action
 from brokers.core.effects import Flow
-from brokers.core.nats import policy as nats
+from brokers.core.nats import policy
 from brokers.core.nats.policy import NatsPermissions
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
@@ -31,7 +31,7 @@ CAPABILITIES = Capabilities(
     stores_policy=True,
     protocol_versions=("3.1.1",),
     shared_subscriptions=False,
-    limits=(*((limit.kind, limit.why) for limit in nats.LIMITS), (DeviationKind.WIDER, _FREE)),
+    limits=(*((limit.kind, limit.why) for limit in policy.LIMITS), (DeviationKind.WIDER, _FREE)),
 )
 
 
@@ -46,7 +46,7 @@ def render(subjects: Iterable[RenderSubject]) -> Rendering:
             admitted.append(subject)
         for bound in () if _is_nameable(name) else subject.policy:
             deviations.note(bound, name, DeviationKind.NARROWER, _UNNAMEABLE)
-    found = nats.render(admitted)
+    found = policy.render(admitted)
     return replace(found, deviations=(*found.deviations, *deviations.all()))
 
 
@@ -62,8 +62,8 @@ def parse_conf(text: str, *, subject: str) -> Mapping[str, NatsPermissions]:
     for line in text.split("\n"):  # a topic may have other ends of lines in it, such as U+2028
         try:
             row = json.loads(line.strip().removesuffix(","))
-            found |= nats.parse(json.dumps({auth_id_of(row["user"], subject=subject): row["permissions"]}))
-        except (ValueError, LookupError, TypeError, AttributeError, nats.InvalidPermissions):
+            found |= policy.parse(json.dumps({auth_id_of(row["user"], subject=subject): row["permissions"]}))
+        except (ValueError, LookupError, TypeError, AttributeError, policy.InvalidPermissions):
             continue
     return found
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from acl.core.values import EVERY_QOS
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
-from brokers.core.vernemq import policy as vernemq
+from brokers.core.vernemq import policy
 from kernel.core.errors import Invalid
 
 _BLANKS = " \t"
@@ -21,7 +21,7 @@ CAPABILITIES = Capabilities(
     stores_policy=True,
     protocol_versions=("3.1.1", "5"),
     version="2.2",
-    limits=tuple((limit.kind, limit.why) for limit in vernemq.LIMITS),
+    limits=tuple((limit.kind, limit.why) for limit in policy.LIMITS),
 )
 
 
@@ -76,7 +76,7 @@ def parse(artifact: str) -> AclFile:
 
 def _has_a_block(subject: RenderSubject, deviations: Deviations) -> bool:
     name = subject.principal.auth_id
-    fault = not name or not vernemq.is_text(name) or name != name.strip(_BLANKS)
+    fault = not name or not policy.is_text(name) or name != name.strip(_BLANKS)
     if fault:
         for bound in subject.policy:
             why = "Its name has control characters, or blanks at an end, which a line has not: it gets no block."
@@ -85,7 +85,7 @@ def _has_a_block(subject: RenderSubject, deviations: Deviations) -> bool:
 
 
 def _access(subject: RenderSubject, deviations: Deviations) -> Access:
-    compiler = vernemq.Compiler(subject, deviations, puts_in=False)
+    compiler = policy.Compiler(subject, deviations, puts_in=False)
     read, write = set[str](), set[str]()
     for each in compiler.publishing():
         if len(each.ways) < _WAYS:
@@ -108,7 +108,7 @@ _UNFIT = "It has control characters, or blanks at an end, which a line has not: 
 
 
 def _fits(filter: str) -> bool:
-    return vernemq.is_text(filter) and filter == filter.strip(_BLANKS)
+    return policy.is_text(filter) and filter == filter.strip(_BLANKS)
 
 
 def _lines(kind: str, access: Access) -> Iterator[str]:

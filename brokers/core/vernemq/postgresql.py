@@ -16,7 +16,7 @@ from typing import Any
 from brokers.core.allowances import RETAINED, UNRETAINED, Allowance
 from brokers.core.ports import Capabilities, DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import Deviations
-from brokers.core.vernemq import policy as vernemq
+from brokers.core.vernemq import policy
 from kernel.core.errors import Invalid
 
 ANY_CLIENT = "*"
@@ -26,7 +26,7 @@ WHOLE = (
     "A row that stays lets in and allows as before; who is barred has none."
 )
 _LIMITS = (
-    *((limit.kind, limit.why) for limit in vernemq.LIMITS),
+    *((limit.kind, limit.why) for limit in policy.LIMITS),
     (DeviationKind.NARROWER, "Who logs in without a username and a password is refused, whatever certificate it has."),
     (DeviationKind.NARROWER, "Client ids of more than 100 octets are refused (max_client_id_size)."),
 )
@@ -111,7 +111,7 @@ def _has_a_row(subject: RenderSubject, deviations: Deviations) -> bool:
     fault = ""
     if client_id == ANY_CLIENT:
         fault = "A row for the client id * is one for every client id: it gets none."
-    elif not all(vernemq.is_text(text) and len(text) <= MOST_CHARACTERS for text in (name, client_id)):
+    elif not all(policy.is_text(text) and len(text) <= MOST_CHARACTERS for text in (name, client_id)):
         fault = "Its name or client id has control characters, or more than 128 characters: it gets no row."
     if fault:
         for bound in subject.policy:
@@ -120,7 +120,7 @@ def _has_a_row(subject: RenderSubject, deviations: Deviations) -> bool:
 
 
 def _row(subject: RenderSubject, deviations: Deviations) -> Row:
-    compiler = vernemq.Compiler(subject, deviations, puts_in=True)
+    compiler = policy.Compiler(subject, deviations, puts_in=True)
     publish, subscribe = set[Item](), set[Item]()
     for each in compiler.publishing():
         publish.update(_publishing(each, compiler))
@@ -141,7 +141,7 @@ def _row(subject: RenderSubject, deviations: Deviations) -> Row:
 _BELOW = "A row says up to which QoS, so it allows a QoS only with those below it: left out."
 
 
-def _publishing(each: Allowance, compiler: vernemq.Compiler) -> Iterator[Item]:
+def _publishing(each: Allowance, compiler: policy.Compiler) -> Iterator[Item]:
     unretained, retained = each.qos(UNRETAINED), each.qos(RETAINED)
     either, plain = _ceiling(unretained & retained), _ceiling(unretained)
     if retained - unretained:
