@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from acl.core.values import Effect, RuleId
 from brokers.core.ports import Deviation, DeviationKind, EffectLine, Rendering
 from brokers.core.values import BrokerId, PlanId
 from kernel.core.errors import Conflict, FieldError
@@ -97,6 +98,12 @@ def effect_rows(lines: Iterable[EffectLine]) -> list[dict[str, str]]:
 def unaccepted(deviations: Iterable[Deviation | PlannedDeviation], accepted: Collection[str]) -> list[str]:
     """The ids of the deviations that widen and are not among the accepted ones, sorted."""
     return sorted({d.id for d in deviations if d.kind == DeviationKind.WIDER and d.id not in accepted})
+
+
+def unaccepted_allows(deviations: Iterable[Deviation], accepted: Collection[str]) -> frozenset[RuleId]:
+    """The allow rules by which the broker would allow more than the policy, and nobody has accepted it."""
+    rules = [d.rule.rule for d in deviations if d.kind is DeviationKind.WIDER and d.id not in accepted]
+    return frozenset(rule.id for rule in rules if rule.effect is Effect.ALLOW)
 
 
 def require_acceptance(deviations: Iterable[Deviation | PlannedDeviation], accepted: Collection[str]) -> None:

@@ -162,4 +162,4 @@ def _judge(broker: BrokerId, request: CalloutRequest) -> Grant | Refusal:
     )
     if isinstance(verdict, Refusal):
         return verdict
-    return Grant(admission=verdict, permissions=nats.permissions(verdict.subject))
+    return Grant(admission=verdict, permissions=nats.accepted_permissions(verdict.subject, verdict.accepted))

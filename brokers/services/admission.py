@@ -23,11 +23,15 @@ GRANT_LIFE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """The device may enter until `expires_at`, with the policy of its subject."""
+    """The device may enter until `expires_at`, with the policy of its subject.
+
+    `accepted` are ids of deviations of the broker that somebody has accepted: no others that widen are to be granted.
+    """
 
     device: DeviceId
     subject: RenderSubject
     expires_at: datetime
+    accepted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +70,16 @@ def judge_connect(
         return Refusal(why=why, reason=AccessReason.UNKNOWN)
     subject = render_subject(devices.subject_of(device=device, broker=broker, now=now))
     ends = [now + GRANT_LIFE, certificate.not_after, devices.next_boundary(device=device, now=now)]
-    return _judge_subject(subject, device, client_id, username, min(end for end in ends if end is not None))
+    refusal = _refusal(subject, client_id, username)
+    return refusal or Admission(
+        device=device,
+        subject=subject,
+        expires_at=min(end for end in ends if end is not None),
+        accepted=frozenset(row.accepted_deviations),
+    )
 
 
-def _judge_subject(
-    subject: RenderSubject, device: DeviceId, client_id: str, username: str, expires_at: datetime
-) -> Admission | Refusal:
+def _refusal(subject: RenderSubject, client_id: str, username: str) -> Refusal | None:
     principal = subject.principal
     if subject.state is not Standing.ADMITTED:
         return Refusal(why="The device is not active.", auth_id=principal.auth_id, reason=AccessReason.NOT_ACTIVE)
@@ -81,4 +89,4 @@ def _judge_subject(
     if username not in {"", principal.username}:
         why = "The username is not the one of the certificate's device."
         return Refusal(why=why, auth_id=principal.auth_id, reason=AccessReason.WRONG_USERNAME)
-    return Admission(device=device, subject=subject, expires_at=expires_at)
+    return None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Comparison
-from brokers.core.plans import rendering_digest
+from brokers.core.plans import rendering_digest, unaccepted
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
 from brokers.core.values import BrokerId, OnDrift, SyncState
 from brokers.services import records
@@ -22,6 +22,10 @@ from kernel.core.ids import DomainId
 # Long enough for people to see what was changed by hand, and to ask who did it, before it is put right.
 DRIFT_STANDS = timedelta(minutes=2)
 _SHOWN = 200
+_NOT_GRANTED = (
+    "Rules by which the broker would allow more than the policy are granted to nobody: change them, or accept the "
+    "deviations with a plan."
+)
 
 
 def compare_broker(*, broker: BrokerId, now: datetime) -> Comparison:
@@ -138,6 +142,8 @@ def _note_comparison(
         drifted_at = (row.drifted_at or now) if drifted else None
         detail = _sentence(steps)
         changes = {}
+    elif not adapter.capabilities.stores_policy and unaccepted(rendering.deviations, row.accepted_deviations):
+        sync, detail, changes = SyncState.PENDING, _NOT_GRANTED, {}
     if row.managed_since is None:
         sync = SyncState.UNKNOWN
     records.note_contact(

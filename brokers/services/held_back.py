@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from acl.core.values import BoundRule, Effect, RuleId
-from brokers.core.plans import require_acceptance, unaccepted
+from acl.core.values import BoundRule, RuleId
+from brokers.core.plans import require_acceptance, unaccepted, unaccepted_allows
 from brokers.core.ports import BrokerAdapter, DesiredState, Deviation, RenderSubject
 
 
@@ -15,13 +15,11 @@ def without_unaccepted(
 ) -> DesiredState:
     """The same without the allows by which the broker would allow more than the policy and nobody has accepted it.
 
-    `deviations` are those of `desired`. What takes something away is in it. Where the broker stores no policy it is the
-    same: to end a connection gives nobody anything. Raises DeviationNotAccepted if it is not allows that do it.
+    `deviations` are those of `desired`. What takes something away is in it. Raises DeviationNotAccepted if it is not
+    allows that do it. A broker that asks at each CONNECT is answered likewise (admission.py).
     """
-    while adapter.capabilities.stores_policy and (missing := unaccepted(deviations, accepted)):
-        rules = [deviation.rule.rule for deviation in deviations if deviation.id in missing]
-        out = {rule.id for rule in rules if rule.effect is Effect.ALLOW}
-        kept = _without(desired.subjects, out)
+    while unaccepted(deviations, accepted):
+        kept = _without(desired.subjects, unaccepted_allows(deviations, accepted))
         if kept == desired.subjects:
             require_acceptance(deviations, accepted)
         desired = replace(desired, subjects=kept)

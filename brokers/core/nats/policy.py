@@ -10,13 +10,14 @@ behind a blank in a permission to subscribe, any blank of Unicode, is taken for 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from acl.core.evaluation import EffectiveRule, effective
 from acl.core.topics import covers, intersects, matches
 from acl.core.values import Action, BoundRule, Effect, Request, Shared, Subscribe
+from brokers.core.plans import unaccepted_allows
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
     OF_TWO_LEVELS,
@@ -77,6 +78,19 @@ NOTHING = NatsPermissions()
 def permissions(subject: RenderSubject) -> NatsPermissions:
     """What the principal may do: nothing, unless it is admitted."""
     return _compile(subject, Deviations())
+
+
+def accepted_permissions(subject: RenderSubject, accepted: Collection[str]) -> NatsPermissions:
+    """The same without the allows by which NATS would allow more than the policy, but for the `accepted` deviations.
+
+    Compiled a second time only if there are any: whether an allow widens hangs on no other rule.
+    """
+    deviations = Deviations()
+    granted = _compile(subject, deviations)
+    if out := unaccepted_allows(deviations.all(), accepted):
+        kept = tuple(bound for bound in subject.policy if bound.rule.id not in out)
+        return permissions(replace(subject, policy=kept))
+    return granted
 
 
 def render(subjects: Iterable[RenderSubject]) -> Rendering:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,18 @@ from cryptography.hazmat.primitives import hashes
 
 from acl import services as acl
 from acl.core.values import Action
-from brokers import services
+from brokers import models, services
+from brokers.adapters.nats import NatsAdapter
+from brokers.core.nats.callout import grant_digest
 from brokers.core.nats.nkeys import AccountKey
-from brokers.core.nats.policy import permissions
-from brokers.core.values import AdapterKind, Broker, Listener
+from brokers.core.nats.policy import accepted_permissions, permissions
+from brokers.core.ports import AppliedState, DesiredState, DeviationKind
+from brokers.core.values import AdapterKind, Broker, Listener, SyncState
+from brokers.queries import link_to
 from brokers.services.admission import Admission, Refusal, judge_connect
+from brokers.services.desired import desired_state
+from brokers.services.held_back import without_unaccepted
+from brokers.services.planning import render_broker
 from devices import services as devices
 from devices.core.windows import Window
 from devices.services.bindings import BindingTarget
@@ -27,7 +35,7 @@ from pki import queries as pki_queries
 from pki import services as pki
 from pki.core.values import ReasonCode
 from tests.brokers.conftest import OpensslCa
-from tests.brokers.fleet import Enrolled, Fleet, allow, make_request
+from tests.brokers.fleet import PUMP_RULES, Enrolled, Fleet, allow, deny, make_request
 from tests.cast import ADA
 
 CONNECTION = {
@@ -85,6 +93,46 @@ def test_device_is_admitted_with_its_policy(fleet: Fleet, broker: Broker) -> Non
 
 def test_its_own_name_as_username_does_no_harm(fleet: Fleet, broker: Broker) -> None:
     assert isinstance(judge(broker, fleet.enroll("p-1"), username="p-1"), Admission)
+
+
+def test_wider_rule_is_granted_once_somebody_has_accepted_it(fleet: Fleet, broker: Broker) -> None:
+    """What is granted is what a convergence takes for right: whoever is connected with it stays."""
+    one = fleet.enroll("p-1")
+    fleet.change_role(*PUMP_RULES, allow(Action.PUBLISH, "+/news"), deny(Action.PUBLISH, "north/p-1/up/no"))
+    adapter, desired = NatsAdapter(link=link_to(broker=broker.id)), desired_of(broker)
+    deviations = adapter.render(desired).deviations
+    [wider] = [each.id for each in deviations if each.kind is DeviationKind.WIDER]
+    own, denied = ("north.p-1.up", "north.p-1.up.>"), "north.p-1.up.no"
+    for accepted, allows in (([], own), (["0" * 16], own), ([wider], ("*.news", *own))):
+        models.Broker.objects.update(accepted_deviations=accepted)
+        verdict = judge(broker, one)
+        assert isinstance(verdict, Admission)
+        granted = accepted_permissions(verdict.subject, verdict.accepted)
+        assert (granted.publish_allow, denied in granted.publish_deny) == (allows, True)
+        held = [{"auth_id": "p-1", "grant": grant_digest(granted), "server": "S", "cid": 1}]
+        applied = AppliedState(artifact=json.dumps(held), version="2.15.1")
+        wanted = without_unaccepted(adapter, desired, deviations, accepted)
+        assert adapter.plan(wanted, applied) == ()
+
+
+def test_check_calls_nothing_in_sync_while_a_wider_rule_is_granted_to_nobody(
+    fleet: Fleet, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = AppliedState(artifact="[]", version="2.15.1")
+    monkeypatch.setattr(NatsAdapter, "read", lambda *_, **_only: nobody)
+    fleet.enroll("p-1")
+    assert services.compare_broker(broker=broker.id, now=utc_now()).sync is SyncState.IN_SYNC
+    fleet.change_role(*PUMP_RULES, allow(Action.PUBLISH, "+/news"))
+    for found in (services.compare_broker, services.check_drift, services.compare_broker):
+        assert found(broker=broker.id, now=utc_now()).sync is SyncState.PENDING
+    models.Broker.objects.update(
+        accepted_deviations=[each.id for each in render_broker(broker=broker.id, now=utc_now()).deviations]
+    )
+    assert services.check_drift(broker=broker.id, now=utc_now()).sync is SyncState.IN_SYNC
+
+
+def desired_of(broker: Broker) -> DesiredState:
+    return desired_state(domain=broker.domain, broker=broker.id, now=utc_now())
 
 
 def test_grant_lasts_an_hour(fleet: Fleet, broker: Broker) -> None:
