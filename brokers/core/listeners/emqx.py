@@ -23,6 +23,13 @@ from kernel.core.findings import Severity
 
 ISSUER_FILE = "issuer.pem"
 _KINDS = {Transport.MQTTS: "ssl", Transport.WSS: "wss"}
+_DASHBOARD = ListenerWarning(
+    member="plain_port",
+    severity=Severity.WARNING,
+    what="EMQX's dashboard and API answer at port 18083, and let in admin with the password public until it is "
+    "changed.",
+    remedy="Change it (emqx ctl admins passwd admin <new>), and let no device reach the port.",
+)
 
 
 def render_emqx(profile: ListenerProfile, site: Site) -> RenderedListeners:
@@ -104,13 +111,7 @@ def _mqtt(profile: ListenerProfile) -> list[str]:
 
 
 def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]:
-    yield ListenerWarning(
-        member="plain_port",
-        severity=Severity.WARNING,
-        what="EMQX's dashboard and API answer at port 18083, and let in admin with the password public until it is "
-        "changed.",
-        remedy="Change it (emqx ctl admins passwd admin <new>), and let no device reach the port.",
-    )
+    yield _DASHBOARD
     yield from not_had(
         "client_id_from_username",
         "EMQX bans a client id that comes and goes often (flapping_detect), whoever it was: anybody who may choose "
@@ -119,16 +120,7 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         asked=not (profile.certificate_names and profile.client_id_from_username),
     )
     if profile.checks_crls:
-        yield ListenerWarning(
-            member="check_crl",
-            severity=Severity.WARNING,
-            what="EMQX fetches CRLs from where certificates say: before 6.0.3 in PEM alone, before 6.2 by http alone; "
-            "one that can not be had refuses everybody.",
-            remedy="Let certificates name /pki/<issuer>/crl.pem if it is older, and look that EMQX reaches it.",
-        )
-        for listener in site.of(Transport.WSS):
-            remedy = "Take the listener away from the broker, or say check_crl false and know what you do."
-            yield left_out(listener, "check_crl", "over WebSocket EMQX does not look at CRLs.", remedy)
+        yield from _on_crls(site)
     yield from not_had(
         "check_ocsp", "EMQX asks nobody by OCSP about certificates of clients.", "Use check_crl.",
         asked=profile.check_ocsp,
@@ -149,6 +141,19 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         asked=profile.connections_per_second is not None,
     )
     yield from no_limits(profile, ("max_topic_length", "max_keep_alive_seconds"), "EMQX")
+
+
+def _on_crls(site: Site) -> Iterator[ListenerWarning]:
+    yield ListenerWarning(
+        member="check_crl",
+        severity=Severity.WARNING,
+        what="EMQX fetches CRLs from where certificates say: before 6.0.3 in PEM alone, before 6.2 by http alone; "
+        "one that can not be had refuses everybody.",
+        remedy="Let certificates name /pki/<issuer>/crl.pem if it is older, and look that EMQX reaches it.",
+    )
+    for listener in site.of(Transport.WSS):
+        remedy = "Take the listener away from the broker, or say check_crl false and know what you do."
+        yield left_out(listener, "check_crl", "over WebSocket EMQX does not look at CRLs.", remedy)
 
 
 def _on_stapling(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]:

@@ -21,6 +21,20 @@ from kernel.core.findings import Severity
 KEYSTORE_FILE = "server.p12"
 TRUSTSTORE_FILE = "client-ca.p12"
 _MODES = {True: "REQUIRED", False: "NONE"}
+_STORES = ListenerWarning(
+    member="folder",
+    severity=Severity.INFO,
+    what=f"HiveMQ reads {KEYSTORE_FILE} (key and chain) and {TRUSTSTORE_FILE} (the CAs of clients), PKCS#12.",
+    remedy="Make them with openssl and keytool, and set GATEHOUSE_KEYSTORE_PASSWORD and GATEHOUSE_TRUSTSTORE_PASSWORD "
+    "in its environment.",
+)
+_MANAGEMENT = ListenerWarning(
+    member="plain_port",
+    severity=Severity.WARNING,
+    what="HiveMQ's Control Center lets in admin with the password hivemq until it has users of its own, and its REST "
+    "API anybody until it is told to ask.",
+    remedy="Configure control-center/users and rest-api/auth, and let no device reach their ports.",
+)
 
 
 def render_hivemq(profile: ListenerProfile, site: Site) -> RenderedListeners:
@@ -92,20 +106,7 @@ def _restrictions(profile: ListenerProfile) -> list[str]:
 
 
 def _warnings(profile: ListenerProfile) -> Iterator[ListenerWarning]:
-    yield ListenerWarning(
-        member="folder",
-        severity=Severity.INFO,
-        what=f"HiveMQ reads {KEYSTORE_FILE} (key and chain) and {TRUSTSTORE_FILE} (the CAs of clients), PKCS#12.",
-        remedy="Make them with openssl and keytool, and set GATEHOUSE_KEYSTORE_PASSWORD and "
-        "GATEHOUSE_TRUSTSTORE_PASSWORD in its environment.",
-    )
-    yield ListenerWarning(
-        member="plain_port",
-        severity=Severity.WARNING,
-        what="HiveMQ's Control Center lets in admin with the password hivemq until it has users of its own, and its "
-        "REST API anybody until it is told to ask.",
-        remedy="Configure control-center/users and rest-api/auth, and let no device reach their ports.",
-    )
+    yield from (_STORES, _MANAGEMENT)
     yield from not_had(
         "check_crl",
         "Certificates are looked up in CRLs by the Enterprise Security Extension alone, by elements that its "

@@ -19,6 +19,17 @@ from brokers.core.mosquitto.conf import CLIENT_CA_FILE, SERVER_CERTIFICATE_FILE,
 from brokers.core.values import Listener, Transport
 from kernel.core.findings import Severity
 
+_NO_LIMITS = (
+    "max_connections", "connections_per_second", "messages_per_second", "max_client_id_length",
+    "max_topic_length", "max_topic_levels", "connect_timeout_seconds", "max_keep_alive_seconds",
+)  # fmt: skip
+_MANAGEMENT = ListenerWarning(
+    member="plain_port",
+    severity=Severity.WARNING,
+    what="NanoMQ comes with an HTTP API at port 8081 that lets in admin with the password public.",
+    remedy="Give http_server another password, and let no device reach the port.",
+)
+
 
 def render_nanomq(profile: ListenerProfile, site: Site) -> RenderedListeners:
     """The lines; the HTTP authentication that judges names is not among them."""
@@ -54,12 +65,7 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     for listener in site.of(Transport.WSS):
         why = "nothing says that NanoMQ asks for certificates over WebSocket."
         yield left_out(listener, "require_certificate", why, "Let devices connect by mqtts.")
-    yield ListenerWarning(
-        member="plain_port",
-        severity=Severity.WARNING,
-        what="NanoMQ comes with an HTTP API at port 8081 that lets in admin with the password public.",
-        remedy="Give http_server another password, and let no device reach the port.",
-    )
+    yield _MANAGEMENT
     yield from not_had(
         "username_from_certificate",
         "NanoMQ takes no name from a certificate: any valid one with another account's password is that account.",
@@ -85,17 +91,8 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         "proxy_protocol": "NanoMQ does not speak the PROXY protocol.",
     }.items():
         yield from not_had(member, what, "Say false.", asked=getattr(profile, member))
-    yield from not_had(
-        "minimum_tls",
-        "Which versions of TLS NanoMQ takes can not be said.",
-        "Let the probe look.",
-        asked=True,
-    )
+    yield from not_had("minimum_tls", "Which versions of TLS NanoMQ takes can not be said.", "Let the probe look.")
     yield from not_had(
         "cipher_suites", "NanoMQ takes no list of suites.", "Say none.", asked=bool(profile.cipher_suites)
     )
-    missing = (
-        "max_connections", "connections_per_second", "messages_per_second", "max_client_id_length",
-        "max_topic_length", "max_topic_levels", "connect_timeout_seconds", "max_keep_alive_seconds",
-    )  # fmt: skip
-    yield from no_limits(profile, missing, "NanoMQ")
+    yield from no_limits(profile, _NO_LIMITS, "NanoMQ")

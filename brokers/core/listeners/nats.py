@@ -34,6 +34,10 @@ _OCSP = (
     "  cache_ttl_when_next_update_unset: 3600",
     "}",
 )
+_NO_LIMITS = (
+    "messages_per_second", "max_client_id_length", "max_topic_length", "max_topic_levels",
+    "max_keep_alive_seconds",
+)  # fmt: skip
 
 
 def render_nats(profile: ListenerProfile, site: Site) -> RenderedListeners:
@@ -126,6 +130,17 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         "plain_port", "NATS has one listener for MQTT: it is left out.", "Say null.",
         asked=profile.plain_port is not None,
     )  # fmt: skip
+    yield from _on_tls(profile)
+    yield from not_had(
+        "websocket_path",
+        "NATS takes MQTT over WebSocket at /mqtt.",
+        "Say /mqtt.",
+        asked=profile.websocket_path != "/mqtt" and bool(site.of(Transport.WSS)),
+    )
+    yield from no_limits(profile, _NO_LIMITS, "NATS")
+
+
+def _on_tls(profile: ListenerProfile) -> Iterator[ListenerWarning]:
     yield from not_had(
         "minimum_tls",
         "NATS is told 1.2 at the least: older versions are not rendered.",
@@ -138,17 +153,6 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         "Take suites that begin with ECDHE, with GCM or CHACHA20.",
         asked=len(_suites(profile)) < len(profile.cipher_suites),
     )
-    yield from not_had(
-        "websocket_path",
-        "NATS takes MQTT over WebSocket at /mqtt.",
-        "Say /mqtt.",
-        asked=profile.websocket_path != "/mqtt" and bool(site.of(Transport.WSS)),
-    )
-    missing = (
-        "messages_per_second", "max_client_id_length", "max_topic_length", "max_topic_levels",
-        "max_keep_alive_seconds",
-    )  # fmt: skip
-    yield from no_limits(profile, missing, "NATS")
 
 
 def _on_revocation(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]:

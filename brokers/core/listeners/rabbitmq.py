@@ -30,6 +30,17 @@ _OTHERS = (
     "stomp.listeners.tcp = none",
 )
 _NAMES = "{rabbitmq_mqtt,[{ignore_colons_in_username,true}]}"
+_NO_LIMITS = (
+    "max_connections", "connections_per_second", "messages_per_second", "max_client_id_length",
+    "max_topic_length", "max_topic_levels", "max_keep_alive_seconds",
+)  # fmt: skip
+_MANAGEMENT = ListenerWarning(
+    member="plain_port",
+    severity=Severity.INFO,
+    what="RabbitMQ's management API, and WebSockets where their plugins are enabled, are reached without TLS, from its "
+    "own machine alone: so is its account guest, whose password everybody knows.",
+    remedy="Delete guest. A Gatehouse elsewhere needs management.ssl.port with a certificate.",
+)
 
 
 def render_rabbitmq(profile: ListenerProfile, site: Site) -> RenderedListeners:
@@ -106,13 +117,7 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
             "what RabbitMQ's web listener asks of clients can not be said in rabbitmq.conf.",
             "Let devices connect by mqtts.",
         )
-    yield ListenerWarning(
-        member="plain_port",
-        severity=Severity.INFO,
-        what="RabbitMQ's management API, and WebSockets where their plugins are enabled, are reached without TLS, from "
-        "its own machine alone: so is its account guest, whose password everybody knows.",
-        remedy="Delete guest. A Gatehouse elsewhere needs management.ssl.port with a certificate.",
-    )
+    yield _MANAGEMENT
     yield from _on_names(profile)
     yield from not_had(
         "check_crl",
@@ -140,11 +145,7 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         "Put a newer one there and check the broker, so that its version is known.",
         asked=profile.max_packet_size is not None and not site.is_at_least(*_SIZES_SINCE),
     )
-    missing = (
-        "max_connections", "connections_per_second", "messages_per_second", "max_client_id_length",
-        "max_topic_length", "max_topic_levels", "max_keep_alive_seconds",
-    )  # fmt: skip
-    yield from no_limits(profile, missing, "RabbitMQ")
+    yield from no_limits(profile, _NO_LIMITS, "RabbitMQ")
 
 
 def _on_names(profile: ListenerProfile) -> Iterator[ListenerWarning]:

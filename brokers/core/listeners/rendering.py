@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from brokers.core.listeners.profile import ListenerProfile, TlsVersion
 from brokers.core.values import Listener, Transport
+from brokers.core.versions import numbers_of
 from kernel.core.findings import Severity
-
-_VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +41,7 @@ class Site:
 
     def is_at_least(self, *version: int) -> bool:
         """Whether the broker's version is known and not older than that."""
-        found = _VERSION.search(self.version)
-        return found is not None and tuple(map(int, found[0].split("."))) >= version
+        return numbers_of(self.version) >= version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
