@@ -18,7 +18,17 @@ from acl.core.templates import placeholders
 from acl.core.topics import intersects
 from acl.core.values import Action, BoundRule, Effect, Publish, Request, Shared, Subscribe
 from brokers.core.mosquitto.dynsec_levels import spelled
-from brokers.core.mosquitto.dynsec_state import NO_PRIORITY, OURS, Acl, AclType, DynsecClient, DynsecState, to_artifact
+from brokers.core.mosquitto.dynsec_state import (
+    NO_PRIORITY,
+    OURS,
+    OWN,
+    PURPOSES,
+    Acl,
+    AclType,
+    DynsecClient,
+    DynsecState,
+    to_artifact,
+)
 from brokers.core.mosquitto.topics import unusable, within_depth
 from brokers.core.ports import DeviationKind, Rendering, RenderSubject, Standing
 from brokers.core.rendering import (
@@ -59,7 +69,7 @@ class Tier(IntEnum):
     WIDE = -200
 
 
-_NAMES = {Tier.DENY: "deny", Tier.ALLOW: "allow", Tier.WIDE_SHARED: "wide-shared", Tier.WIDE: "wide"}
+_PURPOSES = dict(zip((Tier.DENY, Tier.ALLOW, Tier.WIDE_SHARED, Tier.WIDE), PURPOSES, strict=True))
 _PUBLISHING = (AclType.SEND, AclType.RECEIVE, AclType.SUBSCRIBE)
 
 
@@ -114,7 +124,7 @@ def limited(request: Request) -> bool:
 
 def is_own_role(name: str) -> bool:
     """Whether a role belongs to one principal alone."""
-    return name.startswith(f"{OURS}d.")
+    return name.startswith(OWN)
 
 
 def _client(subject: RenderSubject, roles: dict[str, tuple[frozenset[Acl], Tier]]) -> DynsecClient:
@@ -165,7 +175,7 @@ class Compiler:
         for name, rule in self._placed(effective(self._subject.policy, self._subject.principal)):
             rules_of.setdefault(name, []).append(rule)
         roles = {
-            f"{name}.{_NAMES[tier]}": (acls, tier)
+            f"{name}.{_PURPOSES[tier]}": (acls, tier)
             for name, rules in rules_of.items()
             for tier, acls in (self._acls(rules) if is_own_role(name) else self._of_all(name, rules)).items()
         }
@@ -223,7 +233,7 @@ class Compiler:
                 self._narrower(rule.bound, "A deny with a level that is spelled %u or %c takes more of it.")
 
     def _own_name(self) -> str:
-        return f"{OURS}d.{self._auth_id}"
+        return f"{OWN}{self._auth_id}"
 
     def _entries(self, rule: EffectiveRule) -> Sequence[_Entry]:
         if rule.filter is None:

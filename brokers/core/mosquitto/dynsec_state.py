@@ -19,7 +19,10 @@ from kernel.core.garbage import collection_paused
 
 OURS = "gh."
 NO_PRIORITY = -1
-_OWN = ("deny", "allow", "wide-shared", "wide")
+OWN = f"{OURS}d."
+"""What the names of roles begin with that belong to one client alone."""
+PURPOSES = ("deny", "allow", "wide-shared", "wide")
+"""What they end with."""
 
 
 class InvalidDynsec(Invalid):
@@ -226,16 +229,15 @@ def default_documents(defaults: Defaults) -> list[dict[str, Any]]:
 
 def own_roles(username: str) -> tuple[str, ...]:
     """The names that roles of this client alone may have."""
-    return tuple([f"{OURS}d.{username}.{name}" for name in _OWN])
+    return tuple([f"{OWN}{username}.{purpose}" for purpose in PURPOSES])
 
 
 def is_ours(client: Mapping[str, Any]) -> bool:
     """Whether Gatehouse made the client that the plugin tells of."""
     if str(client.get("textname", "")).startswith(OURS):
         return True
-    own = f"{OURS}d.{client['username']}."
-    names = [entry["rolename"] for entry in client.get("roles", ())]
-    return any(name.startswith(own) and name[len(own) :] in _OWN for name in names)
+    own = own_roles(client["username"])
+    return any(entry["rolename"] in own for entry in client.get("roles", ()))
 
 
 def _client_of(client: Mapping[str, Any]) -> DynsecClient:
