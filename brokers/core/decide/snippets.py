@@ -82,8 +82,8 @@ authorization {{
 }}
 """
 _RABBITMQ = """\
-# rabbitmq.conf: plugins rabbitmq_mqtt, rabbitmq_auth_backend_http, rabbitmq_auth_mechanism_ssl. And advanced.config, lest
-# the certificate of plant:pump-1 is that of pump-1 in the virtual host plant:
+# rabbitmq.conf: plugins rabbitmq_mqtt, rabbitmq_auth_backend_http, rabbitmq_auth_mechanism_ssl. And advanced.config,
+# lest the certificate of plant:pump-1 is that of pump-1 in the virtual host plant:
 # [{{rabbitmq_mqtt,[{{ignore_colons_in_username,true}}]}}].
 listeners.tcp = none
 mqtt.listeners.tcp = none
