@@ -1,12 +1,14 @@
 """How often an address or a client may fail to prove itself at a door before it has to wait.
 
 Where secrets are for people to choose each try costs 100 MB and a tenth of a second (Argon2), whoever asks: the bound
-is also what keeps the others served.
+is also what keeps the others served. Of IPv6 whoever has one address has its whole /64 (RFC 4291 2.5.4), so that counts
+as one.
 """
 
 from __future__ import annotations
 
 import logging
+from ipaddress import IPv6Address, ip_address
 
 from django.core.cache import cache
 from redis.exceptions import RedisError
@@ -62,8 +64,14 @@ def _check(key: str, most: int) -> None:
 
 
 def _of_address(door: str, address: str) -> tuple[str, int]:
-    return f"{door}-failures:{address}", MAX_FAILURES_OF_ADDRESS
+    return f"{door}-failures:{_place(address)}", MAX_FAILURES_OF_ADDRESS
 
 
 def _of_client(door: str, client: str, address: str) -> tuple[str, int]:
-    return f"{door}-failures:{address}:{client.encode(errors='replace').hex()[:160]}", MAX_FAILURES_OF_CLIENT
+    return f"{door}-failures:{_place(address)}:{client.encode(errors='replace').hex()[:160]}", MAX_FAILURES_OF_CLIENT
+
+
+def _place(address: str) -> str:
+    """The address, or of IPv6 the first of its /64; an empty one stays so."""
+    found = ip_address(address) if address else None
+    return str(IPv6Address(int(found) >> 64 << 64)) if isinstance(found, IPv6Address) else address
