@@ -34,7 +34,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
         ends="closed at once; barred by a role that denies all",
         presence="told",
         crl="file and SIGHUP",
-        version="told; before 2.0 refused",
+        version="told; before 2.0 there is no plugin",
     ),
     AdapterKind.MOSQUITTO_FILES: KindFacts(
         how="ACL file and SIGHUP",

@@ -26,8 +26,6 @@ from tests.brokers.api.conftest import Api, Caller
 from tests.brokers.fleet import PUMP_RULES, allow, deny
 from tests.cast import ADA
 
-DAYS = 30
-
 
 class Past:
     """A domain whose policy is 40 days old, and a broker that told of all that was done since."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -37,9 +36,6 @@ def south(db: None) -> Scene:
 def ada(north: Scene) -> Operator:
     """The owner of north."""
     return make_operator("ada", ConsoleRole.OWNER, north.domain, now=north.now, password=PASSWORD)
-
-
-SignIn = Callable[..., Client]
 
 
 @pytest.fixture

@@ -41,8 +41,6 @@ from tests.devices.openssl import openssl
 
 SERVICE: Any = import_module("devices.services.certify_application")
 ALL_UP = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.SUBSCRIBE}), topic="${domain}/+/up/#")
-BY_TYPE = RuleSpec(effect=Effect.ALLOW, actions=frozenset({Action.SUBSCRIBE}), topic="${domain}/${device_type}/#")
-NOT_TYPE = RuleSpec(effect=Effect.DENY, actions=frozenset({Action.SUBSCRIBE}), topic="${domain}/${device_type}/raw")
 
 
 def register(factory: Factory, name: str = "dashboards") -> Device:

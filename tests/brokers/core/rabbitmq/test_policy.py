@@ -33,7 +33,6 @@ from tests.brokers.core.trials import shrunk, trial
 BOTH = frozenset({Action.PUBLISH, Action.SUBSCRIBE})
 PUBLISH = frozenset({Action.PUBLISH})
 SUBSCRIBE = frozenset({Action.SUBSCRIBE})
-REFERENCE = ("a/#", "a/secret/#")
 
 
 def bound(effect: str, topic: str, **conditions: object) -> BoundRule:
