@@ -47,8 +47,9 @@ class Broker(models.Model):
 
     `auth_chain` is a document of core/auth_chains/document.py, {} for the one without steps.
     `lease` says who writes to it now, `yield_until` asks that one to give way to an eviction. `desired_digest` is of
-    the rendering that was last verified on the broker, `shut_out_digest` of what was found when those who are shut out
-    were last read there, and had no more than they should. `unknown_accounts` has `count`, and `names` of some.
+    the rendering that was last verified on the broker, `policy_digest` of what that said, where somebody has to be
+    asked about changes by hand, `shut_out_digest` of what was found when those who are shut out were last read there,
+    and had no more than they should. `unknown_accounts` has `count`, and `names` of some.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -73,6 +74,7 @@ class Broker(models.Model):
     notes = models.JSONField(default=list)
     managed_since = models.DateTimeField(null=True)
     desired_digest = models.CharField(max_length=64, blank=True)
+    policy_digest = models.CharField(max_length=64, blank=True)
     shut_out_digest = models.CharField(max_length=64, blank=True)
     converged_seq = models.BigIntegerField(default=0)
     lease = models.UUIDField(null=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from acl.core.documents import rule_document
+from acl.core.evaluation import effective
 from acl.core.values import Effect, RuleId
-from brokers.core.ports import Deviation, DeviationKind, EffectLine, Rendering
+from brokers.core.ports import DesiredState, Deviation, DeviationKind, EffectLine, Rendering, RenderSubject
 from brokers.core.values import BrokerId, PlanId
 from kernel.core.errors import Conflict, FieldError
 
@@ -74,6 +77,24 @@ def rendering_digest(rendering: Rendering) -> str:
     for deviation in sorted(deviation.id for deviation in rendering.deviations):
         digest.update(deviation.encode())
     return digest.hexdigest()
+
+
+def policy_digest(desired: DesiredState) -> str:
+    """SHA-256 over who may do what, however a broker is told: roles, and what makes no difference, are not in it."""
+    digest = hashlib.sha256()
+    for line in sorted(map(_policy_line, desired.subjects)):
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def _policy_line(subject: RenderSubject) -> str:
+    who, password = subject.principal, subject.password
+    rules = [
+        json.dumps({**rule_document(each.bound.rule), "id": "", "topic": each.filter}, sort_keys=True)
+        for each in effective(subject.policy, who)
+    ]
+    salt = password.salt.hex() if password else ""
+    return json.dumps([who.auth_id, who.client_id, who.username, subject.state, salt, sorted(rules)]) + "\n"
 
 
 def planned_deviation(deviation: Deviation) -> PlannedDeviation:

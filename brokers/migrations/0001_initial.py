@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                 ('notes', models.JSONField(default=list)),
                 ('managed_since', models.DateTimeField(null=True)),
                 ('desired_digest', models.CharField(blank=True, max_length=64)),
+                ('policy_digest', models.CharField(blank=True, max_length=64)),
                 ('shut_out_digest', models.CharField(blank=True, max_length=64)),
                 ('converged_seq', models.BigIntegerField(default=0)),
                 ('lease', models.UUIDField(null=True)),

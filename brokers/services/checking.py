@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Comparison
-from brokers.core.plans import rendering_digest, unaccepted
+from brokers.core.plans import policy_digest, rendering_digest, unaccepted
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
 from brokers.core.values import BrokerId, OnDrift, SyncState
 from brokers.services import records
@@ -22,6 +22,9 @@ from kernel.core.ids import DomainId
 # Long enough for people to see what was changed by hand, and to ask who did it, before it is put right.
 DRIFT_STANDS = timedelta(minutes=2)
 _SHOWN = 200
+_REWRITTEN = (
+    "The same policy is written in another way now, as after an update of Gatehouse; that may be some of this, or all."
+)
 _NOT_GRANTED = (
     "Rules by which the broker would allow more than the policy are granted to nobody: change them, or accept the "
     "deviations with a plan."
@@ -112,10 +115,17 @@ def _asked_by_nobody(
     Where somebody has to be asked, a device that was shut out meanwhile, or let in, makes nobody's hand ours.
     """
     asks = row.on_drift == OnDrift.ASK
-    if row.desired_digest != rendering_digest(adapter.render(desired)) and not (asks and not row.desired_digest):
+    if row.desired_digest != rendering_digest(adapter.render(desired)) and not (
+        asks and (not row.desired_digest or _says_the_same(row, desired))
+    ):
         return False
     from_nothing = adapter.plan(desired, AppliedState(artifact=""))
     return steps != from_nothing if asks else len(steps) < len(from_nothing)
+
+
+def _says_the_same(row: models.Broker, desired: DesiredState) -> bool:
+    """Whether what was last verified on the broker was the same policy, perhaps written in another way."""
+    return row.on_drift == OnDrift.ASK and row.policy_digest == policy_digest(desired)
 
 
 def _has_stood(row: models.Broker, now: datetime) -> bool:
@@ -135,15 +145,17 @@ def _note_comparison(
     rendering = adapter.render(desired)
     digest = rendering_digest(rendering)
     sync, detail, drifted_at = SyncState.IN_SYNC, " ".join(rendering.warnings), None
-    changes: dict[str, object] = {"desired_digest": digest}
+    is_found = row.desired_digest == digest
     if steps:
-        drifted = row.managed_since is not None and row.desired_digest in ("", digest)
+        rewritten = row.desired_digest not in ("", digest) and _says_the_same(row, desired)
+        drifted = row.managed_since is not None and (rewritten or row.desired_digest in ("", digest))
         sync = SyncState.DRIFT if drifted else SyncState.PENDING
         drifted_at = (row.drifted_at or now) if drifted else None
-        detail = _sentence(steps)
-        changes = {}
+        detail = f"{_REWRITTEN} {_sentence(steps)}" if rewritten else _sentence(steps)
     elif not adapter.capabilities.stores_policy and unaccepted(rendering.deviations, row.accepted_deviations):
-        sync, detail, changes = SyncState.PENDING, _NOT_GRANTED, {}
+        sync, detail = SyncState.PENDING, _NOT_GRANTED
+    else:
+        is_found = True
     if row.managed_since is None:
         sync = SyncState.UNKNOWN
     records.note_contact(
@@ -153,7 +165,7 @@ def _note_comparison(
         sync=sync,
         detail=detail,
         drifted_at=drifted_at,
-        **changes,
+        **(records.verified(row, desired, digest) if is_found else {}),
     )
     shown = tuple(step.summary for step in steps[:_SHOWN])
     return Comparison(sync=sync, differences=shown, count=len(steps), detail=detail)

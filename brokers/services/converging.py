@@ -69,7 +69,7 @@ def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
         now=lease.now(),
         version=version,
         seq=seq,
-        digest=rendering_digest(rendering),
+        found=records.verified(row, desired, rendering_digest(rendering)),
         detail=" ".join(rendering.warnings),
     )
     return Convergence(sync=SyncState.IN_SYNC, steps=steps, detail=f"The whole was compared: {_counted(steps)}.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from brokers import models
 from brokers.core.kept_text import spelled
-from brokers.core.values import BrokerId, SyncState
+from brokers.core.plans import policy_digest
+from brokers.core.ports import DesiredState
+from brokers.core.values import BrokerId, OnDrift, SyncState
 
 _DETAIL_CHARACTERS = 1_000
 
@@ -35,8 +38,22 @@ def note_refused(*, broker: BrokerId, now: datetime, detail: str) -> None:
     )
 
 
-def note_in_sync(*, broker: BrokerId, now: datetime, version: str, seq: int, digest: str, detail: str = "") -> None:
-    """Everything up to the journal entry `seq` was read back from the broker."""
+def verified(row: models.Broker, desired: DesiredState, digest: str) -> dict[str, str]:
+    """The columns that say that a rendering of that digest was found on the broker, and what it says.
+
+    While the rendering is the same, so is that; where nobody has to be asked it is not wanted.
+    """
+    if row.on_drift != OnDrift.ASK:
+        return {"desired_digest": digest, "policy_digest": ""}
+    if row.desired_digest == digest and row.policy_digest:
+        return {}
+    return {"desired_digest": digest, "policy_digest": policy_digest(desired)}
+
+
+def note_in_sync(
+    *, broker: BrokerId, now: datetime, version: str, seq: int, found: Mapping[str, str], detail: str = ""
+) -> None:
+    """Everything up to the journal entry `seq` was read back from the broker; `found` is `verified`'s."""
     rows = models.Broker.objects.filter(id=broker, converged_seq__lt=seq)
     note_contact(
         broker=broker,
@@ -45,6 +62,6 @@ def note_in_sync(*, broker: BrokerId, now: datetime, version: str, seq: int, dig
         sync=SyncState.IN_SYNC,
         detail=detail,
         drifted_at=None,
-        desired_digest=digest,
+        **found,
     )
     rows.update(converged_seq=seq)

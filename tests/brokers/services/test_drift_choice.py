@@ -89,6 +89,46 @@ def test_outage_does_not_hide_a_change_by_hand_and_a_lost_state_comes_back(
     assert queries.get_broker(id=broker).converged_seq > 0
 
 
+@pytest.mark.parametrize("sync", [SyncState.IN_SYNC, SyncState.DRIFT, SyncState.UNREACHABLE])
+def test_newer_code_that_writes_the_policy_otherwise_corrects_nobody_unasked(
+    fleet: Fleet, broker: BrokerId, adapter: HeldAdapter, monkeypatch: pytest.MonkeyPatch, sync: SyncState
+) -> None:
+    devices.quarantine_device(device=devices_named(fleet)["p-2"], note="", **who())
+    services.converge(broker=broker, now=utc_now())
+    held = adapter.held.clients["p-2"]
+    adapter.allow("p-1", EVERY)
+    if sync is SyncState.DRIFT:
+        assert check(broker) is sync
+    adapter.allow("p-2", EVERY)
+    models.Broker.objects.update(sync=sync)
+    render = adapter.render
+    monkeypatch.setattr(
+        adapter, "render", lambda desired: replace(render(desired), artifact=f"# 2\n{render(desired).artifact}")
+    )
+    fleet.change_role(*reversed(PUMP_RULES))  # other rules, by which nobody may anything else
+    for _ in range(2):
+        assert check(broker) is SyncState.DRIFT
+        assert rules_held(adapter, "p-1")
+        assert adapter.held.clients["p-2"] == held
+    assert "written in another way" in queries.get_broker(id=broker).detail
+    fleet.change_role(*PUMP_RULES[:2])
+    assert (check(broker), rules_held(adapter, "p-1")) == (SyncState.IN_SYNC, set())
+
+
+def test_choice_to_be_asked_outlasts_newer_code_even_if_it_came_after_the_change(
+    broker: BrokerId, adapter: HeldAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.choose_on_drift(broker=broker, on_drift=OnDrift.CORRECT, **who())
+    adapter.allow("p-1", EVERY)
+    assert services.check_drift(broker=broker, now=utc_now()).sync is SyncState.DRIFT
+    services.choose_on_drift(broker=broker, on_drift=OnDrift.ASK, **who())
+    assert check(broker) is SyncState.DRIFT
+    render = adapter.render
+    monkeypatch.setattr(adapter, "render", lambda desired: replace(render(desired), artifact="{}"))
+    assert check(broker) is SyncState.DRIFT
+    assert rules_held(adapter, "p-1")
+
+
 @pytest.mark.parametrize("state", ["suspended", "quarantined"])
 def test_who_is_shut_out_never_keeps_what_somebody_gave_it(
     fleet: Fleet, broker: BrokerId, adapter: HeldAdapter, state: str
