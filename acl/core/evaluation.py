@@ -126,7 +126,8 @@ class PrincipalPolicy:
 
         Empty if they do not cover it together either.
         """
-        met = self._subscribing[0].intersecting(request.topic)
+        allows, _ = self._subscribing
+        met = allows.intersecting(request.topic)
         met = [number for number in met if not why_not(self.rules[number].bound.rule, request)]
         filters = [self.rules[number].filter or "" for number in met]
         return met if len(met) > 1 and cover_together(filters, request.topic) else []
