@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from acl.core.values import Action
 from brokers.core import effects
 from brokers.core.effects import Flow
 from brokers.core.ports import Effect
-from brokers.core.rabbitmq.patterns import GUARDS, NEVER, literally
+from brokers.core.rabbitmq.patterns import GUARDS, NEVER, USERNAME, literally, publish_pattern, subscribe_pattern
 from brokers.core.rabbitmq.state import EXCHANGE, RabbitState
 from brokers.core.rendering import canonical
 
@@ -25,7 +25,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\(.)", re.DOTALL)
-_ALONE = {r"(?!\$)": "#", r"\.": "/#", r"\.#\z": "/#"}
+_BESIDE = r"\.#\z"  # stands beside what `+/+/#` comes to, and never alone
+_ALONE = {r"(?!\$)": "#", r"\.": "/#", _BESIDE: "/#"}
 
 
 class _NotOurs(Exception):
@@ -39,8 +40,18 @@ def effect(before: RabbitState, after: RabbitState) -> Effect:
 
 def flow_of(pattern: str, *, username: str) -> Flow | None:
     """What the expression allows and denies to the account; None if it is not one of ours."""
+    found = _read(pattern)
+    if found is None:
+        return None
+    allows, denies = (frozenset(each.replace(USERNAME, username) for each in filters) for filters in found)
+    return Flow(allows=allows, denies=denies)
+
+
+@lru_cache(maxsize=1024)  # of a role all have the same
+def _read(pattern: str) -> tuple[frozenset[str], frozenset[str]] | None:
+    """The filters that it allows and denies, if it is what they come to: one that is nearly so may allow anything."""
     if pattern == NEVER:
-        return Flow()
+        return frozenset(), frozenset()
     guard = next((guard for guard in GUARDS if pattern.startswith(guard)), None)
     if guard is None:
         return None
@@ -51,20 +62,22 @@ def flow_of(pattern: str, *, username: str) -> Flow | None:
             denied, allowed = allowed[3:end], allowed[end + 1 :]
         if not allowed.startswith("(?:") or _closing(allowed) != len(allowed) - 1:
             return None
-        return Flow(
-            allows=frozenset(_filter(part, username) for part in _parts(allowed[3:-1])),
-            denies=frozenset(_filter(part, username) for part in _parts(denied) if part),
-        )
+        allows = {part: _filter(part) for part in _parts(allowed[3:-1])}
+        denies = frozenset(_filter(part) for part in _parts(denied) if part)
+        spell = publish_pattern if guard == GUARDS[0] else subscribe_pattern
+        if spell([filter for part, filter in allows.items() if part != _BESIDE], denies) != pattern:
+            return None
     except _NotOurs:
         return None
+    return frozenset(allows.values()), denies
 
 
 def texts_of(pattern: str) -> tuple[str, ...] | None:
     """The texts that `patterns.literally` was told; None if it did not write the expression."""
     either = pattern.removeprefix("^").removesuffix(r"\z")
     texts = either[3:-1] if either.startswith("(?:") else either
-    found = tuple(_unescaped(part, "") for part in _parts(texts))
-    return found if literally(*found) == pattern else None
+    found = tuple(_unescaped(part) for part in _parts(texts))
+    return found if literally(*found) == pattern and "{username}" not in pattern else None
 
 
 def _flow(state: RabbitState, username: str, action: Action) -> Flow:
@@ -75,7 +88,7 @@ def _flow(state: RabbitState, username: str, action: Action) -> Flow:
     return flow_of(topics.write if action is Action.PUBLISH else topics.read, username=username) or Flow()
 
 
-def _filter(pattern: str, username: str) -> str:
+def _filter(pattern: str) -> str:
     if pattern in _ALONE:
         return _ALONE[pattern]
     text, position = "", 0
@@ -90,14 +103,14 @@ def _filter(pattern: str, username: str) -> str:
         elif found["separator"]:
             text += "/"
         else:
-            text += _unescaped(found["either"] or found["text"] or "", username)
+            text += _unescaped(found["either"] or found["text"] or "")
         position = found.end()
     return canonical(text)
 
 
-def _unescaped(text: str, username: str) -> str:
-    plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
-    return plain.replace("{username}", username) if "{username}" in text else plain
+def _unescaped(text: str) -> str:
+    told = text.replace("{username}", USERNAME)  # where it stands for braces, each is escaped
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], told)
 
 
 def _closing(text: str) -> int:

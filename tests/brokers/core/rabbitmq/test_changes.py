@@ -160,6 +160,17 @@ def test_expressions_of_somebody_else_count_as_allowing_more() -> None:
     assert "delete-connection" in kinds
 
 
+def test_an_expression_of_ours_that_somebody_cut_short_counts_as_allowing_more() -> None:
+    """Without its end it matches whatever begins so, and a busy connection remembers that."""
+    alpha = subject("alpha", rule("allow", PUBLISH, "plant/a"))
+    broker = broker_with(alpha)
+    row = broker.rows["topic_permissions"]["/", "alpha", EXCHANGE]
+    row["write"] = row["write"].replace(r"plant\.a\z", r"plant\.a")
+    assert [call.kind for call in calls_to(broker, (alpha,))] == [
+        "delete-entry", "set-topics", "delete-connection", "set-permission",
+    ]  # fmt: skip
+
+
 def test_nobody_is_disconnected_from_a_broker_that_holds_nothing() -> None:
     assert {call.kind for call in calls_to(Broker(), SUBJECTS)} == {"set-user", "set-topics", "set-permission"}
 

@@ -39,9 +39,18 @@ def _also(allows: frozenset[str]) -> frozenset[str]:
     return frozenset({"/#"} if "+/+/#" in allows else ())
 
 
+_GUARD = "^(?!\\z|\\$|[^*#]*[*#])"
+
+
 @pytest.mark.parametrize(
-    "pattern", [".*", "^a$", "", "^(?!\\z|\\$|[^*#]*[*#])(?:a", "^(?!\\z|\\$|[^*#]*[*#])(?:a(?=b)\\z)"]
-)
+    "pattern",
+    [
+        ".*", "^a$", "", f"{_GUARD}(?:a", f"{_GUARD}(?:a(?=b)\\z)",
+        f"{_GUARD}(?:plant\\.a)", f"{_GUARD}(?:plant\\.[^.]*)", f"{_GUARD}(?:)", f"{_GUARD}(?:a\\z|)",
+        f"{_GUARD}(?:a\\z|\\.#\\z)", f"{_GUARD}(?:[^.]+\\z)", f"{_GUARD}(?!a)(?:[^.]*\\z)",
+        f"{_GUARD}(?:b\\z|a\\z)",
+    ],
+)  # fmt: skip
 def test_an_expression_of_somebody_else_is_not_read(pattern: str) -> None:
     assert flow_of(pattern, username="pump") is None
 
