@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import QuerySet, Sum
 
 from brokers import models
-from brokers.conf import access_log_root, adapter_class
+from brokers.conf import access_log_root, adapter_for
 from brokers.core.access.reasons import AccessAction
 from brokers.core.connection_changes import ShownConnection, shown_connection
 from brokers.core.decide.decisions import DecisionSecret
@@ -270,8 +270,8 @@ def access_folder(*, domain: str) -> Path:
 
 
 def capabilities_of(*, broker: BrokerId) -> Capabilities:
-    """What a broker of this kind can enforce, and what it never does."""
-    return adapter_class(link_to(broker=broker).broker.kind).capabilities
+    """What the broker can enforce, as it is connected, and what it never does."""
+    return adapter_for(link_to(broker=broker)).capabilities_here()
 
 
 _LOOKED_AT = 1_000

@@ -36,6 +36,15 @@ def evict(wake: Wake) -> str | None:
     return services.evict(broker=broker, device=device, now=utc_now()).detail
 
 
+@wakeup_task("brokers.disconnect")
+def disconnect(wake: Wake) -> str | None:
+    """Ends the sessions of the entry's device at the broker."""
+    broker, device = _broker(wake), _device(wake)
+    if broker is None or device is None:
+        return _GONE
+    return services.disconnect(broker=broker, device=device, now=utc_now()).detail
+
+
 @wakeup_task("brokers.push")
 def push(wake: Wake) -> str | None:
     """Brings the broker to the desired state: of the entry's device, or of everything."""

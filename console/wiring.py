@@ -36,6 +36,13 @@ def evict(entry: Entry) -> list[Step]:
     ]
 
 
+def disconnect(entry: Entry) -> list[Step]:
+    """Ends the sessions of the device or application at one broker; no eviction waits for it."""
+    key = f"disconnect:{entry.subject.id}:{entry.after['broker_id']}"
+    target = f"broker:{entry.after['broker']}"
+    return [Step(task="brokers.disconnect", target=target, queue=Queue.REVOCATION, order_key=key)]
+
+
 def push(entry: Entry) -> list[Step]:
     """Brings each broker of the domain to the policy."""
     return [
@@ -172,6 +179,7 @@ ROUTES: Mapping[str, Route] = {
     "brokers.broker.changed": push_this_broker,
     "brokers.plan.applied": apply_plan,
     "brokers.probe.ordered": probe,
+    "brokers.session.end_ordered": disconnect,
 }
 
 WITHOUT_CONSEQUENCE = frozenset(

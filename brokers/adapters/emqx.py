@@ -67,6 +67,10 @@ class EmqxAdapter:
         """What is wrong with the members of a connection."""
         return connection_errors(connection)
 
+    def capabilities_here(self) -> Capabilities:
+        """Those of its kind."""
+        return self.capabilities
+
     def render(self, desired: DesiredState) -> Rendering:
         """The rules of the database."""
         return self._compile(desired)[1]

@@ -54,6 +54,9 @@ class HivemqEseAdapter(PolicyAlone):
         """What is wrong with the members of a connection."""
         return connection_errors(connection)
 
+    def _closes_sessions(self) -> bool:
+        return self._connection.rest is not None
+
     def render(self, desired: DesiredState) -> Rendering:
         """The rows of the realm."""
         return self._compile(desired)[1]

@@ -76,6 +76,9 @@ class HivemqCeFileAdapter(PolicyAlone):
         """What is wrong with the members of a connection."""
         return file_connection_errors(connection, more=cls.is_enterprise)
 
+    def _closes_sessions(self) -> bool:
+        return self._rest is not None
+
     def render(self, desired: DesiredState) -> Rendering:
         """The file, without passwords."""
         return self._compile(desired)[1]

@@ -6,6 +6,7 @@ So it always holds the policy, and nobody here can close a session of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from acl.core.values import Principal, Request
@@ -29,6 +30,10 @@ class HttpDecisionsAdapter(PolicyAlone):
 
     def __init__(self, *, link: BrokerLink) -> None:
         self._dialect = Dialect(link.connection["dialect"])
+
+    def capabilities_here(self) -> Capabilities:
+        """With the limits of its dialect."""
+        return replace(super().capabilities_here(), limits=asking.limits_of(self._dialect))
 
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:

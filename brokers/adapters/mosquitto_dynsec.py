@@ -85,6 +85,10 @@ class MosquittoDynsecAdapter:
         """What is wrong with the members of a connection."""
         return connection_errors(connection)
 
+    def capabilities_here(self) -> Capabilities:
+        """Those of its kind."""
+        return self.capabilities
+
     def render(self, desired: DesiredState) -> Rendering:
         """Roles and clients in the grammar of the plugin's file."""
         return self._compile(desired)[1]

@@ -56,6 +56,10 @@ class NatsAdapter:
         """What is wrong with the members of a connection."""
         return connection_errors(connection)
 
+    def capabilities_here(self) -> Capabilities:
+        """Those of its kind."""
+        return self.capabilities
+
     def render(self, desired: DesiredState) -> Rendering:
         """What each principal is granted when it connects."""
         return nats.render(desired.subjects)

@@ -66,6 +66,10 @@ class NatsFilesAdapter:
         """What is wrong with the members of a connection."""
         return connection_errors(connection)
 
+    def capabilities_here(self) -> Capabilities:
+        """Those of its kind."""
+        return self.capabilities
+
     def render(self, desired: DesiredState) -> Rendering:
         """The users' permissions."""
         return self._compile(desired)[1]

@@ -68,6 +68,10 @@ class RabbitmqAdapter:
         """What is wrong with the members of a connection."""
         return connection_errors(connection)
 
+    def capabilities_here(self) -> Capabilities:
+        """Those of its kind."""
+        return self.capabilities
+
     def render(self, desired: DesiredState) -> Rendering:
         """The accounts and what they may do, as a definitions document."""
         return self._compile(desired)[1]

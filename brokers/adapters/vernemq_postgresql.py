@@ -66,6 +66,9 @@ class VernemqPostgresqlAdapter(PolicyAlone):
         """What is wrong with the members of a connection."""
         return connection_errors(connection)
 
+    def _closes_sessions(self) -> bool:
+        return self._connection.api is not None
+
     def render(self, desired: DesiredState) -> Rendering:
         """The rows."""
         return self._compile(desired)[1]

@@ -8,6 +8,7 @@ from brokers.api.access_log import AccessFileListView, AccessFileView, AccessLog
 from brokers.api.account_views import KnownAccountsView
 from brokers.api.authentication_views import AuthenticationTrialView, AuthenticationView
 from brokers.api.decision_secret_views import DecisionSecretListView, DecisionSecretView
+from brokers.api.disconnect_views import ApplicationDisconnectView, DeviceDisconnectView
 from brokers.api.drift_views import AdoptionView, OnDriftView
 from brokers.api.foresight_views import ForesightView
 from brokers.api.listener_views import ConfigurationView, ListenerProfileView
@@ -74,6 +75,12 @@ urlpatterns = [
         name="broker-decision-secret",
     ),
     path("devices/<uuid:device>/sessions/", DeviceSessionListView.as_view(), name="device-sessions"),
+    path("devices/<uuid:device>/disconnect/", DeviceDisconnectView.as_view(), name="device-disconnect"),
+    path(
+        "broker-applications/<uuid:application>/disconnect/",
+        ApplicationDisconnectView.as_view(),
+        name="broker-application-disconnect",
+    ),
     path("policy-changes/<uuid:policy_change>/effect/", ForesightView.as_view(), name="policy-change-effect"),
     path("rollouts/", RolloutListView.as_view(), name="rollout-list"),
     path("rollouts/<uuid:rollout>/", RolloutView.as_view(), name="rollout-detail"),

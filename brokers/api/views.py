@@ -29,7 +29,6 @@ from brokers.api.serializers import (
     plan_document,
     session_document,
 )
-from brokers.conf import adapter_class
 from brokers.core.plans import planned_deviation
 from brokers.core.values import AdapterKind, Broker, PlanId
 from devices.core.values import DeviceId
@@ -187,7 +186,7 @@ class RenderingView(APIView):
         broker = seen(request, name)
         rendering = services.render_broker(broker=broker.id, now=utc_now())
         shown = [deviation_document(planned_deviation(deviation)) for deviation in rendering.deviations]
-        limits = [{"kind": kind.value, "why": why} for kind, why in adapter_class(broker.kind).capabilities.limits]
+        limits = [{"kind": kind.value, "why": why} for kind, why in queries.capabilities_of(broker=broker.id).limits]
         return Response(
             {
                 "artifact": rendering.artifact,

@@ -40,8 +40,11 @@ LIMITS = (
         DeviationKind.WIDER,
         "Sessions can not be closed from here: a subscription that was allowed goes on until its session ends.",
     ),
-    (DeviationKind.WIDER, "RabbitMQ asks no more what a connection publishes to that never rests."),
 )
+"""Of every dialect."""
+_LIMITS_OF = {
+    Dialect.RABBITMQ: ((DeviationKind.WIDER, "RabbitMQ asks no more what a connection publishes to that never rests."),)
+}
 _TELLS_CONDITIONS = {Dialect.EMQX, Dialect.VERNEMQ}
 _TELLS_GROUPS = {Dialect.VERNEMQ, Dialect.GOAUTH, Dialect.NANOMQ}
 _NO_CONDITIONS = "It tells neither QoS nor retain flag: only what is allowed whatever they are is allowed."
@@ -56,6 +59,11 @@ def connection_errors(connection: object) -> list[FieldError]:
         detail = f"Give the dialect in which it asks: {', '.join(Dialect)}."
         errors.append(FieldError(pointer="/connection/dialect", code="invalid-dialect", detail=detail))
     return errors
+
+
+def limits_of(dialect: Dialect) -> tuple[tuple[DeviationKind, str], ...]:
+    """What a broker that asks so never does."""
+    return (*LIMITS, *_LIMITS_OF.get(dialect, ()))
 
 
 def render(subjects: Iterable[RenderSubject], dialect: Dialect) -> Rendering:

@@ -92,6 +92,7 @@ class Capabilities:
     """What a broker can enforce. `version` is the broker's own, empty while unknown.
 
     `limits` are what it never does whatever the policy says, each with the kind of deviation that this is.
+    `closes_sessions` says whether `disconnect` can close any.
     """
 
     stores_policy: bool
@@ -103,6 +104,7 @@ class Capabilities:
     version: str = ""
     limits: tuple[tuple[DeviationKind, str], ...] = ()
     passwords: PasswordRoom = PasswordRoom.NONE
+    closes_sessions: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,10 @@ class BrokerAdapter(Protocol):
     @classmethod
     def connection_errors(cls, connection: object) -> Sequence[FieldError]:
         """What is wrong with the members of a connection; pointers begin with /connection. Never quotes a secret."""
+        ...
+
+    def capabilities_here(self) -> Capabilities:
+        """What this very broker can do, as it is connected. Contacts nobody."""
         ...
 
     def render(self, desired: DesiredState) -> Rendering:

@@ -13,6 +13,7 @@ from brokers.services.checking import check_drift, compare_broker
 from brokers.services.compiling import compile_policy
 from brokers.services.converging import converge
 from brokers.services.decision_secrets import mint_decision_secret, revoke_decision_secret
+from brokers.services.disconnecting import disconnect, order_disconnect
 from brokers.services.drift_choice import choose_on_drift
 from brokers.services.evicting import evict
 from brokers.services.explaining import explain_request
@@ -58,6 +59,7 @@ __all__ = [
     "compare_broker",
     "compile_policy",
     "converge",
+    "disconnect",
     "draft_suggestions",
     "evict",
     "explain_request",
@@ -69,6 +71,7 @@ __all__ = [
     "mint_decision_secret",
     "note_event",
     "note_events",
+    "order_disconnect",
     "order_probe",
     "plan_broker",
     "probe_listeners",

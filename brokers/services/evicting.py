@@ -19,10 +19,7 @@ from brokers.services.lease import lease_on
 from devices.core.values import DeviceId
 from kernel.core.errors import DomainError
 
-_STAYS = (
-    "Its permissions are gone for whoever connects from now on. Gatehouse can not end a session at this broker: one "
-    "that is open goes on until it ends by itself."
-)
+STAYS = "Gatehouse can not end a session at this broker: one that is open goes on until it ends by itself."
 
 
 def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
@@ -47,7 +44,7 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
         missed = {"sync": SyncState.PENDING} if row.sync == SyncState.UNREACHABLE else {}
         records.note_contact(broker=broker, now=lease.now(), version=version, desired_digest="", **missed)
         if closed is None:
-            return Eviction(closed=None, detail=_STAYS)
+            return Eviction(closed=None, detail=f"Its permissions are gone for whoever connects from now on. {STAYS}")
         known = max(before, _forget_sessions(row, device, now=lease.now()))
     return Eviction(closed=known if closed < 0 else closed, detail=_sentence(closed, known))
 

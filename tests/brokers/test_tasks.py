@@ -71,6 +71,12 @@ def test_revocation_is_an_operation_whose_broker_step_ends(hall: Hall) -> None:
     run_all()
     device = hall.device(one)
     assert device.connect()
+    ordered = services.order_disconnect(broker=hall.broker.id, device=one.id, actor=ADA, now=utc_now())
+    run_all()
+    assert wait_until(lambda: device.ended)
+    assert steps_of(ordered) == {"broker:hall-7": StepState.DONE}
+    device = hall.device(one)
+    assert device.connect(), "it was disconnected, and is not shut out"
     operation = devices.revoke_device(device=one.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
     run_all()
     assert wait_until(lambda: device.ended)

@@ -37,7 +37,14 @@ WORDS = {
 """What stands in the place of the braces where an action is put together."""
 
 HOLDER = "01930000-0000-7000-8000-0000000000d1"
-FACTS = {"issuer_slug": "default-ca", "holder": f"device:{HOLDER}", "issuers": ["default-ca"], "parts": 2}
+FACTS = {
+    "issuer_slug": "default-ca",
+    "holder": f"device:{HOLDER}",
+    "issuers": ["default-ca"],
+    "parts": 2,
+    "broker": "hall-7",
+    "broker_id": HOLDER,
+}
 
 
 def entry_of(action: str, **changed: Any) -> Entry:

@@ -9,7 +9,7 @@ from django.test import Client
 
 from brokers.core.ports import PasswordRoom
 from brokers.models import Broker
-from brokers.queries import capabilities_of
+from brokers.queries import capabilities_of, sealed_connection
 from devices import queries
 from devices.core.values import CredentialState as S
 from tests.console.views.scene import Scene
@@ -66,7 +66,8 @@ def test_who_may_only_read_or_is_of_another_domain_changes_none(
 
 def test_broker_takes_passwords_by_its_button(north: Scene, at_ada: Client, at_bo: Client) -> None:
     page, address = f"/brokers/{north.broker.name}/", f"/brokers/{north.broker.name}/passwords/"
-    Broker.objects.filter(id=north.broker.id).update(kind="mosquitto-files")
+    files = sealed_connection({"files": {"directory": "hall"}}, broker=north.broker.id)
+    Broker.objects.filter(id=north.broker.id).update(kind="mosquitto-files", connection=files)
     assert capabilities_of(broker=north.broker.id).passwords is PasswordRoom.ONE
     assert "Take passwords" in at_ada.get(page).content.decode()
     assert at_bo.post(address, {"taken": "1"}).status_code == 403

@@ -1,0 +1,76 @@
+"""Ending the sessions of one device at one broker, while what it may do stays as it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from brokers import models, queries
+from brokers.conf import adapter_for
+from brokers.core.outcomes import Eviction
+from brokers.core.values import BrokerId
+from brokers.services.converging import UNMANAGED
+from brokers.services.evicting import STAYS
+from brokers.services.lease import lease_on
+from devices import queries as devices
+from devices.core.values import DeviceId
+from kernel.core.actor import Actor
+from kernel.core.errors import Conflict
+from kernel.core.ids import DomainId, EntryId
+from kernel.core.journal import Subject
+from kernel.queries import open_operation
+from kernel.services import record
+
+
+class SessionsStay(Conflict):
+    """Nobody can end a session there."""
+
+    code = "sessions-stay"
+
+
+def order_disconnect(*, broker: BrokerId, device: DeviceId, actor: Actor, now: datetime, note: str = "") -> EntryId:
+    """The operation that ends every session of the device or application at the broker; it may come back at once.
+
+    The one that is under way, if there is one. Raises BrokerNotFound, UnknownDevice, SessionsStay.
+    """
+    with transaction.atomic():
+        row = queries.registered(models.Broker.objects.select_for_update().filter(id=broker))
+        domain = DomainId(row.domain_id)
+        found = devices.get_principal(id=device, domains=[domain])
+        if row.managed_since is None:
+            raise SessionsStay(f"{UNMANAGED} So no session is ended there either.")
+        if not queries.capabilities_of(broker=broker).closes_sessions:
+            raise SessionsStay(f"{STAYS} To keep the device from coming back, suspend it.")
+        under_way = open_operation(order_key=f"disconnect:{device}:{broker}")
+        if under_way is not None:
+            return under_way
+        entry = record(
+            action="brokers.session.end_ordered",
+            subject=Subject(kind=f"devices.{found.kind}", id=str(found.id), label=found.name),
+            actor=actor,
+            now=now,
+            domain=domain,
+            after={"broker": row.name, "broker_id": str(row.id)},
+            note=note,
+        )
+    return entry.id
+
+
+def disconnect(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
+    """What was closed. What the broker tells of it ends the sessions that are known; nothing else is written there.
+
+    Waits for nobody but a batch that is under way. Raises BrokerUnreachable, BrokerBusy, UnknownDevice.
+    """
+    row = models.Broker.objects.filter(id=broker).first()
+    if row is None or row.managed_since is None:
+        return Eviction(closed=None, detail=UNMANAGED)
+    principal = devices.subject_of(device=device, broker=broker, now=now).principal
+    with lease_on(broker=broker, now=now, urgent=True):
+        closed = adapter_for(queries.link_to(broker=broker)).disconnect(principal)
+    if closed is None:
+        return Eviction(closed=None, detail=STAYS)
+    if closed < 0:
+        return Eviction(closed=None, detail="Every session that it had there is closed; it may come back at once.")
+    count = f"{closed} session{'' if closed == 1 else 's'}"
+    return Eviction(closed=closed, detail=f"{count} closed; it may come back at once.")
