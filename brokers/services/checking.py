@@ -152,7 +152,7 @@ def _note_comparison(
         sync = SyncState.DRIFT if drifted else SyncState.PENDING
         drifted_at = (row.drifted_at or now) if drifted else None
         detail = f"{_REWRITTEN} {_sentence(steps)}" if rewritten else _sentence(steps)
-    elif not adapter.capabilities.stores_policy and unaccepted(rendering.deviations, row.accepted_deviations):
+    elif unaccepted(rendering.deviations, row.accepted_deviations) and not adapter.capabilities.stores_policy:
         sync, detail = SyncState.PENDING, _NOT_GRANTED
     else:
         is_found = True
