@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from brokers.core.plans import DeviationNotAccepted, planned_deviation, rendering_digest, require_acceptance
-from brokers.core.ports import Deviation, DeviationKind, Rendering
-from tests.brokers.subjects import ALL, UP
+from acl.core.values import BoundRule
+from brokers.core.plans import (
+    DeviationNotAccepted,
+    planned_deviation,
+    policy_digest,
+    rendering_digest,
+    require_acceptance,
+)
+from brokers.core.ports import DesiredState, Deviation, DeviationKind, Rendering, Standing
+from tests.brokers.subjects import ALL, PUBLISH, UP, rule, subject
 
 
 def deviation(kind: DeviationKind, *, why: str = "It can not.") -> Deviation:
@@ -39,6 +49,29 @@ def test_digest_follows_the_artifact_and_the_deviations() -> None:
     assert rendering_digest(plain) != rendering_digest(
         Rendering(artifact="a", deviations=(deviation(DeviationKind.NARROWER),))
     )
+
+
+def test_digest_of_the_policy_follows_what_somebody_may_do_and_nothing_else() -> None:
+    def digest(*policy: BoundRule, **facts: Any) -> str:
+        made = subject("p-1", *policy, standing=facts.pop("standing", Standing.ADMITTED))
+        return policy_digest(DesiredState(subjects=(replace(made, principal=replace(made.principal, **facts)),)))
+
+    known = digest(UP, ALL)
+    written_out = rule("allow", PUBLISH, "north/p-1/up/#", role="other")
+    assert {digest(ALL, UP), digest(ALL, written_out), digest(UP, ALL, groups=("g",), attributes={"x": 1})} == {known}
+    others = [
+        digest(UP),
+        digest(UP, ALL, rule("deny", PUBLISH, "a")),
+        digest(rule("deny", PUBLISH, UP.rule.topic), ALL),
+        digest(UP, rule("allow", PUBLISH, ALL.rule.topic)),
+        digest(replace(UP, rule=replace(UP.rule, qos=frozenset({0}))), ALL),
+        digest(UP, ALL, client_id="p-2"),
+        digest(UP, ALL, auth_id="p-2"),
+        digest(UP, ALL, domain="south"),
+        digest(UP, ALL, standing=Standing.BARRED),
+        policy_digest(DesiredState(subjects=())),
+    ]
+    assert len({known, *others}) == 1 + len(others)
 
 
 def test_shown_principals_are_bounded_and_counted() -> None:
