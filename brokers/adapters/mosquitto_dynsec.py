@@ -32,6 +32,7 @@ from brokers.core.mosquitto.dynsec_state import (
     Defaults,
     DynsecState,
     acls_of,
+    claimed,
     default_documents,
     own_roles,
     parse,
@@ -96,7 +97,7 @@ class MosquittoDynsecAdapter:
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
         """Our roles and clients there; with `only` those clients, and the roles that they have or may have."""
         with control(self._connection) as broker:
-            state = _whole(broker) if only is None else _part(broker, only)
+            state = _whole(broker) if only is None else _part(broker, only - {self._connection.username})
             version = broker.await_version() if only is None else broker.version
         passwords = self._passwords.read(only=only)
         self._read = to_artifact(state), state
@@ -240,7 +241,7 @@ def _every(broker: ControlConnection, command: str, member: str) -> list[dict[st
 def _part(broker: ControlConnection, only: frozenset[str]) -> DynsecState:
     names = sorted(only)
     asked = [_asking("getClient", name, {"username": name}, tolerates=("Client not found",)) for name in names]
-    clients = [answer["data"]["client"] for answer in broker.ask(asked) if "data" in answer]
+    clients = [claimed(answer["data"]["client"]) for answer in broker.ask(asked) if "data" in answer]
     roles = {entry["rolename"] for client in clients for entry in client.get("roles", ())}
     roles |= {role for name in names for role in own_roles(name)}
     roles |= FIXED_ROLES  # one that is there already needs no writing

@@ -240,6 +240,15 @@ def is_ours(client: Mapping[str, Any]) -> bool:
     return any(entry["rolename"] in own for entry in client.get("roles", ()))
 
 
+def claimed(client: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same of a client that is called like a device: ours if it has any role of ours, though nobody marked it so.
+
+    Somebody may have deleted the role that told, or given roles of ours to an account made by hand.
+    """
+    has_ours = any(entry["rolename"].startswith(OURS) for entry in client.get("roles", ()))
+    return {**client, "textname": OURS} if has_ours and not is_ours(client) else client
+
+
 def _client_of(client: Mapping[str, Any]) -> DynsecClient:
     return DynsecClient(
         username=client["username"],

@@ -337,6 +337,15 @@ def test_foreign_client_with_a_devices_name_is_taken_over(
     bring_to(adapter, all_of(subject("p-1", UP)))
 
 
+def test_device_that_goes_leaves_no_account_though_somebody_deleted_its_own_role(
+    adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto
+) -> None:
+    bring_to(adapter, all_of(subject("p-1", UP, ALL)))
+    bare_mosquitto.ctrl("deleteRole", "gh.d.p-1.allow")
+    bring_to(adapter, only(subject("p-1", standing=Standing.ABSENT)))
+    assert "p-1" not in bare_mosquitto.ctrl("listClients")
+
+
 def test_device_called_like_the_control_account_never_touches_it(
     adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto
 ) -> None:

@@ -11,6 +11,7 @@ from brokers.core.mosquitto.dynsec_state import (
     DynsecClient,
     DynsecState,
     acl_documents,
+    claimed,
     client_document,
     is_ours,
     parse,
@@ -73,6 +74,15 @@ def test_a_client_is_ours_if_it_says_so_or_has_a_role_of_its_own_and_no_other() 
     assert not is_ours({"username": "pump", "textname": "Gatehouse", **theirs})
     assert is_ours({"username": "a.b", **theirs})
     assert is_ours({"username": "pump", "textname": "gh."})
+
+
+def test_a_client_called_like_a_device_is_ours_by_any_role_of_ours() -> None:
+    shared = {"username": "pump", "roles": [{"rolename": "gh.r.sensors.allow"}, {"rolename": "admin"}]}
+    assert not is_ours(shared)
+    assert is_ours(claimed(shared))
+    assert not is_ours(claimed({"username": "pump", "roles": [{"rolename": "admin"}]}))
+    marked = {"username": "pump", "roles": [{"rolename": "gh.d.pump.allow"}]}
+    assert claimed(marked) == marked
 
 
 @pytest.mark.parametrize("odd", ["p-1", 'a"b\\c', "é/\u2028/😀", "tab\t\x00\x7f", "{}"])
