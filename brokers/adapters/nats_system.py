@@ -37,11 +37,11 @@ class Connections:
     connections: tuple[dict[str, Any], ...]
 
 
-def in_time(work: Coroutine[Any, Any, _Result], *, seconds: float = WHOLE_SECONDS) -> _Result:
-    """What the work brings, run to its end here. Raises BrokerUnreachable."""
+def in_time(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """What the work brings, run to its end here within 12 s. Raises BrokerUnreachable."""
 
     async def bounded() -> _Result:
-        return await asyncio.wait_for(work, seconds)
+        return await asyncio.wait_for(work, WHOLE_SECONDS)
 
     try:
         return asyncio.run(bounded())

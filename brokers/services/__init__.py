@@ -26,7 +26,6 @@ from brokers.services.listener_profiles import (
 )
 from brokers.services.planning import apply_plan, plan_broker, render_broker
 from brokers.services.presence import (
-    note_event,
     note_events,
     replace_sessions,
 )
@@ -69,7 +68,6 @@ __all__ = [
     "last_probe_of",
     "listener_profile_of",
     "mint_decision_secret",
-    "note_event",
     "note_events",
     "order_disconnect",
     "order_probe",

@@ -36,19 +36,12 @@ _OF_A_CONNECTION = (
 _TOLD_LATE = timedelta(seconds=5)
 
 
-def note_event(*, broker: BrokerId, event: BrokerEvent) -> None:
-    """Writes the event down, and opens or closes the session that it is about. A broker that is gone is ignored.
-
-    What begins a session more than a broker may claim is counted as lost.
-    """
-    note_events(broker=broker, events=[event])
-
-
 def note_events(*, broker: BrokerId, events: Sequence[BrokerEvent], now: datetime | None = None) -> None:
-    """The same for several events, in their order; eight statements for each 500 of them.
+    """Writes the events down in their order, and opens or closes the sessions that they are about.
 
-    What `batches` gives at a time is written as a whole or not at all. What was read from a file is written once. Lines
-    that the broker puts more than a day off from `now` are those of now.
+    A broker that is gone is ignored. What begins a session more than a broker may claim is counted as lost. Lines that
+    the broker puts more than a day off from `now` are those of now. It takes eight statements for each 500 events; what
+    `batches` gives at a time is written as a whole or not at all, and what was read from a file once.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:

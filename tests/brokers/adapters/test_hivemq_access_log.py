@@ -132,7 +132,7 @@ def test_file_that_is_emptied_begins_anew_and_a_copy_is_no_other_file(nodes: Nod
 def test_what_was_read_and_not_written_down_is_read_again(nodes: Nodes) -> None:
     nodes.write("access.log", "a", "b", "c")
     first, *_ = nodes.starts().read_on()
-    services.note_event(broker=nodes.broker, event=first)  # and the process ends
+    services.note_events(broker=nodes.broker, events=[first])  # and the process ends
     nodes.take(nodes.starts())
     assert nodes.clients == ["a", "b", "c"]
 

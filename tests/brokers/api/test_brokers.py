@@ -28,7 +28,7 @@ NEW: dict[str, Any] = {
 
 def come(hall: Hall, name: str, *, address: str = "192.0.2.1") -> None:
     came = BrokerEvent(at=utc_now(), kind=AccessKind.CONNECTED, auth_id=name, client_id=name, address=address)
-    services.note_event(broker=hall.broker.id, event=came)
+    services.note_events(broker=hall.broker.id, events=[came])
 
 
 def run_operation(hall: Hall) -> None:

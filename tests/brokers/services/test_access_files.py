@@ -53,7 +53,7 @@ def deny(broker: Broker, at: datetime, topic: str = "a/b") -> None:
         auth_id="p-1",
         client_id="p-1",
     )
-    services.note_event(broker=broker.id, event=event)
+    services.note_events(broker=broker.id, events=[event])
 
 
 def read(day: date) -> list[dict[str, object]]:

@@ -115,7 +115,7 @@ def test_eviction_says_which_sessions_ended(hall: Hall) -> None:
     one = hall.fleet.enroll("p-1")
     hall.plan_and_apply()
     event = BrokerEvent(at=utc_now(), kind=AccessKind.CONNECTED, auth_id="p-1", client_id="p-1", address="127.0.0.1")
-    services.note_event(broker=hall.broker.id, event=event)
+    services.note_events(broker=hall.broker.id, events=[event])
     assert [session.client_id for session in queries.sessions_of(device=one.id)] == ["p-1"]
     devices.suspend_device(device=one.id, actor=ADA, now=utc_now())
     found = services.evict(broker=hall.broker.id, device=one.id, now=utc_now())

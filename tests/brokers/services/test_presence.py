@@ -30,22 +30,20 @@ def broker(fleet: Fleet) -> Broker:
 
 
 def come(broker: Broker, name: str, connection_id: str = "") -> None:
-    services.note_event(
-        broker=broker.id,
-        event=BrokerEvent(
-            at=NOW,
-            kind=AccessKind.CONNECTED,
-            auth_id=name,
-            client_id=name,
-            address="192.0.2.1",
-            connection_id=connection_id,
-        ),
+    connected = BrokerEvent(
+        at=NOW,
+        kind=AccessKind.CONNECTED,
+        auth_id=name,
+        client_id=name,
+        address="192.0.2.1",
+        connection_id=connection_id,
     )
+    services.note_events(broker=broker.id, events=[connected])
 
 
 def leave(broker: Broker, name: str, connection_id: str = "") -> None:
     end = BrokerEvent(at=NOW, kind=AccessKind.DISCONNECTED, client_id=name, connection_id=connection_id)
-    services.note_event(broker=broker.id, event=end)
+    services.note_events(broker=broker.id, events=[end])
 
 
 def clients(broker: Broker) -> list[str]:
@@ -105,7 +103,7 @@ def test_session_that_took_over_a_moment_ago_and_is_not_listed_is_over(broker: B
 def test_refusal_is_written_down(fleet: Fleet, broker: Broker) -> None:
     one = fleet.enroll("p-1")
     refused = BrokerEvent(at=NOW, kind=AccessKind.REFUSED, auth_id="p-1", address="192.0.2.9", detail="It is revoked.")
-    services.note_event(broker=broker.id, event=refused)
+    services.note_events(broker=broker.id, events=[refused])
     [event] = queries.events_of(device=one.id)
     assert (event.kind, event.detail) == (AccessKind.REFUSED, "It is revoked.")
 
@@ -158,7 +156,7 @@ def test_what_was_lost_is_found_by_who_may_see_the_broker(fleet: Fleet, broker: 
 def test_restart_of_the_broker_ends_every_earlier_session(broker: Broker) -> None:
     come(broker, "p-1")
     started = BrokerEvent(at=NOW + timedelta(seconds=1), kind=AccessKind.STARTED)
-    services.note_event(broker=broker.id, event=started)
+    services.note_events(broker=broker.id, events=[started])
     assert clients(broker) == []
 
 
@@ -172,7 +170,7 @@ def test_sessions_that_the_broker_does_not_list_are_forgotten(broker: Broker) ->
 
 def test_broker_that_is_gone_is_ignored(db: None) -> None:
     came = BrokerEvent(at=NOW, kind=AccessKind.CONNECTED, auth_id="a", client_id="a")
-    services.note_event(broker=BrokerId(new_id()), event=came)
+    services.note_events(broker=BrokerId(new_id()), events=[came])
     assert not models.AccessEvent.objects.exists()
 
 

@@ -93,7 +93,7 @@ def test_who_comes_and_goes_in_one_batch_is_as_one_by_one(broker: Broker) -> Non
     models.AccessEvent.objects.all().delete()
     models.Session.objects.all().delete()
     for event in batch:
-        services.note_event(broker=broker.id, event=event)
+        services.note_events(broker=broker.id, events=[event])
     assert lines() == together
     assert len(together) == len(batch)
 
@@ -186,7 +186,7 @@ def test_names_are_cut_and_cleaned(broker: Broker) -> None:
         detail="d" * 9_999,
         topic="e" * 9_999,
     )
-    services.note_event(broker=broker.id, event=event)
+    services.note_events(broker=broker.id, events=[event])
     row = models.AccessEvent.objects.get()
     sizes = [len(text) for text in (row.auth_id, row.client_id, row.address, row.detail, row.topic)]
     assert sizes == [255, 255, 64, 500, 500]

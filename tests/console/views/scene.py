@@ -181,7 +181,7 @@ def furnish(scene: Scene, *, pumps: int) -> None:
             client_id=name,
             address=f"192.0.2.{index + 10}",
         )
-        brokers.note_event(broker=scene.broker.id, event=came)
+        brokers.note_events(broker=scene.broker.id, events=[came])
     refused = BrokerEvent(
         at=scene.now - 3 * minute,
         kind=AccessKind.REFUSED,
@@ -191,7 +191,7 @@ def furnish(scene: Scene, *, pumps: int) -> None:
         address="192.0.2.66",
         detail="The client id pump-99 is not this device's.",
     )
-    brokers.note_event(broker=scene.broker.id, event=refused)
+    brokers.note_events(broker=scene.broker.id, events=[refused])
     ends = {"suspend": names[-2], "quarantine": names[-3], "revoke": names[-4]}
     devices.suspend_device(device=scene.devices[ends["suspend"]], actor=SYSTEM, now=scene.now, note="maintenance")
     devices.quarantine_device(device=scene.devices[ends["quarantine"]], actor=SYSTEM, now=scene.now, note="odd traffic")
