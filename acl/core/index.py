@@ -7,11 +7,13 @@ It agrees with `topics.covers` and `topics.intersects` filter by filter; those a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from acl.core.topics import covers, intersects, levels_of
 
 FEW = 8
+_WILDCARD = re.compile("[+#]")
 
 
 class _Node:
@@ -51,26 +53,28 @@ class FilterIndex:
     __slots__ = ("_few", "_root", "steps")
 
     def __init__(self) -> None:
-        self._few: list[tuple[str, int]] = []
+        self._few: list[tuple[str, str, int]] = []  # with a part of the filter that all it covers have
         self._root: _Node | None = None
         self.steps = 0
 
     def add(self, filter: str, number: int) -> None:
         """Puts `filter` in under `number`."""
         if self._root is None and len(self._few) < FEW:
-            self._few.append((filter, number))
+            self._few.append((filter, _longest_part(filter), number))
             return
         if self._root is None:
             self._root = _Node()
-            for each in self._few:
-                self._root.plant(*each)
+            for each, _, its_number in self._few:
+                self._root.plant(each, its_number)
             self._few.clear()
         self._root.plant(filter, number)
 
     def covering(self, wanted: str) -> list[int]:
         """The filters that cover the filter or topic name `wanted`."""
         if self._root is None:
-            return _in_order([number for filter, number in self._few if covers(filter, wanted)])
+            return _in_order(
+                [number for filter, part, number in self._few if part in wanted and covers(filter, wanted)]
+            )
         nodes = [self._root]
         found: list[int] = []
         takes_any = not wanted.startswith("$")
@@ -97,7 +101,7 @@ class FilterIndex:
         """The filters under which some topic name falls that falls under `wanted` as well."""
         if self._root is None:
             self.steps += len(self._few)
-            return _in_order([number for filter, number in self._few if intersects(filter, wanted)])
+            return _in_order([number for filter, _, number in self._few if intersects(filter, wanted)])
         first = True
         nodes = [self._root]
         found: list[int] = []
@@ -125,6 +129,11 @@ class FilterIndex:
             for child in node.children.values():
                 found += child.below
                 waiting.append(child)
+
+
+def _longest_part(filter: str) -> str:
+    """The longest text without wildcards: whoever has not got it, the filter does not cover, which is soon seen."""
+    return max(_WILDCARD.split(filter), key=len).strip("/")
 
 
 def _in_order(found: list[int]) -> list[int]:
