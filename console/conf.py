@@ -9,8 +9,3 @@ def base_url() -> str:
     """Where people and programs reach this installation, without a slash at the end."""
     url: str = settings.GATEHOUSE_BASE_URL
     return url
-
-
-def has_hardware_token() -> bool:
-    """Whether keys can be made in a hardware token (PKCS#11)."""
-    return bool(settings.GATEHOUSE_PKCS11_MODULE)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from devices.core.values import EnrolmentTokenId
@@ -37,15 +35,6 @@ class WrongNetwork(Denied):
     """The token may not be used from there."""
 
     code = "token-network"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenLimits:
-    """How often, how long and from where a token may be used. No network means from anywhere."""
-
-    max_uses: int
-    expires_at: datetime
-    networks: tuple[str, ...]
 
 
 def split_token(token: str) -> tuple[EnrolmentTokenId, str]:

@@ -18,7 +18,6 @@ from pki.queries.certificates import (
 from pki.queries.crls import (
     CRL_LABEL,
     crl_bundle,
-    crl_is_due,
     crl_status,
     crl_statuses,
     issuers_with_crls,
@@ -90,7 +89,6 @@ __all__ = [
     "count_certificates",
     "count_ending_by_week",
     "crl_bundle",
-    "crl_is_due",
     "crl_status",
     "crl_statuses",
     "cross_pem",

@@ -87,12 +87,6 @@ def _upwards(slug: str) -> Iterator[IssuerRow]:
         row = IssuerRow.objects.filter(id=row.parent_id).defer("der").first() if row.parent_id else None
 
 
-def crl_is_due(*, issuer: IssuerId) -> bool:
-    """Whether there are revocations that the newest CRL lacks."""
-    status = crl_status(issuer=issuer)
-    return status is None or status.is_due
-
-
 def _status(row: Crl) -> CrlStatus:
     return CrlStatus(
         kind=CrlKind(row.kind),
