@@ -55,7 +55,7 @@ class WishKind(StrEnum):
     RECEIVE = "receive"
 
 
-class Wish(NamedTuple):
+class Wish(NamedTuple):  # and no dataclass: it is made at every question
     """One topic. What the broker does not say (`qos`, `retain`, which group) is every value that it may have.
 
     `topic` of a subscription is without `$share/<group>/`; `group` is None for a plain one. `any_group`: it may be
@@ -154,7 +154,7 @@ class DecisionSecret:
     created_at: datetime
 
 
-class Asked(NamedTuple):
+class Asked(NamedTuple):  # as above; it is compared, too
     """The octets of a request, its content type without parameters, and VerneMQ's name of the hook."""
 
     body: bytes
