@@ -29,6 +29,7 @@ def show_capabilities(request: HttpRequest, visit: Visit, name: str) -> HttpResp
         "Conditions on QoS": capabilities.qos_conditions,
         "Conditions on retained messages": capabilities.retain_conditions,
         "Shared subscriptions": capabilities.shared_subscriptions,
+        "Closes a session when told to": capabilities.closes_sessions,
     }
     context = {
         "broker": broker,
