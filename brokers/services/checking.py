@@ -80,7 +80,7 @@ def _compare_and_correct(row: models.Broker, *, now: datetime) -> Comparison:
             applied, desired, steps = _compare(row, adapter, now=now)
             by_hand = bool(steps) and _asked_by_nobody(row, adapter, desired, steps)
             if by_hand and row.on_drift == OnDrift.ASK:
-                if correct_shut_out(row, adapter, desired, steps, lease):
+                if correct_shut_out(row, adapter, desired, steps, lease, foreign=applied.foreign):
                     applied, desired, steps = _compare(row, adapter, now=now)
                 return _note_comparison(row, adapter, applied, desired, steps, now=now)
             if row.sync != SyncState.UNREACHABLE and (not steps or (by_hand and not _has_stood(row, now))):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from brokers import models
 from brokers.core.plans import rendering_digest
@@ -18,9 +18,15 @@ _AT_ONCE = 200
 
 
 def correct_shut_out(
-    row: models.Broker, adapter: BrokerAdapter, desired: DesiredState, steps: Sequence[Step], lease: Lease
+    row: models.Broker,
+    adapter: BrokerAdapter,
+    desired: DesiredState,
+    steps: Sequence[Step],
+    lease: Lease,
+    *,
+    foreign: Collection[str],
 ) -> int:
-    """How many changes it took to bring these to what they should have; `desired` and `steps` are of all.
+    """How many changes it took to bring these to what they should have; `desired`, `steps` and `foreign` are of all.
 
     While all is as it was when none was needed last, none is needed now: then nobody is read again but once an hour.
     Raises what `bring_to` raises.
@@ -31,7 +37,7 @@ def correct_shut_out(
         for subject in desired.subjects
         if subject.state is not Standing.ADMITTED or subject.principal.auth_id in quarantined
     ]
-    found = _digest(row, adapter, desired, concerned, steps, hour=f"{lease.now():%Y-%m-%dT%H}")
+    found = _digest(row, adapter, desired, concerned, steps, foreign=foreign, hour=f"{lease.now():%Y-%m-%dT%H}")
     if found == row.shut_out_digest:
         return 0
     made = 0
@@ -52,12 +58,17 @@ def _digest(
     concerned: Iterable[RenderSubject],
     steps: Iterable[Step],
     *,
+    foreign: Collection[str],
     hour: str,
 ) -> str:
-    """Of what should hold, for whom, where, and of all in which the broker differs: one more difference is another."""
+    """Of what should hold, for whom, where, and of all in which the broker differs: one more difference is another.
+
+    An account that somebody made in the name of one of them is no step, as long as all are looked at.
+    """
     digest = hashlib.sha256(f"{hour} {row.tag} {rendering_digest(adapter.render(desired))}".encode())
     for subject in concerned:
-        digest.update(f"\n{subject.principal.auth_id}".encode())
+        name = subject.principal.auth_id
+        digest.update(f"\n{name} {name in foreign}".encode())
     for step in steps:
         digest.update(repr((step.kind, step.target, step.summary, step.payload)).encode())
     return digest.hexdigest()

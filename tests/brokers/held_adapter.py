@@ -23,6 +23,7 @@ class HeldAdapter:
     held: DynsecState = field(default_factory=DynsecState)
     wanted: tuple[DynsecState, frozenset[str] | None] = field(default=(DynsecState(), None))
     asked: list[frozenset[str] | None] = field(default_factory=list)
+    foreign: frozenset[str] = frozenset()
 
     def allow(self, name: str, topic: str) -> None:
         """By hand: a role of the client lets it publish there."""
@@ -52,7 +53,7 @@ class HeldAdapter:
             clients = {name: client for name, client in held.clients.items() if name in only}
             used = {role for client in clients.values() for role, _ in client.roles}
             held = replace(held, clients=clients, roles={name: held.roles[name] for name in used if name in held.roles})
-        return AppliedState(artifact=to_artifact(held), only=only)
+        return AppliedState(artifact=to_artifact(held), only=only, foreign=self.foreign)
 
     def render(self, desired: DesiredState) -> Rendering:
         return render(desired.subjects)

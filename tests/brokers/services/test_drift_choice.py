@@ -176,6 +176,8 @@ def test_check_reads_none_of_the_shut_out_while_nothing_has_changed(
     models.Broker.objects.update(desired_digest="")  # as an eviction leaves it
     assert frozenset({"p-2"}) in reads(minutes=6)
     assert [bool(reads(minutes=minute)) for minute in (7, 8, 60, 61)] == [True, False, True, False]
+    adapter.foreign = frozenset({"r-3", "somebody"})  # an account of that name, made by hand
+    assert [bool(reads(minutes=minute)) for minute in (62, 63)] == [True, False]
 
 
 def test_who_is_not_admitted_yet_gets_no_account_by_hand(fleet: Fleet, broker: BrokerId, adapter: HeldAdapter) -> None:
