@@ -32,7 +32,7 @@ class ByHandFindings:
                 yield _unknown(broker)
             if broker.on_drift is OnDrift.ASK and broker.sync is SyncState.DRIFT:
                 remedy = "Correct it or adopt it on the broker's page: it stays until somebody chooses."
-                yield _finding(CHANGED, broker, f"It holds something else than it should. {broker.detail[:300]}", remedy)
+                yield _finding(CHANGED, broker, f"It is not as it should be. {broker.detail[:300]}", remedy)
 
 
 def _unknown(broker: Broker) -> Finding:
