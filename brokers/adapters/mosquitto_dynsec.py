@@ -12,31 +12,26 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Event
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from acl.core.values import Principal, Request
-from brokers.adapters.mosquitto_control import Answer, ControlConnection, control
+from brokers.adapters.mosquitto_control import control
+from brokers.adapters.mosquitto_dynsec_reading import asking, needed, read_part, read_whole
 from brokers.adapters.mosquitto_files import MosquittoFolder
 from brokers.adapters.mosquitto_passwords import MosquittoPasswords
 from brokers.adapters.mosquitto_reload import seen_reading
 from brokers.adapters.mosquitto_watch import watch
 from brokers.conf import files_root
 from brokers.core.mosquitto.connection import MosquittoConnection, connection_errors
-from brokers.core.mosquitto.dynsec import FIXED_ROLES, LIMITS, desired_state
+from brokers.core.mosquitto.dynsec import LIMITS, desired_state
 from brokers.core.mosquitto.dynsec_changes import Command, changes
 from brokers.core.mosquitto.dynsec_effect import effect
 from brokers.core.mosquitto.dynsec_emulator import emulate
 from brokers.core.mosquitto.dynsec_first_file import first_file_hint
 from brokers.core.mosquitto.dynsec_state import (
     OURS,
-    Defaults,
     DynsecState,
-    acls_of,
-    claimed,
-    default_documents,
-    own_roles,
     parse,
-    state_of,
     to_artifact,
 )
 from brokers.core.mosquitto.version import version_note
@@ -47,9 +42,7 @@ from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 from kernel.core.garbage import collection_paused
 
-# A page of a list and a batch of writes each hold the broker's only thread.
-_PAGE = 1_000
-_BATCH_SECONDS = 0.05
+_BATCH_SECONDS = 0.05  # a batch of writes holds the broker's only thread
 _MOST_AT_ONCE = 20
 _NO_GROUP = f"{OURS}nobody"
 
@@ -97,7 +90,7 @@ class MosquittoDynsecAdapter:
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
         """Our roles and clients there; with `only` those clients, and the roles that they have or may have."""
         with control(self._connection) as broker:
-            state = _whole(broker) if only is None else _part(broker, only - {self._connection.username})
+            state = read_whole(broker) if only is None else read_part(broker, only - {self._connection.username})
             version = broker.await_version() if only is None else broker.version
         passwords = self._passwords.read(only=only)
         self._read = to_artifact(state), state
@@ -139,7 +132,7 @@ class MosquittoDynsecAdapter:
                 between()
                 batch = [_command(step) for step in steps[done : done + at_once]]
                 done += len(batch)
-                batch = _needed(broker, batch)
+                batch = needed(broker, batch)
                 began = time.monotonic()
                 written = sum("error" not in answer for answer in broker.ask(batch))
                 took = max(time.monotonic() - began, 0.001)
@@ -160,7 +153,7 @@ class MosquittoDynsecAdapter:
         members = {"username": name, "groupname": _NO_GROUP}
         tolerated = ("Client not found", "Group not found")
         with control(self._connection) as broker:
-            broker.ask([_asking("removeGroupClient", name, members, tolerates=tolerated)])
+            broker.ask([asking("removeGroupClient", name, members, tolerates=tolerated)])
         return -1
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
@@ -218,53 +211,6 @@ class MosquittoDynsecAdapter:
 
 
 @collection_paused()
-def _whole(broker: ControlConnection) -> DynsecState:
-    [defaults] = broker.ask([_asking("getDefaultACLAccess", "defaults", {})])
-    return state_of(
-        clients=_every(broker, "listClients", "clients"),
-        roles=_every(broker, "listRoles", "roles"),
-        defaults=defaults["data"]["acls"],
-    )
-
-
-def _every(broker: ControlConnection, command: str, member: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while True:
-        page = {"verbose": True, "count": _PAGE, "offset": len(found)}
-        [answer] = broker.ask([_asking(command, member, page)])
-        rows = answer["data"][member]
-        found += rows
-        if len(rows) < _PAGE:
-            return found
-
-
-def _part(broker: ControlConnection, only: frozenset[str]) -> DynsecState:
-    names = sorted(only)
-    asked = [_asking("getClient", name, {"username": name}, tolerates=("Client not found",)) for name in names]
-    clients = [claimed(answer["data"]["client"]) for answer in broker.ask(asked) if "data" in answer]
-    roles = {entry["rolename"] for client in clients for entry in client.get("roles", ())}
-    roles |= {role for name in names for role in own_roles(name)}
-    roles |= FIXED_ROLES  # one that is there already needs no writing
-    return state_of(clients=clients, roles=_roles(broker, sorted(roles)), defaults=default_documents(Defaults()))
-
-
-def _roles(broker: ControlConnection, names: Sequence[str]) -> list[Any]:
-    asked = [_asking("getRole", name, {"rolename": name}, tolerates=("Role not found",)) for name in names]
-    answers: list[Answer] = broker.ask(asked)
-    return [answer["data"]["role"] for answer in answers if "data" in answer]
-
-
-def _needed(broker: ControlConnection, commands: Sequence[Command]) -> list[Command]:
-    """Without those that would make a role what it is."""
-    unsure = [command for command in commands if command.name == "modifyRole" and command.tolerates]
-    present = {role["rolename"]: acls_of(role) for role in _roles(broker, [command.target for command in unsure])}
-    return [each for each in commands if each not in unsure or present.get(each.target) != acls_of(each.members)]
-
-
-def _asking(name: str, target: str, members: dict[str, Any], *, tolerates: tuple[str, ...] = ()) -> Command:
-    return Command(name=name, target=target, summary="", members=members, tolerates=tolerates)
-
-
 def _step(command: Command) -> Step:
     payload = json.dumps({"members": dict(command.members), "tolerates": list(command.tolerates)})
     return Step(kind=command.name, target=command.target, summary=command.summary, payload=payload)
