@@ -19,6 +19,7 @@ _BEGINS = "Reloading config."
 _FAILS = "Error: Unable to load certificate revocation file"
 _SECONDS = 3.0
 _POLL_SECONDS = 0.02
+_AGAIN_SECONDS = 0.25
 _UNSEEN = "Whether it could stands in its log, which Gatehouse does not see (docs/howto/mosquitto.md)."
 
 
@@ -51,19 +52,21 @@ def seen_in_file(folder: MosquittoFolder, tell: Callable[[], str]) -> str:
     place = folder.log_end()
     said = tell()
     for times in (1, 2):
-        if place < 0 or not _begun(folder, place, times=times):
+        if place < 0 or not _begun(folder, place, tell, times=times):
             return f"{said} {_UNSEEN}"
-        if times == 1:
-            tell()
     return _judged(said, folder.logged_since(place))
 
 
-def _begun(folder: MosquittoFolder, place: int, *, times: int) -> bool:
-    """Whether it begins so often in time."""
+def _begun(folder: MosquittoFolder, place: int, tell: Callable[[], str], *, times: int) -> bool:
+    """Whether it begins so often in time. It is told again and again: while it reads, a signal is lost."""
     end = time.monotonic() + _SECONDS
+    again = time.monotonic() + _AGAIN_SECONDS * (times == 1)
     while sum(_says(line, _BEGINS) for line in folder.logged_since(place)) < times:
         if time.monotonic() > end:
             return False
+        if time.monotonic() >= again:
+            tell()
+            again = time.monotonic() + _AGAIN_SECONDS
         time.sleep(_POLL_SECONDS)
     return True
 
