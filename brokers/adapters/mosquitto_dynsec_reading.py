@@ -7,7 +7,7 @@ from typing import Any
 
 from brokers.adapters.mosquitto_control import Answer, ControlConnection
 from brokers.core.mosquitto.dynsec import FIXED_ROLES
-from brokers.core.mosquitto.dynsec_changes import Command
+from brokers.core.mosquitto.dynsec_changes import NO_ROLE, Command
 from brokers.core.mosquitto.dynsec_state import (
     Defaults,
     DynsecState,
@@ -67,6 +67,6 @@ def _every(broker: ControlConnection, command: str, member: str) -> list[dict[st
 
 
 def _roles(broker: ControlConnection, names: Sequence[str]) -> list[Any]:
-    asked = [asking("getRole", name, {"rolename": name}, tolerates=("Role not found",)) for name in names]
+    asked = [asking("getRole", name, {"rolename": name}, tolerates=NO_ROLE) for name in names]
     answers: list[Answer] = broker.ask(asked)
     return [answer["data"]["role"] for answer in answers if "data" in answer]

@@ -24,6 +24,9 @@ from brokers.core.mosquitto.dynsec_state import (
 MOST_COMMANDS = 20
 MOST_OCTETS = 65_536
 
+NO_ROLE = ("Role not found", "Role does not exist")
+"""What the plugin says of a role that there is not; to modifyRole 2.0 says the second."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
@@ -77,7 +80,7 @@ def _changes(desired: DynsecState, applied: DynsecState, only: frozenset[str] | 
             target=name,
             summary=f"Delete the role {name}.",
             members={"rolename": name},
-            tolerates=("Role not found",),
+            tolerates=NO_ROLE,
         )
 
 
@@ -109,7 +112,7 @@ def _restricted(present: frozenset[Acl], wanted: frozenset[Acl]) -> frozenset[Ac
 
 def _create_role(name: str, acls: frozenset[Acl], *, maybe_there: bool) -> Iterator[Command]:
     if maybe_there:  # one of the two fails, and what fails is not written
-        yield replace(_modify_role(name, acls, "Set"), tolerates=("Role not found",))
+        yield replace(_modify_role(name, acls, "Set"), tolerates=NO_ROLE)
     yield Command(
         name="createRole",
         target=name,

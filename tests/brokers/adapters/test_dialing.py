@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
+from pathlib import Path
 from threading import BoundedSemaphore, Event
 from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from brokers.adapters import dialing
 from brokers.adapters.dialing import DialedHttp, NeverABroker, addresses_of, dial
@@ -65,8 +67,15 @@ def nobody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_adapter_does_not_connect_there(
-    kind: AdapterKind, members: dict[str, Any], leads_to: Lookup, nobody_connects: None
+    kind: AdapterKind,
+    members: dict[str, Any],
+    leads_to: Lookup,
+    nobody_connects: None,
+    settings: Settings,
+    tmp_path: Path,
 ) -> None:
+    settings.GATEHOUSE_HOME = tmp_path
+    (tmp_path / "brokers" / "d").mkdir(parents=True)
     leads_to("10.0.0.1", "169.254.169.254")
     with pytest.raises(NeverABroker, match=r"mq\.example is at an address where there is never a broker"):
         adapter_of(kind, members).read()
