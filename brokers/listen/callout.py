@@ -138,8 +138,8 @@ class Callout:
             await asyncio.sleep(pause)
             try:
                 found = await self._judged(request)
-            except Exception:  # without a database nothing is taken away either; the worker's checks follow
-                log.warning("a second look was not possible", exc_info=True)
+            except Exception as error:  # without a database nothing is taken away either; the worker's checks follow
+                log.warning("a second look was not possible: %s", type(error).__name__)
                 continue
             if isinstance(found, Refusal) or found.permissions != before.permissions:
                 await self._close(before)
