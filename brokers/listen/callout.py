@@ -138,7 +138,7 @@ class Callout:
             await asyncio.sleep(pause)
             try:
                 found = await self._judged(request)
-            except Exception as error:  # without a database nothing is taken away either; the worker's checks follow
+            except Exception as error:  # noqa: BLE001 - without a database nothing is taken away; checks follow
                 log.warning("a second look was not possible: %s", type(error).__name__)
                 continue
             if isinstance(found, Refusal) or found.permissions != before.permissions:
