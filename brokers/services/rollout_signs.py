@@ -43,10 +43,15 @@ def minutes_heard(brokers: Collection[Broker]) -> dict[str, int]:
 
 
 def measure_wave(rollout: Rollout, *, now: datetime) -> Measured:
-    """What is seen of the present wave since every broker of it obeyed."""
+    """What is seen of the present wave since every broker of it obeyed.
+
+    While one is waited for: at those that obey already, since the wave came or as far back as a wave is watched.
+    """
     record = rollout.records[-1]
-    since = record.obeyed_at or now
+    since = record.obeyed_at or max(record.entered_at, now - rollout.gate.soak)
     brokers = brokers_of(rollout, wave=rollout.wave)
+    awaited = [] if record.obeyed_at else [broker for broker in brokers if not obeys(broker, rollout)]
+    brokers = [broker for broker in brokers if broker not in awaited]
     seen = Signs(rollout, brokers, since, now)
     before = Signs(rollout, brokers, record.entered_at - (now - since), record.entered_at)
     refusals, refused_before = seen.refusals(), before.refusals()
@@ -57,11 +62,12 @@ def measure_wave(rollout: Rollout, *, now: datetime) -> Measured:
     everybody = in_present_wave(rollout=rollout, devices=seen.devices() | refused)
     minutes = minutes_heard(brokers)
     hearings = [_hearing(rollout, broker, minutes.get(str(broker.id), 0), seen) for broker in brokers]
+    unknown = unknown_of(hearings, seen=len(everybody), watched=now - since)
     return Measured(
         seen=len(everybody),
         refused=len(refused & everybody),
         lost=len(lost & everybody),
-        unknown=unknown_of(hearings, seen=len(everybody), watched=now - since),
+        unknown=(*(f"{broker.name} has not followed yet." for broker in awaited), *unknown),
     )
 
 

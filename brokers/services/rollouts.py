@@ -68,13 +68,12 @@ def _watch(rollout: Rollout, *, now: datetime) -> None:
         _react(rollout, Reaction.GO_ON, "", now=now)
         return
     since = rollout.records[-1].obeyed_at
-    if since is None:
-        if all(obeys(broker, rollout) for broker in brokers):
-            services.note_obeyed(rollout=rollout.id, version=rollout.version, heard=minutes_heard(brokers), now=now)
+    if since is None and all(obeys(broker, rollout) for broker in brokers):
+        services.note_obeyed(rollout=rollout.id, version=rollout.version, heard=minutes_heard(brokers), now=now)
         return
     measured = measure_wave(rollout, now=now)
     services.note_measured(rollout=rollout.id, version=rollout.version, measured=measured)
-    if now >= since + rollout.gate.soak or trouble_of(rollout.gate, measured):
+    if (since and now >= since + rollout.gate.soak) or trouble_of(rollout.gate, measured):
         reaction, why = reaction_to(rollout.gate, measured)
         _react(rollout, reaction, why, now=now)
 

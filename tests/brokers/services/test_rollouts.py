@@ -344,6 +344,30 @@ def test_what_nobody_saw_is_not_taken_for_good_and_looking_twice_is_once(plant: 
     assert (finding.code, "It waits for hall-2." in finding.detail) == ("rollout-waiting", True)
 
 
+@pytest.mark.parametrize(
+    ("on_trouble", "then"),
+    [(Reaction.PAUSE, RolloutState.PAUSED), (Reaction.ROLL_BACK, RolloutState.ROLLED_BACK)],
+)
+def test_trouble_where_the_wave_has_come_stops_it_while_a_broker_is_waited_for(
+    plant: Plant, on_trouble: Reaction, then: RolloutState
+) -> None:
+    gate = replace(CALM, on_trouble=on_trouble)
+    rollout = start(plant.fleet, Split.GROUP, ["pilot"], gate=gate, now=plant.now)
+    first, second = plant.halls
+    plant.obey(first)
+    plant.obey(second, sync=SyncState.UNREACHABLE)
+    plant.now += timedelta(seconds=5)
+    quiet(plant)
+    plant.log(second, plant.one, AccessKind.REFUSED, AccessReason.NOT_AUTHORISED)
+    waiting = plant.look(rollout, 2 * TEN)
+    assert (waiting.state, waiting.wave) == (RolloutState.RUNNING, 0), "however good it looks, it is waited for"
+    measured = waiting.records[-1].measured
+    assert measured is not None
+    assert (measured.refused, measured.unknown[0]) == (0, "hall-2 has not followed yet.")
+    refused(plant)
+    assert plant.look(rollout).state is then
+
+
 def test_an_operator_who_pauses_meanwhile_is_respected(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     rollout = start(plant.fleet, Split.GROUP, ["pilot"], now=plant.now)
     plant.obey(*plant.halls)
