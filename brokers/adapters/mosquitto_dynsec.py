@@ -36,7 +36,16 @@ from brokers.core.mosquitto.dynsec_state import (
 )
 from brokers.core.mosquitto.version import version_note
 from brokers.core.password_texts import fingerprints
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
+from brokers.core.ports import (
+    AppliedState,
+    BrokerUnreachable,
+    Capabilities,
+    DesiredState,
+    Effect,
+    PasswordRoom,
+    Rendering,
+    Step,
+)
 from brokers.core.rendering import Deviations
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
@@ -51,6 +60,12 @@ class ControlAccountTaken(Conflict):
     """A device is called like the account that Gatehouse controls the broker with."""
 
     code = "control-account-taken"
+
+
+class PasswordsNotInForce(Conflict):
+    """The plugin has done its part, and the password file is not written, or Mosquitto was not told to read it."""
+
+    code = "passwords-not-in-force"
 
 
 class MosquittoDynsecAdapter:
@@ -120,10 +135,14 @@ class MosquittoDynsecAdapter:
         """Sends the commands, one and then as many at once as the broker does in 50 ms: it writes all for each.
 
         A role that the plan did not know of is left alone if it is as it should be.
+        Raises what `ask` raises, and, of the password file, UnsafeFolder, FileNotReadable and PasswordsNotInForce.
         """
         if others := self._passwords.take(steps):
             self._send(others, between)
-        self._passwords.give(steps)
+        try:
+            self._passwords.give(steps)
+        except BrokerUnreachable as error:  # the broker answers: sessions are still to be ended
+            raise PasswordsNotInForce(error.detail) from error
 
     def _send(self, steps: Sequence[Step], between: Callable[[], None]) -> None:
         done, at_once = 0, 1  # with ten thousand devices one takes longer than that

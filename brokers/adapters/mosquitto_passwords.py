@@ -10,13 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from brokers.adapters.mosquitto_files import FileNotReadable, PasswordFolder
+from brokers.adapters.shared_folder import UnsafeFolder
 from brokers.conf import files_root
 from brokers.core.mosquitto.conf import PASSWORD_FILE
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprint, mosquitto, texts_in
 from brokers.core.ports import BrokerUnreachable, DesiredState, Step
 
-_UNREAD = "not read"
+_UNREAD = "Have Mosquitto read the password file."
 _KINDS = frozenset({SET, TAKE, "read-passwords"})
 
 
@@ -30,12 +31,18 @@ class MosquittoPasswords:
         self._directory, self._control = directory, control
 
     def read(self, *, only: Collection[str] | None) -> Mapping[str, str]:
-        """The fingerprints of what stands in the file, and under an empty name that Mosquitto has not read it."""
+        """The fingerprints of what stands in the file, and under an empty name what is wrong with it as a whole.
+
+        A folder that is gone or can not be read is wrong so, and no reason to leave all else as it is.
+        """
         if self._directory is None:
             return {}
-        folder = _folder(self._directory)
-        found = {name: fingerprint(text) for name, text in _lines(folder).items() if only is None or name in only}
-        return found if _is_told(folder) else {**found, "": _UNREAD}
+        try:
+            folder = _folder(self._directory)
+            found = {name: fingerprint(text) for name, text in _lines(folder).items() if only is None or name in only}
+            return found if _is_told(folder) else {**found, "": _UNREAD}
+        except (UnsafeFolder, BrokerUnreachable) as error:
+            return {"": error.detail}
 
     def wanted(self, desired: DesiredState) -> Mapping[str, str]:
         """What it should say of each; nothing of a name with a colon, whose line would be about somebody else."""
@@ -43,31 +50,29 @@ class MosquittoPasswords:
         return {name: text for name, text in texts.items() if ":" not in name and name != self._control}
 
     def plan(self, desired: DesiredState, present: Mapping[str, str]) -> list[Step]:
-        """Whose passwords differ."""
+        """Whose passwords differ; of a file that can not be read, what is wrong with it."""
         if self._directory is None:
             return []
-        steps = password_steps(self.wanted(desired), present)
-        if "" in present:
-            summary = "Have Mosquitto read the password file."
-            steps.append(Step(kind="read-passwords", target=PASSWORD_FILE, summary=summary))
-        return steps
+        wrong = present.get("", "")
+        steps = password_steps(self.wanted(desired), present) if wrong in ("", _UNREAD) else []
+        return [*steps, Step(kind="read-passwords", target=PASSWORD_FILE, summary=wrong)] if wrong else steps
 
     def take(self, steps: Sequence[Step]) -> list[Step]:
         """The steps that are about something else; the passwords that go are gone, before all else changes.
 
-        If Mosquitto can not be told of it, what they could do is not to wait: `give` raises that.
+        If that can not be written, or Mosquitto not be told, what they could do is not to wait: `give` raises it.
         """
-        with suppress(FileNotReadable, BrokerUnreachable):
+        with suppress(FileNotReadable, UnsafeFolder, BrokerUnreachable):
             self._change([step for step in steps if step.kind == TAKE])
         return [step for step in steps if step.kind not in _KINDS]
 
     def give(self, steps: Sequence[Step]) -> None:
         """Writes the passwords that come, once all else has changed: what binds a name's client id is there then.
 
-        Raises BrokerUnreachable, FileNotReadable.
+        Raises BrokerUnreachable, FileNotReadable, UnsafeFolder.
         """
         ours = [step for step in steps if step.kind in _KINDS]
-        if self._directory is not None and _is_told(_folder(self._directory)):
+        if ours and self._directory is not None and _is_told(_folder(self._directory)):
             ours = [step for step in ours if step.kind != TAKE]  # that is done
         self._change(ours)
 

@@ -13,8 +13,9 @@ import pytest
 from pytest_django import Settings
 
 from brokers.adapters.mosquitto_acl_file import MosquittoAclFileAdapter
-from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
-from brokers.adapters.mosquitto_files import FileNotReadable, MosquittoFolder, may_read
+from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter, PasswordsNotInForce
+from brokers.adapters.mosquitto_files import FileNotReadable, MosquittoFolder, PasswordFolder, may_read
+from brokers.adapters.shared_folder import UnsafeFolder
 from brokers.core.mosquitto.conf import ACL_FILE, CONFIGURATION_FILE, PASSWORD_FILE
 from brokers.core.plans import rendering_digest
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, RenderSubject, Standing
@@ -124,7 +125,7 @@ def test_devices_log_in_with_their_password_and_nobody_else_does(hall: Hall, mon
     barred = only(subject("alpha", standing=Standing.BARRED))
     with monkeypatch.context() as patch:
         patch.setattr("os.kill", refuse)
-        with pytest.raises(BrokerUnreachable, match="may not signal"):
+        with pytest.raises(PasswordsNotInForce, match="may not signal"):
             bring_to(adapter, barred)
     assert hall.answer("alpha", NEW) == REFUSED  # by the plugin, which was told all the same
     assert (hall.folder / PASSWORD_FILE).read_text() == ""
@@ -133,6 +134,39 @@ def test_devices_log_in_with_their_password_and_nobody_else_does(hall: Hall, mon
 
 def refuse(*_: object) -> None:
     raise PermissionError
+
+
+def test_device_is_thrown_out_though_the_folder_is_gone_or_can_not_be_read(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = hall.adapter()
+    alpha, beta = with_password(subject("alpha", UP), OLD), with_password(subject("beta", UP), OLD)
+    bring_to(adapter, all_of(alpha, beta))
+    hall.obeys("beta", OLD, LET_IN)
+    elsewhere = hall.folder.rename(hall.folder.with_name("lost"))
+
+    barred = only(subject("alpha", standing=Standing.BARRED))
+    steps = adapter.plan(barred, adapter.read(only=barred.only))
+    with pytest.raises(UnsafeFolder, match="plain folder 'hall'"):
+        adapter.apply(steps, between=lambda: None)
+    assert hall.answer("alpha", OLD) == REFUSED, "the plugin was told all the same"
+    assert [step.summary for step in adapter.plan(barred, adapter.read(only=barred.only))] == [
+        "There has to be a plain folder 'hall' in GATEHOUSE_HOME/brokers: make it."
+    ]
+    elsewhere.rename(hall.folder)
+
+    everybody = all_of(*(subject(name, standing=Standing.BARRED) for name in ("alpha", "beta")))
+    with monkeypatch.context() as patch:
+        patch.setattr(PasswordFolder, "text", unreadable)
+        steps = adapter.plan(everybody, adapter.read())
+        with pytest.raises(PasswordsNotInForce, match="can not be read"):
+            adapter.apply(steps, between=lambda: None)
+    assert hall.answer("beta", OLD) == REFUSED
+    assert bring_to(adapter, everybody) == ["take-password", "take-password"]
+
+
+def unreadable(*_: object) -> str:
+    raise BrokerUnreachable("passwords.conf in the shared folder can not be read: Input/output error.")
 
 
 @pytest.fixture
