@@ -9,6 +9,7 @@ from brokers.conf import adapter_for
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import policy_digest, rendering_digest, unaccepted
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
+from brokers.core.taken_names import AccountTaken, due
 from brokers.core.values import BrokerId, OnDrift, SyncState
 from brokers.services import records
 from brokers.services.accounts import note_accounts
@@ -83,9 +84,12 @@ def _compare_and_correct(row: models.Broker, *, now: datetime) -> Comparison:
                 if correct_shut_out(row, adapter, desired, steps, lease, foreign=applied.foreign):
                     applied, desired, steps = _compare(row, adapter, now=now)
                 return _note_comparison(row, adapter, applied, desired, steps, now=now)
-            if row.sync != SyncState.UNREACHABLE and (not steps or (by_hand and not _has_stood(row, now))):
+            if row.sync != SyncState.UNREACHABLE and (not due(steps) or (by_hand and not _has_stood(row, now))):
                 return _note_comparison(row, adapter, applied, desired, steps, now=now)
-        outcome = converge_whole(row, lease)
+        try:
+            outcome = converge_whole(row, lease)
+        except AccountTaken as error:  # and all else is made
+            return Comparison(sync=SyncState.DRIFT, differences=(error.detail,), count=1, detail=error.detail)
     return Comparison(sync=outcome.sync, differences=(), count=outcome.steps, detail=outcome.detail)
 
 

@@ -13,6 +13,7 @@ from brokers.conf import adapter_for
 from brokers.core.outcomes import Convergence
 from brokers.core.plans import rendering_digest, require_acceptance
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
+from brokers.core.taken_names import AccountTaken, due, refusal
 from brokers.core.values import BrokerId, SyncState
 from brokers.services import records
 from brokers.services.desired import desired_state, desired_state_of
@@ -37,7 +38,7 @@ def converge(*, broker: BrokerId, device: DeviceId | None = None, now: datetime,
     """Where the broker stands after it was brought to what the device, or everything, should be.
 
     `seq` is the journal entry that asks for it: if that was already done with the whole, nothing is.
-    Raises BrokerUnreachable, BrokerBusy, DeviationNotAccepted, BrokerDidNotObey.
+    Raises BrokerUnreachable, BrokerBusy, DeviationNotAccepted, BrokerDidNotObey, AccountTaken.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None or row.managed_since is None:
@@ -59,18 +60,17 @@ def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
     try:
         applied = adapter.read()  # first: whoever gets in meanwhile is nobody that is not known yet
         desired = desired_state(domain=DomainId(row.domain_id), broker=broker, now=lease.now(), pause=lease.keep)
-        steps, version = bring_to(adapter, desired, row, lease, applied=applied)
+        steps, version, taken = bring_to(adapter, desired, row, lease, applied=applied)
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise
     rendering = adapter.render(desired)
+    found = records.verified(row, desired, rendering_digest(rendering))
+    if taken is not None:
+        _note_taken(row, taken, lease, version=version, **found)
+        raise taken
     records.note_in_sync(
-        broker=broker,
-        now=lease.now(),
-        version=version,
-        seq=seq,
-        found=records.verified(row, desired, rendering_digest(rendering)),
-        detail=" ".join(rendering.warnings),
+        broker=broker, now=lease.now(), version=version, seq=seq, found=found, detail=" ".join(rendering.warnings)
     )
     return Convergence(sync=SyncState.IN_SYNC, steps=steps, detail=f"The whole was compared: {_counted(steps)}.")
 
@@ -82,12 +82,16 @@ def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Conve
     try:
         applied = adapter.read(only=frozenset({devices.get_principal(id=device).auth_id}))  # first, as above
         desired = desired_state_of(device=device, broker=broker, now=lease.now())
-        steps, version = bring_to(adapter, desired, row, lease, applied=applied)
+        steps, version, taken = bring_to(adapter, desired, row, lease, applied=applied)
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise
     # The digest of the whole is no longer known; a check that finds a difference then brings it in order.
-    records.note_contact(broker=broker, now=lease.now(), version=version, **({"desired_digest": ""} if steps else {}))
+    unknown = {"desired_digest": ""} if steps else {}
+    if taken is not None:
+        _note_taken(row, taken, lease, version=version, **unknown)
+        raise taken
+    records.note_contact(broker=broker, now=lease.now(), version=version, **unknown)
     return Convergence(sync=SyncState(row.sync), steps=steps, detail=f"{_counted(steps).capitalize()}.")
 
 
@@ -98,30 +102,45 @@ def bring_to(
     lease: Lease,
     *,
     applied: AppliedState | None = None,
-) -> tuple[int, str]:
-    """How many steps it took, and the broker's version. `applied` is what it holds, if that was read already.
+) -> tuple[int, str, AccountTaken | None]:
+    """How many steps it took, the broker's version, and what to raise if a name there is somebody else's.
 
+    `applied` is what it holds, if that was read already. All is done then but what is due to such names.
     Raises DeviationNotAccepted when all is done but what nobody has accepted, and BrokerDidNotObey.
     """
     deviations = adapter.render(desired).deviations
     wanted = without_unaccepted(adapter, desired, deviations, row.accepted_deviations)
     applied = applied or adapter.read(only=desired.only)
-    steps = adapter.plan(wanted, applied)
-    if steps:
+    planned = adapter.plan(wanted, applied)
+    if steps := due(planned):
         adapter.apply(steps, between=lease.keep)
         _check_obeyed(adapter, wanted, steps)
     require_acceptance(deviations, row.accepted_deviations)
-    return len(steps), applied.version
+    return len(steps), applied.version, refusal(planned)
 
 
 def _check_obeyed(adapter: BrokerAdapter, desired: DesiredState, steps: Sequence[Step]) -> None:
-    left = adapter.plan(desired, adapter.read(only=desired.only))
+    left = due(adapter.plan(desired, adapter.read(only=desired.only)))
     if not adapter.capabilities.stores_policy:  # who has come since was let in by what holds now
         left = tuple(step for step in left if step in steps)
     if left:
         raise BrokerDidNotObey(
             f"The broker took {len(steps)} changes, and {len(left)} are still to be made; the first: {left[0].summary}"
         )
+
+
+def _note_taken(row: models.Broker, taken: AccountTaken, lease: Lease, *, version: str, **changes: str) -> None:
+    """What is left to do is a difference that somebody made by hand."""
+    now = lease.now()
+    records.note_contact(
+        broker=BrokerId(row.id),
+        now=now,
+        version=version,
+        sync=SyncState.DRIFT,
+        detail=taken.detail,
+        drifted_at=row.drifted_at or now,
+        **changes,
+    )
 
 
 def _note_failure(broker: BrokerId, error: DomainError, lease: Lease) -> None:

@@ -10,6 +10,7 @@ from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Eviction
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState
+from brokers.core.taken_names import due, refusal
 from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services import records
 from brokers.services.converging import UNMANAGED, BrokerDidNotObey
@@ -25,7 +26,8 @@ STAYS = "Gatehouse can not end a session at this broker: one that is open goes o
 def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
     """What was closed: the device's permissions become what its state allows, then its sessions there end.
 
-    Waits for nobody but a batch that is under way. Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey.
+    Waits for nobody but a batch that is under way.
+    Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey, AccountTaken.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None or row.managed_since is None:
@@ -67,11 +69,13 @@ def _throw_out(adapter: BrokerAdapter, desired: DesiredState, *, accepted: Colle
 def _take_away(adapter: BrokerAdapter, desired: DesiredState) -> str:
     """The broker's version, once it was read back that it holds the desired state."""
     applied = adapter.read(only=desired.only)
-    steps = adapter.plan(desired, applied)
-    if steps:
+    planned = adapter.plan(desired, applied)
+    if steps := due(planned):
         adapter.apply(steps, between=lambda: None)
-        if adapter.plan(desired, adapter.read(only=desired.only)):
+        if due(adapter.plan(desired, adapter.read(only=desired.only))):
             raise BrokerDidNotObey("The broker took the changes, and the device still has what was taken away.")
+    if (taken := refusal(planned)) is not None:
+        raise taken
     return applied.version
 
 

@@ -29,7 +29,7 @@ def correct_shut_out(
     """How many changes it took to bring these to what they should have; `desired`, `steps` and `foreign` are of all.
 
     While all is as it was when none was needed last, none is needed now: then nobody is read again but once an hour.
-    Raises what `bring_to` raises.
+    Raises what `bring_to` raises; of names that are taken the comparison tells.
     """
     quarantined = auth_ids_in_state(domain=DomainId(row.domain_id), state=DeviceState.QUARANTINED)
     concerned = [

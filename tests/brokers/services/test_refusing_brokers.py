@@ -11,6 +11,7 @@ import pytest
 from acl.core.values import Principal
 from brokers import models, queries, services
 from brokers.core.ports import AppliedState, BrokerUnreachable, Capabilities, DesiredState, Rendering, Step
+from brokers.core.taken_names import AccountTaken, barring, due, refusal, taken
 from brokers.core.values import BrokerId, SyncState
 from brokers.services import checking, converging, evicting
 from brokers.services.converging import BrokerDidNotObey
@@ -128,3 +129,65 @@ def test_broker_that_can_not_be_judged_is_not_called_in_sync(broker: BrokerId, r
     models.Broker.objects.update(managed_since=None, sync=SyncState.UNKNOWN, detail="")
     refusing("read")
     assert services.check_drift(broker=broker, now=utc_now()).sync is SyncState.UNKNOWN
+
+
+@dataclass
+class Owned(Refusing):
+    """An adapter of a broker where p-1 is somebody else's account; it holds the names that it was told."""
+
+    held: set[str] = field(default_factory=set)
+
+    def plan(self, desired: DesiredState, _applied: AppliedState) -> tuple[Step, ...]:
+        admitted = {each.principal.auth_id for each in barring(desired, {"p-1"}).subjects if each.policy}
+        present = self.held if desired.only is None else self.held & desired.only
+        steps = [Step(kind="set", target=name, summary=f"Set {name}.") for name in sorted(admitted - present)]
+        steps += [Step(kind="delete", target=name, summary=f"Delete {name}.") for name in sorted(present - admitted)]
+        if any(each.principal.auth_id == "p-1" for each in desired.subjects):
+            steps.append(taken("p-1", "p-1 is somebody else's: rename it."))
+        return tuple(steps)
+
+    def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        between()
+        assert steps
+        for step in steps:
+            assert step.kind in {"set", "delete"}
+            (self.held.add if step.kind == "set" else self.held.remove)(step.target)
+
+
+def test_name_that_is_taken_holds_up_nobody_else(
+    fleet: Fleet, broker: BrokerId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = Owned()
+    for module in (evicting, converging, checking):
+        monkeypatch.setattr(module, "adapter_for", lambda _link: adapter)
+    devices_by_name = {name: fleet.enroll(name).id for name in ("p-1", "p-2", "p-3")}
+    with pytest.raises(AccountTaken, match=r"^p-1 is somebody else's: rename it\.$"):
+        services.converge(broker=broker, now=utc_now())
+    assert adapter.held == {"p-2", "p-3"}
+    told = queries.get_broker(id=broker)
+    assert (told.sync, told.detail) == (SyncState.DRIFT, "p-1 is somebody else's: rename it.")
+    assert services.check_drift(broker=broker, now=utc_now()).sync is SyncState.DRIFT
+
+    adapter.held = {"p-2"}
+    models.Broker.objects.update(desired_digest="")  # as if the policy had changed
+    found = services.check_drift(broker=broker, now=utc_now())
+    assert (found.sync, found.differences) == (SyncState.DRIFT, ("p-1 is somebody else's: rename it.",))
+    assert adapter.held == {"p-2", "p-3"}
+
+    devices.suspend_device(device=devices_by_name["p-2"], actor=ADA, now=utc_now())
+    services.evict(broker=broker, device=devices_by_name["p-2"], now=utc_now())
+    assert (adapter.held, adapter.closed) == ({"p-3"}, ["p-2"])
+    for attempt in (services.evict, services.converge):
+        with pytest.raises(AccountTaken):
+            attempt(broker=broker, device=devices_by_name["p-1"], now=utc_now())
+    assert adapter.closed == ["p-2", "p-1"]  # what it has open ends, whosever the account is
+    assert queries.get_broker(id=broker).sync is SyncState.DRIFT
+
+
+def test_refusal_counts_the_names() -> None:
+    steps = (taken("a", "One."), STEP, taken("b", "Two."))
+    assert due(steps) == (STEP,)
+    refused = refusal(steps)
+    assert refused is not None
+    assert refused.detail == "One. There are 2 names like that."
+    assert refusal((STEP,)) is None
