@@ -142,17 +142,31 @@ auth_opt_http_superuser_uri {path}/superuser
 auth_opt_http_aclcheck_uri {path}/aclcheck
 """
 _NANOMQ = """\
-# nanomq.conf: it speaks no TLS to us yet, so reach us by loopback or a local proxy
-listeners.ssl {{ verify_peer = true, fail_if_no_peer_cert = true }}
+# nanomq.conf: few releases speak TLS to us; reach us by loopback or a local proxy, unless yours does. With these lines
+# alone some listen at 1883 and 8083 without TLS: take those of the listener profile, too.
+listeners.ssl {{
+  verify_peer = true
+  fail_if_no_peer_cert = true
+}}
 auth {{
-  allow_anonymous = false, no_match = deny, deny_action = disconnect
-  http_auth {{
-    auth_req {{ url = "{in_path}/auth", method = post
-      headers.content-type = "application/x-www-form-urlencoded"
-      params {{ clientid = "%c", username = "%u", password = "%P", cn = "%C" }} }}
-    acl_req {{ url = "{in_path}/acl", method = post
-      headers.content-type = "application/x-www-form-urlencoded"
-      params {{ clientid = "%c", username = "%u", cn = "%C", access = "%A", topic = "%t" }} }}
+  allow_anonymous = false
+  no_match = deny
+  deny_action = disconnect
+  http_auth = {{
+    auth_req {{
+      enable = true
+      url = "{in_path}/auth"
+      method = post
+      headers.content-type = "application/json"
+      params = {{clientid = "%c", username = "%u", password = "%P", cn = "%C"}}
+    }}
+    acl_req {{
+      enable = true
+      url = "{in_path}/acl"
+      method = post
+      headers.content-type = "application/json"
+      params = {{clientid = "%c", username = "%u", cn = "%C", access = "%A", topic = "%t"}}
+    }}
     cache_ttl = 0s
   }}
 }}

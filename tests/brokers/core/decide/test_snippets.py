@@ -50,7 +50,9 @@ def test_nothing_fails_open() -> None:
     assert texts[Dialect.VERNEMQ].count(".hook = auth_on_") == 6
     assert "auth_opt_cache false" in texts[Dialect.GOAUTH]
     assert "auth_opt_http_verify_peer true" in texts[Dialect.GOAUTH]
-    assert "allow_anonymous = false, no_match = deny" in texts[Dialect.NANOMQ]
+    assert "allow_anonymous = false\n  no_match = deny\n" in texts[Dialect.NANOMQ]
     assert "cache_ttl = 0" in texts[Dialect.NANOMQ]
+    assert texts[Dialect.NANOMQ].count("enable = true\n") == 2  # some releases ask only where that is said
+    assert texts[Dialect.NANOMQ].count('headers.content-type = "application/json"\n') == 2
     assert "super_req" not in texts[Dialect.NANOMQ]
     assert "auth_opt_disable_superuser true" in texts[Dialect.GOAUTH]
