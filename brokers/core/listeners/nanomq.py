@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 from brokers.core.listeners.profile import ListenerProfile
 from brokers.core.listeners.rendering import (
@@ -29,6 +30,13 @@ _MANAGEMENT = ListenerWarning(
     what="NanoMQ comes with an HTTP API at port 8081 that lets in admin with the password public.",
     remedy="Give http_server another password, and let no device reach the port.",
 )
+_UNASKED = ListenerWarning(
+    member="plain_port",
+    severity=Severity.INFO,
+    what="Where nothing is said of them, many releases listen without TLS at 1883 and 8083, and with it at 8084.",
+    remedy="Keep the lines by which only its own machine reaches those.",
+)
+_LOOPBACK = {"tcp": (1883, ""), "ws": (8083, "/mqtt"), "wss": (8084, "/mqtt")}
 
 
 def render_nanomq(profile: ListenerProfile, site: Site) -> RenderedListeners:
@@ -37,15 +45,27 @@ def render_nanomq(profile: ListenerProfile, site: Site) -> RenderedListeners:
     for number, listener in enumerate(site.of(Transport.MQTTS), start=1):
         name = "" if number == 1 else f".gatehouse{number}"
         lines += _listener(profile, listener, place=f"listeners.ssl{name}")
-    if profile.plain_port is not None:
-        lines.append(f'listeners.tcp {{ bind = "0.0.0.0:{profile.plain_port}" }}')
+    for kind, bind in _others(profile, site):
+        lines += [f"listeners.{kind} {{", f'  bind = "{bind}"', "}"]
     if profile.max_packet_size is not None:
-        lines.append(f"mqtt {{ max_packet_size = {profile.max_packet_size // 1_024}KB }}")
-    lines.append(f"auth {{ allow_anonymous = {truth(profile.allow_anonymous)}, no_match = deny }}")
+        lines += ["mqtt {", f"  max_packet_size = {profile.max_packet_size // 1_024}KB", "}"]
+    lines += ["auth {", f"  allow_anonymous = {truth(profile.allow_anonymous)}", "  no_match = deny", "}"]
     return RenderedListeners(
         files=(RenderedFile(name="nanomq.conf", text="\n".join(lines) + "\n"),),
         warnings=tuple(_warnings(profile, site)),
     )
+
+
+def _others(profile: ListenerProfile, site: Site) -> Iterator[tuple[str, str]]:
+    """Where the listeners stand that NanoMQ opens to everybody unless told where: on loopback, beside the others."""
+    taken = {listener.port for listener in site.listeners} | {profile.plain_port}
+    for kind, (port, path) in _LOOPBACK.items():
+        if kind == "tcp" and profile.plain_port is not None:
+            yield kind, f"0.0.0.0:{profile.plain_port}"
+            continue
+        free = next(each for each in count(port) if each not in taken)
+        taken.add(free)
+        yield kind, f"127.0.0.1:{free}{path}"
 
 
 def _listener(profile: ListenerProfile, listener: Listener, *, place: str) -> list[str]:
@@ -65,7 +85,7 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     for listener in site.of(Transport.WSS):
         why = "nothing says that NanoMQ asks for certificates over WebSocket."
         yield left_out(listener, "require_certificate", why, "Let devices connect by mqtts.")
-    yield _MANAGEMENT
+    yield from (_MANAGEMENT, _UNASKED)
     yield from not_had(
         "username_from_certificate",
         "NanoMQ takes no name from a certificate: any valid one with another account's password is that account.",

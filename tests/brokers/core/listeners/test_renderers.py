@@ -173,6 +173,20 @@ def test_vernemq_takes_one_version_and_says_so() -> None:
     assert "minimum_tls" in warned(rendered)
 
 
+def test_nanomq_opens_nothing_beside_but_for_its_own_machine() -> None:
+    """What it opens unless told where: up to 0.20 TCP, up to 0.21 WebSocket, and newer ones WebSocket with TLS."""
+
+    def binds(*listeners: Listener, plain_port: int | None = None) -> list[str]:
+        text = text_of(render_listeners(profile(Make.NANOMQ, plain_port=plain_port), Site(listeners=listeners)))
+        return re.findall(r'^listeners\.(\S+) \{\n  bind = "(\S+)"$', text, re.MULTILINE)
+
+    ws, wss = ("ws", "127.0.0.1:8083/mqtt"), ("wss", "127.0.0.1:8084/mqtt")
+    assert binds(MQTTS) == [("ssl", "0.0.0.0:8883"), ("tcp", "127.0.0.1:1883"), ws, wss]
+    assert binds(MQTTS, plain_port=1884) == [("ssl", "0.0.0.0:8883"), ("tcp", "0.0.0.0:1884"), ws, wss]
+    beside = binds(Listener(host="mq.example", port=8083), plain_port=8084)
+    assert beside[2:] == [("ws", "127.0.0.1:8085/mqtt"), ("wss", "127.0.0.1:8086/mqtt")]
+
+
 def test_broker_without_ocsp_is_told_that_crls_are_needed_all_the_same() -> None:
     for make in Make:
         assert "check_crl" in warned(
@@ -203,6 +217,7 @@ def test_broker_without_ocsp_is_told_that_crls_are_needed_all_the_same() -> None
         (Make.VERNEMQ, {"allow_anonymous": True}, "VerneMQ asks no plugin at all"),
         (Make.NANOMQ, {}, "takes no name from a certificate"),
         (Make.NANOMQ, {}, "lets in admin with the password public"),
+        (Make.NANOMQ, {}, "many releases listen without TLS at 1883 and 8083"),
         (Make.NANOMQ, {}, "looks at no CRL and asks no OCSP"),
     ],
 )
@@ -288,8 +303,8 @@ def test_every_key_of_emqx_is_in_its_documentation() -> None:
 
 def test_every_key_of_nanomq_is_in_its_examples() -> None:
     known = {
-        "listeners.ssl", "listeners.tcp", "bind", "keyfile", "certfile", "cacertfile", "verify_peer",
-        "fail_if_no_peer_cert", "mqtt", "max_packet_size", "auth", "allow_anonymous", "no_match",
+        "listeners.ssl", "listeners.tcp", "listeners.ws", "listeners.wss", "bind", "keyfile", "certfile", "cacertfile",
+        "verify_peer", "fail_if_no_peer_cert", "mqtt", "max_packet_size", "auth", "allow_anonymous", "no_match",
     }  # fmt: skip
 
     assert set(re.findall(r"([A-Za-z_.]+) (?:=|\{)", text_of(everything(Make.NANOMQ)))) <= known
