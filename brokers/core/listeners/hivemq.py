@@ -23,10 +23,12 @@ TRUSTSTORE_FILE = "client-ca.p12"
 _MODES = {True: "REQUIRED", False: "NONE"}
 _STORES = ListenerWarning(
     member="folder",
-    severity=Severity.INFO,
-    what=f"HiveMQ reads {KEYSTORE_FILE} (key and chain) and {TRUSTSTORE_FILE} (the CAs of clients), PKCS#12.",
-    remedy="Make them with openssl and keytool, and set GATEHOUSE_KEYSTORE_PASSWORD and GATEHOUSE_TRUSTSTORE_PASSWORD "
-    "in its environment.",
+    severity=Severity.WARNING,
+    what=f"HiveMQ reads {KEYSTORE_FILE} (key and chain) and {TRUSTSTORE_FILE} (the CAs of clients), PKCS#12, with "
+    "passwords from its environment. Where one is not set the community edition reads nothing of this file, and "
+    "listens at 1883 without TLS.",
+    remedy="Make them with openssl and keytool, set GATEHOUSE_KEYSTORE_PASSWORD and GATEHOUSE_TRUSTSTORE_PASSWORD, and "
+    "look that it did not log: Could not read the configuration file.",
 )
 _MANAGEMENT = ListenerWarning(
     member="plain_port",
@@ -65,8 +67,8 @@ def _listener(profile: ListenerProfile, listener: Listener, *, name: str) -> lis
 
 
 def _tls(profile: ListenerProfile) -> list[str]:
-    store = "${ENV:GATEHOUSE_KEYSTORE_PASSWORD}"
-    trust = "${ENV:GATEHOUSE_TRUSTSTORE_PASSWORD}"
+    store = "${GATEHOUSE_KEYSTORE_PASSWORD}"  # ENV: is for extensions' files alone
+    trust = "${GATEHOUSE_TRUSTSTORE_PASSWORD}"
     versions = [version for version in reversed(TlsVersion) if version >= profile.minimum_tls]
     protocols = "".join(_tag("protocol", "TLSv1" if each is TlsVersion.V1_0 else f"TLSv{each}") for each in versions)
     passwords = _tag("password", store) + _tag("private-key-password", store)

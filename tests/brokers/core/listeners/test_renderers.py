@@ -163,6 +163,16 @@ def test_emqx_lets_only_the_balancers_speak_for_others() -> None:
     assert 'access_rules = ["allow 10.1.0.0/24", "deny all"]' in text_of(rendered)
 
 
+def test_hivemq_reads_passwords_from_its_environment_in_the_broker_s_own_spelling() -> None:
+    """With `${ENV:…}`, which only extensions know, the community edition reads nothing of the file."""
+    text = text_of(everything(Make.HIVEMQ))
+
+    assert set(re.findall(r"\$\{[^}]*\}", text)) == {
+        "${GATEHOUSE_KEYSTORE_PASSWORD}",
+        "${GATEHOUSE_TRUSTSTORE_PASSWORD}",
+    }
+
+
 def test_vernemq_takes_one_version_and_says_so() -> None:
     rendered = render_listeners(profile(Make.VERNEMQ, minimum_tls=TlsVersion.V1_3), SITE)
 
@@ -210,6 +220,7 @@ def test_broker_without_ocsp_is_told_that_crls_are_needed_all_the_same() -> None
         (Make.EMQX, {}, "let in admin with the password public"),
         (Make.EMQX, {"client_id_from_username": False}, "can lock a device out"),
         (Make.HIVEMQ, {}, "lets in admin with the password hivemq"),
+        (Make.HIVEMQ, {}, "the community edition reads nothing of this file, and listens at 1883 without TLS"),
         (Make.HIVEMQ, {}, "hivemq-allow-all-extension lets everybody in"),
         (Make.HIVEMQ, {"proxy_protocol": True}, "takes the PROXY protocol from anybody"),
         (Make.VERNEMQ, {}, "looks neither at the issuer nor at the time"),
