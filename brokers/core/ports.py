@@ -15,7 +15,7 @@ from threading import Event
 from typing import ClassVar, Protocol
 
 from acl.core.values import BoundRule, Principal, Request
-from brokers.core.values import AdapterKind, BrokerEvent, BrokerLink
+from brokers.core.values import AdapterKind, BrokerEvent, BrokerLink, DriftHint
 from devices.core.password_verifier import PasswordVerifier
 from kernel.core.errors import FieldError, Unavailable
 
@@ -258,7 +258,7 @@ class BrokerAdapter(Protocol):
         """Every connection there is now, as the event that began it; None where the broker does not list them."""
         ...
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | DriftHint | None]:
         """What happens there, as it happens; ends soon after `stop` is set or when the connection is lost.
 
         It begins with when the broker started, or with None: from then on nothing is missed.

@@ -203,6 +203,11 @@ class BrokerEvent:
     place: LogPlace | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DriftHint:
+    """The broker may differ from the policy since now: it is heard anew, or somebody else changed accounts there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessEvent:
     """One line of the access log."""
