@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.mosquitto_control import control
-from brokers.adapters.mosquitto_dynsec_reading import asking, needed, read_part, read_whole
+from brokers.adapters.mosquitto_dynsec_reading import asking, needed, notes_on, read_part, read_whole
 from brokers.adapters.mosquitto_files import MosquittoFolder
 from brokers.adapters.mosquitto_passwords import MosquittoPasswords
 from brokers.adapters.mosquitto_reload import seen_reading
@@ -47,7 +47,7 @@ from brokers.core.ports import (
     Step,
 )
 from brokers.core.rendering import Deviations
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerEvent, BrokerLink, DriftHint
 from kernel.core.errors import Conflict, FieldError
 from kernel.core.garbage import collection_paused
 
@@ -107,10 +107,16 @@ class MosquittoDynsecAdapter:
         with control(self._connection) as broker:
             state = read_whole(broker) if only is None else read_part(broker, only - {self._connection.username})
             version = broker.await_version() if only is None else broker.version
+            notes = notes_on(broker) if only is None else ()
         passwords = self._passwords.read(only=only)
         self._read = to_artifact(state), state
         return AppliedState(
-            artifact=self._read[0], version=version, only=only, foreign=state.foreign, passwords=passwords
+            artifact=self._read[0],
+            version=version,
+            only=only,
+            foreign=state.foreign,
+            passwords=passwords,
+            notes=notes,
         )
 
     @collection_paused()
@@ -126,9 +132,9 @@ class MosquittoDynsecAdapter:
         return (*(_step(self._taking_over(command, applied)) for command in commands), *passwords)
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
-        """Who gains and who loses which filters; with what is odd of its version, and when a file would be faster."""
+        """Who gains and who loses which filters; with what is odd or unsafe of it, and when a file would be faster."""
         present, wanted = self._parsed(applied), self._compile(desired)[0]
-        notes = version_note(applied.version), first_file_hint(wanted, present, broker=self._name)
+        notes = version_note(applied.version), first_file_hint(wanted, present, broker=self._name), *applied.notes
         return replace(effect(present, wanted), warnings=tuple(filter(None, notes)))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
@@ -191,7 +197,7 @@ class MosquittoDynsecAdapter:
     def present(self) -> None:
         """None: 2.0.x lists no connections. `watch` says when the broker started, so what is older has ended."""
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent]:
+    def watch(self, stop: Event) -> Iterator[BrokerEvent | DriftHint]:
         """Connections, their ends, and subscriptions, from the broker's log."""
         return watch(self._connection, stop)
 

@@ -43,6 +43,20 @@ def read_part(broker: ControlConnection, only: frozenset[str]) -> DynsecState:
     return state_of(clients=clients, roles=_roles(broker, sorted(roles)), defaults=default_documents(Defaults()))
 
 
+def notes_on(broker: ControlConnection) -> tuple[str, ...]:
+    """What the plugin lets somebody do whom the policy knows nothing of. Raises what `ask` raises."""
+    [answer] = broker.ask([asking("getAnonymousGroup", "anonymous", {})])
+    name = answer["data"]["group"]["groupname"]  # empty unless somebody set one
+    asked = [asking("getGroup", name, {"groupname": name}, tolerates=("Group not found",))] if name else []
+    if not any(found["data"]["group"]["roles"] for found in broker.ask(asked) if "data" in found):
+        return ()
+    note = (
+        f"Whoever connects to this Mosquitto without a name has the roles of its group {name!r}, whatever the policy "
+        "is: take them from it (mosquitto_ctrl dynsec removeGroupRole), or set allow_anonymous false."
+    )
+    return (note,)
+
+
 def needed(broker: ControlConnection, commands: Sequence[Command]) -> list[Command]:
     """Without those that would make a role what it is. Raises what `ask` raises."""
     unsure = [command for command in commands if command.name == "modifyRole" and command.tolerates]

@@ -274,6 +274,20 @@ def test_change_by_hand_is_found_and_put_right(adapter: MosquittoDynsecAdapter, 
     bring_to(adapter, desired)
 
 
+def test_what_strangers_may_is_told(adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto) -> None:
+    desired = all_of(subject("p-1", UP))
+    bring_to(adapter, desired)
+    for words in ("createGroup strangers", "setAnonymousGroup strangers"):
+        bare_mosquitto.ctrl(*words.split())
+    assert adapter.read().notes == ()  # it has no rights
+    for words in ("createRole open", "addRoleACL open subscribePattern # allow 1", "addGroupRole strangers open 1"):
+        bare_mosquitto.ctrl(*words.split())
+    applied = adapter.read()
+    [note] = applied.notes
+    assert "'strangers'" in note
+    assert note in adapter.effect(desired, applied).warnings
+
+
 def test_what_ends_in_the_middle_is_finished_by_the_next(
     adapter: MosquittoDynsecAdapter, bare_mosquitto: LiveMosquitto
 ) -> None:

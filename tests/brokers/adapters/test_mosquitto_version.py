@@ -25,6 +25,7 @@ from tests.brokers.subjects import UP, subject
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 1, 3, 8, 12
 NOTHING: dict[str, dict[str, Any]] = {
     "getDefaultACLAccess": {"acls": []},
+    "getAnonymousGroup": {"group": {"groupname": ""}},
     "listClients": {"totalCount": 0, "clients": []},
     "listRoles": {"totalCount": 0, "roles": []},
 }
