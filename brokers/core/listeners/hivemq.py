@@ -23,10 +23,10 @@ TRUSTSTORE_FILE = "client-ca.p12"
 _MODES = {True: "REQUIRED", False: "NONE"}
 _STORES = ListenerWarning(
     member="folder",
-    severity=Severity.WARNING,
+    severity=Severity.INFO,
     what=f"HiveMQ reads {KEYSTORE_FILE} (key and chain) and {TRUSTSTORE_FILE} (the CAs of clients), PKCS#12, with "
     "passwords from its environment. Where one is not set the community edition reads nothing of this file, and "
-    "listens at 1883 without TLS.",
+    "listens nowhere.",
     remedy="Make them with openssl and keytool, set GATEHOUSE_KEYSTORE_PASSWORD and GATEHOUSE_TRUSTSTORE_PASSWORD, and "
     "look that it did not log: Could not read the configuration file.",
 )

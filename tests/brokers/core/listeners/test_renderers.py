@@ -220,7 +220,7 @@ def test_broker_without_ocsp_is_told_that_crls_are_needed_all_the_same() -> None
         (Make.EMQX, {}, "let in admin with the password public"),
         (Make.EMQX, {"client_id_from_username": False}, "can lock a device out"),
         (Make.HIVEMQ, {}, "lets in admin with the password hivemq"),
-        (Make.HIVEMQ, {}, "the community edition reads nothing of this file, and listens at 1883 without TLS"),
+        (Make.HIVEMQ, {}, "the community edition reads nothing of this file, and listens nowhere"),
         (Make.HIVEMQ, {}, "hivemq-allow-all-extension lets everybody in"),
         (Make.HIVEMQ, {"proxy_protocol": True}, "takes the PROXY protocol from anybody"),
         (Make.VERNEMQ, {}, "looks neither at the issuer nor at the time"),
