@@ -77,16 +77,19 @@ class WakeupQuerySet(models.QuerySet["Wakeup"]):
         """Those that are not finished."""
         return self.filter(finished_at=None)
 
-    def first_of_their_key(self) -> Self:
-        """Those with no open wake-up of the same order key before them."""
-        earlier = Wakeup.objects.open().filter(order_key=OuterRef("order_key"), id__lt=OuterRef("id"))
-        return self.filter(Q(order_key="") | ~Exists(earlier))
-
     def claimable(self, *, now: datetime) -> Self:
-        """Pending ones, and running ones whose lease has run out, that neither a wish nor an earlier one holds back."""
+        """Pending ones that neither a wish nor another one holds back, and running ones whose lease has run out.
+
+        Of an order key no two run at once, and each waits for those before it; but one that ended in a fault, and is
+        to be tried again, is waited for by none.
+        """
+        of_key = Wakeup.objects.open().filter(order_key=OuterRef("order_key"))
+        running = of_key.filter(state=StepState.RUNNING)
+        earlier = of_key.filter(state=StepState.PENDING, faults=0, id__lt=OuterRef("id"))
         unheld = Q(held_until=None) | Q(held_until__lte=now)
-        free = Q(state=StepState.PENDING) & unheld | Q(state=StepState.RUNNING, lease_until__lte=now)
-        return self.open().filter(free).first_of_their_key()
+        its_turn = Q(order_key="") | ~Exists(running) & ~Exists(earlier)
+        lapsed = Q(state=StepState.RUNNING, lease_until__lte=now)
+        return self.open().filter(Q(state=StepState.PENDING) & unheld & its_turn | lapsed)
 
     def due(self, *, now: datetime) -> Self:
         """Claimable ones whose time to be sent (again) has come, oldest first."""
@@ -129,6 +132,10 @@ class Wakeup(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["order_key", "id"], name="kernel_wakeup_order", condition=Q(finished_at=None)),
+            models.Index(
+                fields=["order_key", "state", "faults", "id"],
+                name="kernel_wakeup_order",
+                condition=Q(finished_at=None),
+            ),
             models.Index(fields=["wake_at"], name="kernel_wakeup_due", condition=Q(finished_at=None)),
         ]

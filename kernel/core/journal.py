@@ -93,7 +93,9 @@ class Queue(StrEnum):
 class Step:
     """One consequence of an entry: a Celery task to wake, and what it acts on.
 
-    Steps with the same `order_key` run one after another in the order of their entries; an empty one waits for nobody.
+    Steps with the same `order_key` run one at a time in the order of their entries, but for one that ended in a fault:
+    the others go on, and it is tried again between them. So its task brings about what is to be now, not what its entry
+    changed. A step with an empty `order_key` waits for nobody.
     """
 
     task: str

@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
                 ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='wakeups', to='kernel.journalentry')),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('finished_at', None)), fields=['order_key', 'id'], name='kernel_wakeup_order'), models.Index(condition=models.Q(('finished_at', None)), fields=['wake_at'], name='kernel_wakeup_due')],
+                'indexes': [models.Index(condition=models.Q(('finished_at', None)), fields=['order_key', 'state', 'faults', 'id'], name='kernel_wakeup_order'), models.Index(condition=models.Q(('finished_at', None)), fields=['wake_at'], name='kernel_wakeup_due')],
                 'constraints': [models.UniqueConstraint(fields=('entry', 'task', 'target'), name='kernel_wakeup_once'), models.CheckConstraint(condition=models.Q(('state__in', [kernel.core.journal.StepState['DONE'], kernel.core.journal.StepState['FAILED']]), ('finished_at', None), _connector='XOR'), name='kernel_wakeup_finished_at'), models.UniqueConstraint(condition=models.Q(('state', kernel.core.journal.StepState['RUNNING']), models.Q(('order_key', ''), _negated=True)), fields=('order_key',), name='kernel_wakeup_one_of_a_key_runs')],
             },
         ),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from django.db import IntegrityError, transaction
 from django.db.models import Case, F, IntegerField, When
 
 from kernel.core.errors import DomainError, Unavailable
@@ -45,7 +46,7 @@ Body = Callable[[Wake], str | None]
 
 
 def run_wakeup(wakeup: int, *, body: Body, clock: Callable[[], datetime], lease: timedelta) -> StepState | None:
-    """The state the wake-up is in afterwards; None if it was not for us to run (done, leased, or held back).
+    """The state the wake-up is in afterwards; None if it was not for us to run (done, leased, held back, not its turn).
 
     `body` runs outside of any transaction, at least once; what it returns is the step's detail. While it runs the
     lease is renewed, so that `lease` bounds how long a killed worker is waited for, not how long a body may take.
@@ -71,20 +72,21 @@ def run_wakeup(wakeup: int, *, body: Body, clock: Callable[[], datetime], lease:
 
 
 def _claim(wakeup: int, *, now: datetime, lease: timedelta) -> Wakeup | None:
-    claimed = (
-        Wakeup.objects.claimable(now=now)
-        .filter(pk=wakeup)
-        .update(
-            state=StepState.RUNNING,
-            lease=uuid4(),
-            lease_until=now + lease,
-            wake_at=now + lease,
-            held_until=None,
-            attempts=F("attempts") + 1,
-            faults=Case(When(state=StepState.RUNNING, then=F("faults") + 1), default="faults", output_field=_COUNT),
-            sends=0,
-        )
-    )
+    rows = Wakeup.objects.claimable(now=now).filter(pk=wakeup)
+    try:
+        with transaction.atomic():
+            claimed = rows.update(
+                state=StepState.RUNNING,
+                lease=uuid4(),
+                lease_until=now + lease,
+                wake_at=now + lease,
+                held_until=None,
+                attempts=F("attempts") + 1,
+                faults=Case(When(state=StepState.RUNNING, then=F("faults") + 1), default="faults", output_field=_COUNT),
+                sends=0,
+            )
+    except IntegrityError:  # another of its key was claimed in the same moment
+        return None
     if not claimed:
         return None
     Wakeup.objects.filter(pk=wakeup, started_at=None).update(started_at=now)
@@ -95,7 +97,10 @@ def _after_fault(row: Wakeup, *, detail: str, now: datetime) -> StepState | None
     faults = row.faults + 1
     if faults >= MAX_FAULTS:
         return _finish(row, state=StepState.FAILED, detail=detail, now=now)
-    return _put_back(row, until=now + timedelta(seconds=min(2**faults, 300)), detail=detail, faults=faults)
+    state = _put_back(row, until=now + timedelta(seconds=min(2**faults, 300)), detail=detail, faults=faults)
+    if state is not None and row.order_key:
+        _send_following(row.order_key, now=now)
+    return state
 
 
 def _put_back(row: Wakeup, *, until: datetime, detail: str, faults: int | None = None) -> StepState | None:
@@ -124,6 +129,8 @@ def _finish(row: Wakeup, *, state: StepState, detail: str, now: datetime) -> Ste
 
 
 def _send_following(order_key: str, *, now: datetime) -> None:
-    following = Wakeup.objects.claimable(now=now).filter(order_key=order_key).order_by("pk").first()
+    """Tells of the next of the key: of one that is tried again only if there is no other."""
+    pending = Wakeup.objects.claimable(now=now).filter(order_key=order_key, state=StepState.PENDING)
+    following = pending.order_by("faults", "pk").first()
     if following is not None and send(following):
         Wakeup.objects.filter(pk=following.pk, state=StepState.PENDING).update(wake_at=now + RESEND_AFTER)

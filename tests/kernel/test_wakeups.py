@@ -15,7 +15,7 @@ from kernel import queries, services
 from kernel.core.errors import Unavailable
 from kernel.core.ids import EntryId
 from kernel.core.journal import Queue, StepState
-from kernel.models import Wakeup
+from kernel.models import Wakeup, WakeupQuerySet
 from kernel.services.run_wakeup import MAX_FAULTS
 from tests.cast import NOW
 from tests.kernel.conftest import LEASE, Broken, Worker, record, step, wakeups
@@ -133,6 +133,68 @@ def test_step_that_waits_holds_back_those_behind_it(worker: Worker, sent: Sent) 
     worker.outcome = Unavailable("The broker does not answer.")
     assert worker.run(first) == StepState.PENDING
     assert worker.run(second) is None
+
+
+def test_step_that_is_tried_again_after_a_fault_lets_those_behind_it_pass(worker: Worker, sent: Sent) -> None:
+    [first], [second], [third] = (wakeups(step(name, order_key="k")) for name in "abc")
+    worker.outcome = Broken("An account of that name is somebody else's.")
+    assert worker.run(first) == StepState.PENDING
+    assert sent == [("tests.act", second.pk, "revocation")], "at once, not at the next sweep"
+    assert worker.run(third) is None, "it is not behind the first alone"
+    worker.outcome = "done it"
+    assert worker.run(second) == StepState.DONE
+    assert sent[1:] == [("tests.act", third.pk, "revocation")]
+    worker.wait(2)
+    assert worker.run(first) == StepState.DONE, "it has its turn when its pause is over, whoever waits"
+    assert worker.run(third) == StepState.DONE
+
+
+def test_those_behind_a_fault_wait_for_each_other_at_a_broker_that_is_away(worker: Worker, sent: Sent) -> None:
+    [first], [second], [third] = (wakeups(step(name, order_key="k")) for name in "abc")
+    worker.outcome = Broken("An account of that name is somebody else's.")
+    worker.run(first)
+    worker.outcome = Unavailable("The broker does not answer.")
+    assert worker.run(second) == StepState.PENDING
+    assert worker.run(third) is None
+
+
+def test_no_two_of_a_key_run_whoever_passed_whom(worker: Worker, sent: Sent) -> None:
+    [first], [second] = wakeups(step("a", order_key="k")), wakeups(step("b", order_key="k"))
+    worker.outcome = Broken("An account of that name is somebody else's.")
+    worker.run(first)
+    seen: list[StepState | None] = []
+
+    def body(_: services.Wake) -> None:
+        worker.wait(10)
+        seen.append(worker.run(first))
+        seen.append(services.sweep(now=worker.now) or None)
+
+    services.run_wakeup(second.pk, body=body, clock=worker.clock, lease=LEASE)
+    assert seen == [None, None]
+    assert sent[1:] == [("tests.act", first.pk, "revocation")], "it is told when the other is done"
+
+
+def test_step_that_passed_and_whose_worker_died_is_run_again(worker: Worker, sent: Sent) -> None:
+    [first] = wakeups(step("a", order_key="k"))
+    worker.outcome = Broken("An account of that name is somebody else's.")
+    worker.run(first)
+    second = abandoned(worker, order_key="k")
+    worker.outcome = "done it"
+    worker.wait(LEASE.total_seconds())
+    assert worker.run(first) is None
+    assert worker.run(second) == StepState.DONE
+    assert worker.run(first) == StepState.DONE
+
+
+def test_two_of_a_key_that_are_claimed_in_the_same_moment_do_not_both_run(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither sees the other in its snapshot; the database lets one of them."""
+    [first], [second] = wakeups(step("a", order_key="k")), wakeups(step("b", order_key="k"))
+    Wakeup.objects.filter(pk=first.pk).update(state=StepState.RUNNING)
+    monkeypatch.setattr(WakeupQuerySet, "claimable", lambda rows, **_: rows.all())
+    assert worker.run(second) is None
+    assert worker.seen == []
 
 
 def test_step_that_failed_for_good_lets_the_next_pass(worker: Worker, sent: Sent) -> None:
