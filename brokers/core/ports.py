@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from threading import Event
 from typing import ClassVar, Protocol
 
 from acl.core.values import BoundRule, Principal, Request
-from brokers.core.values import AdapterKind, BrokerEvent, BrokerLink, DriftHint
+from brokers.core.values import AdapterKind, BrokerEvent, BrokerLink, FeedItem
 from devices.core.password_verifier import PasswordVerifier
-from kernel.core.errors import FieldError, Unavailable
+from kernel.core.errors import Conflict, FieldError, Unavailable
 
 __all__ = [
     "AdapterKind",
@@ -33,6 +34,7 @@ __all__ = [
     "PasswordRoom",
     "RenderSubject",
     "Rendering",
+    "SessionNotClosed",
     "Standing",
     "Step",
 ]
@@ -42,6 +44,15 @@ class BrokerUnreachable(Unavailable):
     """The broker does not answer, or not in time."""
 
     code = "broker-unreachable"
+
+
+class SessionNotClosed(Conflict):
+    """The rights are gone for whoever connects from now on, and a session that is open could not be ended.
+
+    Where something was taken away, what the broker holds still says so: the next plan has it ended.
+    """
+
+    code = "session-not-closed"
 
 
 class Standing(StrEnum):
@@ -92,7 +103,10 @@ class Capabilities:
     """What a broker can enforce. `version` is the broker's own, empty while unknown.
 
     `limits` are what it never does whatever the policy says, each with the kind of deviation that this is.
-    `closes_sessions` says whether `disconnect` can close any.
+    `closes_sessions` says whether `disconnect` can close any, `restarts` whether each change closes all.
+    `policy_lag`: how long after a change it may let somebody in by what was before, since it was just judging him.
+    `certificate_lag`: how long after a CRL was given to it, or published, it may let in who shows a certificate that is
+    revoked; none if Gatehouse judges each, and None if nobody can say when it knows.
     """
 
     stores_policy: bool
@@ -105,6 +119,9 @@ class Capabilities:
     limits: tuple[tuple[DeviationKind, str], ...] = ()
     passwords: PasswordRoom = PasswordRoom.NONE
     closes_sessions: bool = True
+    restarts: bool = False
+    policy_lag: timedelta = timedelta(0)
+    certificate_lag: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,13 +250,16 @@ class BrokerAdapter(Protocol):
         ...
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Makes the changes in small batches, and calls `between` before each: what it raises ends the work there."""
+        """Makes the changes in small batches, and calls `between` before each: what it raises ends the work there.
+
+        May raise SessionNotClosed when all else is made.
+        """
         ...
 
     def disconnect(self, principal: Principal) -> int | None:
         """Closes every session of the principal; how many, or -1 if the broker does not say.
 
-        None if this broker can not be told to: what is open goes on until it ends.
+        None if this broker can not be told to: what is open goes on until it ends. May raise SessionNotClosed.
         """
         ...
 
@@ -258,7 +278,7 @@ class BrokerAdapter(Protocol):
         """Every connection there is now, as the event that began it; None where the broker does not list them."""
         ...
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | DriftHint | None]:
+    def watch(self, stop: Event) -> Iterator[FeedItem]:
         """What happens there, as it happens; ends soon after `stop` is set or when the connection is lost.
 
         It begins with when the broker started, or with None: from then on nothing is missed.

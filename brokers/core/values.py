@@ -208,6 +208,10 @@ class DriftHint:
     """The broker may differ from the policy since now: it is heard anew, or somebody else changed accounts there."""
 
 
+FeedItem = BrokerEvent | DriftHint | None
+"""What a broker that is listened to brings; None when nothing happens."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessEvent:
     """One line of the access log."""
