@@ -11,6 +11,7 @@ from celery.signals import setup_logging
 from console import folder_queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # `web` makes them; they load every page and a third of the memory
 
 folder_queue.register()
 app = Celery("gatehouse")

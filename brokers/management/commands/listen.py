@@ -20,6 +20,7 @@ GRACE_SECONDS = 2.0
 class Command(BaseCommand):
     """Stays until SIGTERM or SIGINT; it may be killed and started again at any time."""
 
+    requires_system_checks: list[str] = []  # as of workers
     help = "Answers brokers that ask at each connection, and writes down who connects and who is refused."
 
     def handle(self, *_args: Any, **_options: Any) -> None:

@@ -18,7 +18,7 @@ from kernel.core.journal import Queue
 class Command(BaseCommand):
     """Runs Celery with threads: bodies wait for brokers and databases, they do not compute."""
 
-    requires_system_checks: list[str] = []  # `web` and `run` make them; here they cost half of the start
+    requires_system_checks: list[str] = []  # `web` makes them; here they cost half of the start
     help = "Carries out what journal entries ask for, from the named queues."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
