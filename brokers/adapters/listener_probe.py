@@ -10,12 +10,15 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cryptography import x509
 
 from brokers.adapters.dialing import NeverABroker, dial
 from brokers.core.listeners.first_connect import (
+    ACCEPTED,
+    UNPROVED,
     anonymous_connect,
     binary_frame,
     connack_code,
@@ -31,7 +34,6 @@ from brokers.core.values import Listener, Transport
 
 _OLD = {TlsVersion.V1_0: 1, TlsVersion.V1_1: 2}
 _MOST_ANSWER = 4_096
-_NOT_AUTHORISED = 5
 SILENT = "Nobody answers there in TLS."
 FORBIDDEN = "Its name leads to an address where there is never a broker, so it is not connected to."
 _OF_A_MISSING_CERTIFICATE = ("CERTIFICATE", "HANDSHAKE_FAILURE")
@@ -84,7 +86,7 @@ def observe(listener: Listener, *, trust_pem: str, path: str, timeout: float, in
     seen = Observation(
         versions=versions,
         chain_fault=chain_fault,
-        answer=_answer(place, path) if any(versions.values()) else None,
+        answer=_answer(place, path, asked=newest.asks_certificate) if any(versions.values()) else None,
     )
     if versions[TlsVersion.V1_2] and newest.whole:
         seen = replace(seen, stapled=newest.stapled, asks_certificate=newest.asks_certificate)
@@ -182,25 +184,44 @@ def _chain(place: _Place, trust_pem: str, flight: ServerFlight) -> tuple[bytes, 
         return leaf, None
 
 
-def _answer(place: _Place, path: str) -> Answer | None:
-    """What comes of a CONNECT without certificate and name; None if nothing was said in time."""
+def _answer(place: _Place, path: str, *, asked: bool) -> Answer | None:
+    """What comes of a CONNECT without certificate and name; None if nothing was said in time.
+
+    `asked`: the server asks for a certificate, so that a failed handshake is about that.
+    """
+
+    def connect(spoken: ssl.SSLSocket, end: float) -> Answer:
+        return _said(spoken, place.listener, path, end=end)
+
+    answer = _heard(place, connect, asked=asked)
+    if answer is Answer.CLOSED:  # sending may have failed before an alert was read
+        return _heard(place, _last_words, asked=asked) or answer
+    return answer
+
+
+def _heard(place: _Place, speak: Callable[[ssl.SSLSocket, float], Answer], *, asked: bool) -> Answer | None:
+    """What comes of speaking on a new connection; None if nothing was said in time."""
     try:
         with _connect(place) as link, _wrap(link, _context(), place) as spoken:
-            code = _code_of(spoken, place.listener, path, end=time.monotonic() + place.left())
+            return speak(spoken, time.monotonic() + place.left())
     except TimeoutError:
         return None
     except ssl.SSLError as error:
-        told = any(word in (error.reason or "") for word in _OF_A_MISSING_CERTIFICATE)
-        return Answer.REFUSED_IN_TLS if told else Answer.CLOSED
+        words = _OF_A_MISSING_CERTIFICATE if asked else _OF_A_MISSING_CERTIFICATE[:1]
+        return Answer.REFUSED_IN_TLS if any(word in (error.reason or "") for word in words) else Answer.CLOSED
     except (OSError, ValueError):
         return Answer.CLOSED
-    if code is None:
-        return Answer.CLOSED
-    return Answer.ADMITTED if code == 0 else Answer.REFUSED
 
 
-def _code_of(spoken: ssl.SSLSocket, listener: Listener, path: str, *, end: float) -> int | None:
-    """The code of CONNACK; None if nothing was said; 5, not authorised, if something else was."""
+def _last_words(spoken: ssl.SSLSocket, end: float) -> Answer:
+    """What the server says to who has nothing to say; an alert is raised."""
+    with suppress(OSError):  # the server may have ended it already, after its words
+        socket.socket.shutdown(spoken, socket.SHUT_WR)  # beneath TLS, whose own would forget what it was about to read
+    return Answer.OTHER if _receive(spoken, end) else Answer.CLOSED
+
+
+def _said(spoken: ssl.SSLSocket, listener: Listener, path: str, *, end: float) -> Answer:
+    """What CONNACK says; OTHER if it is none, or there is no WebSocket."""
     packet = anonymous_connect(f"gatehouse-probe-{os.urandom(4).hex()}")
     if listener.transport is Transport.MQTTS:
         spoken.sendall(packet)
@@ -208,21 +229,21 @@ def _code_of(spoken: ssl.SSLSocket, listener: Listener, path: str, *, end: float
     spoken.sendall(upgrade_request(host=listener.host, port=listener.port, path=path, key=os.urandom(16)))
     head = _until_head(spoken, end)
     if not is_upgraded(head):
-        return _NOT_AUTHORISED if head else None
+        return Answer.OTHER if head else Answer.CLOSED
     spoken.sendall(binary_frame(packet, mask=os.urandom(4)))
     return _connack(spoken, end, unframed=frame_body)
 
 
-def _connack(
-    spoken: ssl.SSLSocket, end: float, unframed: Callable[[bytes], bytes] = lambda octets: octets
-) -> int | None:
+def _connack(spoken: ssl.SSLSocket, end: float, unframed: Callable[[bytes], bytes] = lambda octets: octets) -> Answer:
     octets = b""
     while len(octets) < _MOST_ANSWER and (more := _receive(spoken, end)):
         octets += more
         code = connack_code(unframed(octets))
+        if code == ACCEPTED:
+            return Answer.ADMITTED
         if code is not None:
-            return code
-    return _NOT_AUTHORISED if octets else None
+            return Answer.REFUSED if code in UNPROVED else Answer.OTHER
+    return Answer.OTHER if octets else Answer.CLOSED
 
 
 def _until_head(spoken: ssl.SSLSocket, end: float) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -12,7 +12,7 @@ from brokers import models, queries
 from brokers.adapters.listener_probe import observe
 from brokers.adapters.management_probe import ask
 from brokers.core.listeners import management
-from brokers.core.listeners.probe import ListenerReport, judge, read_report, report_document
+from brokers.core.listeners.probe import ListenerReport, judge, read_report, report_document, with_what_was_bad
 from brokers.core.values import Broker, BrokerId, BrokerLink, Listener
 from brokers.services.listener_profiles import listener_profile_of
 from kernel.core.actor import Actor
@@ -68,7 +68,8 @@ def probe_under_way(*, broker: BrokerId) -> EntryId | None:
 def probe_listeners(*, broker: BrokerId, now: datetime) -> Probe:
     """Contacts each registered listener, and where the broker is managed, for half a minute at most, and nobody else.
 
-    What was seen is kept. A password is not tried again within five minutes of being refused.
+    What was seen is kept, and what was bad before stays bad where it could not be seen. A password is not tried again
+    within five minutes of being refused.
     Not to be called in a transaction. Raises BrokerNotFound.
     """
     link = queries.link_to(broker=broker)
@@ -90,8 +91,7 @@ def probe_listeners(*, broker: BrokerId, now: datetime) -> Probe:
         managed = pool.submit(_look_at_management, link, before, now=now)
         reports = tuple(pool.map(look, found.listeners))
         probe = Probe(at=now, reports=(*reports, *managed.result()))
-    _keep(found, probe)
-    return probe
+    return _keep(found, probe)
 
 
 def last_probe_of(*, broker: Broker) -> Probe | None:
@@ -107,7 +107,7 @@ def last_probe_of(*, broker: Broker) -> Probe | None:
     if any(each.transport in management.SCHEMES for each in reports):
         place = management.place_of(broker.kind, queries.link_to(broker=broker.id).connection)
         held |= {(place.host, place.port, place.scheme)} if place else set()
-    kept = tuple(each for each in reports if (each.host, each.port, each.transport) in held)
+    kept = tuple(each for each in reports if _place_of(each) in held)
     return Probe(at=row.probed_at, reports=kept)
 
 
@@ -125,10 +125,19 @@ def _look_at_management(link: BrokerLink, before: Probe | None, *, now: datetime
     return (ListenerReport(host=place.host, port=place.port, transport=place.scheme, lines=lines),)
 
 
-def _keep(broker: Broker, probe: Probe) -> None:
-    """Keeps it, unless the broker was removed meanwhile."""
-    kept = {"probe": [report_document(report) for report in probe.reports], "probed_at": probe.at}
+def _keep(broker: Broker, probe: Probe) -> Probe:
+    """Keeps it, unless the broker was removed meanwhile, with what was bad before and could not be seen now."""
     with transaction.atomic():
         row = models.Broker.objects.select_for_update().filter(id=broker.id).first()
-        if row is not None:
-            models.Listening.objects.update_or_create(broker=row, defaults=kept)
+        if row is None:
+            return probe
+        before = last_probe_of(broker=broker)
+        known = {_place_of(report): report for report in before.reports} if before else {}
+        reports = tuple(with_what_was_bad(each, known.get(_place_of(each), each)) for each in probe.reports)
+        kept = {"probe": [report_document(report) for report in reports], "probed_at": probe.at}
+        models.Listening.objects.update_or_create(broker=row, defaults=kept)
+    return replace(probe, reports=reports)
+
+
+def _place_of(report: ListenerReport) -> tuple[str, int, str]:
+    return report.host, report.port, report.transport

@@ -13,11 +13,16 @@ from tests.servers import free_port
 
 
 @contextmanager
-def open_broker(certificate: Path, key: Path, *, websocket: bool = False, code: int = 0) -> Iterator[int]:
-    """The port of one that asks for no certificate and answers CONNECT with that code; it ends at the first fault."""
+def open_broker(
+    certificate: Path, key: Path, *, websocket: bool = False, code: int | None = 0, upgrade: str = "101 Switching"
+) -> Iterator[int]:
+    """The port of one that asks for no certificate and answers CONNECT with that code; it ends at the first fault.
+
+    Without a code it ends the connection there; with a status other than 101 there is no WebSocket.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    connack = bytes([0x20, 2, 0, code])
+    connack = b"" if code is None else bytes([0x20, 2, 0, code])
     with socket.create_server(("127.0.0.1", free_port())) as door:
 
         def serve() -> None:
@@ -30,9 +35,9 @@ def open_broker(certificate: Path, key: Path, *, websocket: bool = False, code: 
                     with link, context.wrap_socket(link, server_side=True) as spoken:
                         spoken.recv(4_096)
                         if websocket:
-                            spoken.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                            spoken.sendall(f"HTTP/1.1 {upgrade}\r\n\r\n".encode())
                             spoken.recv(4_096)
-                        for octet in b"\x82\x04" + connack if websocket else connack:
+                        for octet in b"\x82\x04" + connack if websocket and connack else connack:
                             spoken.sendall(bytes([octet]))  # in pieces, as it may well come
                 except OSError:
                     continue

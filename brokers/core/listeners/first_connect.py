@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 
+ACCEPTED = 0
+UNPROVED = frozenset({4, 5, 0x86, 0x87, 0x8C})
+"""Return codes by which a broker says that nobody was proved to be there: bad name or password, not authorised."""
 _CONNACK = 0x20
 
 
@@ -15,8 +18,8 @@ def anonymous_connect(client_id: str) -> bytes:
 
 
 def connack_code(octets: bytes) -> int | None:
-    """The return code: 0 is let in. None if this is no CONNACK, or not all of one."""
-    if len(octets) < 4 or octets[0] != _CONNACK:
+    """The return code (MQTT 3.1.1 3.2.2.3, MQTT 5 3.2.2.2). None if this is no CONNACK, or not all of one."""
+    if len(octets) < 4 or octets[0] != _CONNACK or octets[1] < 2 or octets[2] > 1:
         return None
     return octets[3]
 

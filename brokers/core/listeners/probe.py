@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,7 @@ from brokers.core.values import Listener
 
 ENDS_SOON = timedelta(days=14)
 _ISSUE = "Issue one by a new request, and install it."
+_STILL = " It could not be looked at since."
 
 
 class Verdict(StrEnum):
@@ -42,11 +43,16 @@ class Aspect(StrEnum):
 
 
 class Answer(StrEnum):
-    """What came of a CONNECT without certificate and name: CONNACK, a refusal in TLS, or an end without a word."""
+    """What came of a CONNECT without certificate and name.
+
+    admitted, refused: CONNACK said so. refused-in-tls: an alert said that a certificate is missing. other: something
+    else, such as CONNACK that the server is busy, or no WebSocket. closed: an end without a word, for whatever reason.
+    """
 
     ADMITTED = "admitted"
     REFUSED = "refused"
     REFUSED_IN_TLS = "refused-in-tls"
+    OTHER = "other"
     CLOSED = "closed"
 
 
@@ -103,6 +109,15 @@ def judge(listener: Listener, seen: Observation, *, profile: ListenerProfile, no
         lines = [_good(Aspect.REACHABLE, "It answers."), *_channel(seen, profile), *_certificate(seen)]
         lines += [_end(seen, now), _staple(seen, profile), *_admission(seen, profile)]
     return ListenerReport(host=listener.host, port=listener.port, transport=listener.transport, lines=tuple(lines))
+
+
+def with_what_was_bad(report: ListenerReport, before: ListenerReport) -> ListenerReport:
+    """The report with the bad lines of the one before in place of what could not be seen this time."""
+    bad = {line.aspect: replace(line, seen=line.seen.removesuffix(_STILL) + _STILL) for line in before.worst()}
+    lines = [bad.get(line.aspect, line) if line.verdict is Verdict.UNKNOWN else line for line in report.lines]
+    if any(line.aspect is Aspect.REACHABLE and line.verdict is Verdict.BAD for line in lines):
+        lines += [line for aspect, line in bad.items() if aspect is not Aspect.REACHABLE]
+    return replace(report, lines=tuple(lines))
 
 
 def report_document(report: ListenerReport) -> dict[str, Any]:
@@ -181,10 +196,11 @@ def _staple(seen: Observation, profile: ListenerProfile) -> ProbeLine:
 
 
 def _admission(seen: Observation, profile: ListenerProfile) -> Iterator[ProbeLine]:
+    """Good is what the broker said itself: one that has no place left, or only starts, ends connections as well."""
     aspect = Aspect.CERTIFICATE_REQUIRED
-    if seen.answer is Answer.REFUSED_IN_TLS or (seen.answer is Answer.CLOSED and seen.asks_certificate):
+    if seen.answer is Answer.REFUSED_IN_TLS:
         yield _good(aspect, "Without a client certificate it ends the connection.")
-    elif seen.answer in {Answer.ADMITTED, Answer.REFUSED}:
+    elif seen.answer in {Answer.ADMITTED, Answer.REFUSED, Answer.OTHER}:
         verdict = Verdict.BAD if profile.require_certificate else Verdict.DOUBTFUL
         words = "It speaks to whoever has no client certificate."
         yield ProbeLine(aspect=aspect, verdict=verdict, seen=words, remedy="Let it require one.")
@@ -193,10 +209,10 @@ def _admission(seen: Observation, profile: ListenerProfile) -> Iterator[ProbeLin
     if seen.answer is Answer.ADMITTED:
         words = "It lets in whoever gives neither certificate nor name."
         yield _bad(Aspect.ANONYMOUS, words, "Close it until that is mended.")
-    elif seen.answer is None:
-        yield _unknown(Aspect.ANONYMOUS, "Whether it lets in without a name is not known.")
-    else:
+    elif seen.answer in {Answer.REFUSED, Answer.REFUSED_IN_TLS}:
         yield _good(Aspect.ANONYMOUS, "It lets nobody in who gives neither certificate nor name.")
+    else:
+        yield _unknown(Aspect.ANONYMOUS, "Whether it lets in without a name is not known.")
 
 
 def _good(aspect: Aspect, seen: str) -> ProbeLine:

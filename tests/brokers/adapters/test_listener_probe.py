@@ -49,8 +49,15 @@ def openssl_server(ca: OpensslCa, *words: str) -> Iterator[int]:
             process.kill()
 
 
-def look(port: int, ca: OpensslCa, *, host: str = "127.0.0.1", trust: str | None = None) -> Observation:
-    listener = Listener(host=host, port=port)
+def look(
+    port: int,
+    ca: OpensslCa,
+    *,
+    host: str = "127.0.0.1",
+    transport: Transport = Transport.MQTTS,
+    trust: str | None = None,
+) -> Observation:
+    listener = Listener(host=host, port=port, transport=transport)
     return observe(
         listener,
         trust_pem=ca.certificate if trust is None else trust,
@@ -98,23 +105,36 @@ def test_server_of_1_2_alone_that_requires_certificates_is_trusted_all_the_same(
     assert seen.answer is Answer.REFUSED_IN_TLS
 
 
+@pytest.mark.parametrize("transport", Transport)
 @pytest.mark.parametrize(
-    ("transport", "code", "answer"),
+    ("code", "answer"),
     [
-        (Transport.MQTTS, 0, Answer.ADMITTED),
-        (Transport.MQTTS, 5, Answer.REFUSED),
-        (Transport.WSS, 0, Answer.ADMITTED),
-        (Transport.WSS, 5, Answer.REFUSED),
+        (0, Answer.ADMITTED),
+        (1, Answer.OTHER),  # another version
+        (2, Answer.OTHER),  # another client id
+        (3, Answer.OTHER),  # no place left
+        (4, Answer.REFUSED),
+        (5, Answer.REFUSED),
+        (0x86, Answer.REFUSED),
+        (0x97, Answer.OTHER),  # quota exceeded
+        (None, Answer.CLOSED),
     ],
 )
-def test_who_lets_strangers_in_is_found_out(ca: OpensslCa, transport: Transport, code: int, answer: Answer) -> None:
+def test_who_lets_strangers_in_is_found_out(
+    ca: OpensslCa, transport: Transport, code: int | None, answer: Answer
+) -> None:
     files = ca.folder / "broker.pem", ca.folder / "broker.key"
     with open_broker(*files, websocket=transport is Transport.WSS, code=code) as port:
-        listener = Listener(host="127.0.0.1", port=port, transport=transport)
-        seen = observe(listener, trust_pem=ca.certificate, path="/mqtt", timeout=TIMEOUT, in_all=10 * TIMEOUT)
+        seen = look(port, ca, transport=transport)
 
     assert seen.answer is answer
     assert seen.asks_certificate is False
+
+
+def test_path_without_a_websocket_says_nothing_of_who_is_let_in(ca: OpensslCa) -> None:
+    files = ca.folder / "broker.pem", ca.folder / "broker.key"
+    with open_broker(*files, websocket=True, upgrade="404 Not Found") as port:
+        assert look(port, ca, transport=Transport.WSS).answer is Answer.OTHER
 
 
 def test_certificate_with_names_that_nobody_reads_ends_no_probe(ca: OpensslCa) -> None:

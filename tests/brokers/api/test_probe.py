@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from brokers import models, queries, services
+from brokers.core.listeners.probe import Answer, Observation
+from brokers.core.listeners.profile import TlsVersion
 from brokers.core.values import BrokerId
 from brokers.services.listening_findings import ListeningFindings
 from brokers.tasks import probe, probe_one
@@ -80,6 +82,26 @@ def test_listener_that_admits_strangers_is_a_finding_until_it_is_gone(
     assert findings(fleet) == {}
 
 
+def test_listener_that_admitted_strangers_is_a_finding_until_it_refuses_them(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has no place left, or is away, may let in whoever comes next."""
+    broker, versions = register(fleet, 8883, host="mq.example"), dict.fromkeys(TlsVersion, True)
+    away = Observation(fault="Nobody answers there in TLS.", versions={})
+
+    def after(seen: Observation) -> set[str]:
+        monkeypatch.setattr("brokers.services.probing.observe", lambda *_, **__: seen)
+        services.probe_listeners(broker=broker, now=utc_now())
+        return set(findings(fleet)) & {"listener-admits-anybody", "listener-does-not-answer"}
+
+    assert after(Observation(versions=versions, answer=Answer.OTHER)) == set()
+    assert after(Observation(versions=versions, answer=Answer.ADMITTED)) == {"listener-admits-anybody"}
+    assert after(Observation(versions=versions, answer=Answer.OTHER)) == {"listener-admits-anybody"}
+    assert after(away) == {"listener-admits-anybody", "listener-does-not-answer"}
+    assert after(Observation(versions=versions, answer=Answer.CLOSED)) == {"listener-admits-anybody"}
+    assert after(Observation(versions=versions, answer=Answer.REFUSED)) == set()
+
+
 def test_listener_that_does_not_answer_is_told_and_the_others_are_looked_at(fleet: Fleet) -> None:
     ports = [free_port(), free_port()]
     broker = register(fleet, *ports)
@@ -128,6 +150,7 @@ def test_dashboard_with_the_password_that_it_comes_with_is_a_finding_and_is_not_
         assert len(tried) == 2, "nor because something else is to mend"
         assert set(look(11)) == {"broker-management-open", "broker-key-may-more"}
         assert tried == [b'{"username": "admin", "password": "public"}'] * 3
+    assert set(look(17)) == {"broker-management-open", "broker-key-may-more"}, "nobody answers: it may be as it was"
     moved = queries.sealed_connection({"host": "127.0.0.1", "port": 1}, broker=broker)
     models.Broker.objects.update(connection=moved)
     assert findings(fleet) == {}, "it is managed elsewhere now"

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.core.listeners.first_connect import anonymous_connect, binary_frame, connack_code, frame_body, is_upgraded
-from brokers.core.listeners.probe import Answer, Aspect, Observation, Verdict, judge, read_report, report_document
+from brokers.core.listeners.probe import (
+    Answer,
+    Aspect,
+    ListenerReport,
+    Observation,
+    Verdict,
+    judge,
+    read_report,
+    report_document,
+    with_what_was_bad,
+)
 from brokers.core.listeners.profile import ListenerProfile, Make, TlsVersion
 from brokers.core.listeners.tls_hello import BrokenFlight, ServerFlight, client_hello, read_flight
 from brokers.core.values import Listener
@@ -60,8 +70,10 @@ def test_safe_listener_is_good_in_every_aspect() -> None:
         ({"answer": Answer.ADMITTED}, Aspect.CERTIFICATE_REQUIRED, Verdict.BAD),
         ({"answer": Answer.REFUSED}, Aspect.CERTIFICATE_REQUIRED, Verdict.BAD),
         ({"answer": Answer.REFUSED}, Aspect.ANONYMOUS, Verdict.GOOD),
-        ({"answer": Answer.CLOSED}, Aspect.CERTIFICATE_REQUIRED, Verdict.GOOD),
-        ({"answer": Answer.CLOSED, "asks_certificate": None}, Aspect.CERTIFICATE_REQUIRED, Verdict.UNKNOWN),
+        ({"answer": Answer.OTHER}, Aspect.CERTIFICATE_REQUIRED, Verdict.BAD),
+        ({"answer": Answer.OTHER}, Aspect.ANONYMOUS, Verdict.UNKNOWN),
+        ({"answer": Answer.CLOSED}, Aspect.CERTIFICATE_REQUIRED, Verdict.UNKNOWN),
+        ({"answer": Answer.CLOSED}, Aspect.ANONYMOUS, Verdict.UNKNOWN),
         ({"answer": None}, Aspect.ANONYMOUS, Verdict.UNKNOWN),
     ],
 )
@@ -86,6 +98,27 @@ def test_of_what_is_not_there_nothing_else_is_said() -> None:
     assert report.worst() == list(report.lines)
 
 
+def test_what_was_bad_stays_bad_until_it_is_seen_to_be_mended() -> None:
+    def report(**changes: object) -> ListenerReport:
+        return judge(HERE, replace(SAFE, **changes), profile=PROFILE, now=NOW)  # type: ignore[arg-type]
+
+    def bad(found: ListenerReport) -> set[Aspect]:
+        return {line.aspect for line in found.worst()}
+
+    admission = {Aspect.ANONYMOUS, Aspect.CERTIFICATE_REQUIRED}
+    before = report(answer=Answer.ADMITTED)
+    assert bad(before) == admission
+    busy = with_what_was_bad(report(answer=Answer.CLOSED), before)
+    assert [line.aspect for line in busy.lines] == [line.aspect for line in before.lines]
+    assert bad(busy) == admission
+    away = with_what_was_bad(report(fault="Nobody answers there in TLS."), busy)
+    assert bad(away) == {Aspect.REACHABLE, *admission}
+    [told] = [line.seen for line in away.lines if line.aspect is Aspect.ANONYMOUS]
+    assert told == "It lets in whoever gives neither certificate nor name. It could not be looked at since."
+    assert bad(with_what_was_bad(report(answer=Answer.REFUSED), away)) == {Aspect.CERTIFICATE_REQUIRED}
+    assert with_what_was_bad(report(), away) == report()
+
+
 def test_report_reads_back_from_json() -> None:
     report = judge(HERE, SAFE, profile=PROFILE, now=NOW)
 
@@ -98,7 +131,15 @@ def test_connect_has_neither_name_nor_password() -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "code"), [(b"\x20\x02\x00\x00", 0), (b"\x20\x02\x00\x05", 5), (b"\x20\x02", None), (b"HTTP", None)]
+    ("octets", "code"),
+    [
+        (b"\x20\x02\x00\x00", 0),
+        (b"\x20\x02\x00\x05", 5),
+        (b"\x20\x03\x00\x87\x00", 0x87),
+        (b"\x20\x02", None),
+        (b"HTTP", None),
+        (b" so\x00", None),
+    ],
 )
 def test_connack_is_read(octets: bytes, code: int | None) -> None:
     assert connack_code(octets) == code
