@@ -78,9 +78,7 @@ def observe(listener: Listener, *, trust_pem: str, path: str, timeout: float, in
     newest, takes_1_3 = _flight(place, 3), _takes_1_3(place)
     if not takes_1_3 and not newest.whole:  # whoever says nothing to this says nothing to the rest
         return Observation(fault=SILENT, versions={})
-    versions = {version: _flight(place, minor).version == (3, minor) for version, minor in _OLD.items()}
-    if time.monotonic() >= end:  # who was not asked did not refuse
-        versions = {}
+    versions = {version: taken for version, minor in _OLD.items() if (taken := _takes(place, minor)) is not None}
     versions |= {TlsVersion.V1_2: newest.version == (3, 3), TlsVersion.V1_3: takes_1_3}
     leaf, chain_fault = _chain(place, trust_pem, newest)
     seen = Observation(
@@ -121,6 +119,14 @@ def _flight(place: _Place, minor: int) -> ServerFlight:
     except (OSError, BrokenFlight):
         pass
     return found
+
+
+def _takes(place: _Place, minor: int) -> bool | None:
+    """Whether the server takes that version; None if it said nothing, as who has no place left does."""
+    found = _flight(place, minor)
+    if found.version is None and not found.whole:
+        return None
+    return found.version == (3, minor)
 
 
 def _receive(link: socket.socket, end: float) -> bytes:

@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from tests.servers import free_port
@@ -14,11 +15,18 @@ from tests.servers import free_port
 
 @contextmanager
 def open_broker(
-    certificate: Path, key: Path, *, websocket: bool = False, code: int | None = 0, upgrade: str = "101 Switching"
+    certificate: Path,
+    key: Path,
+    *,
+    websocket: bool = False,
+    code: int | None = 0,
+    upgrade: str = "101 Switching",
+    places: int = 1_000,
 ) -> Iterator[int]:
     """The port of one that asks for no certificate and answers CONNECT with that code; it ends at the first fault.
 
-    Without a code it ends the connection there; with a status other than 101 there is no WebSocket.
+    Without a code it ends the connection there; with a status other than 101 there is no WebSocket. Of the connections
+    after the first `places` it ends each at once.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -26,11 +34,14 @@ def open_broker(
     with socket.create_server(("127.0.0.1", free_port())) as door:
 
         def serve() -> None:
-            while True:
+            for number in count():
                 try:
                     link, _ = door.accept()
                 except OSError:
                     return
+                if number >= places:
+                    link.close()
+                    continue
                 try:
                     with link, context.wrap_socket(link, server_side=True) as spoken:
                         spoken.recv(4_096)

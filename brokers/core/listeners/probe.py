@@ -58,7 +58,9 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What was seen; None where it could not be. `fault` says in words why there was no connection.
+    """What was seen; None, or no such version, where it could not be.
+
+    `fault` says in words why there was no connection.
 
     `chain_fault` is empty for a chain that leads to what devices trust.
     """
@@ -142,7 +144,7 @@ def _channel(seen: Observation, profile: ListenerProfile) -> Iterator[ProbeLine]
     new = [version for version in taken if version >= TlsVersion.V1_2]
     if old:
         yield _bad(Aspect.OLD_TLS, f"It takes TLS {' and '.join(old)}.", "Let it take 1.2 and newer alone.")
-    elif not any(version < TlsVersion.V1_2 for version in seen.versions):
+    elif not {TlsVersion.V1_0, TlsVersion.V1_1} <= seen.versions.keys():
         yield _unknown(Aspect.OLD_TLS, "Whether it takes TLS 1.0 or 1.1 is not known.")
     else:
         yield _good(Aspect.OLD_TLS, "It refuses TLS 1.0 and 1.1.")

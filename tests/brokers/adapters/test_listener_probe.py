@@ -137,6 +137,15 @@ def test_path_without_a_websocket_says_nothing_of_who_is_let_in(ca: OpensslCa) -
         assert look(port, ca, transport=Transport.WSS).answer is Answer.OTHER
 
 
+def test_who_has_no_place_left_does_not_refuse_old_versions(ca: OpensslCa) -> None:
+    files = ca.folder / "broker.pem", ca.folder / "broker.key"
+    with open_broker(*files, places=3) as port:
+        seen = look(port, ca)
+
+    assert seen.versions == {TlsVersion.V1_2: True, TlsVersion.V1_3: True}
+    assert seen.answer is Answer.CLOSED
+
+
 def test_certificate_with_names_that_nobody_reads_ends_no_probe(ca: OpensslCa) -> None:
     with open_broker(*ca.make("odd", "subjectAltName=DER:3002a300")) as port:  # an x400Address
         assert look(port, ca).named is None

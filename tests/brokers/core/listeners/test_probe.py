@@ -57,6 +57,8 @@ def test_safe_listener_is_good_in_every_aspect() -> None:
         ({"versions": dict.fromkeys(TlsVersion, False)}, Aspect.TLS, Verdict.BAD),
         ({"versions": {}}, Aspect.OLD_TLS, Verdict.UNKNOWN),
         ({"versions": {TlsVersion.V1_2: True, TlsVersion.V1_3: True}}, Aspect.OLD_TLS, Verdict.UNKNOWN),
+        ({"versions": {TlsVersion.V1_0: False, TlsVersion.V1_2: True}}, Aspect.OLD_TLS, Verdict.UNKNOWN),
+        ({"versions": {TlsVersion.V1_0: True, TlsVersion.V1_2: True}}, Aspect.OLD_TLS, Verdict.BAD),
         ({"versions": {}}, Aspect.TLS, Verdict.BAD),
         ({"chain_fault": "certificate has expired"}, Aspect.CHAIN, Verdict.BAD),
         ({"chain_fault": None}, Aspect.CHAIN, Verdict.UNKNOWN),
