@@ -47,7 +47,7 @@ from brokers.core.ports import (
     Step,
 )
 from brokers.core.rendering import Deviations
-from brokers.core.values import BrokerEvent, BrokerLink, DriftHint
+from brokers.core.values import BrokerLink, FeedItem
 from kernel.core.errors import Conflict, FieldError
 from kernel.core.garbage import collection_paused
 
@@ -197,7 +197,7 @@ class MosquittoDynsecAdapter:
     def present(self) -> None:
         """None: 2.0.x lists no connections. `watch` says when the broker started, so what is older has ended."""
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | DriftHint]:
+    def watch(self, stop: Event) -> Iterator[FeedItem]:
         """Connections, their ends, and subscriptions, from the broker's log."""
         return watch(self._connection, stop)
 

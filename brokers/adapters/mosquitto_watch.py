@@ -1,8 +1,9 @@
-"""Listening to what Mosquitto logs on `$SYS/broker/log`: who comes, who goes, and who subscribes."""
+"""Listening to what Mosquitto logs on `$SYS/broker/log`: who comes, goes, subscribes, and changes accounts."""
 
 from __future__ import annotations
 
 import queue
+import re
 import secrets
 import ssl
 from collections.abc import Iterator
@@ -17,12 +18,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from brokers.adapters.dialed_clients import DialedMqtt
 from brokers.adapters.mosquitto_control import end_client
 from brokers.core.mosquitto.connection import MosquittoConnection
-from brokers.core.mosquitto.log import LogReader, uptime_seconds
+from brokers.core.mosquitto.log import LogReader, changed_by, uptime_seconds
 from brokers.core.ports import BrokerUnreachable
-from brokers.core.values import AccessKind, BrokerEvent
+from brokers.core.values import AccessKind, BrokerEvent, DriftHint, FeedItem
 
 NOTICES = "$SYS/broker/log/N"
 ERRORS = "$SYS/broker/log/E"
+INFORMATION = "$SYS/broker/log/I"
 SUBSCRIPTIONS = "$SYS/broker/log/M/subscribe"
 UPTIME = "$SYS/broker/uptime"
 _QUEUED = 10_000
@@ -79,7 +81,7 @@ class _Listener:
         if code.is_failure:
             self._put(None)
         else:
-            client.subscribe([(topic, 0) for topic in (UPTIME, NOTICES, ERRORS, SUBSCRIPTIONS)])
+            client.subscribe([(topic, 0) for topic in (UPTIME, NOTICES, ERRORS, INFORMATION, SUBSCRIPTIONS)])
 
     def _on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
         if message.topic == UPTIME:
@@ -98,7 +100,7 @@ class _Listener:
         self._put(None)
 
 
-def watch(connection: MosquittoConnection, stop: Event) -> Iterator[BrokerEvent]:
+def watch(connection: MosquittoConnection, stop: Event) -> Iterator[FeedItem]:
     """Events until `stop` is set or the connection is lost. Raises BrokerUnreachable if there never was one.
 
     Of what happened before it listened it says one thing: when the broker started. Its own connections, and those of
@@ -115,6 +117,10 @@ def watch(connection: MosquittoConnection, stop: Event) -> Iterator[BrokerEvent]
                 continue
             if line is None:
                 return
+            if line[0] == INFORMATION:
+                if ours.let_others_change(line[1]):
+                    yield DriftHint()
+                continue
             event = _event(reader, line)
             if event is not None and event not in ours:
                 yield event
@@ -127,6 +133,7 @@ class _Ours:
 
     def __init__(self, username: str) -> None:
         self._username = username
+        self._control = re.compile(rf"gatehouse-control-[0-9a-f]+/{re.escape(username)}")
         self._others: set[str] = set()
 
     def __contains__(self, event: BrokerEvent) -> bool:
@@ -135,6 +142,11 @@ class _Ours:
         if event.kind is AccessKind.CONNECTED and event.auth_id != self._username:
             self._others.add(event.client_id)
         return event.client_id not in self._others
+
+    def let_others_change(self, line: str) -> bool:
+        """Whether the line tells of a change of accounts or roles that is not ours."""
+        who = changed_by(line)
+        return who is not None and not self._control.fullmatch(who)
 
 
 def _event(reader: LogReader, line: Line) -> BrokerEvent | None:

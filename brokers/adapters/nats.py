@@ -29,7 +29,7 @@ from brokers.core.ports import (
     Standing,
     Step,
 )
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import AccessKind, BrokerEvent, BrokerLink, DriftHint, FeedItem
 from kernel.core.errors import FieldError
 
 _SINGLE = 4
@@ -148,9 +148,12 @@ class NatsAdapter:
 
         return [present_event(each) for each in in_time(work()).connections]
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+    def watch(self, stop: Event) -> Iterator[FeedItem]:
         """Connects and disconnects of devices, and attempts to get in as one of us; None when nothing happens."""
-        yield from hear(self._connection, stop)
+        for event in hear(self._connection, stop):
+            yield event
+            if isinstance(event, BrokerEvent) and event.kind is AccessKind.CONNECTED and not event.grant_digest:
+                yield DriftHint()  # the server let somebody in unasked
 
 
 def _held(connection: dict[str, Any], server: str) -> dict[str, Any]:

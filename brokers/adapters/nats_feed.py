@@ -18,13 +18,13 @@ from brokers.core.nats.callout import split_grant_name
 from brokers.core.nats.connection import NatsConnection
 from brokers.core.nats.events import reason_of
 from brokers.core.ports import BrokerUnreachable
-from brokers.core.values import AccessKind, BrokerEvent
+from brokers.core.values import AccessKind, BrokerEvent, DriftHint, FeedItem
 
 _LISTEN_SECONDS = 0.25
 
 
-def hear(connection: NatsConnection, stop: Event) -> Iterator[BrokerEvent | None]:
-    """Connects and ends of the account's devices, and refusals; None when nothing happens.
+def hear(connection: NatsConnection, stop: Event) -> Iterator[FeedItem]:
+    """Connects and ends of the account's devices, and refusals; None when nothing happens, and first of all.
 
     Ends soon after `stop` is set or when the connection is lost. Raises BrokerUnreachable.
     """
@@ -32,6 +32,8 @@ def hear(connection: NatsConnection, stop: Event) -> Iterator[BrokerEvent | None
         feed = _Feed(connection)
         try:
             runner.run(feed.open())
+            yield None
+            yield DriftHint()
             while not stop.is_set() and not feed.lost:
                 yield runner.run(feed.next())
         except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:

@@ -35,7 +35,7 @@ from brokers.core.nats.files_connection import NatsFilesConnection, connection_e
 from brokers.core.nats.policy import NatsPermissions
 from brokers.core.nats.version import refuse_leaky
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Step
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerEvent, BrokerLink, FeedItem
 from kernel.core.errors import Conflict, FieldError
 
 FILE = "users.conf"
@@ -178,10 +178,10 @@ class NatsFilesAdapter:
         listed, _ = in_time(self._look())
         return [self._named(present_event(each)) for each in listed.connections]
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+    def watch(self, stop: Event) -> Iterator[FeedItem]:
         """Connects, ends and refusals; None when nothing happens."""
         for event in hear(self._connection.system, stop):
-            yield None if event is None else self._named(event)
+            yield self._named(event) if isinstance(event, BrokerEvent) else event
 
     def _named(self, event: BrokerEvent) -> BrokerEvent:
         return replace(event, auth_id=self._auth_id(event.auth_id))

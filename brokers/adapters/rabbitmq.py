@@ -35,7 +35,7 @@ from brokers.core.rabbitmq.state import EXCHANGE, RabbitState, parse, to_artifac
 from brokers.core.rabbitmq.subscriptions import ENDINGS, queues_in, queues_of
 from brokers.core.rabbitmq.version import refuse_untried, version_note
 from brokers.core.rendering import Deviations
-from brokers.core.values import BrokerEvent, BrokerLink
+from brokers.core.values import BrokerLink, FeedItem
 from kernel.core.errors import Conflict, FieldError, NotFound
 
 _BATCH = 20  # of requests that take up to 5 ms each
@@ -154,7 +154,7 @@ class RabbitmqAdapter:
     def present(self) -> None:
         """None: the list of connections is some seconds late. What `watch` tells is kept for who was away."""
 
-    def watch(self, stop: Event) -> Iterator[BrokerEvent | None]:
+    def watch(self, stop: Event) -> Iterator[FeedItem]:
         """Connections, their ends, and who was refused, from the event exchange."""
         return watch(self._connection, stop)
 

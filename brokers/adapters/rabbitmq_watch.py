@@ -12,7 +12,7 @@ from brokers.core.api_path import path
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.rabbitmq.connection import RabbitConnection
 from brokers.core.rabbitmq.events import ABOUT, EventReader
-from brokers.core.values import AccessKind, BrokerEvent
+from brokers.core.values import AccessKind, BrokerEvent, FeedItem
 
 EXCHANGE = "amq.rabbitmq.event"
 QUEUE = "gatehouse.events"
@@ -22,12 +22,12 @@ _AT_ONCE = 500
 _PAUSE_SECONDS = 0.5
 
 
-def watch(connection: RabbitConnection, stop: Event) -> Iterator[BrokerEvent]:
+def watch(connection: RabbitConnection, stop: Event) -> Iterator[FeedItem]:
     """Events until `stop` is set, after those of the last day that nobody has read, at most 50,000.
 
     First it says when the broker started, and who is connected. Raises BrokerUnreachable.
     """
-    reader = EventReader()
+    reader = EventReader(vhost=connection.vhost, username=connection.username)
     with management(connection) as broker:
         _listen(broker, connection.vhost)
         yield _started(broker)
@@ -41,9 +41,9 @@ def watch(connection: RabbitConnection, stop: Event) -> Iterator[BrokerEvent]:
             if messages is None:
                 raise BrokerUnreachable(f"The queue {QUEUE} of RabbitMQ is gone: somebody has deleted it.")
             for message in messages:
-                event = reader.read(message["routing_key"], message["properties"].get("headers", {}))
-                if event is not None:
-                    yield event
+                told = reader.read(message["routing_key"], message["properties"].get("headers", {}))
+                if told is not None:
+                    yield told
             if not messages:
                 stop.wait(_PAUSE_SECONDS)
 

@@ -14,9 +14,10 @@ from django.db import Error as DatabaseFault
 
 from brokers import queries
 from brokers.conf import adapter_for
-from brokers.core.values import AdapterKind, BrokerId, BrokerLink
+from brokers.core.values import AccessKind, AdapterKind, BrokerEvent, BrokerId, BrokerLink, DriftHint
 from brokers.embedded import refresh_embedded
 from brokers.listen.callout import Callout
+from brokers.listen.checks import CheckAsker
 from brokers.listen.refusals import RefusalLog
 from brokers.listen.writing import EventWriter
 from brokers.services import policy_use
@@ -145,11 +146,11 @@ def _links() -> dict[BrokerId, BrokerLink]:
 
 def _watch(link: BrokerLink, stop: Event) -> None:
     """Writes down what happens at the broker, over and over, until `stop` is set; says once that it is down."""
-    said, writer = "", EventWriter(link.broker.id)
+    said, writer, checks = "", EventWriter(link.broker.id), CheckAsker(link.broker.id)
     while not stop.is_set():
         began = time.monotonic()
         try:
-            _watch_once(link, writer, stop)
+            _watch_once(link, writer, checks, stop)
         except (DomainError, DatabaseFault) as error:
             why = error.detail if isinstance(error, DomainError) else "The database is away."
             if why != said or time.monotonic() - began > STOCK_SECONDS:
@@ -161,7 +162,7 @@ def _watch(link: BrokerLink, stop: Event) -> None:
     writer.close()
 
 
-def _watch_once(link: BrokerLink, writer: EventWriter, stop: Event) -> None:
+def _watch_once(link: BrokerLink, writer: EventWriter, checks: CheckAsker, stop: Event) -> None:
     """Until the connection is lost. Stock is taken once it is heard what happens, and then every 30 s.
 
     Never while events still wait: it is of later than they.
@@ -169,9 +170,11 @@ def _watch_once(link: BrokerLink, writer: EventWriter, stop: Event) -> None:
     close_old_connections()
     adapter, due = adapter_for(link), time.monotonic()
     for event in adapter.watch(stop):
-        if event is not None:
+        if isinstance(event, DriftHint) or (event is not None and event.kind is AccessKind.STARTED):
+            checks.ask()
+        if isinstance(event, BrokerEvent):
             writer.put(event)
-        elif time.monotonic() >= due:
+        elif event is None and time.monotonic() >= due:
             settled = writer.settle(seconds=SETTLE_SECONDS)
             if settled:
                 _take_stock(link)

@@ -45,9 +45,7 @@ class LiveMosquitto:
     def prepare(self, *, client_ca: str, crl: str, server_chain: str, server_key: str) -> None:
         """Writes the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        dynsec = self.folder / DYNSEC_FILE
-        init = ["mosquitto_ctrl", "dynsec", "init", str(dynsec), ADMIN, PASSWORD]
-        subprocess.run(init, check=True, capture_output=True, timeout=120)
+        self.forget_all()
         for name, text in {
             CLIENT_CA_FILE: client_ca,
             CRL_FILE: crl,
@@ -56,6 +54,13 @@ class LiveMosquitto:
             CONFIGURATION_FILE: mosquitto_conf(self._settings()),
         }.items():
             (self.folder / name).write_text(text)
+
+    def forget_all(self) -> None:
+        """What the plugin knows at its next start is its administrator."""
+        dynsec = self.folder / DYNSEC_FILE
+        dynsec.unlink(missing_ok=True)
+        init = ["mosquitto_ctrl", "dynsec", "init", str(dynsec), ADMIN, PASSWORD]
+        subprocess.run(init, check=True, capture_output=True, timeout=120)
 
     def _settings(self) -> MosquittoSettings:
         return MosquittoSettings(

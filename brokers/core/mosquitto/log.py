@@ -47,6 +47,8 @@ _TLS_FAULT = re.compile(r"OpenSSL Error\[\d+\]: .*certificate", re.DOTALL)
 _QOS = re.compile(r"(?= (?P<qos>[012]) )")  # looks ahead, so that those that overlap are found as well
 _NEW_CONNECTION = re.compile(r"New connection from (?P<address>\S+) on port (?P<port>\d{1,5})\.")
 _NOT_AUTHORISED = re.compile(r"Client (?P<client>.*) disconnected, not authorised\.", re.DOTALL)
+_PLUGIN = "dynsec: "  # followed by `<client id>/<username> | <command>`; only who may control it comes to stand there
+_LOOKED = re.compile(rf"{_PLUGIN}[^|]* \| (?:get|list)[A-Za-z]+(?: \||\Z)")
 _UPTIME = re.compile(r"(?P<seconds>\d{1,12}) seconds?")
 _UNKNOWN = "<unknown>"
 _MOST_KNOCKING = 1_000
@@ -182,6 +184,14 @@ def _host(address: str) -> str:
     """Without the port."""
     host, colon, port = address.rpartition(":")
     return host if colon and port.isdigit() else address
+
+
+def changed_by(line: str) -> str | None:
+    """Who changed something by the dynamic security plugin, by a line of `log/I`: `<client id>/<username>`, or None."""
+    text = _without_time(line)
+    if not text.startswith(_PLUGIN) or _LOOKED.match(text):
+        return None
+    return text.removeprefix(_PLUGIN).partition(" | ")[0]
 
 
 def uptime_seconds(text: str) -> int | None:

@@ -1,4 +1,6 @@
-"""What RabbitMQ tells about connections over MQTT: in the headers of an event's message, and in its list of them."""
+"""What RabbitMQ tells about connections over MQTT, and about accounts: in the headers of an event's message, and in its
+list of connections.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from brokers.core.access.reasons import AccessAction, AccessReason
-from brokers.core.values import AccessKind, BrokerEvent
+from brokers.core.values import AccessKind, BrokerEvent, DriftHint
 
-ABOUT = ("connection.created", "connection.closed", "user.authentication.failure")
+_CHANGES = (
+    "user.created",
+    "user.deleted",
+    "user.password.changed",
+    "user.password.cleared",
+    "user.tags.set",
+    "permission.created",
+    "permission.deleted",
+    "topic.permission.created",
+    "topic.permission.deleted",
+)
+ABOUT = ("connection.created", "connection.closed", "user.authentication.failure", *_CHANGES)
 """The routing keys that are read here."""
 
 # In an event the map is Erlang's text. What a client chose is quoted there; a name that would need an escape is unread.
@@ -20,7 +33,8 @@ _CLIENT_ID = re.compile(r'#\{<<"client_id">> => <<"([^"\\]*)">>\}')
 class EventReader:
     """Turns messages into events; keeps who is behind a connection, since its end names the connection alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, vhost: str, username: str) -> None:
+        self._vhost, self._username = vhost, username
         self._open: dict[str, BrokerEvent] = {}
 
     def listed(self, connection: Mapping[str, Any]) -> BrokerEvent | None:
@@ -28,8 +42,11 @@ class EventReader:
         found = connection.get("variable_map") or {}
         return self._begun(connection, client_id=str(found.get("client_id") or ""))
 
-    def read(self, routing_key: str, headers: Mapping[str, Any]) -> BrokerEvent | None:
-        """The event of a message; None if it is about something else than MQTT."""
+    def read(self, routing_key: str, headers: Mapping[str, Any]) -> BrokerEvent | DriftHint | None:
+        """The event of a message; None if it is about something else than MQTT, or a change of our own."""
+        if routing_key in _CHANGES:
+            is_ours = headers.get("user_who_performed_action") == self._username
+            return None if is_ours or headers.get("vhost", self._vhost) != self._vhost else DriftHint()
         if routing_key == "connection.created":
             found = _CLIENT_ID.fullmatch(str(headers.get("variable_map") or ""))
             return self._begun(headers, client_id=found[1] if found else "")

@@ -32,6 +32,7 @@ from brokers.core.values import (
 )
 from tests.brokers.conftest import OpensslCa
 from tests.brokers.device import Device, wait_until
+from tests.brokers.hearing import events_in
 from tests.brokers.links import broker_link
 from tests.brokers.mosquitto import ADMIN, LiveMosquitto
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
@@ -391,7 +392,7 @@ def test_effect_says_who_loses_what(adapter: MosquittoDynsecAdapter) -> None:
 def test_watch_tells_who_comes_and_goes(adapter: MosquittoDynsecAdapter, device: Enter) -> None:
     seen: list[BrokerEvent] = []
     stop = Event()
-    thread = Thread(target=lambda: seen.extend(adapter.watch(stop)))
+    thread = Thread(target=lambda: seen.extend(events_in(adapter.watch(stop))))
     thread.start()
 
     def passes_by() -> bool:

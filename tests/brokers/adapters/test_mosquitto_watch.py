@@ -19,6 +19,7 @@ from brokers.core.mosquitto.conf import CLIENT_CA_FILE
 from brokers.core.mosquitto.connection import MosquittoConnection
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AccessKind, BrokerEvent
+from tests.brokers.hearing import events_in
 from tests.brokers.mosquitto import LiveMosquitto
 from tests.servers import free_port, is_open, program, wait_until
 
@@ -67,7 +68,7 @@ class Hall:
             host="127.0.0.1", port=self.port, username="gatehouse", password="pw", ca_pem="", directory=None
         )
         with suppress(BrokerUnreachable):
-            for event in watch(connection, self._stop):
+            for event in events_in(watch(connection, self._stop)):
                 self.seen.append(event)
 
     def enter(self, client_id: str, *, username: str | None = None, seconds: int = 60) -> socket.socket:
@@ -211,7 +212,7 @@ def test_who_shows_no_good_certificate_is_refused_for_that(bare_mosquitto: LiveM
     seen: list[BrokerEvent] = []
     stop = Event()
     connection = MosquittoConnection.of(bare_mosquitto.connection)
-    thread = Thread(target=lambda: seen.extend(watch(connection, stop)))
+    thread = Thread(target=lambda: seen.extend(events_in(watch(connection, stop))))
     thread.start()
     wait_until(lambda: bool(seen), what="it is listened to")
     context = ssl.create_default_context(cafile=bare_mosquitto.folder / CLIENT_CA_FILE)

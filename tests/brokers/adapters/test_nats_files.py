@@ -14,7 +14,7 @@ from brokers.core.nats.nkeys import AccountKey
 from brokers.core.nats.policy import NOTHING, permissions
 from brokers.core.nats.version import LeakyNats
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, Standing
-from brokers.core.values import AccessKind, AdapterKind
+from brokers.core.values import AccessKind, AdapterKind, BrokerEvent
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
 from tests.brokers.nats.hall import AS_IT_BEGINS, Hall, hall
@@ -63,7 +63,7 @@ def test_devices_may_what_the_file_says_and_lose_it_at_once(hall: Hall) -> None:
 
     def all_is_heard() -> bool:
         event = next(events)
-        if event is not None:
+        if isinstance(event, BrokerEvent):
             heard.add((event.kind, "" if event.kind is AccessKind.REFUSED else event.auth_id))
         return wanted <= heard
 

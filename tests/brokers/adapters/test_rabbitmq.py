@@ -25,6 +25,7 @@ from devices.core.password_verifier import PasswordVerifier, new_salt
 from tests.brokers.bringing import all_of, only
 from tests.brokers.conftest import OpensslCa, new_openssl_ca
 from tests.brokers.core.real_rabbitmq import Client, Closed, Rabbit, rabbitmq
+from tests.brokers.hearing import events_in
 from tests.brokers.links import broker_link
 from tests.brokers.subjects import ALL, DOWN, PUBLISH, SUBSCRIBE, UP, rule, subject
 from tests.servers import free_port, wait_until
@@ -476,9 +477,8 @@ class Ear:
         wait_until(lambda: bool(self.events), seconds=60, what="it says when the broker started")
 
     def _listen(self, adapter: RabbitmqAdapter) -> None:
-        for event in adapter.watch(self._end):
-            if event is not None:
-                self.events.append(event)
+        for event in events_in(adapter.watch(self._end)):
+            self.events.append(event)
 
     def wait_for(self, *wanted: tuple[AccessKind, str]) -> None:
         def come() -> bool:

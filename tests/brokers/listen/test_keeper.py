@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
+from brokers import tasks
 from brokers.adapters import nats_system
 from brokers.adapters.nats import NatsAdapter
 from brokers.core.values import BrokerEvent, BrokerId, BrokerLink, Connection
@@ -171,6 +172,17 @@ def test_broker_that_restarts_is_answered_again(house: House, nats: LiveNats, de
         lambda: house.kinds.count(("connected", "pump-1")) == 2 or house.stocks[-1:] == [["pump-1"]],
         what="it is heard again",
     )
+
+
+def test_broker_that_restarts_is_checked(house: House, nats: LiveNats, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(tasks.check_one, "apply_async", lambda *, kwargs, **_: asked.append(kwargs["broker"]))
+    broker = register(house, nats)
+    house.start()
+    wait_until(lambda: asked == [str(broker)], what="it is heard")
+    nats.stop(by=signal.SIGKILL)
+    nats.start()
+    wait_until(lambda: asked == [str(broker)] * 2, seconds=3, what="a check is asked for")
 
 
 def test_silent_broker_is_given_up_and_found_again(

@@ -17,7 +17,7 @@ from brokers.adapters import nats_system
 from brokers.adapters.nats import NatsAdapter
 from brokers.core.nats.policy import permissions
 from brokers.core.ports import BrokerUnreachable, DesiredState, RenderSubject, Standing
-from brokers.core.values import AccessKind, BrokerEvent, Connection
+from brokers.core.values import AccessKind, BrokerEvent, Connection, DriftHint
 from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
 from tests.brokers.nats.conftest import Open
@@ -164,7 +164,7 @@ def watched(adapter: NatsAdapter, stop: Event) -> tuple[Thread, list[BrokerEvent
 
     def listen() -> None:
         with suppress(BrokerUnreachable):
-            seen.extend(adapter.watch(stop))
+            seen.extend(item for item in adapter.watch(stop) if not isinstance(item, DriftHint))
 
     thread = Thread(target=listen)
     thread.start()

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from brokers.core.access.reasons import AccessAction, AccessReason
-from brokers.core.mosquitto.log import LogReader, uptime_seconds
+from brokers.core.mosquitto.log import LogReader, changed_by, uptime_seconds
 from brokers.core.values import AccessKind, BrokerEvent
 from tests.cast import NOW
 
@@ -190,3 +190,19 @@ def test_other_lines_say_nothing(line: str) -> None:
 def test_uptime() -> None:
     assert uptime_seconds("123 seconds") == 123
     assert uptime_seconds("soon") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "who"),
+    [
+        ("dynsec: ctl/admin | disableClient | username=pwuser", "ctl/admin"),
+        ("dynsec: ctl/admin | addClientRole | username=x | rolename=get | priority=-1", "ctl/admin"),
+        ("dynsec: x | getClient/admin | deleteClient | username=p-1", "x"),
+        ("dynsec: x | y/admin | getClient | username=p-1", "x"),  # rather a check too many
+        ("dynsec: ctl/admin | getClient | username=setClientId | x", None),
+        ("dynsec: ctl/admin | listRoles | verbose=true | count=-1 | offset=0", None),
+        ("Config loaded from x dynsec: ctl/admin | deleteClient", None),
+    ],
+)
+def test_who_changes_something_by_the_plugin(line: str, who: str | None) -> None:
+    assert changed_by(AT + line) == changed_by(line) == who
