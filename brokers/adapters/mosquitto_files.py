@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 
 from brokers.adapters.shared_folder import FOR_US, GroupFolder, SharedFolder
-from brokers.core.crl_bundle import parse_bundle
+from brokers.core.crl_bundle import completed
 from brokers.core.mosquitto.conf import CLIENT_CA_FILE, CRL_FILE, LOG_FILE, PASSWORD_FILE, PID_FILE
 from brokers.core.ports import BrokerUnreachable
 from kernel.core.errors import Conflict
@@ -37,7 +37,7 @@ class MosquittoFolder(SharedFolder):
         A listener of Mosquitto 2.0 that has a `crlfile` reads its `cafile` with it at each SIGHUP: what is new there is
         believed, and what is gone is not. Without one it reads its `cafile` when it starts and never again.
         """
-        parse_bundle(pem)
+        pem = completed(pem, kept=self.text(CRL_FILE), trust=trust)
         more = ""
         if trust and (self._path / CLIENT_CA_FILE).exists() and not self._holds(CLIENT_CA_FILE, trust):
             self.replace(CLIENT_CA_FILE, trust)

@@ -11,10 +11,7 @@ from datetime import datetime
 from typing import cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import (
-    CertificateIssuerPublicKeyTypes,
-    CertificatePublicKeyTypes,
-)
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kernel.core.errors import Conflict
@@ -26,14 +23,37 @@ class UnfitCrl(Conflict):
     code = "crl-unfit"
 
 
-def bundle(crls: Mapping[bytes, bytes | None], *, now: datetime) -> str:
-    """PEM of the CRLs, concatenated in their order, keyed by the DER of their issuer's certificate.
+def bundle(crls: Mapping[bytes, bytes | None], *, now: datetime) -> tuple[str, Mapping[bytes, UnfitCrl]]:
+    """PEM of the CRLs that are fit, concatenated in their order, and why others are not; by the DER of their issuers.
 
-    Raises UnfitCrl if one is missing, does not parse, is not signed by its issuer, or is not in its time.
+    Unfit is what is missing, does not parse, is not signed by its issuer, or is not in its time. It holds up no other.
+    Raises UnfitCrl if there is no issuer.
     """
     if not crls:
         raise UnfitCrl("The domain has no issuer, so there is no CRL to give to the broker.")
-    return "".join(_checked(issuer, crl, now=now) for issuer, crl in crls.items())
+    fit, unfit = [], {}
+    for issuer, crl in crls.items():
+        try:
+            fit.append(_checked(issuer, crl, now=now))
+        except UnfitCrl as error:
+            unfit[issuer] = error
+    return "".join(fit), unfit
+
+
+def completed(pem: str, *, kept: str, trust: str) -> str:
+    """The CRLs of `pem`, and those that the file `kept` has of other CAs that are to be trusted (PEM).
+
+    So whoever's newest CRL is unfit keeps the one that the broker knows. Raises UnfitCrl as `parse_bundle` does.
+    """
+    found = parse_bundle(pem)
+    try:
+        known = parse_bundle(kept)
+    except UnfitCrl:
+        return pem
+    for ca in x509.load_pem_x509_certificates(trust.encode()) if trust else ():
+        if not any(_is_of(crl, ca) for crl in found):
+            pem += "".join(crl.public_bytes(Encoding.PEM).decode() for crl in known if _is_of(crl, ca))
+    return pem
 
 
 def parse_bundle(pem: str) -> Sequence[x509.CertificateRevocationList]:
@@ -58,16 +78,17 @@ def _checked(issuer: bytes, crl: bytes | None, *, now: datetime) -> str:
         parsed = x509.load_der_x509_crl(crl)
     except ValueError as error:
         raise UnfitCrl(f"The newest CRL of {name} does not parse: publish a new one.") from error
-    key = certificate.public_key()
-    if parsed.issuer != certificate.subject or not _is_signed_by(parsed, key):
+    if not _is_of(parsed, certificate):
         raise UnfitCrl(f"The newest CRL of {name} is not signed by it: publish a new one.")
     if parsed.next_update_utc is None or parsed.next_update_utc <= now:
         raise UnfitCrl(f"The newest CRL of {name} has expired: publish a new one.")
     return parsed.public_bytes(Encoding.PEM).decode()
 
 
-def _is_signed_by(crl: x509.CertificateRevocationList, key: CertificatePublicKeyTypes) -> bool:
+def _is_of(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> bool:
+    if crl.issuer != ca.subject:
+        return False
     try:
-        return crl.is_signature_valid(cast("CertificateIssuerPublicKeyTypes", key))
+        return crl.is_signature_valid(cast("CertificateIssuerPublicKeyTypes", ca.public_key()))
     except TypeError:  # a key that does not sign
         return False
