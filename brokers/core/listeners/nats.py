@@ -35,9 +35,13 @@ _OCSP = (
     "}",
 )
 _NO_LIMITS = (
-    "messages_per_second", "max_client_id_length", "max_topic_length", "max_topic_levels",
+    "connections_per_second",  # connection_rate_limit is for NATS' own protocol alone, wherever it stands
+    "messages_per_second",
+    "max_client_id_length",
+    "max_topic_length",
+    "max_topic_levels",
     "max_keep_alive_seconds",
-)  # fmt: skip
+)
 
 
 def render_nats(profile: ListenerProfile, site: Site) -> RenderedListeners:
@@ -72,8 +76,6 @@ def _for_clients(profile: ListenerProfile) -> list[str]:
 def _listener(profile: ListenerProfile, listener: Listener, site: Site) -> list[str]:
     # without a callout the server itself has to know whose certificate it is
     tls = _tls(profile, "verify" if site.asks or not profile.certificate_names else "verify_and_map")
-    if profile.connections_per_second is not None and listener.transport is Transport.MQTTS:
-        tls.append(f"connection_rate_limit: {profile.connections_per_second}")
     if _asks_ocsp(profile, site):
         tls += _OCSP
     return [

@@ -60,9 +60,8 @@ class Answer(StrEnum):
 class Observation:
     """What was seen; None, or no such version, where it could not be.
 
-    `fault` says in words why there was no connection.
-
-    `chain_fault` is empty for a chain that leads to what devices trust.
+    `fault` says in words why there was no connection. `chain_fault` is empty for a chain that leads to what devices
+    trust.
     """
 
     fault: str = ""

@@ -63,6 +63,15 @@ def test_no_more_is_said_than_the_server_starts_with() -> None:
     assert "max_payload: 67108864\n" in text_of(rendered(max_packet_size=268_435_455))
 
 
+def test_how_many_connect_in_a_second_is_not_said_since_2_15_does_not_count_mqtt() -> None:
+    """With `connection_rate_limit: 1` in the TLS block of MQTT it took fifteen connections at once."""
+    asked = rendered(connections_per_second=5)
+
+    assert "connection_rate_limit" not in text_of(asked)
+    assert warned(asked, "connections_per_second", Severity.WARNING)
+    assert not warned(rendered(connections_per_second=None), "connections_per_second")
+
+
 def test_server_that_asks_nobody_has_to_map_certificates_itself() -> None:
     asking, alone = rendered(replace(SITE, asks=True)), rendered()
 
