@@ -13,7 +13,10 @@ from brokers.core.hivemq.connection import HivemqConnection, SqlDialect
 
 
 class Session(Protocol):
-    """One connection; what it does outside a transaction is committed by itself. All raise BrokerUnreachable."""
+    """One connection; what it does outside a transaction is committed by itself. All raise BrokerUnreachable.
+
+    A Conflict, such as TextNotKept, ends a transaction and not the connection.
+    """
 
     def execute(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows that the statement gives; each `%s` in it is one of the values."""
@@ -40,7 +43,8 @@ class _OnPostgresql:
         self._connection = connection
 
     def execute(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        cursor = self._connection.execute(query.encode(), values)
+        with postgresql.told_apart():
+            cursor = self._connection.execute(query.encode(), values)
         return cursor.fetchall() if cursor.description else []
 
     def transaction(self) -> AbstractContextManager[object]:

@@ -12,8 +12,9 @@ import pymysql
 from pymysql.constants import ER
 
 from brokers.adapters.dialing import dial
-from brokers.adapters.postgresql import Place
+from brokers.adapters.postgresql import Place, TextNotKept
 from brokers.core.ports import BrokerUnreachable
+from kernel.core.errors import Conflict
 
 _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 65
@@ -29,7 +30,10 @@ _FAULTS = (*_READABLE, struct.error, LookupError, ValueError, AssertionError, Ru
 
 
 class MysqlSession:
-    """Statements of one connection, each committed by itself outside a transaction. All raise BrokerUnreachable."""
+    """Statements of one connection, each committed by itself outside a transaction. All raise BrokerUnreachable.
+
+    TextNotKept is of one statement: the connection is as good as before.
+    """
 
     def __init__(self, place: Place, *, wanted: str) -> None:
         self._where = f"{place.host}:{place.port}"
@@ -45,6 +49,8 @@ class MysqlSession:
             with self._connection.cursor() as cursor:
                 cursor.execute(query, tuple(values))
                 return list(cursor.fetchall())
+        except pymysql.DataError as error:
+            raise TextNotKept(f"The database does not take a text as it is: {str(error.args[-1])[:200]}") from error
         except _FAULTS as error:
             raise self._said(error) from error
 
@@ -54,6 +60,9 @@ class MysqlSession:
         self.execute("START TRANSACTION")
         try:
             yield
+        except Conflict:
+            self.execute("ROLLBACK")
+            raise
         except BaseException:
             self.close()  # which takes it back, also if the server has stopped answering
             raise

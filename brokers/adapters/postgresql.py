@@ -15,9 +15,16 @@ from psycopg.conninfo import make_conninfo
 
 from brokers.adapters.dialing import addresses_of
 from brokers.core.ports import BrokerUnreachable
+from kernel.core.errors import Conflict
 
 _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 60
+
+
+class TextNotKept(Conflict):
+    """The database can not hold a text as it is: by its character set, its collation, or the width of a column."""
+
+    code = "database-text-not-kept"
 
 
 class BoundedConnection(Connection[Any]):
@@ -64,6 +71,15 @@ def session(place: Place, *, wanted: str) -> Iterator[Connection[Any]]:
     except (psycopg.Error, socket.gaierror, TimeoutError) as error:
         why = str(error).strip().splitlines() or ["no answer in time"]
         raise BrokerUnreachable(f"The database at {where} does not answer as it should: {why[0][:200]}") from error
+
+
+@contextmanager
+def told_apart() -> Iterator[None]:
+    """Raises TextNotKept over a text that the database does not take; the connection is as good as before."""
+    try:
+        yield
+    except (psycopg.DataError, UnicodeEncodeError) as error:
+        raise TextNotKept(f"The database does not take a text as it is: {str(error).splitlines()[0][:200]}") from error
 
 
 def _connected(place: Place, addresses: Sequence[str]) -> Connection[Any]:

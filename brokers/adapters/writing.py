@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 from brokers.core.ports import DesiredState, Step
+from kernel.core.errors import Conflict
 
 _SECONDS = 2.0
 
@@ -24,6 +27,33 @@ class Latest(Generic[Compiled]):
         if self._kept is None or self._kept[0] is not desired:
             self._kept = (desired, self._compiler(desired))
         return self._kept[1]
+
+
+class Refusals:
+    """The context of a batch in which one step that is refused keeps no other from being made.
+
+    The first refusal is raised at the end of the batch; what ends the batch itself is raised at once.
+    """
+
+    def __init__(self) -> None:
+        self._first: Conflict | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._first is not None:
+            raise self._first
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The context of one step."""
+        try:
+            yield
+        except Conflict as error:
+            self._first = self._first or error
 
 
 def paced(steps: Sequence[Step], between: Callable[[], None], *, every: int) -> Iterator[Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from brokers.core.ports import BrokerAdapter, DesiredState, RenderSubject
+from brokers.core.taken_names import due, refusal
 
 
 def all_of(*subjects: RenderSubject) -> DesiredState:
@@ -21,3 +22,14 @@ def bring_to(adapter: BrokerAdapter, desired: DesiredState) -> list[tuple[str, s
     adapter.apply(steps, between=lambda: None)
     assert adapter.plan(desired, adapter.read(only=desired.only)) == ()
     return [(step.kind, step.target) for step in steps]
+
+
+def bring_what_is_due(adapter: BrokerAdapter, desired: DesiredState) -> str:
+    """Why the rest is refused: names that are somebody else's. Afterwards nothing else is left to do."""
+    planned = adapter.plan(desired, adapter.read(only=desired.only))
+    adapter.apply(due(planned), between=lambda: None)
+    left = adapter.plan(desired, adapter.read(only=desired.only))
+    assert due(left) == ()
+    refused = refusal(left)
+    assert refused is not None
+    return refused.detail
