@@ -19,32 +19,32 @@ from psycopg.rows import dict_row
 from acl.core.values import Principal, Request
 from brokers.adapters.json_api import JsonApi
 from brokers.adapters.policy_alone import PolicyAlone
-from brokers.adapters.postgresql import session
-from brokers.adapters.writing import Latest, paced
+from brokers.adapters.postgresql import session, told_apart
+from brokers.adapters.session_ends import SessionEnds
+from brokers.adapters.writing import Latest, Refusals, paced
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprint, fingerprints, texts_in
 from brokers.core.password_texts import vernemq as spell_password
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
+from brokers.core.taken_names import taken
 from brokers.core.values import BrokerLink
 from brokers.core.vernemq import postgresql as vernemq_postgresql
 from brokers.core.vernemq.changes import OURS, RowChange, changes, effect, is_ours, marked, stored_row
 from brokers.core.vernemq.connection import VernemqApi, VernemqConnection, connection_errors
 from brokers.core.vernemq.emulator import emulate_rows
 from brokers.core.vernemq.postgresql import Row, Rows, parse, to_artifact
-from kernel.core.errors import Conflict, FieldError
+from kernel.core.errors import FieldError
 
 _BATCH = 20
 _SCHEMA = (
     "The database has not the table vmq_auth_acl, or our account may not use it: make it as docs/howto/vernemq.md "
     "tells, and grant SELECT, INSERT, UPDATE and DELETE on it."
 )
+_WHY_TAKEN = (
+    "The table has a row of {name!r} that Gatehouse did not make: a device of that name has what the row says. "
+    "Delete it; set the password in the row that Gatehouse makes."
+)
 _RIGHTS = "Its API key needs the scope mgmt."
-
-
-class RowTaken(Conflict):
-    """The table has a row of a device's name that is not ours."""
-
-    code = "vernemq-row-taken"
 
 
 class VernemqPostgresqlAdapter(PolicyAlone):
@@ -84,66 +84,73 @@ class VernemqPostgresqlAdapter(PolicyAlone):
         return AppliedState(artifact=artifact, only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """Rows that differ. Raises RowTaken: whatever that row says would hold, for whoever is barred as well."""
-        taken = sorted(applied.foreign & {subject.principal.auth_id for subject in desired.subjects})
-        if taken:
-            raise RowTaken(
-                f"The table has a row of {taken[0]!r} that Gatehouse did not make: a device of that name has what "
-                "the row says. Delete it; set the password in the row that Gatehouse makes."
-            )
-        wanted = self._compile(desired)[0]
+        """Rows that differ. A name that is taken gets none: what that row says holds, for whoever is barred as well."""
+        refused = applied.foreign & {subject.principal.auth_id for subject in desired.subjects}
+        wanted = {key: row for key, row in self._compile(desired)[0].items() if row.username not in refused}
         names = {row.username for row in wanted.values()}  # with the row its password goes
         present = {name: held for name, held in applied.passwords.items() if name in names}
-        steps = map(_step, changes(wanted, _parsed(applied)))
-        return (*steps, *password_steps(_wanted_passwords(desired, wanted), present))
+        steps = (
+            *map(_step, changes(wanted, _parsed(applied))),
+            *password_steps(_wanted_passwords(desired, wanted), present),
+        )
+        return (
+            *sorted(steps, key=lambda step: step.kind != TAKE),
+            *(taken(name, _WHY_TAKEN.format(name=name)) for name in sorted(refused)),
+        )
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters."""
         return effect(_parsed(applied), self._compile(desired)[0])
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Each by itself; the session of who loses something ends before the row is as it stays."""
-        with session(self._connection, wanted=_SCHEMA) as database:
+        """Each by itself; the session of who loses something ends before the row is as it stays.
+
+        What can not be made of one keeps no other from being made. Raises TextNotKept, SessionNotClosed.
+        """
+        ends = SessionEnds(self._end_session)
+        with session(self._connection, wanted=_SCHEMA) as database, Refusals() as refusals:
             for step in paced(steps, between, every=_BATCH):
-                if step.kind in {SET, TAKE}:
-                    _set_password(database, step.target, step.payload if step.kind == SET else None)
-                    continue
-                kept = json.loads(step.payload)
-                [before] = parse(kept["before"]).values()
-                row = next(iter(parse(kept["row"]).values()), None)
-                if kept["ends"] and self._can_end(before.client_id):
-                    empty = replace(before, publish=(), subscribe=())
-                    _put(database, marked(row or empty, ending=True))
-                    self._end_session(before.client_id)
-                if row is None:
-                    _delete(database, before)
-                else:
-                    _put(database, marked(row))
+                with refusals.aside():
+                    self._make(database, step, ends)
 
     def disconnect(self, principal: Principal) -> int | None:
         """Ends the session of the client id: -1, since VerneMQ does not say whether there was one.
 
         None without its API, or if that could not be told which client is meant.
         """
-        if not self._can_end(principal.client_id):
-            return None
-        self._end_session(principal.client_id)
-        return -1
+        return SessionEnds(self._end_session).end(principal.client_id) if self._can_end(principal.client_id) else None
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether VerneMQ would let it pass."""
         return emulate_rows(parse(rendering.artifact), principal, request)
+
+    def _make(self, database: Connection[Any], step: Step, ends: SessionEnds) -> None:
+        if step.kind in {SET, TAKE}:
+            _set_password(database, step.target, step.payload if step.kind == SET else None)
+            return
+        kept = json.loads(step.payload)
+        [before] = parse(kept["before"]).values()
+        row = next(iter(parse(kept["row"]).values()), None)
+        if kept["ends"] and self._can_end(before.client_id):
+            empty = replace(before, publish=(), subscribe=())
+            _put(database, marked(row or empty, ending=True))
+            ends.end(before.client_id)
+        if row is None:
+            _delete(database, before)
+        else:
+            _put(database, marked(row))
 
     def _can_end(self, client_id: str) -> bool:
         """VerneMQ puts the client id into a query of its own between quotes, as it is: no other may be meant by it."""
         plain = all(" " <= character <= "~" and character not in '"\\' for character in client_id)
         return self._connection.api is not None and plain and client_id not in ("", vernemq_postgresql.ANY_CLIENT)
 
-    def _end_session(self, client_id: str) -> None:
+    def _end_session(self, client_id: str) -> int:
         """With what is kept for the client: subscriptions of a session that is kept would go on."""
         if self._connection.api is not None:
             with _api(self._connection.api) as broker:
                 broker.ask("GET", f"session/disconnect?client-id={quote(client_id, safe='')}&--cleanup")
+        return -1
 
 
 def _compiled(desired: DesiredState) -> tuple[Rows, Rendering]:
@@ -199,13 +206,15 @@ def _set_password(database: Connection[Any], name: str, text: str | None) -> Non
 
 
 def _put(database: Connection[Any], row: Row) -> None:
+    """Writes the row. What may be too much for the database is its key alone: the rest is JSON in ASCII."""
     [columns] = json.loads(to_artifact({row.key: row}))["vmq_auth_acl"]
-    database.execute(
-        "INSERT INTO vmq_auth_acl (mountpoint, client_id, username, publish_acl, subscribe_acl)"
-        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (mountpoint, client_id, username)"
-        " DO UPDATE SET publish_acl = excluded.publish_acl, subscribe_acl = excluded.subscribe_acl",
-        [*row.key, json.dumps(columns["publish_acl"]), json.dumps(columns["subscribe_acl"])],
-    )
+    with told_apart():
+        database.execute(
+            "INSERT INTO vmq_auth_acl (mountpoint, client_id, username, publish_acl, subscribe_acl)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (mountpoint, client_id, username)"
+            " DO UPDATE SET publish_acl = excluded.publish_acl, subscribe_acl = excluded.subscribe_acl",
+            [*row.key, json.dumps(columns["publish_acl"]), json.dumps(columns["subscribe_acl"])],
+        )
 
 
 def _delete(database: Connection[Any], row: Row) -> None:

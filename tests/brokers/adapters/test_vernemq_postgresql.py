@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from brokers.adapters.vernemq_postgresql import RowTaken, VernemqPostgresqlAdapter
+from brokers.adapters.postgresql import BoundedConnection, TextNotKept
+from brokers.adapters.vernemq_postgresql import VernemqPostgresqlAdapter
 from brokers.core.password_texts import vernemq
-from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, SessionNotClosed, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier, new_password, new_salt
-from tests.brokers.bringing import all_of, bring_to, only
+from tests.brokers.bringing import all_of, bring_to, bring_what_is_due, only
 from tests.brokers.links import broker_link
 from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
@@ -164,7 +166,7 @@ def test_session_that_could_not_be_ended_is_ended_the_next_time(database: Databa
     bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
     for desired in (all_of(subject("alpha", UP)), all_of()):
         database.api.broken = True
-        with pytest.raises(BrokerUnreachable, match="fails at GET session"):
+        with pytest.raises(SessionNotClosed, match="fails at GET session"):
             adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
         assert "north/alpha/down/#" not in (database.patterns("alpha") or set())
         database.api.broken = False
@@ -173,16 +175,92 @@ def test_session_that_could_not_be_ended_is_ended_the_next_time(database: Databa
     assert database.patterns("alpha") is None
 
 
-def test_row_that_is_not_ours_is_never_touched_and_stops_the_plan_of_who_is_called_so(database: Database) -> None:
+def test_api_that_is_away_keeps_nobody_from_losing_what_is_taken_away(database: Database) -> None:
     adapter = database.adapter()
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP, DOWN), subject("gone", UP), subject("z", DOWN)))
+    desired = all_of(subject("alpha", UP, ALL), subject("beta", UP), subject("z", UP))
+    database.api.broken = True
+    with pytest.raises(SessionNotClosed):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    ending = {MARK, "$gatehouse/ending"}
+    assert database.patterns("beta") == {"north/beta/up/#", *ending}
+    assert database.patterns("z") == {"north/z/up/#", *ending}
+    assert database.patterns("gone") == ending
+    assert "north/all/#" in (database.patterns("alpha") or set())
+    with pytest.raises(SessionNotClosed):
+        adapter.disconnect(subject("beta").principal)
+    database.api.broken = False
+    bring_to(adapter, desired)
+    assert sorted(database.api.ended) == ["beta", "gone", "z"]
+
+
+def test_batch_that_breaks_off_anywhere_has_taken_before_it_gave_and_is_made_good(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """alpha gains, gone has no device any more, zulu loses a topic and yankee its password."""
+    password = PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm")
+    yankee = replace(subject("yankee", UP), password=password)
+    before = all_of(subject("alpha", UP), subject("gone", UP), yankee, subject("zulu", UP, DOWN))
+    desired = all_of(subject("alpha", UP, ALL), subject("yankee", UP), subject("zulu", UP))
+    adapter, statements, is_whole = database.adapter(takes_passwords=True), 0, False
+    kept = "SELECT password FROM vmq_auth_acl WHERE username = 'yankee'"
+    executed, left = BoundedConnection.execute, -1
+
+    def breaking(*args: Any, **named: Any) -> object:
+        nonlocal left
+        if left == 0:
+            raise BrokerUnreachable("The connection is lost.")
+        left -= 1
+        return executed(*args, **named)
+
+    monkeypatch.setattr(BoundedConnection, "execute", breaking)
+    while not is_whole:
+        bring_to(adapter, before)
+        steps = adapter.plan(desired, adapter.read())
+        database.api.ended.clear()
+        left = statements
+        try:
+            adapter.apply(steps, between=lambda: None)
+            is_whole = True
+        except BrokerUnreachable:
+            statements += 1
+        left = -1
+        if "north/all/#" in (database.patterns("alpha") or set()):
+            assert "north/zulu/down/#" not in (database.patterns("zulu") or set())
+            assert "north/gone/up/#" not in (database.patterns("gone") or set())
+            assert database.ask(kept) == [(None,)]
+        bring_to(adapter, desired)
+        assert database.patterns("zulu") == {"north/zulu/up/#", MARK}
+        assert database.patterns("gone") is None
+        assert {*database.api.ended} == {"gone", "zulu"}
+    assert statements > len(steps)
+
+
+def test_text_that_the_database_does_not_take_holds_up_nobody_else(database: Database) -> None:
+    database.ask("ALTER TABLE vmq_auth_acl ALTER username TYPE varchar(20)")
+    adapter, desired = database.adapter(), all_of(subject("a" * 21, UP), subject("beta", UP))
+    for _ in range(2):
+        with pytest.raises(TextNotKept, match="does not take a text"):
+            adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+        assert database.patterns("beta") == {"north/beta/up/#", MARK}
+        assert database.patterns("a" * 21) is None
+
+
+def test_row_that_is_not_ours_is_never_touched_and_holds_up_nobody_else(database: Database) -> None:
+    adapter = database.adapter(takes_passwords=True)
+    bring_to(adapter, all_of(subject("alpha", UP), subject("chief", UP), subject("beta", UP)))
     database.ask("INSERT INTO vmq_auth_acl VALUES ('', 'other', 'chief', 'h', '[{\"pattern\": \"#\"}]', NULL)")
     assert adapter.read().foreign == {"chief"}
-    for standing in (Standing.ADMITTED, Standing.BARRED):  # it would let in who is barred
-        with pytest.raises(RowTaken, match="'chief'"):
-            adapter.plan(only(subject("chief", standing=standing)), adapter.read())
-    bring_to(adapter, all_of(subject("alpha", UP)))
-    bring_to(adapter, all_of())
-    assert database.ask("SELECT username FROM vmq_auth_acl") == [("chief",)]
+    chief = replace(subject("chief", UP), password=PasswordVerifier.of("k7mw-ace2", salt=b"abcdefghijkm"))
+    desired = all_of(subject("alpha", UP, DOWN), chief, subject("beta", standing=Standing.BARRED))
+    assert "has a row of 'chief'" in bring_what_is_due(adapter, desired)
+    assert "north/alpha/down/#" in (database.patterns("alpha") or set())
+    assert database.patterns("chief") is database.patterns("beta") is None  # ours is gone, as if it were barred
+    assert sorted(database.api.ended) == ["beta", "chief"]
+    barred = only(subject("chief", standing=Standing.BARRED))
+    assert "has a row of 'chief'" in bring_what_is_due(adapter, barred)  # the row would let in who is barred
+    bring_what_is_due(adapter, all_of(chief))
+    assert database.ask("SELECT username, client_id, password FROM vmq_auth_acl") == [("chief", "other", "h")]
 
 
 def test_what_was_changed_by_hand_is_seen_and_put_right(database: Database) -> None:
