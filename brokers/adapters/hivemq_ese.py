@@ -14,21 +14,31 @@ from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_access_log import watch_log
-from brokers.adapters.hivemq_realm import tables, taken
-from brokers.adapters.hivemq_rest import end_session
+from brokers.adapters.hivemq_realm import Tables, tables, why_taken
+from brokers.adapters.hivemq_rest import can_end, close, session_ends
 from brokers.adapters.policy_alone import PolicyAlone
-from brokers.adapters.writing import Latest, paced
+from brokers.adapters.session_ends import SessionEnds
+from brokers.adapters.writing import Latest, Refusals, paced
 from brokers.core.hivemq import ese_sql as hivemq_ese_sql
-from brokers.core.hivemq.changes import RealmChange, changes, effect, ending
+from brokers.core.hivemq.changes import RealmChange, changes, effect, emptied, ending
 from brokers.core.hivemq.connection import HivemqConnection, SqlDialect, connection_errors
 from brokers.core.hivemq.emulator import emulate_ese
 from brokers.core.hivemq.ese_sql import FOLDS, folded, parse, to_artifact
 from brokers.core.hivemq.permissions import Realm
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import ese_text, fingerprints, texts_in
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
+from brokers.core.ports import (
+    AppliedState,
+    Capabilities,
+    DesiredState,
+    Effect,
+    PasswordRoom,
+    Rendering,
+    Step,
+)
+from brokers.core.taken_names import taken
 from brokers.core.values import BrokerEvent, BrokerLink
-from kernel.core.errors import FieldError
+from kernel.core.errors import Conflict, FieldError
 
 _BATCH = 20
 
@@ -71,15 +81,18 @@ class HivemqEseAdapter(PolicyAlone):
         return AppliedState(artifact=to_artifact(found), only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """Accounts and roles that differ. Raises AccountTaken."""
+        """Accounts and roles that differ. A device whose name is taken gets no account; one of ours goes."""
         wanted, present = self._compile(desired)[0], _parsed(applied)
-        self._refuse_taken(wanted, present, applied.foreign, whole=desired.only is None)
+        refused = self._taken(wanted, present, applied.foreign, whole=desired.only is None)
+        users = {name: account for name, account in wanted.users.items() if name not in refused}
         clients = {subject.principal.auth_id: subject.principal.client_id for subject in desired.subjects}
-        found = changes(wanted, present, whole=desired.only is None)
-        found.sort(key=lambda change: change.kind != "delete-user")  # a name alike is free then
-        passwords = {name: text for name, text in texts_in(desired, ese_text).items() if name in wanted.users}
-        steps = [_step(change, client_id=clients.get(change.name, "")) for change in found]
-        return (*steps, *password_steps(passwords, applied.passwords))
+        found = changes(replace(wanted, users=users), present, whole=desired.only is None)
+        passwords = {name: text for name, text in texts_in(desired, ese_text).items() if name in users}
+        held = {name: text for name, text in applied.passwords.items() if name in users}
+        steps = [_step(change, client_id=clients.get(change.name, change.name)) for change in found]
+        steps += password_steps(passwords, held)
+        steps.sort(key=lambda step: step.kind != TAKE)
+        return (*steps, *(taken(name, why_taken(name, by)) for name, by in sorted(refused.items())))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters; a warning where the database takes one name for another."""
@@ -87,23 +100,22 @@ class HivemqEseAdapter(PolicyAlone):
         return replace(found, warnings=(*found.warnings, FOLDS)) if self._folds else found
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Each in a transaction of its own; the session of who loses something ends behind it."""
-        with tables(self._connection) as realm:
+        """Each in a transaction of its own; the session of who loses something ends behind it.
+
+        What can not be made of one keeps no other from being made. Raises AccountTaken, TextNotKept, SessionNotClosed.
+        """
+        ends = session_ends(self._connection.rest)
+        with tables(self._connection) as realm, Refusals() as refusals:
             for step in paced(steps, between, every=_BATCH):
-                if step.kind in {SET, TAKE}:
-                    realm.set_password(step.target, step.payload)
-                    continue
-                change, client_id = _change(step)
-                if change.account is not None and change.ends and self._connection.rest is not None:
-                    realm.make(replace(change, account=ending(change.account)))
-                    end_session(self._connection.rest, client_id)
-                realm.make(change)
+                with refusals.aside():
+                    if step.kind in {SET, TAKE}:
+                        realm.set_password(step.target, step.payload)
+                    else:
+                        _make(realm, *_change(step), ends)
 
     def disconnect(self, principal: Principal) -> int | None:
         """Ends the session of the client id, without its will; None without a REST API."""
-        if self._connection.rest is None:
-            return None
-        return end_session(self._connection.rest, principal.client_id)
+        return close(self._connection.rest, principal.client_id)
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether HiveMQ would let it pass."""
@@ -113,17 +125,35 @@ class HivemqEseAdapter(PolicyAlone):
         """What the nodes write into their access logs, where those are shared with us."""
         return watch_log(self._link, stop)
 
-    def _refuse_taken(self, wanted: Realm, present: Realm, foreign: frozenset[str], *, whole: bool) -> None:
-        """Raises AccountTaken if an account has a wanted name, or one that the database takes for it, and stays."""
-        if same := sorted(foreign & wanted.users.keys()):
-            raise taken(same[0], same[0])
+    def _taken(self, wanted: Realm, present: Realm, foreign: frozenset[str], *, whole: bool) -> dict[str, str]:
+        """By wanted name the account that has it, or one that the database takes for it, and stays."""
+        found = {name: name for name in foreign & wanted.users.keys()}
         if not self._folds:
-            return
+            return found
         staying = foreign | (present.users.keys() & wanted.users.keys() if whole else present.users.keys())
         names = {folded(each): each for each in sorted(staying)}
-        for name in sorted(wanted.users):
-            if names.get(folded(name), name) != name:
-                raise taken(name, names[folded(name)])
+        new = wanted.users.keys() - staying  # who has an account is told apart from all others
+        return found | {name: names[folded(name)] for name in new if folded(name) in names}
+
+
+def _make(realm: Tables, change: RealmChange, client_id: str, ends: SessionEnds | None) -> None:
+    """Makes the change; the session of an account that loses something ends before the account is as it stays."""
+    with Refusals() as refusals:
+        if ends is not None and change.ends and change.role is None and can_end(client_id):
+            with refusals.aside():
+                _write(realm, replace(change, account=ending(change.account)), ends)
+            ends.end(client_id)
+        _write(realm, change, ends)
+
+
+def _write(realm: Tables, change: RealmChange, ends: SessionEnds | None) -> None:
+    """Writes it. What should be lost is lost, though what should be held can not be written."""
+    try:
+        realm.make(change, marks=ends is not None)
+    except Conflict:
+        if change.ends:
+            realm.make(emptied(change), marks=ends is not None)
+        raise
 
 
 def _compiled(desired: DesiredState) -> tuple[Realm, Rendering]:

@@ -15,10 +15,10 @@ from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_access_log import watch_log
-from brokers.adapters.hivemq_rest import end_session
+from brokers.adapters.hivemq_rest import can_end, close, session_ends
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.shared_folder import GroupFolder
-from brokers.adapters.writing import Latest
+from brokers.adapters.writing import Latest, Refusals
 from brokers.conf import files_root
 from brokers.core.hivemq import ce_file as hivemq_ce_file
 from brokers.core.hivemq import ese_file as hivemq_ese_file
@@ -27,6 +27,7 @@ from brokers.core.hivemq.changes import ENDING_ROLE, RealmChange, changes, effec
 from brokers.core.hivemq.connection import file_connection_errors, rest_of
 from brokers.core.hivemq.emulator import emulate_ese, emulate_rbac
 from brokers.core.hivemq.permissions import NOTHING, Account, Permission, Realm
+from brokers.core.hivemq.policy import NOTHING_ROLE
 from brokers.core.hivemq.xml import InvalidXml
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import fingerprints, hivemq_rbac, texts_in
@@ -47,9 +48,10 @@ class _File:
     ends: dict[str, str] = field(default_factory=dict)
 
     def with_marks(self) -> Realm:
-        """The same, with a mark on each account whose session is still to end."""
-        marked = {name: ending(account) if name in self.ends else account for name, account in self.users.items()}
-        return Realm(users=marked, roles={**self.roles, ENDING_ROLE: frozenset({NOTHING})})
+        """The same, with a mark on each account whose session is still to end; one that goes stays for that long."""
+        marked = {name: ending(self.users.get(name)) for name in self.ends}
+        marks = {NOTHING_ROLE: frozenset({NOTHING}), ENDING_ROLE: frozenset({NOTHING})}
+        return Realm(users=self.users | marked, roles=self.roles | marks)
 
 
 class HivemqCeFileAdapter(PolicyAlone):
@@ -113,7 +115,10 @@ class HivemqCeFileAdapter(PolicyAlone):
         return effect(self._held(applied), self._compile(desired)[0])
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Writes the file once; with the REST API once more, when the sessions of who loses something have ended."""
+        """Writes the file once; with the REST API once more, when the sessions of who loses something have ended.
+
+        Raises SessionNotClosed; the mark of that account stays in the file.
+        """
         between()
         if not steps:
             return
@@ -122,15 +127,21 @@ class HivemqCeFileAdapter(PolicyAlone):
         for step in steps:
             self._take(step, file)
         file.roles.pop(ENDING_ROLE, None)
-        if file.ends and self._rest is not None:
-            self._write(file.with_marks())
-            for client_id in file.ends.values():
-                end_session(self._rest, client_id)
-        self._write(Realm(users=file.users, roles=file.roles))
+        ends = session_ends(self._rest)
+        if ends is None or not file.ends:
+            self._write(Realm(users=file.users, roles=file.roles))
+            return
+        self._write(file.with_marks())
+        with Refusals() as refusals:
+            for name, client_id in sorted(file.ends.items()):
+                with refusals.aside():
+                    ends.end(client_id)
+                    del file.ends[name]
+            self._write(file.with_marks() if file.ends else Realm(users=file.users, roles=file.roles))
 
     def disconnect(self, principal: Principal) -> int | None:
         """Ends the session of the client id, without its will; None without a REST API."""
-        return None if self._rest is None else end_session(self._rest, principal.client_id)
+        return close(self._rest, principal.client_id)
 
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         """Whether HiveMQ would let it pass."""
@@ -163,7 +174,7 @@ class HivemqCeFileAdapter(PolicyAlone):
         payload = {
             "realm": self._to_text(Realm(users=users, roles=roles)),
             "barred": change.account is not None and change.account.barred,
-            "ends": client_id if change.ends else "",
+            "ends": client_id if change.ends and change.role is None else "",
         }
         return Step(kind=change.kind, target=change.name, summary=change.summary, payload=json.dumps(payload))
 
@@ -186,8 +197,12 @@ class HivemqCeFileAdapter(PolicyAlone):
             file.users.pop(step.target, None)
         elif step.kind == "delete-role":
             file.roles.pop(step.target, None)
-        file.roles.update(realm.roles)
-        if kept["ends"]:
+        for role, held in realm.roles.items():
+            if file.roles.get(role, frozenset()) - held:  # whoever has it loses something, named by the plan or not
+                having = (name for name, account in file.users.items() if role in account.roles)
+                file.ends.update({name: file.ends.get(name, name) for name in having})
+            file.roles[role] = held
+        if can_end(kept["ends"]):
             file.ends[step.target] = kept["ends"]
 
     def _realm(self) -> tuple[Realm, bool]:

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from brokers.adapters.hivemq_database import Session, session
-from brokers.core.hivemq.changes import RealmChange, is_ours
+from brokers.adapters.postgresql import TextNotKept
+from brokers.core.hivemq.changes import ENDING_ROLE, RealmChange, is_ours
 from brokers.core.hivemq.connection import HivemqConnection
 from brokers.core.hivemq.ese_sql import columns_of, permission_of
 from brokers.core.hivemq.permissions import Account, Permission, Realm
 from brokers.core.hivemq.policy import NOTHING_ROLE
-from brokers.core.ports import BrokerUnreachable
-from kernel.core.errors import Conflict
+from brokers.core.taken_names import AccountTaken
 
 _FLAGS = (
     "publish_allowed",
@@ -46,12 +46,6 @@ _COLLATION = (
 )
 _EXACT = ("_nopad_bin", "_0900_bin")
 _BATCH = 500
-
-
-class AccountTaken(Conflict):
-    """The realm has an account of a device's name that is not ours, or one that the database takes for it."""
-
-    code = "hivemq-account-taken"
 
 
 class Tables:
@@ -106,11 +100,16 @@ class Tables:
         [(collation,)] = self._session.execute(_COLLATION) or [("",)]
         return collation is not None and not collation.endswith(_EXACT)
 
-    def make(self, change: RealmChange) -> None:
-        """Makes the change. Raises AccountTaken if the database takes its name for another's."""
+    def make(self, change: RealmChange, *, marks: bool) -> None:
+        """Makes the change; who has a role that `ends` gets a mark in the same transaction, if there are to be `marks`.
+
+        Raises AccountTaken if the database takes its name for another's, and TextNotKept; nothing is changed then.
+        """
         with self._session.transaction():
             if change.role is not None:
-                self._set_role(change.name, change.role)
+                role = self._set_role(change.name, change.role)
+                if change.ends and marks:
+                    self._mark(role)
             elif change.account is not None:
                 self._set_user(change.name, change.account)
             elif change.kind == "delete-user":
@@ -137,9 +136,22 @@ class Tables:
         )
         return self._among(query, owners)
 
-    def _set_role(self, name: str, permissions: frozenset[Permission]) -> None:
+    def _set_role(self, name: str, permissions: frozenset[Permission]) -> int:
         made = "INSERT INTO roles (name, description) VALUES (%s, 'Made by Gatehouse.')"
-        self._link("role_permissions", "role", self._made("roles", "name", name, made), permissions)
+        role = self._made("roles", "name", name, made)
+        self._link("role_permissions", "role", role, permissions)
+        return role
+
+    def _mark(self, role: int) -> None:
+        """Marks our accounts that have the role: each has lost something, and its session is still to end."""
+        made = "INSERT INTO roles (name) VALUES (%s)"
+        ours, ending = (self._made("roles", "name", name, made) for name in (NOTHING_ROLE, ENDING_ROLE))
+        of_role = "user_id IN (SELECT user_id FROM user_roles WHERE role_id = %s)"
+        self._session.execute(
+            f"INSERT INTO user_roles (user_id, role_id) SELECT user_id, %s FROM user_roles"
+            f" WHERE role_id = %s AND {of_role} AND NOT {of_role}",
+            [ending, ours, role, ending],
+        )
 
     def _set_user(self, name: str, account: Account) -> None:
         made = (
@@ -183,7 +195,7 @@ class Tables:
             self._session.execute(made, values)
             found = self._same_permission(values)
         if found is None:
-            raise BrokerUnreachable(f"The database keeps the topic {permission.topic!r:.200} as another text.")
+            raise TextNotKept(f"The database keeps the topic {permission.topic!r:.200} as another text.")
         return found
 
     def _same_permission(self, values: list[Any]) -> int | None:
@@ -208,11 +220,11 @@ class Tables:
         found = self._id(table, column, name)
         if found is None:
             if alike := self._named(table, column, name):
-                raise taken(name, alike[0][1])
+                raise AccountTaken(why_taken(name, alike[0][1]))
             self._session.execute(made, [name])
             found = self._id(table, column, name)
         if found is None:
-            raise BrokerUnreachable(f"The database keeps {name!r} in {table} as another text.")
+            raise TextNotKept(f"The database keeps {name!r} in {table} as another text.")
         return found
 
     def _id(self, table: str, column: str, name: str) -> int | None:
@@ -238,14 +250,14 @@ def tables(connection: HivemqConnection) -> Iterator[Tables]:
         yield Tables(opened)
 
 
-def taken(name: str, by: str) -> AccountTaken:
-    """That a device can not have its name in the realm, since another account has it or one alike."""
+def why_taken(name: str, by: str) -> str:
+    """Why a device can not have its name in the realm, since another account has it or one alike."""
     if name == by:
-        return AccountTaken(
+        return (
             f"The realm has the account {by!r}, which Gatehouse did not make: a device of that name is that "
             f"account there. Rename or delete it, or give it the role {NOTHING_ROLE}, which hands it over to us."
         )
-    return AccountTaken(
+    return (
         f"The realm has {by!r}, and its database takes {name!r} for that name (case, accents or blanks at the end): "
         "one would have what the other has. Rename or delete one of the two."
     )

@@ -14,7 +14,7 @@ from brokers.core import effects
 from brokers.core.effects import Flow
 from brokers.core.hivemq.ce_file import USERNAME
 from brokers.core.hivemq.permissions import NOTHING, Account, Activity, Permission, Realm
-from brokers.core.hivemq.policy import OURS
+from brokers.core.hivemq.policy import NOTHING_ROLE, OURS
 from brokers.core.ports import Effect
 
 _ABOUT = {Action.PUBLISH: Activity.PUBLISH, Action.SUBSCRIBE: Activity.SUBSCRIBE}
@@ -28,7 +28,7 @@ ENDING_ROLE = f"{OURS}ending"
 class RealmChange:
     """One change of a realm, made in a transaction of its own: `account` or `role` as a whole, None if it goes.
 
-    `ends`: the account loses something, so its session has to end.
+    `ends`: the account, or whoever has the role, loses something, so that sessions have to end.
     """
 
     kind: str
@@ -45,13 +45,28 @@ def is_ours(role: str) -> bool:
 
 
 def changes(wanted: Realm, present: Realm, *, whole: bool) -> list[RealmChange]:
-    """What to change, in an order in which nothing refers to what is not there.
+    """What to change: what takes away first, and nothing that refers to what is not there.
 
     `present` is about the accounts that `wanted` is about. Of the `whole`, roles that nobody has any more go with
     what else is changed.
     """
     found = [
-        RealmChange(kind="set-role", name=name, role=held, summary=f"What the role {name} permits.")
+        RealmChange(
+            kind="delete-user",
+            name=name,
+            summary=f"Delete the account {name}, which no device has any more.",
+            ends=True,
+        )
+        for name in sorted(present.users.keys() - wanted.users.keys())
+    ]
+    found += [
+        RealmChange(
+            kind="set-role",
+            name=name,
+            role=held,
+            summary=f"What the role {name} permits.",
+            ends=bool(present.roles.get(name, frozenset()) - held),
+        )
         for name, held in sorted(wanted.roles.items())
         if present.roles.get(name) != held
     ]
@@ -66,10 +81,7 @@ def changes(wanted: Realm, present: Realm, *, whole: bool) -> list[RealmChange]:
         for name, account in sorted(wanted.users.items())
         if name not in present.users or _differs(account, present.users[name]) or _loses(name, wanted, present)
     ]
-    found += [
-        RealmChange(kind="delete-user", name=name, summary=f"Delete the account {name}, which no device has any more.")
-        for name in sorted(present.users.keys() - wanted.users.keys())
-    ]
+    found.sort(key=partial(_rank, present))
     if found and whole:
         found += [
             RealmChange(kind="delete-role", name=name, summary=f"Delete the role {name}, which nobody has any more.")
@@ -78,9 +90,25 @@ def changes(wanted: Realm, present: Realm, *, whole: bool) -> list[RealmChange]:
     return found
 
 
-def ending(account: Account) -> Account:
-    """The account with the mark that its session is still to be ended."""
-    return replace(account, roles=tuple(sorted({*account.roles, ENDING_ROLE})))
+def ending(account: Account | None) -> Account:
+    """The account, or one that goes, with the mark that its session is still to be ended."""
+    held = account or Account(roles=(NOTHING_ROLE,))
+    return replace(held, roles=tuple(sorted({*held.roles, ENDING_ROLE})))
+
+
+def emptied(change: RealmChange) -> RealmChange:
+    """What is left of the account or role where what it should hold can not be written: nothing."""
+    if change.account is None:
+        return replace(change, role=frozenset())
+    roles = tuple(role for role in change.account.roles if role in (NOTHING_ROLE, ENDING_ROLE))
+    return replace(change, account=replace(change.account, roles=roles, permissions=frozenset()))
+
+
+def _rank(present: Realm, change: RealmChange) -> int:
+    """A role that is new has nobody yet, and is there before an account that loses another for it."""
+    if change.ends:
+        return 0 if change.account is None else 2
+    return 1 if change.role is not None and change.name not in present.roles else 3
 
 
 def _loses(name: str, wanted: Realm, present: Realm) -> bool:

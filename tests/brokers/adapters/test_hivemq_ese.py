@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,24 @@ import pymysql
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from brokers.adapters.hivemq_database import _OnPostgresql
 from brokers.adapters.hivemq_ese import HivemqEseAdapter
-from brokers.adapters.hivemq_realm import AccountTaken
-from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing, Step
+from brokers.adapters.mysql import MysqlSession
+from brokers.adapters.postgresql import TextNotKept
+from brokers.core.ports import (
+    AppliedState,
+    BrokerAdapter,
+    BrokerUnreachable,
+    EffectLine,
+    SessionNotClosed,
+    Standing,
+    Step,
+)
+from brokers.core.taken_names import AccountTaken
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
 from kernel.core.ids import new_id
-from tests.brokers.bringing import all_of, bring_to, only
+from tests.brokers.bringing import all_of, bring_to, bring_what_is_due, only
 from tests.brokers.links import broker_link
 from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
@@ -348,11 +359,14 @@ def test_account_that_is_not_ours_is_never_touched_and_said(database: Database) 
         "INSERT INTO users (username, password_iterations, password_salt, algorithm) VALUES ('chief', 0, '', 'X')"
     )
     adapter = database.adapter()
-    desired = all_of(subject("chief", UP))
     assert adapter.read().foreign == {"chief"}
-    with pytest.raises(AccountTaken, match="'chief'"):
-        adapter.plan(desired, adapter.read())
-    assert bring_to(adapter, all_of(subject("alpha", UP)))
+    bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP)))
+    desired = all_of(subject("alpha", UP, DOWN), subject("beta", standing=Standing.BARRED), subject("chief", UP))
+    assert "has the account 'chief'" in bring_what_is_due(adapter, desired)  # and nobody else waits for it
+    assert database.held("alpha") == [NOTHING, ("north/alpha/down/#", False), ("north/alpha/up/#", True)]
+    assert database.held("beta") == [NOTHING]
+    barred = only(subject("chief", standing=Standing.BARRED))
+    assert "has the account 'chief'" in bring_what_is_due(adapter, barred)  # it is not barred by us
     assert database.held("chief") == []
     database.give("chief", "gh.nothing")
     bring_to(adapter, only(subject("chief", UP)))
@@ -371,14 +385,7 @@ def test_role_that_was_widened_by_hand_is_taken_back_from_who_is_connected(datab
     adapter, desired = database.adapter(rest), all_of(subject("alpha", ALL), subject("beta", DOWN))
     bring_to(adapter, desired)
     rest.connected |= {"alpha", "beta"}
-    database.ask(
-        "INSERT INTO permissions (topic, publish_allowed, qos_0_allowed) VALUES ('#', true, true), ('#', true, false)"
-    )
-    database.ask(
-        "INSERT INTO role_permissions (role, permission) SELECT r.id, p.id FROM users u JOIN user_roles m"
-        " ON m.user_id = u.id JOIN roles r ON r.id = m.role_id, permissions p"
-        " WHERE u.username = 'alpha' AND r.name <> 'gh.nothing' AND p.topic = '#'"
-    )
+    widen_by_hand(database, "alpha")
     assert ("#", True) in database.held("alpha")
     bring_to(adapter, desired)
     assert ("#", True) not in database.held("alpha")
@@ -398,14 +405,115 @@ def test_names_that_look_like_something_else_are_names(database: Database, rest:
 
 def test_session_that_could_not_be_ended_is_ended_the_next_time(database: Database, rest: RestApi) -> None:
     adapter = database.adapter(rest)
-    bring_to(adapter, all_of(subject("alpha", UP, DOWN)))
-    rest.broken, desired = True, all_of(subject("alpha", UP))
-    with pytest.raises(Exception, match="fails at DELETE mqtt"):
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP, DOWN), subject("c", UP), subject("d")))
+    rest.broken, desired = True, all_of(subject("alpha", UP), subject("beta"), subject("c", UP, ALL))
+    with pytest.raises(SessionNotClosed, match="fails at DELETE mqtt"):
         adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
-    assert database.held("alpha") == [NOTHING, ("north/alpha/up/#", True)]
+    assert database.held("alpha") == [NOTHING, ("north/alpha/up/#", True)]  # and whoever comes behind does not wait
+    assert database.held("beta") == database.held("d") == [NOTHING]
+    assert ("north/all/#", False) in database.held("c")
+    with pytest.raises(SessionNotClosed):
+        adapter.disconnect(subject("alpha").principal)
     rest.broken = False
-    assert bring_to(adapter, desired) == [("set-user", "alpha")]
-    assert rest.ended == ["alpha"]
+    assert bring_to(adapter, desired) == [("delete-user", "d"), ("set-user", "alpha"), ("set-user", "beta")]
+    assert rest.ended == ["d", "alpha", "beta"]
+
+
+def widen_by_hand(database: Database, name: str) -> None:
+    """Whoever has that account's role besides the one of all may publish everything."""
+    for qos in ("qos_0_allowed", "qos_1_allowed"):
+        database.ask(f"INSERT INTO permissions (topic, publish_allowed, {qos}) VALUES ('#', true, true)")
+    database.ask(
+        "INSERT INTO role_permissions (role, permission) SELECT r.id, p.id FROM users u JOIN user_roles m"
+        " ON m.user_id = u.id JOIN roles r ON r.id = m.role_id, permissions p"
+        " WHERE u.username = %s AND r.name <> 'gh.nothing' AND p.topic = '#'",
+        name,
+    )
+
+
+class Broken(BrokerUnreachable):
+    """What a test breaks off with."""
+
+
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes the database break off behind so many statements."""
+    left = 0
+
+    def breaking(execute: Callable[..., object]) -> Callable[..., object]:
+        def counted(*args: object, **named: object) -> object:
+            nonlocal left
+            if left == 0:
+                raise Broken("The connection is lost.")
+            left -= 1
+            return execute(*args, **named)
+
+        return counted
+
+    for kind in (_OnPostgresql, MysqlSession):
+        monkeypatch.setattr(kind, "execute", breaking(kind.execute))
+
+    def after(statements: int) -> None:
+        nonlocal left
+        left = statements
+
+    return after
+
+
+def test_batch_that_breaks_off_anywhere_has_taken_before_it_gave_and_is_made_good(
+    database: Database, rest: RestApi, breaks: Callable[[int], None]
+) -> None:
+    """alpha gains; beta lost what somebody gave its role; gone has no device any more, zulu loses a topic."""
+    before = all_of(subject("alpha", UP), subject("beta", ALL), subject("gone", UP), subject("zulu", UP, DOWN))
+    desired = all_of(subject("alpha", UP, ALL), subject("beta", ALL), subject("zulu", UP))
+    adapter, statements, is_whole = database.adapter(rest), 0, False
+    gain, lost = ("north/all/#", False), {"beta": ("#", True), "zulu": ("north/zulu/down/#", False)}
+    while not is_whole:
+        breaks(1_000_000)
+        bring_to(adapter, before)
+        widen_by_hand(database, "beta")
+        steps = adapter.plan(desired, adapter.read())
+        rest.ended.clear()
+        breaks(statements)
+        try:
+            adapter.apply(steps, between=lambda: None)
+            is_whole = True
+        except Broken:
+            statements += 1
+        breaks(1_000_000)
+        assert ("#", True) not in database.held("alpha")
+        if gain in database.held("alpha"):
+            assert not any(right in database.held(name) for name, right in lost.items())
+            assert database.held("gone") in ([], [NOTHING])
+        bring_to(adapter, desired)
+        assert {name: database.held(name) for name in ("beta", "zulu", "gone")} == {
+            "beta": [NOTHING, gain],
+            "zulu": [NOTHING, ("north/zulu/up/#", True)],
+            "gone": [],
+        }
+        assert gain in database.held("alpha")
+        assert {"beta", "gone", "zulu"} <= {*rest.ended}
+        assert "alpha" not in rest.ended
+    assert statements > len(steps)
+
+
+def test_text_that_the_database_does_not_take_holds_up_nobody_else(database: Database, rest: RestApi) -> None:
+    adapter, name = database.adapter(rest), "a-name-that-is-long"
+    bring_to(adapter, all_of(subject(name, ALL), subject("b", UP, DOWN)))
+    mysql = isinstance(database, MysqlDatabase)
+    database.ask(f"ALTER TABLE permissions {'MODIFY topic' if mysql else 'ALTER topic TYPE'} varchar(20)")
+    desired = all_of(subject(name, UP), subject("b", UP), subject("c", ALL))
+    planned = adapter.plan(desired, adapter.read())
+    assert [step.target for step in planned if step.kind == "set-user"] == [name, "b", "c"]
+    for _ in range(2):
+        with pytest.raises(TextNotKept, match="does not take a text"):
+            adapter.apply(planned, between=lambda: None)
+        assert database.held(name) == [NOTHING]  # what it lost is gone
+        assert database.held("b") == [NOTHING, ("north/b/up/#", True)]
+        assert database.held("c") == [NOTHING, ("north/all/#", False)]
+        planned = adapter.plan(desired, adapter.read())
+        assert [step.target for step in planned] == [name]
+    assert rest.ended == [name, "b"]
 
 
 def test_disconnecting_tells_whether_somebody_was_there_and_whether_it_is_possible(
@@ -445,8 +553,7 @@ def test_name_that_mysql_takes_for_anothers_gets_nothing_of_it(in_mysql: MysqlDa
     adapter, desired = in_mysql.adapter(takes_passwords=True), only(subject(name, DOWN))
     bring_to(adapter, all_of(subject("pump-1", UP)))
     in_mysql.ask("UPDATE users SET password = 'kept'")
-    with pytest.raises(AccountTaken, match="for that name"):
-        adapter.plan(desired, adapter.read(only=desired.only))
+    assert "for that name" in bring_what_is_due(adapter, desired)
     steps = adapter.plan(desired, AppliedState(artifact="", only=desired.only))  # as if it came in between
     with pytest.raises(AccountTaken, match="'pump-1'"):
         adapter.apply([step for step in steps if step.target == name], between=lambda: None)
@@ -467,9 +574,11 @@ def test_name_in_mysql_is_free_once_who_has_one_alike_is_gone(in_mysql: MysqlDat
 def test_foreign_account_and_role_of_names_alike_are_left_alone_in_mysql(in_mysql: MysqlDatabase) -> None:
     in_mysql.ask(f"INSERT INTO users ({ACCOUNT}) VALUES ('Chief', 0, '', 'X')")
     adapter = in_mysql.adapter()
-    with pytest.raises(AccountTaken, match="'Chief'"):
-        adapter.plan(all_of(subject("chief", UP)), adapter.read())
-    in_mysql.ask("INSERT INTO roles (name) VALUES ('GH.Nothing')")
+    assert "'Chief'" in bring_what_is_due(adapter, all_of(subject("chief", UP), subject("beta", UP)))
+    assert in_mysql.held("beta") == [NOTHING, ("north/beta/up/#", True)]
+    bring_to(adapter, all_of())
+    in_mysql.ask("DELETE FROM role_permissions")
+    in_mysql.ask("UPDATE roles SET name = 'GH.Nothing'")
     with pytest.raises(AccountTaken, match=r"'GH\.Nothing'"):
         bring_to(adapter, all_of(subject("alpha", UP)))
     assert in_mysql.held("Chief") == in_mysql.held("alpha") == []

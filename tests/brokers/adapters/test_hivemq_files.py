@@ -19,7 +19,7 @@ from acl.core.values import Publish
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
 from brokers.adapters.shared_folder import UnsafeFolder
 from brokers.core.hivemq import ce_file as hivemq_ce_file
-from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing
+from brokers.core.ports import AppliedState, BrokerAdapter, EffectLine, SessionNotClosed, Standing
 from brokers.core.values import AdapterKind
 from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
@@ -202,7 +202,7 @@ def test_session_of_who_loses_something_ends_and_if_not_then_the_next_time(folde
     bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP)))
     desired = all_of(subject("alpha", UP), subject("beta", UP, ALL))
     ended.insert(0, "broken")
-    with pytest.raises(BrokerUnreachable):
+    with pytest.raises(SessionNotClosed):
         bring_to(adapter, desired)
     assert "down" not in (folder / "ese-file-realm.xml").read_text()
     ended.remove("broken")
@@ -211,6 +211,30 @@ def test_session_of_who_loses_something_ends_and_if_not_then_the_next_time(folde
     assert "gh.ending" not in (folder / "ese-file-realm.xml").read_text()
     assert adapter.disconnect(subject("alpha").principal) == 0
     assert ese().disconnect(subject("alpha").principal) is None
+
+
+def test_all_lose_before_the_first_session_ends_and_who_shares_a_role_is_among_them(
+    folder: Path, ended: list[str]
+) -> None:
+    adapter, file = ese(host="127.0.0.1", port=int(ended[-1])), folder / "ese-file-realm.xml"
+    bring_to(adapter, all_of(subject("alpha", ALL), subject("beta", ALL), subject("gone", UP), subject("z", UP, DOWN)))
+    before = file.read_text()
+    file.write_text(before.replace("north/all/#", "#"))  # what all have by one role is more by hand
+    ended.insert(0, "broken")
+    with pytest.raises(SessionNotClosed):
+        adapter.apply(adapter.plan(all_of(), adapter.read()), between=lambda: None)
+    assert not {"north/all/#", "#", "north/z/up/#"} & set(re.findall("<topic>(.*)</topic>", file.read_text()))
+    assert set(accounts(file)) == {"alpha", "beta", "gone", "z"}  # until their sessions have ended
+    ended.remove("broken")
+    bring_to(adapter, all_of())
+    assert sorted(where.rpartition("/")[2].partition("?")[0] for where in ended[:-1]) == ["alpha", "beta", "gone", "z"]
+    assert accounts(file) == {}
+
+    file.write_text(before.replace("north/all/#", "#"))
+    del ended[:-1]
+    bring_to(adapter, only(subject("alpha", ALL)))
+    assert sorted(where.rpartition("/")[2].partition("?")[0] for where in ended[:-1]) == ["alpha", "beta"]
+    assert file.read_text() == before
 
 
 def test_connection_is_a_folder_and_nothing_unknown() -> None:
