@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
+from typing import NamedTuple
 
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Eviction
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, Standing
 from brokers.core.taken_names import due, refusal
 from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services import records
@@ -21,6 +22,14 @@ from devices.core.values import DeviceId
 from kernel.core.errors import DomainError
 
 STAYS = "Gatehouse can not end a session at this broker: one that is open goes on until it ends by itself."
+
+
+class _Thrown(NamedTuple):
+    """The broker's version, whether it had to be changed, and how many sessions ended, as `disconnect` tells it."""
+
+    version: str
+    changed: bool
+    closed: int | None
 
 
 def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
@@ -38,36 +47,40 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
             desired = desired_state_of(device=device, broker=broker, now=lease.now())
             # What is heard of the broker ends these rows too, perhaps before it is our turn.
             before = models.Session.objects.filter(broker=row, device_id=device).count()
-            version, closed = _throw_out(adapter, desired, accepted=row.accepted_deviations)
+            done = _throw_out(adapter, desired, accepted=row.accepted_deviations)
         except BrokerUnreachable as error:
             records.note_unreachable(broker=broker, now=lease.now(), detail=error.detail)
             raise
         # After an outage the rest is still to be compared: the next push or check does that.
         missed = {"sync": SyncState.PENDING} if row.sync == SyncState.UNREACHABLE else {}
-        records.note_contact(broker=broker, now=lease.now(), version=version, desired_digest="", **missed)
-        if closed is None:
-            return Eviction(closed=None, detail=f"Its permissions are gone for whoever connects from now on. {STAYS}")
-        known = max(before, _forget_sessions(row, device, now=lease.now()))
-    return Eviction(closed=known if closed < 0 else closed, detail=_sentence(closed, known))
+        records.note_contact(broker=broker, now=lease.now(), version=done.version, desired_digest="", **missed)
+        count = done.closed
+        if count is not None:
+            known = max(before, _forget_sessions(row, device, now=lease.now()))
+            count = known if count < 0 else count
+    is_in = desired.subjects[0].state is Standing.ADMITTED
+    restarted = adapter.capabilities.restarts and (done.changed or not is_in)  # an eviction before this one may have
+    told = _sentence(count, is_in=is_in, restarted=restarted)
+    return Eviction(closed=count, detail=told)
 
 
-def _throw_out(adapter: BrokerAdapter, desired: DesiredState, *, accepted: Collection[str]) -> tuple[str, int | None]:
-    """The broker's version, and how many sessions ended. They end too if the rest is refused, which is raised then."""
+def _throw_out(adapter: BrokerAdapter, desired: DesiredState, *, accepted: Collection[str]) -> _Thrown:
+    """Its sessions end too if the rest is refused, which is raised then."""
     principal = desired.subjects[0].principal
     try:
         deviations = adapter.render(desired).deviations
-        version = _take_away(adapter, without_unaccepted(adapter, desired, deviations, accepted))
+        version, changed = _take_away(adapter, without_unaccepted(adapter, desired, deviations, accepted))
     except BrokerUnreachable:
         raise
     except DomainError:
         with suppress(DomainError):
             adapter.disconnect(principal)
         raise
-    return version, adapter.disconnect(principal)
+    return _Thrown(version, changed, adapter.disconnect(principal))
 
 
-def _take_away(adapter: BrokerAdapter, desired: DesiredState) -> str:
-    """The broker's version, once it was read back that it holds the desired state."""
+def _take_away(adapter: BrokerAdapter, desired: DesiredState) -> tuple[str, bool]:
+    """The broker's version and whether it was changed, once it was read back that it holds the desired state."""
     applied = adapter.read(only=desired.only)
     planned = adapter.plan(desired, applied)
     if steps := due(planned):
@@ -76,7 +89,7 @@ def _take_away(adapter: BrokerAdapter, desired: DesiredState) -> str:
             raise BrokerDidNotObey("The broker took the changes, and the device still has what was taken away.")
     if (taken := refusal(planned)) is not None:
         raise taken
-    return applied.version
+    return applied.version, bool(steps)
 
 
 def _forget_sessions(row: models.Broker, device: DeviceId, *, now: datetime) -> int:
@@ -100,8 +113,14 @@ def _forget_sessions(row: models.Broker, device: DeviceId, *, now: datetime) -> 
     return len(sessions)
 
 
-def _sentence(closed: int, known: int) -> str:
-    count = known if closed < 0 else closed
+def _sentence(count: int | None, *, is_in: bool, restarted: bool) -> str:
+    said = "Its permissions are gone"
+    if is_in:
+        said = "It may do what the policy says of it now, and come back with what is still good"
+    if restarted:
+        return f"{said}; the restart by which the broker reads that ends every session."
+    if count is None:
+        return f"{said}. {STAYS}" if is_in else f"{said} for whoever connects from now on. {STAYS}"
     if not count:
-        return "Its permissions are gone; no session of it was known, and any there was is closed."
-    return f"Its permissions are gone, and {count} session{'s' if count > 1 else ''} closed."
+        return f"{said}; no session of it was known, and any there was is closed."
+    return f"{said}; {count} session{'s' if count > 1 else ''} closed."

@@ -45,6 +45,7 @@ CAPABILITIES = Capabilities(
     shared_subscriptions=False,
     version="0.23.8",
     limits=tuple((limit.kind, limit.why) for limit in LIMITS),
+    restarts=True,
 )
 CLOSING = NanomqRule(allow=False)
 BY_CLIENT_ID = "Principals without a username are known by their client id, which a client chooses."

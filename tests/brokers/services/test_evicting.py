@@ -1,0 +1,102 @@
+"""What the operation says of an eviction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from acl.core.values import Principal
+from brokers import services
+from brokers.adapters.nanomq import NanomqAdapter
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Rendering, Step
+from brokers.core.values import BrokerId
+from brokers.services import evicting
+from devices import services as devices
+from devices.core.values import DeviceId
+from kernel.core.clock import utc_now
+from tests.brokers.api.test_disconnect import EMQX, register
+from tests.brokers.fleet import Fleet
+from tests.cast import ADA
+
+STAYS = " Gatehouse can not end a session at this broker: one that is open goes on until it ends by itself."
+IS_IN = "It may do what the policy says of it now, and come back with what is still good"
+CAPABILITIES = Capabilities(stores_policy=True, protocol_versions=())
+
+
+@dataclass
+class Obeying:
+    """An adapter that has so many steps to make, and closes what `closed` says."""
+
+    capabilities: Capabilities = CAPABILITIES
+    steps: int = 1
+    closed: int | None = 1
+
+    def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
+        return AppliedState(artifact="", only=only)
+
+    def plan(self, _desired: DesiredState, _applied: AppliedState) -> tuple[Step, ...]:
+        return (Step(kind="set", target="pump-1", summary="Set pump-1."),) * self.steps
+
+    def apply(self, _steps: Sequence[Step], *, between: Callable[[], None]) -> None:
+        between()
+        self.steps = 0
+
+    def render(self, _desired: DesiredState) -> Rendering:
+        return Rendering(artifact="{}")
+
+    def disconnect(self, _principal: Principal) -> int | None:
+        return self.closed
+
+    def capabilities_here(self) -> Capabilities:
+        return self.capabilities
+
+
+@pytest.fixture
+def broker(fleet: Fleet) -> BrokerId:
+    return register(fleet, "hall-7", "emqx", EMQX)
+
+
+@pytest.fixture
+def pump(fleet: Fleet) -> DeviceId:
+    return fleet.enroll("pump-1").id
+
+
+@pytest.fixture
+def told(broker: BrokerId, pump: DeviceId, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What is said of the eviction by an adapter."""
+
+    def evict(adapter: Obeying) -> str:
+        monkeypatch.setattr(evicting, "adapter_for", lambda _link: adapter)
+        return services.evict(broker=broker, device=pump, now=utc_now()).detail
+
+    return evict
+
+
+Told = Callable[..., str]
+
+
+def test_who_is_shut_out_has_no_permissions_any_more(told: Told, pump: DeviceId) -> None:
+    devices.suspend_device(device=pump, actor=ADA, now=utc_now())
+    assert told(Obeying()) == "Its permissions are gone; 1 session closed."
+    assert told(Obeying(closed=2)) == "Its permissions are gone; 2 sessions closed."
+    assert told(Obeying(closed=-1)).startswith("Its permissions are gone; no session of it was known, and any there")
+    assert told(Obeying(closed=None)) == f"Its permissions are gone for whoever connects from now on.{STAYS}"
+
+
+def test_who_may_come_back_is_not_called_without_permissions(told: Told, pump: DeviceId) -> None:
+    """Tokens were ended, a password or one certificate of two revoked, or it is in quarantine."""
+    assert told(Obeying()) == f"{IS_IN}; 1 session closed."
+    devices.quarantine_device(device=pump, actor=ADA, now=utc_now())
+    assert told(Obeying()) == f"{IS_IN}; 1 session closed."
+    assert told(Obeying(closed=None)) == f"{IS_IN}.{STAYS}"
+
+
+def test_restart_ends_every_session_if_there_was_one(told: Told, pump: DeviceId) -> None:
+    nanomq = NanomqAdapter.capabilities
+    assert told(Obeying(capabilities=nanomq, steps=0, closed=None)) == f"{IS_IN}.{STAYS}"
+    devices.suspend_device(device=pump, actor=ADA, now=utc_now())
+    gone = "Its permissions are gone; the restart by which the broker reads that ends every session."
+    for steps in (1, 0):
+        assert told(Obeying(capabilities=nanomq, steps=steps, closed=None)) == gone
