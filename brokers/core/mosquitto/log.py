@@ -16,9 +16,11 @@ from brokers.core.values import AccessKind, BrokerEvent
 _TIME = re.compile(r"\A(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d|\d{9,11}): ")  # ours, or seconds by default
 _CONNECTED = re.compile(r"New client connected from (?P<address>\S+) as (?P<rest>.*)", re.DOTALL)
 # Where client ids are the names of certificates both are the same, whatever stands in them. Elsewhere the last
-# parenthesis counts, and a name with a quotation mark is not believed.
+# parenthesis counts, and a name with a quotation mark is not believed; where another such stands before it, the
+# username may as well begin there, and who it is nobody can say.
 _SAME = re.compile(r"(?P<client>.*) \(p\d+, c\d+, k\d+, u'(?P<user>(?P=client))'\)\.", re.DOTALL)
 _OTHER = re.compile(r"(?P<client>.*) \(p\d+, c\d+, k\d+(?:, u'(?P<user>[^']*)')?\)\.", re.DOTALL)
+_ANOTHER = re.compile(r" \(p\d+, c\d+, k\d+, u'")
 # Those with a fixed end come first: an id that ends like one of the others then only spoils its own line.
 _ENDINGS = (
     (re.compile(r"Client (?P<client>.*) disconnected\.", re.DOTALL), AccessReason.DISCONNECTED),
@@ -167,14 +169,16 @@ def _end(client_id: str, reason: AccessReason, *, at: datetime) -> BrokerEvent:
 
 def _connected(text: str, *, at: datetime) -> BrokerEvent | None:
     found = _CONNECTED.fullmatch(text)
-    names = found and (_SAME.fullmatch(found["rest"]) or _OTHER.fullmatch(found["rest"]))
+    same = found and _SAME.fullmatch(found["rest"])
+    names = same or (found and _OTHER.fullmatch(found["rest"]))
     if not found or not names:
         return None
+    is_told = same or not _ANOTHER.search(names["client"])
     return BrokerEvent(
         at=at,
         kind=AccessKind.CONNECTED,
         action=AccessAction.CONNECT,
-        auth_id=names["user"] or "",
+        auth_id=(names["user"] or "") if is_told else "",
         client_id=names["client"],
         address=_host(found["address"]),
     )

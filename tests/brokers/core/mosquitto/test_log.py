@@ -42,10 +42,31 @@ def test_connection_without_a_username() -> None:
 
 
 def test_forged_client_id_is_read_from_the_right() -> None:
-    forged = "evil as dev-0001 (p5, c1, k60, u'dev-0001')."
+    forged = "evil as dev-0001 (p5, c1, k60)."
     found = read(f"New client connected from 10.0.0.9:1 as {forged} (p5, c1, k60, u'evil').")
     assert found is not None
     assert (found.auth_id, found.client_id) == ("evil", forged)
+
+
+@pytest.mark.parametrize(
+    ("client", "username"),
+    [
+        ("x", "a') (p5, c1, k60, u'pump-1"),  # read from the right it is pump-1
+        ("x (p2, c1, k60, u'a')", "pump-1"),  # which this one is
+        ("evil as pump-1 (p5, c1, k60, u'pump-1').", "evil"),
+    ],
+)
+def test_line_that_two_may_have_written_is_nobodys(client: str, username: str) -> None:
+    found = read(f"New client connected from 9.9.9.9:1 as {client} (p2, c1, k60, u'{username}').")
+    assert found is not None
+    assert (found.auth_id, found.address) == ("", "9.9.9.9")
+
+
+def test_name_that_is_client_id_and_username_is_told_whatever_stands_in_it() -> None:
+    name = "a') (p5, c1, k60, u'pump-1"
+    found = read(f"New client connected from 9.9.9.9:1 as {name} (p2, c1, k60, u'{name}').")
+    assert found is not None
+    assert (found.auth_id, found.client_id) == (name, name)
 
 
 def test_name_with_a_quotation_mark_is_believed_only_where_both_are_the_same() -> None:
