@@ -16,7 +16,7 @@ from brokers.adapters.emqx_lists import every
 from brokers.adapters.emqx_passwords import check_authenticator, superusers_of, users_of
 from brokers.adapters.emqx_writing import RULES, end, make, set_passwords
 from brokers.adapters.json_api import JsonApi
-from brokers.adapters.writing import Latest, paced
+from brokers.adapters.writing import Latest, Refusals, paced
 from brokers.core.api_path import path
 from brokers.core.emqx import rules as emqx_rules
 from brokers.core.emqx import rules_emulator as emqx_rules_emulator
@@ -28,7 +28,7 @@ from brokers.core.emqx.rule import rules_of
 from brokers.core.emqx.rules import EmqxRules, parse
 from brokers.core.emqx.steps import step_of, with_rules
 from brokers.core.emqx.version import oldest, refuse_old, version_note
-from brokers.core.password_steps import SET, password_steps
+from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import emqx as spell_password
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
@@ -113,7 +113,7 @@ class EmqxAdapter:
         if desired.only is None:  # whoever is thrown out is so whatever the broker is
             refuse_old(applied.version)
         wanted, present, held = self._compile(desired)[0], read_held(applied.artifact), applied.passwords
-        found = changes(wanted, present, desired.subjects, whole=desired.only is None)
+        taking, giving = changes(wanted, present, desired.subjects, whole=desired.only is None)
         named = {each.principal.username for each in desired.subjects}
         if taken := sorted(present.superusers & named - held.keys()):
             raise SuperuserTaken(
@@ -121,10 +121,15 @@ class EmqxAdapter:
                 "everything. Delete the user, or take is_superuser away."
             )
         noted = {name: each for name, each in held.items() if name in named}
-        passwords = password_steps(_wanted_passwords(desired, wanted), noted)
+        texts = _wanted_passwords(desired, wanted)
+        passwords = password_steps(texts, noted)
+        kept = {name: held.get(name, "") for name in texts}  # of one that goes the rules tell no more
+        changed = {change.name for change in (*taking, *giving)}
         return (
-            *(step_of(change, held.get(change.name, "")) for change in found),
-            *(with_rules(step, wanted) for step in passwords),
+            *(step_of(change, kept.get(change.name, "")) for change in taking),
+            *(with_rules(step, wanted, changed=changed) for step in passwords if step.kind == TAKE),
+            *(step_of(change, kept.get(change.name, "")) for change in giving),
+            *(with_rules(step, wanted) for step in passwords if step.kind == SET),
         )
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
@@ -133,16 +138,21 @@ class EmqxAdapter:
         return replace(found, warnings=(*found.warnings, *filter(None, [version_note(applied.version)])))
 
     def apply(self, steps: Sequence[Step], *, between: Callable[[], None]) -> None:
-        """Makes one change after another, and then sets passwords; the sessions of who loses something end with it."""
+        """Makes one change after another, and then sets passwords; the sessions of who loses something end with it.
+
+        One that is refused keeps no other from being made. Raises RequestRefused, PasswordsNotAsked.
+        """
         passwords = [step for step in steps if step.kind == SET]
-        with self._api() as broker:
+        with self._api() as broker, Refusals() as refusals:
             for step in paced([step for step in steps if step.kind != SET], between, every=_BATCH):
-                make(broker, step)
+                with refusals.aside():
+                    make(broker, step)
             if passwords:
                 check_authenticator(broker)
             for start in range(0, len(passwords), _BATCH):
                 between()
-                set_passwords(broker, passwords[start : start + _BATCH])
+                with refusals.aside():
+                    set_passwords(broker, passwords[start : start + _BATCH])
 
     def disconnect(self, principal: Principal) -> int:
         """Closes every session of the username, and of the client id."""

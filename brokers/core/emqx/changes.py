@@ -3,6 +3,8 @@
 A ban keeps a barred device from logging in, where the listener asks for nothing but a certificate. Rules of names that
 no device has are somebody else's and stay. Those of a client id are asked before those of its username, so that a
 device's go: Gatehouse writes none.
+
+Who loses something comes before who gains, and who is shut out before all others: work may end at any change.
 """
 
 from __future__ import annotations
@@ -71,15 +73,16 @@ def read_held(artifact: str) -> EmqxHeld:
 
 def changes(
     wanted: EmqxRules, present: EmqxHeld, subjects: Collection[RenderSubject], *, whole: bool
-) -> list[EmqxChange]:
-    """What to change. `present` is about the names that `subjects` have, and what is for all.
+) -> tuple[list[EmqxChange], list[EmqxChange]]:
+    """What to change: first what takes away, then all else. `present` is about the names of `subjects`, and all.
 
     Unless they are the `whole`, nobody else's session is ended: they may have no rules yet to come back to.
     """
-    found, at_last = _for_all(wanted, present.rules)
+    for_all, at_last = _for_all(wanted, present.rules)
     beside = {each.principal.client_id for each in subjects} & present.rules.clients.keys() - wanted.clients.keys()
-    found += [
-        EmqxChange(kind="delete-client-rules", name=name, summary=f"Delete the rules of the client id {name}.")
+    summary = "Delete the rules of the client id {}."
+    found = [
+        EmqxChange(kind="delete-client-rules", name=name, summary=summary.format(name), ends=True)
         for name in sorted(beside)
     ]
     for name, rules in sorted(wanted.users.items()):
@@ -99,11 +102,15 @@ def changes(
         EmqxChange(kind="ban", name=name, summary=f"Let {name} not log in.", ends=True)
         for name in sorted(barred - present.banned)
     ]
-    found += [
+    shut_out = {each.principal.username for each in subjects if each.state is not Standing.ADMITTED}
+    taking = [change for change in found if change.ends or change.name in shut_out]
+    taking.sort(key=lambda change: change.name not in shut_out)
+    giving = [change for change in found if not change.ends and change.name not in shut_out]
+    giving += [
         EmqxChange(kind="unban", name=name, summary=f"Let {name} log in again.")
         for name in sorted((named - barred) & present.banned_by_us)
     ]
-    return found + (at_last if whole else [])
+    return for_all + taking, giving + (at_last if whole else [])
 
 
 def effect(before: EmqxRules, after: EmqxRules) -> Effect:

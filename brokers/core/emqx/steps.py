@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 
 from brokers.core.emqx.changes import EmqxChange, rule_documents
@@ -20,9 +21,12 @@ def step_of(change: EmqxChange, noted: str) -> Step:
     return Step(kind=change.kind, target=change.name, summary=change.summary, payload=payload)
 
 
-def with_rules(step: Step, wanted: EmqxRules) -> Step:
-    """The step that sets or takes a password, with the name's rules, if it has any, and the one that tells of it."""
-    rules = wanted.users.get(step.target)
+def with_rules(step: Step, wanted: EmqxRules, *, changed: Collection[str] = ()) -> Step:
+    """The step that sets or takes a password, with the name's rules, if it has any, and the one that tells of it.
+
+    Of one whose rules are `changed` as well it says nothing of them.
+    """
+    rules = None if step.target in changed else wanted.users.get(step.target)
     told = {
         "text": step.payload,
         "rules": None if rules is None else rule_documents(rules),

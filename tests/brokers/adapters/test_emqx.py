@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -53,14 +53,24 @@ class Emqx:
     forgotten: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     broken: bool = False
+    breaks_after: int | None = None
+    refuses: str = ""
     version: str = "5.8.9"
     mute_after_import: bool = False
     failing: int = 0
     port: int = 0
 
     def answer(self, method: str, where: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
-        if method != "GET":
-            self.changed.append(f"{method} {'/'.join(where)}".replace(f"{DATABASE}/", ""))
+        return (self._refusal(method, where) if method != "GET" else None) or self._answer(method, where, query, body)
+
+    def _refusal(self, method: str, where: list[str]) -> tuple[int, Any] | None:
+        if len(self.changed) == self.breaks_after:
+            return 500, {"code": "INTERNAL_ERROR"}
+        self.changed.append(f"{method} {'/'.join(where)}".replace(f"{DATABASE}/", ""))
+        refused = self.refuses == self.changed[-1]
+        return (400, {"code": "BAD_REQUEST", "message": "too many rules"}) if refused else None
+
+    def _answer(self, method: str, where: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         match method, where:
             case "GET", (["nodes"] | ["authorization", "sources"]) as asked:
                 stopped = {"node": "emqx@127.0.0.2", "node_status": "stopped"}
@@ -280,6 +290,65 @@ def test_new_deny_ends_sessions_too(adapter: EmqxAdapter, emqx: Emqx) -> None:
     emqx.clients["alpha"] = "alpha"
     bring_to(adapter, all_of(subject("alpha", UP, rule("deny", PUBLISH, "north/alpha/up/secret"))))
     assert emqx.closed == ["alpha"]
+
+
+@pytest.mark.parametrize("requests", range(40))
+def test_nobody_gains_before_all_have_lost(emqx: Emqx, requests: int) -> None:
+    emqx.authenticator = AS_IT_COMES
+    adapter = adapter_of(emqx, takes_passwords=True)
+    losing = ("y-gone", "y-loses", "z-barred", "z-client")
+    bring_to(
+        adapter,
+        all_of(
+            subject("a-gains", UP),
+            subject("a-waits", standing=Standing.BARRED),
+            with_password("b-password", "k"),
+            *(subject(name, UP, DOWN) for name in losing),
+        ),
+    )
+    emqx.clients |= {name: name for name in losing}
+    emqx.client_rules["z-client"] = filled([EVERYTHING])
+    emqx.changed.clear()
+    desired = all_of(
+        subject("a-gains", UP, DOWN),
+        subject("a-waits", UP),
+        subject("b-password", UP, DOWN),
+        subject("y-gone", standing=Standing.ABSENT),
+        subject("y-loses", UP),
+        subject("z-barred", standing=Standing.BARRED),
+        subject("z-client", UP, DOWN),
+    )
+    emqx.breaks_after = requests
+    with suppress(BrokerUnreachable):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+
+    gained = [name for name in ("a-gains", "b-password") if may_hear(emqx, name)]
+    gained += [] if {"as": "username", "who": "a-waits"}.items() <= emqx.bans[0].items() else ["a-waits"]
+    if gained:
+        assert sorted(emqx.closed) == sorted(losing)
+        assert "z-barred" in [ban["who"] for ban in emqx.bans]
+        assert "b-password" not in emqx.accounts
+        assert ("y-gone" in emqx.users, emqx.client_rules) == (False, {})
+        assert not any(may_hear(emqx, name) for name in ("y-loses", "z-barred"))
+
+    emqx.breaks_after = None
+    bring_to(adapter, desired)
+    assert sorted(emqx.closed) == sorted(losing), "who was not yet closed is now, and nobody else"
+
+
+def may_hear(emqx: Emqx, name: str) -> bool:
+    return any(rule["topic"].endswith("down/#") for rule in emqx.users[name])
+
+
+def test_change_that_is_refused_keeps_no_other(adapter: EmqxAdapter, emqx: Emqx) -> None:
+    bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP), subject("zeta", UP)))
+    emqx.clients["zeta"], emqx.refuses = "zeta", "PUT users/alpha"
+    desired = all_of(subject("alpha", UP), subject("beta", UP, ALL), subject("zeta", standing=Standing.BARRED))
+    with pytest.raises(RequestRefused, match="too many rules"):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=lambda: None)
+    assert (emqx.closed, [ban["who"] for ban in emqx.bans], len(emqx.users["beta"])) == (["zeta"], ["zeta"], 2)
+    emqx.refuses = ""
+    assert bring_to(adapter, desired) == [("set-rules", "alpha")]
 
 
 def test_session_that_could_not_be_ended_is_ended_the_next_time(adapter: EmqxAdapter, emqx: Emqx) -> None:
