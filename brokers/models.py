@@ -49,7 +49,9 @@ class Broker(models.Model):
     `lease` says who writes to it now, `yield_until` asks that one to give way to an eviction. `desired_digest` is of
     the rendering that was last verified on the broker, `policy_digest` of what that said, where somebody has to be
     asked about changes by hand, `shut_out_digest` of what was found when those who are shut out were last read there,
-    and had no more than they should. `unknown_accounts` has `count`, and `names` of some.
+    and had no more than they should. `crl_revisions` has the revision of each issuer (by id) up to which those with a
+    revoked certificate were disconnected once the broker knew of it. `unknown_accounts` has `count`, and `names` of
+    some.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -77,6 +79,7 @@ class Broker(models.Model):
     policy_digest = models.CharField(max_length=64, blank=True)
     shut_out_digest = models.CharField(max_length=64, blank=True)
     converged_seq = models.BigIntegerField(default=0)
+    crl_revisions = models.JSONField(default=dict)
     lease = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     yield_until = models.DateTimeField(null=True)

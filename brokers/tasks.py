@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
 from celery import shared_task
@@ -19,7 +20,7 @@ from brokers.embedded import refresh_embedded
 from devices.core.values import DeviceId, PrincipalKind, principal_held
 from kernel.core.clock import utc_now
 from kernel.core.journal import Queue
-from kernel.services import Wake
+from kernel.services import Defer, Wake
 from kernel.tasks import wakeup_task
 
 log = logging.getLogger(__name__)
@@ -33,15 +34,19 @@ def evict(wake: Wake) -> str | None:
     broker, device = _broker(wake), _device(wake)
     if broker is None or device is None:
         return _GONE
-    return services.evict(broker=broker, device=device, now=utc_now()).detail
+    by_certificate = wake.entry.subject.kind == "pki.certificate"
+    return services.evict(broker=broker, device=device, now=utc_now(), by_certificate=by_certificate).detail
 
 
 @wakeup_task("brokers.disconnect")
 def disconnect(wake: Wake) -> str | None:
-    """Ends the sessions of the entry's device at the broker."""
+    """Ends the sessions of the entry's device at the broker, not before the entry says."""
     broker, device = _broker(wake), _device(wake)
     if broker is None or device is None:
         return _GONE
+    not_before = wake.entry.after.get("not_before")
+    if not_before and utc_now() < (until := datetime.fromisoformat(not_before)):
+        raise Defer(until=until, detail="It waits until the broker lets nobody in any more by what was before.")
     return services.disconnect(broker=broker, device=device, now=utc_now()).detail
 
 

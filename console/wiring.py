@@ -37,8 +37,12 @@ def evict(entry: Entry) -> list[Step]:
 
 
 def disconnect(entry: Entry) -> list[Step]:
-    """Ends the sessions of the device or application at one broker; no eviction waits for it."""
-    key = f"disconnect:{entry.subject.id}:{entry.after['broker_id']}"
+    """Ends the sessions of the device or application at one broker; no eviction waits for it.
+
+    Nor does what somebody orders now wait for what is to be at a later time.
+    """
+    kind = "disconnect-later" if "not_before" in entry.after else "disconnect"
+    key = f"{kind}:{entry.subject.id}:{entry.after['broker_id']}"
     target = f"broker:{entry.after['broker']}"
     return [Step(task="brokers.disconnect", target=target, queue=Queue.REVOCATION, order_key=key)]
 

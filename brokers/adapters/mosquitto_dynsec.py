@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from threading import Event
 from typing import ClassVar
@@ -76,6 +77,7 @@ class MosquittoDynsecAdapter:
         protocol_versions=("3.1.1", "5"),
         limits=tuple((limit.kind, limit.why) for limit in LIMITS),
         passwords=PasswordRoom.ONE,
+        certificate_lag=timedelta(seconds=100),  # after 95 s it hangs up on who has shaken hands and said nothing
     )
 
     def __init__(self, *, link: BrokerLink) -> None:
@@ -95,8 +97,9 @@ class MosquittoDynsecAdapter:
         return connection_errors(connection)
 
     def capabilities_here(self) -> Capabilities:
-        """Those of its kind."""
-        return self.capabilities
+        """Those of its kind; without a folder that it shares it has its CRLs from elsewhere."""
+        here = self.capabilities
+        return here if self._connection.directory is not None else replace(here, certificate_lag=None)
 
     def render(self, desired: DesiredState) -> Rendering:
         """Roles and clients in the grammar of the plugin's file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from threading import Event
 from typing import Any, ClassVar
 
@@ -46,6 +47,7 @@ class NatsAdapter:
         placeholders=frozenset(),
         shared_subscriptions=False,
         limits=(*((limit.kind, limit.why) for limit in nats.LIMITS), (DeviationKind.WIDER, _WILL)),
+        certificate_lag=timedelta(0),
     )
 
     def __init__(self, *, link: BrokerLink) -> None:

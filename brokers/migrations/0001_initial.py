@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                 ('policy_digest', models.CharField(blank=True, max_length=64)),
                 ('shut_out_digest', models.CharField(blank=True, max_length=64)),
                 ('converged_seq', models.BigIntegerField(default=0)),
+                ('crl_revisions', models.JSONField(default=dict)),
                 ('lease', models.UUIDField(null=True)),
                 ('lease_until', models.DateTimeField(null=True)),
                 ('yield_until', models.DateTimeField(null=True)),

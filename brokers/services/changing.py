@@ -76,7 +76,8 @@ def change_broker(
 
 
 _COLUMNS = [
-    "name", "listeners", "connection", "control_name", "sync", "detail", "version", "drifted_at", "desired_digest"
+    "name", "listeners", "connection", "control_name", "sync", "detail", "version", "drifted_at", "desired_digest",
+    "crl_revisions",
 ]  # fmt: skip
 _Change = tuple[str, Any, Any]
 """What is changed, what it was (None: not to be told), and what it is."""
@@ -133,6 +134,7 @@ def _connect(row: models.Broker, change: BrokerChange, present: Mapping[str, Any
     row.connection = queries.sealed_connection(merged, broker=broker)
     row.sync = SyncState.UNKNOWN if row.managed_since is None else SyncState.PENDING
     row.detail, row.version, row.desired_digest, row.drifted_at = "", "", "", None
+    row.crl_revisions = {}
     yield "connection", None, members
 
 

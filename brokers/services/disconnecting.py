@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -11,16 +12,18 @@ from brokers.conf import adapter_for
 from brokers.core.outcomes import Eviction
 from brokers.core.values import BrokerId
 from brokers.services.converging import UNMANAGED
-from brokers.services.evicting import STAYS
 from brokers.services.lease import lease_on
 from devices import queries as devices
-from devices.core.values import DeviceId
-from kernel.core.actor import Actor
+from devices.core.values import Device, DeviceId
+from kernel.core.actor import SYSTEM, Actor
+from kernel.core.clock import to_rfc3339
 from kernel.core.errors import Conflict
 from kernel.core.ids import DomainId, EntryId
-from kernel.core.journal import Subject
+from kernel.core.journal import Change, Subject
 from kernel.queries import open_operation
-from kernel.services import record
+from kernel.services import record_many
+
+STAYS = "Gatehouse can not end a session at this broker: one that is open goes on until it ends by itself."
 
 
 class SessionsStay(Conflict):
@@ -45,16 +48,36 @@ def order_disconnect(*, broker: BrokerId, device: DeviceId, actor: Actor, now: d
         under_way = open_operation(order_key=f"disconnect:{device}:{broker}")
         if under_way is not None:
             return under_way
-        entry = record(
-            action="brokers.session.end_ordered",
-            subject=Subject(kind=f"devices.{found.kind}", id=str(found.id), label=found.name),
-            actor=actor,
-            now=now,
-            domain=domain,
-            after={"broker": row.name, "broker_id": str(row.id)},
-            note=note,
-        )
+        [entry] = record_many(changes=[_ending(row, found, note=note)], actor=actor, now=now)
     return entry.id
+
+
+def end_again(
+    *, broker: BrokerId, concerned: Collection[Device], at: Collection[datetime], note: str, now: datetime
+) -> None:
+    """Orders that every session of theirs at the broker ends, at each of these times, by operations.
+
+    For who may have come in by what was taken away. A broker that can close no session is left alone.
+    """
+    row = models.Broker.objects.managed().filter(id=broker).first()
+    if row is None or not queries.capabilities_of(broker=broker).closes_sessions:
+        return
+    with transaction.atomic():
+        changes = [
+            _ending(row, device, note=note, later=time if time > now else None) for device in concerned for time in at
+        ]
+        record_many(changes=changes, actor=SYSTEM, now=now)
+
+
+def _ending(row: models.Broker, device: Device, *, note: str, later: datetime | None = None) -> Change:
+    not_before = {"not_before": to_rfc3339(later)} if later else {}
+    return Change(
+        action="brokers.session.end_ordered",
+        subject=Subject(kind=f"devices.{device.kind}", id=str(device.id), label=device.name),
+        domain=DomainId(row.domain_id),
+        after={"broker": row.name, "broker_id": str(row.id), **not_before},
+        note=note,
+    )
 
 
 def disconnect(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from brokers import models, queries
@@ -16,12 +16,17 @@ from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services import records
 from brokers.services.converging import UNMANAGED, BrokerDidNotObey
 from brokers.services.desired import desired_state_of
+from brokers.services.disconnecting import STAYS
 from brokers.services.held_back import without_unaccepted
 from brokers.services.lease import lease_on
 from devices.core.values import DeviceId
 from kernel.core.errors import DomainError
 
-STAYS = "Gatehouse can not end a session at this broker: one that is open goes on until it ends by itself."
+_COMES_BACK = (
+    "Who shows the revoked or held certificate comes in again until this broker refuses it by itself, and stays: "
+    "disconnect the device once more then."
+)
+_ENDS_AGAIN = "Its sessions end once more when this broker knows of the revocation."
 
 
 class _Thrown(NamedTuple):
@@ -32,9 +37,10 @@ class _Thrown(NamedTuple):
     closed: int | None
 
 
-def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
+def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: bool = False) -> Eviction:
     """What was closed: the device's permissions become what its state allows, then its sessions there end.
 
+    `by_certificate`: a certificate of it was revoked or held, and `detail` tells who may come in with that.
     Waits for nobody but a batch that is under way.
     Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey, AccountTaken.
     """
@@ -61,6 +67,8 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
     is_in = desired.subjects[0].state is Standing.ADMITTED
     restarted = adapter.capabilities.restarts and (done.changed or not is_in)  # an eviction before this one may have
     told = _sentence(count, is_in=is_in, restarted=restarted)
+    if by_certificate and is_in:
+        told = f"{told} {_on_certificate(adapter.capabilities_here().certificate_lag)}".rstrip()
     return Eviction(closed=count, detail=told)
 
 
@@ -124,3 +132,9 @@ def _sentence(count: int | None, *, is_in: bool, restarted: bool) -> str:
     if not count:
         return f"{said}; no session of it was known, and any there was is closed."
     return f"{said}; {count} session{'s' if count > 1 else ''} closed."
+
+
+def _on_certificate(lag: timedelta | None) -> str:
+    if lag is None:
+        return _COMES_BACK
+    return _ENDS_AGAIN if lag else ""

@@ -1,33 +1,83 @@
-"""Giving the CRLs of a domain, and the CAs to trust, to a broker that reads them from files."""
+"""Giving the CRLs of a domain, and the CAs to trust, to a broker that reads them from files.
+
+A broker looks at certificates when somebody connects. Whoever shows a revoked one is disconnected at once, and comes in
+again until the broker knows of it; then it is disconnected once more.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from brokers import queries
+from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.crl_bundle import UnfitCrl, bundle
-from brokers.core.values import BrokerId
+from brokers.core.values import BrokerId, BrokerLink
+from brokers.services.desired import is_good_or_untouched
+from brokers.services.disconnecting import end_again
+from devices import queries as devices
+from devices.core.values import Device, principal_held
+from kernel.core.ids import DomainId
 from pki import queries as pki
-from pki.core.values import IssuerKind
+from pki.core.values import IssuerId, IssuerKind
+from pki.queries.revocations import holders_taken_away
+
+_AT_ONCE = 200
+_CAME_BACK = "Somebody may have come in with a revoked certificate of it while the broker did not know of that."
 
 
 def push_crl(*, broker: BrokerId, now: datetime) -> str:
     """One sentence on how the newest CRLs of the broker's domain came into force there. Idempotent.
 
+    Whoever is still let in, though a certificate of it was revoked or held since the CRLs before, is disconnected.
     Raises UnfitCrl when the others are in force, and of that issuer the broker keeps what it has; BrokerUnreachable.
     """
     link = queries.link_to(broker=broker)
     trusted = pki.trusted_issuers(domain=link.broker.domain)
-    crls = {}
+    crls, revisions = {}, {}
     for issuer in trusted:
         newest = pki.latest_crl(issuer=issuer.id)
         # A broker needs the CRLs of who signs for devices. That of a root that signs elsewhere may wait for its key.
         if issuer.kind is IssuerKind.ONLINE or (newest and newest.next_update > now):
             crls[issuer.certificate_der] = newest.der if newest else None
+            revisions[issuer.certificate_der] = issuer.id, newest.revision if newest else -1
     fit, unfit = bundle(crls, now=now)
     trust = "".join(issuer.certificate_pem for issuer in trusted)
     sentence = adapter_for(link).publish_crl(fit, trust=trust) if fit else ""
+    known = dict(found for der, found in revisions.items() if der not in unfit)
+    _disconnect_taken_away(link, known, is_read=bool(sentence), now=now)
     if unfit:
         raise UnfitCrl(" ".join(error.detail for error in unfit.values()))
     return sentence or "This broker takes no CRL file from Gatehouse."
+
+
+def _disconnect_taken_away(
+    link: BrokerLink, revisions: Mapping[IssuerId, int], *, is_read: bool, now: datetime
+) -> None:
+    """Orders it for who was not yet: now if the broker has just read the CRLs, and once it lets nobody in by them."""
+    broker, domain = link.broker.id, link.broker.domain
+    lag = queries.capabilities_of(broker=broker).certificate_lag
+    row = models.Broker.objects.managed().filter(id=broker).first()
+    if row is None or not lag:
+        return
+    before = {issuer: row.crl_revisions.get(str(issuer), -1) for issuer in revisions}
+    holders = {
+        holder
+        for issuer, revision in revisions.items()
+        if revision > before[issuer]
+        for holder in holders_taken_away(issuer=issuer, after=before[issuer], up_to=revision, now=now)
+    }
+    at = [now, now + lag] if is_read else [now + lag]
+    for concerned in _still_let_in(sorted(holders), domain=domain):
+        end_again(broker=broker, concerned=concerned, at=at, note=_CAME_BACK, now=now)
+    told = {str(issuer): revision for issuer, revision in revisions.items()}
+    models.Broker.objects.filter(id=broker).update(crl_revisions=row.crl_revisions | told)
+
+
+def _still_let_in(holders: Sequence[str], *, domain: DomainId) -> Iterator[Collection[Device]]:
+    """Those of them who have a good certificate besides, some at a time; who has none is shut out otherwise."""
+    revoked = pki.revoked_issuers(domain=domain)
+    for begin in range(0, len(holders), _AT_ONCE):
+        states = pki.certificate_states(holders=holders[begin : begin + _AT_ONCE])
+        good = [holder for holder, held in states.items() if is_good_or_untouched(held, revoked=revoked)]
+        yield [devices.get_principal(id=id) for id in map(principal_held, good) if id is not None]

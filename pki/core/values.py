@@ -207,7 +207,10 @@ class CrlStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedCrl:
-    """A stored CRL, as it is served. `base_number`: the full CRL that a delta begins at."""
+    """A stored CRL, as it is served; it covers the revocations up to its issuer's `revision`.
+
+    `base_number`: the full CRL that a delta begins at.
+    """
 
     kind: CrlKind
     shard: int | None
@@ -217,3 +220,4 @@ class PublishedCrl:
     this_update: datetime
     next_update: datetime
     entries: int
+    revision: int

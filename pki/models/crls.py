@@ -54,4 +54,5 @@ class Crl(models.Model):
             this_update=self.this_update,
             next_update=self.next_update,
             entries=self.entries,
+            revision=self.revision,
         )

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from kernel.core.ids import DomainId
-from pki.core.values import CertificateState, IssuedCertificate, ReasonCode
+from pki.core.values import CertificateState, IssuedCertificate, IssuerId, ReasonCode
 from pki.models import Certificate
 from pki.queries.certificates import CERTIFICATES
 
@@ -49,6 +49,12 @@ def list_revocations(
         behind = Q(revoked_at__lt=after.revoked_at) | Q(revoked_at=after.revoked_at, id__lt=after.id)
         rows = rows.filter(behind, revoked_at__lte=after.revoked_at)
     return [row.as_value() for row in rows.order_by("-revoked_at", "-id")[:limit]]
+
+
+def holders_taken_away(*, issuer: IssuerId, after: int, up_to: int, now: datetime) -> frozenset[str]:
+    """Who holds a certificate that was revoked or held since the issuer's revision `after`, and has not ended."""
+    rows = Certificate.objects.filter(issuer_id=issuer, changed_revision__gt=after, changed_revision__lte=up_to)
+    return frozenset(rows.filter(state__in=_TAKEN, not_after__gt=now).order_by().values_list("holder", flat=True))
 
 
 def count_reasons(*, domain: DomainId) -> ReasonCounts:

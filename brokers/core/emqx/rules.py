@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from brokers.core.emqx.compiler import BEHIND, CLOSING, LIMITS, compile_policy
 from brokers.core.emqx.identity import Identity, Scope, identified, note_nothing, warnings_about
@@ -40,6 +41,7 @@ CAPABILITIES = Capabilities(
     shared_subscriptions=True,
     version="5.8.9",
     limits=tuple((limit.kind, limit.why) for limit in (*LIMITS, BEHIND, NAMESPACES)),
+    certificate_lag=timedelta(minutes=16),  # crl_cache.refresh_interval is 15 minutes as it comes
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from acl.core.values import Action
 from brokers.core.effects import Flow
@@ -32,6 +33,7 @@ CAPABILITIES = Capabilities(
     protocol_versions=("3.1.1",),
     shared_subscriptions=False,
     limits=(*((limit.kind, limit.why) for limit in policy.LIMITS), (DeviationKind.WIDER, _FREE)),
+    certificate_lag=timedelta(seconds=5),  # OCSP is asked at each handshake, and knows within a second
 )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
@@ -67,9 +68,10 @@ def pump(fleet: Fleet) -> DeviceId:
 def told(broker: BrokerId, pump: DeviceId, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """What is said of the eviction by an adapter."""
 
-    def evict(adapter: Obeying) -> str:
+    def evict(adapter: Obeying, *, by_certificate: bool = False) -> str:
         monkeypatch.setattr(evicting, "adapter_for", lambda _link: adapter)
-        return services.evict(broker=broker, device=pump, now=utc_now()).detail
+        now = utc_now()
+        return services.evict(broker=broker, device=pump, now=now, by_certificate=by_certificate).detail
 
     return evict
 
@@ -83,6 +85,7 @@ def test_who_is_shut_out_has_no_permissions_any_more(told: Told, pump: DeviceId)
     assert told(Obeying(closed=2)) == "Its permissions are gone; 2 sessions closed."
     assert told(Obeying(closed=-1)).startswith("Its permissions are gone; no session of it was known, and any there")
     assert told(Obeying(closed=None)) == f"Its permissions are gone for whoever connects from now on.{STAYS}"
+    assert told(Obeying(), by_certificate=True) == "Its permissions are gone; 1 session closed."
 
 
 def test_who_may_come_back_is_not_called_without_permissions(told: Told, pump: DeviceId) -> None:
@@ -91,6 +94,17 @@ def test_who_may_come_back_is_not_called_without_permissions(told: Told, pump: D
     devices.quarantine_device(device=pump, actor=ADA, now=utc_now())
     assert told(Obeying()) == f"{IS_IN}; 1 session closed."
     assert told(Obeying(closed=None)) == f"{IS_IN}.{STAYS}"
+
+
+def test_who_comes_in_with_the_revoked_certificate_is_told(told: Told) -> None:
+    def of(lag: timedelta | None) -> str:
+        adapter = Obeying(capabilities=replace(CAPABILITIES, certificate_lag=lag))
+        return told(adapter, by_certificate=True).removeprefix(f"{IS_IN}; 1 session closed.")
+
+    assert of(timedelta(0)) == "", "Gatehouse judges each"
+    assert of(timedelta(seconds=100)) == " Its sessions end once more when this broker knows of the revocation."
+    assert of(None).endswith("comes in again until this broker refuses it by itself, and stays: disconnect the device "
+                             "once more then.")  # fmt: skip
 
 
 def test_restart_ends_every_session_if_there_was_one(told: Told, pump: DeviceId) -> None:
