@@ -10,7 +10,7 @@ from typing import NamedTuple
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Eviction
-from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, Standing
+from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, SessionNotClosed, Standing
 from brokers.core.taken_names import due, refusal
 from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services import records
@@ -42,7 +42,7 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: 
 
     `by_certificate`: a certificate of it was revoked or held, and `detail` tells who may come in with that.
     Waits for nobody but a batch that is under way.
-    Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey, AccountTaken.
+    Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey, AccountTaken, SessionNotClosed.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None or row.managed_since is None:
@@ -78,7 +78,7 @@ def _throw_out(adapter: BrokerAdapter, desired: DesiredState, *, accepted: Colle
     try:
         deviations = adapter.render(desired).deviations
         version, changed = _take_away(adapter, without_unaccepted(adapter, desired, deviations, accepted))
-    except BrokerUnreachable:
+    except (BrokerUnreachable, SessionNotClosed):  # it would be waited for once more
         raise
     except DomainError:
         with suppress(DomainError):

@@ -10,7 +10,15 @@ import pytest
 
 from acl.core.values import Principal
 from brokers import models, queries, services
-from brokers.core.ports import AppliedState, BrokerUnreachable, Capabilities, DesiredState, Rendering, Step
+from brokers.core.ports import (
+    AppliedState,
+    BrokerUnreachable,
+    Capabilities,
+    DesiredState,
+    Rendering,
+    SessionNotClosed,
+    Step,
+)
 from brokers.core.taken_names import AccountTaken, barring, due, refusal, taken
 from brokers.core.values import BrokerId, SyncState
 from brokers.services import checking, converging, evicting
@@ -191,3 +199,17 @@ def test_refusal_counts_the_names() -> None:
     assert refused is not None
     assert refused.detail == "One. There are 2 names like that."
     assert refusal((STEP,)) is None
+
+
+def test_session_that_can_not_be_ended_is_a_fault_of_that_eviction_and_no_outage(
+    fleet: Fleet, broker: BrokerId, refusing: Refuse
+) -> None:
+    device = fleet.enroll("pump-1").id
+    devices.suspend_device(device=device, actor=ADA, now=utc_now())
+    adapter = refusing("apply", SessionNotClosed("The session of 'pump-1' goes on."))
+    for attempt in (services.evict, services.converge):
+        with pytest.raises(SessionNotClosed):
+            attempt(broker=broker, device=device, now=utc_now())
+        assert queries.get_broker(id=broker).sync is not SyncState.UNREACHABLE
+    assert adapter.closed == []  # whoever could not end it a moment ago is not asked again
+    assert queries.get_broker(id=broker).detail == "The session of 'pump-1' goes on."
