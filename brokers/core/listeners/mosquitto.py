@@ -19,7 +19,6 @@ from brokers.core.mosquitto.conf import CLIENT_CA_FILE, CRL_FILE, SERVER_CERTIFI
 from brokers.core.values import Listener, Transport
 from kernel.core.findings import Severity
 
-_PROXY_SINCE = (2, 1)
 _WEBSOCKETS_ALONE_SINCE = (2, 1)
 
 
@@ -43,14 +42,14 @@ def render_mosquitto(profile: ListenerProfile, site: Site) -> RenderedListeners:
     if profile.plain_port is not None:
         lines += ["", f"listener {profile.plain_port}", *_limits(profile)]
     for listener in taken:
-        lines += ["", *_listener(profile, listener, proxied=profile.proxy_protocol and site.is_at_least(*_PROXY_SINCE))]
+        lines += ["", *_listener(profile, listener)]
     text = "\n".join(lines) + "\n"
     return RenderedListeners(
         files=(RenderedFile(name="mosquitto.conf", text=text),), warnings=tuple(_warnings(profile, site))
     )
 
 
-def _listener(profile: ListenerProfile, listener: Listener, *, proxied: bool) -> list[str]:
+def _listener(profile: ListenerProfile, listener: Listener) -> list[str]:
     # tls_version is the least that is taken; 1.0 it does not know
     least = max(profile.minimum_tls, TlsVersion.V1_1)
     lines = [
@@ -70,8 +69,6 @@ def _listener(profile: ListenerProfile, listener: Listener, *, proxied: bool) ->
         lines.append("use_username_as_clientid true")
     if profile.checks_crls:
         lines.append(f"crlfile {profile.path(CRL_FILE)}")
-    if proxied:
-        lines.append("enable_proxy_protocol 2")
     return [*lines, *_limits(profile)]
 
 
@@ -103,9 +100,10 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     )
     yield from not_had(
         "proxy_protocol",
-        "Mosquitto speaks the PROXY protocol from 2.1 on: it is left out, and addresses are those of the balancer.",
-        "Say false, or put Mosquitto 2.1 there and check the broker, so that its version is known.",
-        asked=profile.proxy_protocol and not site.is_at_least(*_PROXY_SINCE),
+        "Mosquitto speaks the PROXY protocol from 2.1 on, and only where it speaks no TLS itself: it is left out, and "
+        "addresses are those of the balancer.",
+        "Say false, and let the balancer hand TLS through.",
+        asked=profile.proxy_protocol,
     )
     yield from not_had(
         "minimum_tls",
