@@ -113,6 +113,13 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
     for transport in Transport:
         for listener in site.of(transport)[1:]:
             yield left_out(listener, "make", "NATS has one of each transport.", "Take it away from the broker.")
+    yield from not_had(
+        "make",
+        "NATS takes MQTT over WebSocket beside a listener for MQTT alone: without one it answers devices with 404.",
+        "Give the broker a listener of mqtts as well.",
+        Severity.ERROR,
+        asked=bool(site.of(Transport.WSS)) and not site.of(Transport.MQTTS),
+    )
     yield from _on_revocation(profile, site)
     yield from not_had(
         "client_id_from_username",

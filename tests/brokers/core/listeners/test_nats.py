@@ -63,6 +63,13 @@ def test_no_more_is_said_than_the_server_starts_with() -> None:
     assert "max_payload: 67108864\n" in text_of(rendered(max_packet_size=268_435_455))
 
 
+def test_websocket_alone_takes_no_mqtt_and_is_told_of() -> None:
+    """2.15 answers 404 at /mqtt as long as it has no block mqtt."""
+    assert warned(rendered(replace(SITE, listeners=(WSS,))), "make", Severity.ERROR)
+    assert not warned(rendered(), "make")
+    assert not warned(rendered(replace(SITE, listeners=(MQTTS,))), "make")
+
+
 def test_how_many_connect_in_a_second_is_not_said_since_2_15_does_not_count_mqtt() -> None:
     """With `connection_rate_limit: 1` in the TLS block of MQTT it took fifteen connections at once."""
     asked = rendered(connections_per_second=5)
