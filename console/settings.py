@@ -124,6 +124,16 @@ TEMPLATES = [
 ]
 
 
+# A server that fell silent is noticed after ten seconds, where the system would wait for a quarter of an hour.
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,  # milliseconds
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
+
+
 def _database() -> dict[str, Any]:
     config: dict[str, Any] = dict(
         dj_database_url.parse(
@@ -140,6 +150,7 @@ def _database() -> dict[str, Any]:
         }
     else:
         config["CONN_HEALTH_CHECKS"] = True
+        config["OPTIONS"] = _POSTGRESQL | config.get("OPTIONS", {})
     return config
 
 
@@ -182,7 +193,6 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(GATEHOUSE_HOME / "beat")
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "kernel.sweep", "schedule": 1.0, "options": {"queue": Queue.REVOCATION.value, "expires": 5}},
     "pki": {"task": "pki.refresh", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
     "ocsp": {"task": "pki.prepare_ocsp", "schedule": 60.0, "options": {"queue": Queue.BULK.value, "expires": 60}},
     "windows": {
@@ -200,7 +210,7 @@ CELERY_BEAT_SCHEDULE = {
     "rollouts": {
         "task": "brokers.watch_rollouts",
         "schedule": 5.0,
-        "options": {"queue": Queue.POLICY.value, "expires": 5},
+        "options": {"queue": Queue.REVOCATION.value, "expires": 5},
     },
     "access-log": {
         "task": "brokers.roll_access_log",

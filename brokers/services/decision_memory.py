@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 
 from django.db import Error as DatabaseFault
 from joserfc.jwk import ECKey
@@ -34,10 +34,11 @@ FRESH_SECONDS = 0.3
 YOUNG_SECONDS = 0.6  # what is older is believed only if it can not be read again
 WAIT_SECONDS = 0.25  # of all together for one reading, which may hang
 LEARNING_SECONDS = 5.0  # of one who is not known, for the same
+MOST_LEARNING = 6  # at once, of the eight threads that a web process has: the others answer about who is known
 ALONE_SECONDS = 60.0
 MOST_ENTRIES = 1_000
 MOST_KNOWN = 100_000  # 1 to 2 kB each
-MOST_READY = 10_000  # 2 kB for each rule
+MOST_READY = 10_000
 MOST_STRANGERS = 10_000
 MOST_GROUNDS = 1_000
 AT_ONCE = 100
@@ -72,6 +73,8 @@ class DecisionMemory:
         self._grounds: BoundedCache[DomainId, Ground] = BoundedCache(MOST_GROUNDS)
         self._grounding = Lock()
         self._learning: dict[tuple[DomainId, BrokerId | None], Together[Wanted, Known]] = {}
+        self._learners = BoundedSemaphore(MOST_LEARNING)
+        self._learning_hangs = False
 
     def follow(self, *, older_than: float = FRESH_SECONDS) -> None:
         """Learns what has happened, unless that was done less than so many seconds ago. Raises DecisionsAlone."""
@@ -113,7 +116,10 @@ class DecisionMemory:
         return keys
 
     def find(self, domain: DomainId, auth_id: str, *, broker: BrokerId | None = None, now: datetime) -> Known | None:
-        """The principal of that auth id at that broker, or None. Raises a database error if it is not known already."""
+        """The principal of that auth id at that broker, or None.
+
+        Raises a database error and DecisionsAlone if it is not known already.
+        """
         known = self._known.get((domain, auth_id, broker))
         if known is not None and now < known.until and self._holds(known):
             return known
@@ -122,11 +128,21 @@ class DecisionMemory:
             return None
         if name_fault(auth_id):
             return None
+        if not self._learners.acquire(timeout=0.0 if self._learning_hangs else WAIT_SECONDS):
+            self._learning_hangs = True
+            raise DecisionsAlone("The database does not answer: nobody who is not known is let in until it does.")
+        try:
+            return self._together(domain, broker).get((auth_id, now))
+        finally:
+            self._learning_hangs = False
+            self._learners.release()
+
+    def _together(self, domain: DomainId, broker: BrokerId | None) -> Together[Wanted, Known]:
         learning = self._learning.get((domain, broker))
         if learning is None:
             read = partial(self._learn_asked, domain, broker)
             learning = self._learning.setdefault((domain, broker), Together(read, most=AT_ONCE))
-        return learning.get((auth_id, now))
+        return learning
 
     def judged(self, known: Known) -> Judged:
         """The principal with its policy made ready."""

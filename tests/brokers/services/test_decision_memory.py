@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
@@ -14,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from acl import services as acl
 from acl.core.values import Action
 from brokers.services.decision_learning import Known
-from brokers.services.decision_memory import DecisionMemory, DecisionsAlone
+from brokers.services.decision_memory import MOST_LEARNING, DecisionMemory, DecisionsAlone
 from brokers.services.desired import desired_state_of
 from devices import queries
 from devices import services as devices
@@ -220,6 +221,42 @@ def test_who_is_not_known_is_not_learnt_while_the_journal_can_not_be_read(
     with memory._reading, pytest.raises(DecisionsAlone):  # another thread reads it, and does not come back
         find(memory, fleet, "p-1")
     assert topics(find(memory, fleet, "p-1"))
+
+
+def test_database_that_hangs_leaves_threads_for_those_who_are_known(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, memory = fleet.enroll("p-1"), a_memory()
+    assert topics(find(memory, fleet, "p-1"))
+    here, answers, goes_on = fleet.domain.id, list[object](), Event()
+
+    def learn(*_: Any, **__: Any) -> dict[str, Known]:
+        assert goes_on.wait(60)
+        return {}
+
+    def ask(name: str) -> None:
+        try:
+            answers.append(memory.find(here, name, now=utc_now()))
+        except DecisionsAlone as error:
+            answers.append(error)
+
+    monkeypatch.setattr(memory, "_learn", learn)
+    threads = [Thread(target=ask, args=[f"stranger-{number}"]) for number in range(20)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    while len(answers) < len(threads) - MOST_LEARNING and time.monotonic() - began < 10:
+        time.sleep(0.01)
+    for _ in range(100):  # none of them waits a quarter of a second
+        ask("stranger")
+    assert time.monotonic() - began < 2
+    assert all(isinstance(each, DecisionsAlone) for each in answers)
+    assert find(memory, fleet, known.device.auth_id)
+    goes_on.set()
+    for thread in threads:
+        thread.join()
+    ask("stranger")
+    assert answers[-MOST_LEARNING - 1 :] == [None] * (MOST_LEARNING + 1)
 
 
 def test_a_change_that_comes_in_waves_is_learnt_of_those_to_whom_it_has_come(fleet: Fleet) -> None:
