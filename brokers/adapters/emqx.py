@@ -5,7 +5,7 @@ EMQX judges no delivery again, so whoever loses something has to connect anew, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Event
@@ -84,14 +84,13 @@ class EmqxAdapter:
             version = oldest(broker.get("nodes"))
             if only is None:
                 _check_sources(broker)
-            users = every(broker, f"{RULES}/users") if only is None else _these(broker, only)
             state = EmqxRules(
                 no_match=broker.get("authorization", "settings")["no_match"],
                 everyone=rules_of((broker.ask("GET", f"{RULES}/all") or {"rules": []})["rules"]),
-                clients={row["clientid"]: rules_of(row["rules"]) for row in every(broker, f"{RULES}/clients")},
-                users={row["username"]: rules_of(row["rules"]) for row in users},
+                clients={row["clientid"]: rules_of(row["rules"]) for row in _rules(broker, "clients", only)},
+                users={row["username"]: rules_of(row["rules"]) for row in _rules(broker, "users", only)},
             )
-            bans = [row for row in every(broker, "banned") if row["as"] == "username"]
+            bans = _bans(broker, only)
             accounts = users_of(broker, only) if self._has_passwords else []
             superusers = superusers_of(broker) if only is None else frozenset()
         ours = {name: without_notes(rules) for name, rules in state.users.items()}
@@ -212,9 +211,19 @@ def _check_sources(broker: JsonApi) -> None:
         )
 
 
-def _these(broker: JsonApi, names: frozenset[str]) -> list[Any]:
-    found = (broker.ask("GET", f"{RULES}/users/{path(name)}") for name in sorted(names))
+def _rules(broker: JsonApi, whose: str, only: frozenset[str] | None) -> Iterable[Any]:
+    """The rules of `users` or `clients`, of all or of these; a device's client id is its name."""
+    if only is None:
+        return every(broker, f"{RULES}/{whose}")
+    found = (broker.ask("GET", f"{RULES}/{whose}/{path(name)}") for name in sorted(only))
     return [row for row in found if row is not None]
+
+
+def _bans(broker: JsonApi, only: frozenset[str] | None) -> list[Any]:
+    """Bans of usernames, of all or of these."""
+    narrowed = [{}] if only is None else [{"username": name} for name in sorted(only)]
+    found = (row for each in narrowed for row in every(broker, "banned", **each))
+    return [row for row in found if row["as"] == "username" and (only is None or row["who"] in only)]
 
 
 def _connected(row: Mapping[str, Any]) -> BrokerEvent:

@@ -52,6 +52,7 @@ class Emqx:
     closed: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    asked: int = 0
     broken: bool = False
     breaks_after: int | None = None
     refuses: str = ""
@@ -61,6 +62,7 @@ class Emqx:
     port: int = 0
 
     def answer(self, method: str, where: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        self.asked += 1
         return (self._refusal(method, where) if method != "GET" else None) or self._answer(method, where, query, body)
 
     def _refusal(self, method: str, where: list[str]) -> tuple[int, Any] | None:
@@ -142,7 +144,9 @@ class Emqx:
 
     def _banned(self, method: str, rest: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if method == "GET":
-            return 200, page(self.bans, query)
+            named = query.get("username")
+            found = [ban for ban in self.bans if named is None or ["username", *named] == [ban["as"], ban["who"]]]
+            return 200, page(found, query)
         if method == "POST":
             if any((ban["as"], ban["who"]) == (body["as"], body["who"]) for ban in self.bans):
                 return 400, {"code": "ALREADY_EXISTS", "message": "it is banned"}
@@ -423,6 +427,22 @@ def test_device_that_goes_from_an_empty_emqx_takes_nobody_along(adapter: EmqxAda
     assert (emqx.settings["no_match"], emqx.closed) == ("deny", ["alpha"])
     assert bring_to(adapter, all_of(barred, subject("beta", UP))) == [("set-rules", "beta"), ("end-all", "all")]
     assert emqx.closed == ["alpha", "beta"]
+
+
+def test_device_is_thrown_out_as_fast_beside_many_that_were_before(
+    adapter: EmqxAdapter, emqx: Emqx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brokers.adapters.emqx_lists._PAGE", 2)
+    bring_to(adapter, all_of())
+    took = []
+    for name in ("alpha", "beta"):
+        emqx.clients[name], emqx.asked = name, 0
+        bring_to(adapter, only(subject(name, standing=Standing.BARRED)))
+        took.append(emqx.asked)
+        emqx.bans += [{"as": "username", "who": f"p-{number}", "by": "gatehouse"} for number in range(20)]
+        emqx.client_rules |= {f"p-{number}": [] for number in range(20)}
+    assert (took[0], emqx.closed) == (took[1], ["alpha", "beta"])
+    assert "p-1" not in adapter.read(only=frozenset({"gamma"})).artifact
 
 
 def test_ban_of_somebody_else_is_enough_and_stays(adapter: EmqxAdapter, emqx: Emqx) -> None:
