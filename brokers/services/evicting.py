@@ -16,9 +16,10 @@ from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services import records
 from brokers.services.converging import UNMANAGED, BrokerDidNotObey
 from brokers.services.desired import desired_state_of
-from brokers.services.disconnecting import STAYS
+from brokers.services.disconnecting import STAYS, end_again
 from brokers.services.held_back import without_unaccepted
 from brokers.services.lease import lease_on
+from devices import queries as devices
 from devices.core.values import DeviceId
 from kernel.core.errors import DomainError
 
@@ -27,6 +28,7 @@ _COMES_BACK = (
     "disconnect the device once more then."
 )
 _ENDS_AGAIN = "Its sessions end once more when this broker knows of the revocation."
+_MOMENT_LATER = "Somebody may have come in while what it may do was taken away."
 
 
 class _Thrown(NamedTuple):
@@ -40,6 +42,7 @@ class _Thrown(NamedTuple):
 def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: bool = False) -> Eviction:
     """What was closed: the device's permissions become what its state allows, then its sessions there end.
 
+    Where the broker may just be letting it in by what was before, they end once more, by an operation of its own.
     `by_certificate`: a certificate of it was revoked or held, and `detail` tells who may come in with that.
     Waits for nobody but a batch that is under way.
     Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey, AccountTaken, SessionNotClosed.
@@ -64,6 +67,10 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: 
         if count is not None:
             known = max(before, _forget_sessions(row, device, now=lease.now()))
             count = known if count < 0 else count
+        ended = lease.now()
+    if lag := adapter.capabilities.policy_lag:
+        concerned = [devices.get_principal(id=device)]
+        end_again(broker=broker, concerned=concerned, at=[ended + lag], note=_MOMENT_LATER, now=ended)
     is_in = desired.subjects[0].state is Standing.ADMITTED
     restarted = adapter.capabilities.restarts and (done.changed or not is_in)  # an eviction before this one may have
     told = _sentence(count, is_in=is_in, restarted=restarted)

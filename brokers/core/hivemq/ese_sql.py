@@ -12,6 +12,7 @@ import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -59,6 +60,7 @@ CAPABILITIES = Capabilities(
         *((limit.kind, limit.why) for limit in policy.ESE_LIMITS),
         (DeviationKind.WIDER, _ONE_NAME),
     ),
+    policy_lag=timedelta(seconds=2),
 )
 TABLES = ("permissions", "role_permissions", "roles", "user_permissions", "user_roles", "users")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -38,6 +39,7 @@ CAPABILITIES = Capabilities(
     retain_conditions=False,
     version="2.2",
     limits=_LIMITS,
+    policy_lag=timedelta(seconds=2),
 )
 
 

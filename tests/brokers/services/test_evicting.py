@@ -1,4 +1,4 @@
-"""What the operation says of an eviction."""
+"""What the operation says of an eviction, and who is disconnected once more."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ import pytest
 
 from acl.core.values import Principal
 from brokers import services
+from brokers.adapters.hivemq_ese import HivemqEseAdapter
 from brokers.adapters.nanomq import NanomqAdapter
+from brokers.adapters.rabbitmq import RabbitmqAdapter
+from brokers.adapters.vernemq_postgresql import VernemqPostgresqlAdapter
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Rendering, Step
 from brokers.core.values import BrokerId
 from brokers.services import evicting
 from devices import services as devices
 from devices.core.values import DeviceId
 from kernel.core.clock import utc_now
+from kernel.models import Wakeup
+from kernel.queries import list_entries
 from tests.brokers.api.test_disconnect import EMQX, register
 from tests.brokers.fleet import Fleet
 from tests.cast import ADA
@@ -114,3 +119,21 @@ def test_restart_ends_every_session_if_there_was_one(told: Told, pump: DeviceId)
     gone = "Its permissions are gone; the restart by which the broker reads that ends every session."
     for steps in (1, 0):
         assert told(Obeying(capabilities=nanomq, steps=steps, closed=None)) == gone
+
+
+@pytest.mark.parametrize("adapter", [HivemqEseAdapter, VernemqPostgresqlAdapter])
+def test_broker_that_judges_when_somebody_connects_closes_who_just_did(
+    told: Told, pump: DeviceId, adapter: type[HivemqEseAdapter | VernemqPostgresqlAdapter]
+) -> None:
+    devices.suspend_device(device=pump, actor=ADA, now=utc_now())
+    told(Obeying(capabilities=RabbitmqAdapter.capabilities))
+    assert not Wakeup.objects.filter(task="brokers.disconnect").exists()
+    told(Obeying(capabilities=adapter.capabilities))
+    entry = list_entries(limit=1)[0]
+    assert (entry.action, entry.actor.id, entry.subject.label) == (
+        "brokers.session.end_ordered",
+        "gatehouse",
+        "pump-1",
+    )
+    [wakeup] = Wakeup.objects.filter(task="brokers.disconnect")
+    assert wakeup.order_key.startswith("disconnect-later:"), "what an operator orders now does not wait for it"
