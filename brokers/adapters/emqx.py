@@ -5,7 +5,7 @@ EMQX judges no delivery again, so whoever loses something has to connect anew, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Event
@@ -31,7 +31,8 @@ from brokers.core.emqx.version import oldest, refuse_old, version_note
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import emqx as spell_password
 from brokers.core.password_texts import fingerprints, texts_in
-from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Standing, Step
+from brokers.core.taken_names import taken
 from brokers.core.values import AccessKind, BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
@@ -44,12 +45,6 @@ class RulesNotAsked(Conflict):
     """EMQX decides by something else before it looks at the rules that are ours."""
 
     code = "emqx-rules-not-asked"
-
-
-class SuperuserTaken(Conflict):
-    """EMQX lets somebody do everything who logs in by a device's name."""
-
-    code = "emqx-superuser-taken"
 
 
 class EmqxAdapter:
@@ -92,7 +87,7 @@ class EmqxAdapter:
             )
             bans = _bans(broker, only)
             accounts = users_of(broker, only) if self._has_passwords else []
-            superusers = superusers_of(broker) if only is None else frozenset()
+            superusers = superusers_of(broker, only)
         ours = {name: without_notes(rules) for name, rules in state.users.items()}
         held = EmqxHeld(
             rules=replace(state, users=ours),
@@ -107,18 +102,16 @@ class EmqxAdapter:
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
         """The rules, bans and passwords that differ. Users of names that no device has are somebody else's.
 
-        Raises OldEmqx and SuperuserTaken.
+        A device that is called like somebody's superuser gets no rules. Raises OldEmqx.
         """
         if desired.only is None:  # whoever is thrown out is so whatever the broker is
             refuse_old(applied.version)
         wanted, present, held = self._compile(desired)[0], read_held(applied.artifact), applied.passwords
+        if refused := _superusers(desired, present.superusers - held.keys()):
+            desired = _without(desired, refused)
+            wanted = _compiled(desired)[0]
         taking, giving = changes(wanted, present, desired.subjects, whole=desired.only is None)
         named = {each.principal.username for each in desired.subjects}
-        if taken := sorted(present.superusers & named - held.keys()):
-            raise SuperuserTaken(
-                f"EMQX has a superuser {taken[0]!r}, whom no rule binds: whoever logs in as it with a password may do "
-                "everything. Delete the user, or take is_superuser away."
-            )
         noted = {name: each for name, each in held.items() if name in named}
         texts = _wanted_passwords(desired, wanted)
         passwords = password_steps(texts, noted)
@@ -129,6 +122,7 @@ class EmqxAdapter:
             *(with_rules(step, wanted, changed=changed) for step in passwords if step.kind == TAKE),
             *(step_of(change, kept.get(change.name, "")) for change in giving),
             *(with_rules(step, wanted) for step in passwords if step.kind == SET),
+            *(taken(name, why) for name, why in sorted(refused.items())),
         )
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
@@ -195,6 +189,25 @@ def _compiled(desired: DesiredState) -> tuple[EmqxRules, Rendering]:
     rendering = emqx_rules.render(desired.subjects)
     rules = parse(rendering.artifact)
     return rules, replace(rendering, passwords=fingerprints(_wanted_passwords(desired, rules)))
+
+
+def _superusers(desired: DesiredState, superusers: Collection[str]) -> dict[str, str]:
+    """Who is to be admitted by the name of one of these, and sentences that say what is wrong with it."""
+    admitted = {each.principal.username for each in desired.subjects if each.state is Standing.ADMITTED}
+    return {
+        name: f"EMQX has a superuser {name!r}, whom no rule binds: whoever logs in as it with a password may do "
+        "everything. Delete the user, or take is_superuser away."
+        for name in admitted.intersection(superusers)
+    }
+
+
+def _without(desired: DesiredState, names: Collection[str]) -> DesiredState:
+    """The same without rules for these usernames. They are not banned: their owner may need them."""
+    subjects = tuple(
+        replace(each, state=Standing.ABSENT, policy=(), password=None) if each.principal.username in names else each
+        for each in desired.subjects
+    )
+    return replace(desired, subjects=subjects)
 
 
 def _wanted_passwords(desired: DesiredState, rules: EmqxRules) -> dict[str, str]:

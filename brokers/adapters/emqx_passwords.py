@@ -20,19 +20,21 @@ class PasswordsNotAsked(Conflict):
     code = "emqx-passwords-not-asked"
 
 
-def users_of(broker: JsonApi, only: frozenset[str] | None) -> list[Mapping[str, Any]]:
-    """The authenticator's users, of these names alone if they are given; none if there is no such authenticator."""
+def users_of(broker: JsonApi, only: frozenset[str] | None, **narrowed: str) -> list[Mapping[str, Any]]:
+    """The authenticator's users, of these names alone if they are given; none if there is no such authenticator.
+
+    `narrowed` is asked of all: with names there may be others among them.
+    """
     if only is not None:
         found = (broker.get(*_of(name)) for name in sorted(only))
         return [row for row in found if row is not None]
-    return [] if broker.get("authentication", AUTHENTICATOR) is None else list(every(broker, _USERS))
+    return [] if broker.get("authentication", AUTHENTICATOR) is None else list(every(broker, _USERS, **narrowed))
 
 
-def superusers_of(broker: JsonApi) -> frozenset[str]:
-    """Who logs in there and may then do everything, whatever the rules are."""
-    if broker.get("authentication", AUTHENTICATOR) is None:
-        return frozenset()
-    return frozenset(row["user_id"] for row in every(broker, _USERS, is_superuser="true") if row["is_superuser"])
+def superusers_of(broker: JsonApi, only: frozenset[str] | None) -> frozenset[str]:
+    """Who of all or of these logs in there and may then do everything, whatever the rules are."""
+    rows = users_of(broker, only, is_superuser="true")
+    return frozenset(row["user_id"] for row in rows if row["is_superuser"])
 
 
 def check_authenticator(broker: JsonApi) -> None:

@@ -20,11 +20,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from acl.core.values import Publish
-from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked, SuperuserTaken
+from brokers.adapters.emqx import EmqxAdapter, RulesNotAsked
 from brokers.adapters.emqx_passwords import PasswordsNotAsked
 from brokers.adapters.json_api import RequestRefused
 from brokers.core.emqx.version import OldEmqx
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, RenderSubject, Standing
+from brokers.core.taken_names import due
 from brokers.core.values import AccessKind, AdapterKind
 from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
@@ -563,9 +564,13 @@ def test_superuser_of_a_devices_name_is_told_whom_no_rule_binds(adapter: EmqxAda
     emqx.users["by-hand"] = [{"permission": "allow", "action": "all", "topic": "#"}]
     applied = adapter.read()
     assert applied.foreign == {"alpha", "by-hand", "root"}  # plain may nothing
-    with pytest.raises(SuperuserTaken, match="'alpha'"):
-        adapter.plan(all_of(subject("alpha", UP)), applied)
-    bring_to(adapter, all_of(subject("beta", UP)))
+    emqx.clients["alpha"] = "alpha"
+    for desired in (all_of(subject("alpha", UP), subject("beta", UP)), only(subject("alpha", UP))):
+        steps = adapter.plan(desired, adapter.read(only=desired.only))
+        assert (steps[-1].kind, "'alpha'" in steps[-1].summary) == ("account-taken", True)
+        adapter.apply(due(steps), between=lambda: None)
+        assert [step.target for step in adapter.plan(desired, adapter.read(only=desired.only))] == ["alpha"]
+    assert (emqx.closed, emqx.bans, "alpha" in emqx.users, len(emqx.users["beta"])) == (["alpha"], [], False, 1)
     bring_to(adapter, only(subject("alpha", standing=Standing.BARRED)))  # who goes goes
     ours = adapter_of(emqx, takes_passwords=True)
     assert ("take-password", "alpha") in bring_to(ours, all_of(subject("alpha", UP)))  # there they are ours
