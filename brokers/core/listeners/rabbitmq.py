@@ -28,6 +28,8 @@ _OTHERS = (
     "web_mqtt.tcp.ip = 127.0.0.1",
     "web_stomp.tcp.ip = 127.0.0.1",
     "stomp.listeners.tcp = none",
+    "stream.listeners.tcp = none",
+    "prometheus.tcp.ip = 127.0.0.1",
 )
 _NAMES = "{rabbitmq_mqtt,[{ignore_colons_in_username,true}]}"
 _NO_LIMITS = (
@@ -37,9 +39,10 @@ _NO_LIMITS = (
 _MANAGEMENT = ListenerWarning(
     member="plain_port",
     severity=Severity.INFO,
-    what="RabbitMQ's management API, and WebSockets where their plugins are enabled, are reached without TLS, from its "
-    "own machine alone: so is its account guest, whose password everybody knows.",
-    remedy="Delete guest. A Gatehouse elsewhere needs management.ssl.port with a certificate.",
+    what="RabbitMQ's management API, and metrics and WebSockets where their plugins are enabled, are reached without "
+    "TLS, from its own machine alone: so is its account guest, whose password everybody knows.",
+    remedy="Delete guest. A Gatehouse elsewhere needs management.ssl.port with a certificate, and Prometheus "
+    "prometheus.ssl.port.",
 )
 
 

@@ -149,9 +149,9 @@ def test_rabbitmq_opens_nothing_without_tls_but_for_its_own_machine() -> None:
     [conf, advanced] = render_listeners(profile(Make.RABBITMQ, check_crl=False, check_ocsp=False), SITE).files
 
     assert advanced.text == "[{rabbitmq_mqtt,[{ignore_colons_in_username,true}]}].\n"
-    for line in ("listeners.tcp = none", "stomp.listeners.tcp = none", "mqtt.listeners.tcp = none"):
-        assert f"\n{line}\n" in conf.text
-    for name in ("management", "web_mqtt", "web_stomp"):
+    for name in ("", "stomp.", "mqtt.", "stream."):
+        assert f"\n{name}listeners.tcp = none\n" in conf.text
+    for name in ("management", "web_mqtt", "web_stomp", "prometheus"):
         assert f"\n{name}.tcp.ip = 127.0.0.1\n" in conf.text
 
 
