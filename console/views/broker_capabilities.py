@@ -30,6 +30,7 @@ def show_capabilities(request: HttpRequest, visit: Visit, name: str) -> HttpResp
         "Conditions on retained messages": capabilities.retain_conditions,
         "Shared subscriptions": capabilities.shared_subscriptions,
         "Closes a session when told to": capabilities.closes_sessions,
+        "Shuts out a revoked certificate beside a good one": capabilities.certificate_lag is not None,
     }
     context = {
         "broker": broker,
