@@ -17,7 +17,7 @@ from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_access_log import watch_log
 from brokers.adapters.hivemq_rest import can_end, close, session_ends
 from brokers.adapters.policy_alone import PolicyAlone
-from brokers.adapters.shared_folder import GroupFolder
+from brokers.adapters.shared_folder import DatedFolder
 from brokers.adapters.writing import Latest, Refusals
 from brokers.conf import files_root
 from brokers.core.hivemq import ce_file as hivemq_ce_file
@@ -36,6 +36,7 @@ from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
 _CHANGED = "<!-- Something in it is none of what Gatehouse writes. -->\n"
+_READ_SECONDS = 30.0  # HiveMQ has surely read the file by then, if it was just reading
 _HIDDEN = "***"  # in place of a password that stands in the file
 
 
@@ -86,7 +87,11 @@ class HivemqCeFileAdapter(PolicyAlone):
         return self._compile(desired)[1]
 
     def read(self, *, only: frozenset[str] | None = None) -> AppliedState:
-        """What stands in the file, without passwords. Who wrote it does not matter: all of it is ours."""
+        """What stands in the file, without passwords. Who wrote it does not matter: all of it is ours.
+
+        What we wrote a while ago is dated anew, once: HiveMQ may have missed it.
+        """
+        self._folder().date_anew(self.file_name, after=_READ_SECONDS)
         realm, understood = self._realm()
         users = {
             name: replace(account, password=account.password and _HIDDEN)
@@ -214,10 +219,12 @@ class HivemqCeFileAdapter(PolicyAlone):
         return reading.realm, not reading.remarks
 
     def _write(self, realm: Realm) -> None:
-        self._folder().replace(self.file_name, self._to_text(self._taken(realm)))
+        folder = self._folder()
+        folder.replace(self.file_name, self._to_text(self._taken(realm)))
+        folder.note_written(self.file_name)
 
-    def _folder(self) -> GroupFolder:
-        return GroupFolder(root=files_root(), name=self._name)
+    def _folder(self) -> DatedFolder:
+        return DatedFolder(root=files_root(), name=self._name)
 
     @staticmethod
     def _taken(realm: Realm) -> Realm:

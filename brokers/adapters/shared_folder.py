@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -83,3 +84,21 @@ class GroupFolder(SharedFolder):
     """One whose files nobody but us and the folder's group may read, since they hold secrets."""
 
     mode = FOR_THE_GROUP
+
+
+class DatedFolder(GroupFolder):
+    """One whose reader takes a file for new that is younger than the end of its last reading, and so misses a writing.
+
+    What was written while it read is older than that end: dated anew once it has read, the file is new again.
+    """
+
+    def note_written(self, name: str) -> None:
+        """Notes that the file, as it is, was written by us and not dated anew since."""
+        self.told(name, self.written(name))
+
+    def date_anew(self, name: str, *, after: float) -> None:
+        """Dates the file anew if we wrote it so many seconds ago or more, and that was not done since."""
+        path = self._path / name
+        with suppress(OSError):
+            if self.is_told(name) and time.time() - path.stat().st_mtime >= after:
+                os.utime(path)

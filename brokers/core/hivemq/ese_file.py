@@ -7,6 +7,7 @@ adapter may put some in with `with_passwords`. Only the part about MQTT is ours.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from brokers.core.hivemq import file, policy
 from brokers.core.hivemq.dialect import Dialect
@@ -25,6 +26,7 @@ CAPABILITIES = Capabilities(
     retain_conditions=True,
     version="4.54",
     limits=tuple((limit.kind, limit.why) for limit in policy.ESE_LIMITS),
+    policy_lag=timedelta(seconds=70),  # nobody says when it reads the file again: as file RBAC does, and some
 )
 _LAYOUT = Layout(
     root="ese-file-realm",

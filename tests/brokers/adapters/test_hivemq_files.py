@@ -5,8 +5,10 @@ What the Community Edition's extension refuses is told by a mirror of its valida
 
 from __future__ import annotations
 
+import os
 import re
 import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +54,14 @@ def ese(**rest: object) -> HivemqEseFileAdapter:
     return HivemqEseFileAdapter(link=broker_link(AdapterKind.HIVEMQ_ESE_FILE, connection))
 
 
+def file_in(folder: Path) -> Path:
+    """The file that HiveMQ reads. Beside it is a note of ours on when it was written, and nothing else."""
+    file, note = sorted(folder.iterdir())
+    assert note.name == f"{file.name}.told"
+    assert stat.S_IMODE(note.stat().st_mode) == 0o640
+    return file
+
+
 def accounts(file: Path) -> dict[str | None, str | None]:
     """The password of each account, as another reader of XML finds it."""
     users = ET.parse(file).iter("user")
@@ -68,7 +78,7 @@ def test_file_holds_what_policy_gives_and_is_for_the_group_alone(folder: Path, m
     adapter: BrokerAdapter = make()
     desired = all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL))
     bring_to(adapter, desired)
-    [file] = folder.iterdir()
+    file = file_in(folder)
     assert set(accounts(file)) == {"alpha", "beta"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     rendering, alpha = adapter.render(desired), desired.subjects[0].principal
@@ -130,10 +140,47 @@ def test_each_file_is_newer_than_what_was_read_before(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [ce, ese])
+def test_file_is_dated_anew_once_a_while_after_it_was_written(folder: Path, make: Make) -> None:
+    adapter, desired = make(), all_of(subject("alpha", UP))
+    file = folder / ("credentials.xml" if make is ce else "ese-file-realm.xml")
+
+    def age(seconds: float) -> int:
+        """As if the file had been written so long ago; when it was then."""
+        told = folder / f"{file.name}.told"
+        is_ours = told.exists() and told.read_text() == f"{file.stat().st_ino} {file.stat().st_mtime_ns}"
+        os.utime(file, times=(time.time() - seconds,) * 2)
+        if is_ours:
+            told.write_text(f"{file.stat().st_ino} {file.stat().st_mtime_ns}")
+        return file.stat().st_mtime_ns
+
+    for _ in range(2):
+        bring_to(adapter, desired)
+        young = age(20)
+        adapter.read(only=frozenset())
+        assert file.stat().st_mtime_ns == young
+        old = age(40)  # HiveMQ had begun to read when it was written, and ended behind it
+        text = file.read_text()
+        adapter.read(only=frozenset())
+        assert file.stat().st_mtime_ns > old
+        assert file.read_text() == text
+        old = age(4000)
+        assert adapter.plan(desired, adapter.read()) == ()
+        assert file.stat().st_mtime_ns == old  # once is enough
+        desired = all_of(subject("alpha", DOWN))
+
+
+def test_file_of_somebody_else_is_not_dated_anew(folder: Path) -> None:
+    (folder / "credentials.xml").write_text("<file-rbac/>")
+    os.utime(folder / "credentials.xml", times=(1, 1))
+    ce().read(only=frozenset())
+    assert (folder / "credentials.xml").stat().st_mtime == 1
+
+
+@pytest.mark.parametrize("make", [ce, ese])
 def test_passwords_stay_but_those_of_who_is_barred(folder: Path, make: Make) -> None:
     adapter = make()
     bring_to(adapter, all_of(subject("alpha", UP), subject("beta", UP)))
-    [file] = folder.iterdir()
+    file = file_in(folder)
     give_password(file, "alpha", HASH)
     assert HASH not in adapter.read().artifact
     bring_to(adapter, all_of(subject("alpha", UP, DOWN), subject("beta", UP, ALL)))
@@ -146,7 +193,7 @@ def test_passwords_stay_but_those_of_who_is_barred(folder: Path, make: Make) -> 
 def test_what_somebody_else_wrote_is_written_anew(folder: Path, make: Make) -> None:
     adapter, desired = make(), all_of(subject("alpha", UP))
     bring_to(adapter, desired)
-    [file] = folder.iterdir()
+    file = file_in(folder)
     before = file.read_text()
     for text in (
         before.replace("north/", "#/"),
