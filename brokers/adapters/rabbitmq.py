@@ -29,23 +29,18 @@ from brokers.core.rabbitmq.document import accounts_in, held, is_ours, marked
 from brokers.core.rabbitmq.emulator import emulate
 from brokers.core.rabbitmq.exposure import exposures
 from brokers.core.rabbitmq.filters import effect
-from brokers.core.rabbitmq.names import COLONS, refuse_mistaken, taken_for
+from brokers.core.rabbitmq.names import COLONS, mistaken, taken_for
 from brokers.core.rabbitmq.policy import ADAPTED, desired_state
 from brokers.core.rabbitmq.state import EXCHANGE, RabbitState, parse, to_artifact
 from brokers.core.rabbitmq.subscriptions import ENDINGS, queues_in, queues_of
 from brokers.core.rabbitmq.version import refuse_untried, version_note
 from brokers.core.rendering import Deviations
+from brokers.core.taken_names import AccountTaken, barring, taken
 from brokers.core.values import BrokerLink, FeedItem
-from kernel.core.errors import Conflict, FieldError, NotFound
+from kernel.core.errors import FieldError, NotFound
 
 _BATCH = 20  # of requests that take up to 5 ms each
 _UNASKABLE = {"", ".", ".."}  # names that no path can hold, and no account of ours has
-
-
-class AccountTaken(Conflict):
-    """RabbitMQ has an account of a device's name that is not ours; the device's certificate opens it."""
-
-    code = "rabbitmq-account-taken"
 
 
 class VhostNotFound(NotFound):
@@ -95,24 +90,20 @@ class RabbitmqAdapter:
         return AppliedState(artifact=artifact, version=version, foreign=foreign, notes=notes)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """The requests. Raises UntriedRabbitmq, AccountTaken, NameMistaken."""
-        state, rendering = self._compile(desired)
-        names = {each.principal.auth_id for each in desired.subjects if each.state is Standing.ADMITTED}
+        """The requests. Somebody else's account is left alone, whatever it is called. Raises UntriedRabbitmq."""
         if desired.only is None:  # whoever is thrown out is so whatever the broker is
             refuse_untried(applied.version)
-            names |= state.users.keys()
-        refuse_mistaken(names, vhost=self._connection.vhost, ours=state.users.keys(), foreign=applied.foreign)
-        taken = sorted(applied.foreign & state.users.keys())
-        if taken:
-            raise AccountTaken(
-                f"RabbitMQ has the account {taken[0]!r}, which Gatehouse did not make: a device of that name is that "
-                "account there. Rename or delete it, or give it the tag gatehouse, which hands it over to us."
-            )
+        state, rendering = self._compile(desired)
+        if refused := self._refused(desired, applied, state):
+            desired = barring(desired, refused)
+            subjects = tuple(each for each in desired.subjects if each.principal.auth_id not in applied.foreign)
+            desired = replace(desired, subjects=subjects)
+            state, rendering = self._compiled(desired)
         passwords = texts_in(desired, spell_password)
         calls = changes(
             rendering.artifact, applied.artifact, state=state, subjects=desired.subjects, passwords=passwords
         )
-        return tuple(map(_step, calls))
+        return (*map(_step, calls), *(taken(name, why) for name, why in sorted(refused.items())))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
         """Who gains and who loses which filters. Expressions that were written by hand count as allowing nothing.
@@ -167,6 +158,18 @@ class RabbitmqAdapter:
             warnings=(COLONS,) if any(":" in name for name in state.users) else (),
             passwords=fingerprints(texts_in(desired, spell_password)),
         )
+
+    def _refused(self, desired: DesiredState, applied: AppliedState, state: RabbitState) -> dict[str, str]:
+        """Whose name is somebody else's account, or is taken for it, and sentences that say so."""
+        names = {each.principal.auth_id for each in desired.subjects if each.state is Standing.ADMITTED}
+        if desired.only is None:
+            names |= state.users.keys()
+        found = mistaken(names, vhost=self._connection.vhost, ours=state.users.keys(), foreign=applied.foreign)
+        return found | {
+            name: f"RabbitMQ has the account {name!r}, which Gatehouse did not make: a device of that name is that "
+            "account there. Rename or delete it, or give it the tag gatehouse, which hands it over to us."
+            for name in applied.foreign & state.users.keys()
+        }
 
     def _is_ours(self, user: Mapping[str, Any]) -> bool:
         """Whether the account is a device's; never the one that we log in with."""

@@ -7,18 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from kernel.core.errors import Conflict
-
 COLONS = (
     "RabbitMQ takes a name with a colon for a virtual host and an account, and its device does not get in, unless "
     "ignore_colons_in_username is set in advanced.config (docs/howto/rabbitmq.md)."
 )
-
-
-class NameMistaken(Conflict):
-    """The certificate of a device opens the account of another name."""
-
-    code = "rabbitmq-name-mistaken"
 
 
 def taken_for(name: str, *, vhost: str, ours: Collection[str], foreign: Collection[str]) -> str:
@@ -30,11 +22,12 @@ def taken_for(name: str, *, vhost: str, ours: Collection[str], foreign: Collecti
     return other if colon and (other in foreign or (where == vhost and other in ours)) else ""
 
 
-def refuse_mistaken(names: Collection[str], *, vhost: str, ours: Collection[str], foreign: Collection[str]) -> None:
-    """Raises NameMistaken if the certificate of one of these names may open the account of another."""
-    for name in sorted(names):
-        if other := taken_for(name, vhost=vhost, ours=ours, foreign=foreign):
-            raise NameMistaken(
-                f"To RabbitMQ the name {name!r} is the account {other!r} in a virtual host, which is "
-                "somebody else's: rename the device, or that account."
-            )
+def mistaken(names: Collection[str], *, vhost: str, ours: Collection[str], foreign: Collection[str]) -> dict[str, str]:
+    """Those of these names whose certificate may open the account of another, with sentences that say so."""
+    found = {name: taken_for(name, vhost=vhost, ours=ours, foreign=foreign) for name in names}
+    return {
+        name: f"To RabbitMQ the name {name!r} is the account {other!r} in a virtual host, which is somebody else's: "
+        "rename the device, or that account."
+        for name, other in found.items()
+        if other
+    }

@@ -11,11 +11,12 @@ from threading import Event, Thread
 import pytest
 
 from acl.core.values import Publish
-from brokers.adapters.rabbitmq import AccountTaken, RabbitmqAdapter, VhostNotFound
+from brokers.adapters.rabbitmq import RabbitmqAdapter, VhostNotFound
 from brokers.adapters.rabbitmq_management import management
 from brokers.core.ports import BrokerAdapter, BrokerUnreachable, DesiredState, EffectLine, Standing
 from brokers.core.rabbitmq.connection import RabbitConnection
-from brokers.core.rabbitmq.names import COLONS, NameMistaken
+from brokers.core.rabbitmq.names import COLONS
+from brokers.core.taken_names import AccountTaken, due
 from brokers.core.values import (
     AccessKind,
     AdapterKind,
@@ -399,8 +400,13 @@ def test_account_that_is_not_ours_is_never_touched_and_said(house: House) -> Non
     chief = subject("chief", UP)
     applied = adapter.read()
     assert {"chief", "guest", "gate/house"} <= applied.foreign
-    with pytest.raises(AccountTaken, match="'chief'"):
-        adapter.plan(all_of(chief), applied)
+    for desired in (all_of(chief, subject("alpha", UP)), all_of(chief)):  # all else comes and goes
+        steps = adapter.plan(desired, adapter.read())
+        assert (steps[-1].kind, steps[-1].target, "'chief'" in steps[-1].summary) == ("account-taken", "chief", True)
+        adapter.apply(due(steps), between=lambda: None)
+        assert [step.target for step in adapter.plan(desired, adapter.read())] == ["chief"]
+        assert ("alpha" in house.adapter().read().artifact) is (len(desired.subjects) == 2)
+    assert [step.kind for step in adapter.plan(only(chief), adapter.read(only=only(chief).only))] == ["account-taken"]
     with pytest.raises(AccountTaken):
         adapter.disconnect(chief.principal)
     house.ask("PUT", "users/gate%2Fhouse", {"password": PASSWORD, "tags": "administrator,gatehouse"})
@@ -418,12 +424,17 @@ def test_name_with_a_colon_is_refused_where_its_certificate_opens_the_account_of
     mistaken = house.device("plant:beta")
     mistaken.publish("north/beta/up/t")
     mistaken.close()
-    with pytest.raises(NameMistaken, match="is the account 'beta'"):
-        adapter.plan(all_of(subject("plant:beta", UP), beta), adapter.read())
+    both = all_of(subject("plant:beta", UP), beta, subject("gamma", UP))
+    steps = adapter.plan(both, adapter.read())
+    assert (steps[-1].kind, "is the account 'beta'" in steps[-1].summary) == ("account-taken", True)
+    adapter.apply(due(steps), between=lambda: None)
+    assert '"gamma"' in adapter.read().artifact
+    assert [step.target for step in adapter.plan(both, adapter.read())] == ["plant:beta"]
     for name in ("plant:beta", "hall:guest"):
-        with pytest.raises(NameMistaken):
-            adapter.plan(only(subject(name, UP)), adapter.read(only=frozenset({name})))
-        assert bring_to(adapter, only(subject(name, standing=Standing.BARRED)))
+        steps = adapter.plan(only(subject(name, UP)), adapter.read(only=frozenset({name})))
+        assert [step.kind for step in steps if step.target == name][-1:] == ["account-taken"]
+        adapter.apply(due(steps), between=lambda: None)
+        assert bring_to(adapter, only(subject(name, standing=Standing.BARRED))) == []
     other = all_of(subject("hall:beta", UP), beta)  # where beta has no permission
     bring_to(adapter, other)
     assert adapter.render(other).warnings == (COLONS,)
