@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brokers.core.listeners.profile import ListenerProfile
+from brokers.core.listeners.profile import ListenerProfile, TlsVersion
 from brokers.core.listeners.rendering import (
     ERLANG_VERSIONS,
     ListenerWarning,
@@ -42,7 +42,7 @@ def render_vernemq(profile: ListenerProfile, site: Site) -> RenderedListeners:
         lines += _listener(profile, listener, name=f"gatehouse{number}")
     return RenderedListeners(
         files=(RenderedFile(name="vernemq.conf", text="\n".join(lines) + "\n"),),
-        warnings=tuple(_warnings(profile)),
+        warnings=tuple(_warnings(profile, site)),
     )
 
 
@@ -54,7 +54,8 @@ def _listener(profile: ListenerProfile, listener: Listener, *, name: str) -> lis
         "keyfile": profile.path(SERVER_KEY_FILE),
         "depth": _DEPTH,
         "tls_version": ERLANG_VERSIONS[profile.minimum_tls],
-        "ciphers": ":".join(profile.cipher_suites) or None,
+        # the suites are those of 1.2, and the listener takes one version
+        "ciphers": None if profile.minimum_tls is TlsVersion.V1_3 else ":".join(profile.cipher_suites) or None,
         "require_certificate": _switch(profile.require_certificate),
         "use_identity_as_username": _switch(profile.certificate_names),
         "crlfile": profile.path(CRL_FILE) if profile.checks_crls else None,
@@ -67,7 +68,7 @@ def _listener(profile: ListenerProfile, listener: Listener, *, name: str) -> lis
     ]
 
 
-def _warnings(profile: ListenerProfile) -> Iterator[ListenerWarning]:
+def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]:
     yield ListenerWarning(
         member="minimum_tls",
         severity=Severity.INFO,
@@ -111,6 +112,12 @@ def _warnings(profile: ListenerProfile) -> Iterator[ListenerWarning]:
         "VerneMQ ties the client id to nothing by itself.",
         "Let it ask Gatehouse (HTTP decisions), which compares them.",
         asked=profile.client_id_from_username,
+    )
+    yield from not_had(
+        "websocket_path",
+        "VerneMQ takes MQTT over WebSocket at /mqtt.",
+        "Say /mqtt.",
+        asked=profile.websocket_path != "/mqtt" and bool(site.of(Transport.WSS)),
     )
     missing = ("connections_per_second", "max_topic_length", "max_keep_alive_seconds")
     yield from no_limits(profile, missing, "VerneMQ")

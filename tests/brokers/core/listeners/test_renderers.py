@@ -181,6 +181,24 @@ def test_vernemq_takes_one_version_and_says_so() -> None:
     assert "minimum_tls" in warned(rendered)
 
 
+def test_vernemq_is_told_of_the_suites_of_1_2_only_where_it_speaks_that() -> None:
+    def text(least: TlsVersion) -> str:
+        asked = profile(Make.VERNEMQ, minimum_tls=least, cipher_suites=(CipherSuite.ECDHE_RSA_AES128_GCM,))
+        return text_of(render_listeners(asked, SITE))
+
+    assert "ciphers = ECDHE-RSA-AES128-GCM-SHA256\n" in text(TlsVersion.V1_2)
+    assert "ciphers" not in text(TlsVersion.V1_3)
+
+
+@pytest.mark.parametrize("make", [Make.VERNEMQ, Make.NATS])
+def test_path_of_websockets_that_can_not_be_said_is_warned_of(make: Make) -> None:
+    elsewhere = profile(make, websocket_path="/ws")
+
+    assert "websocket_path" in warned(render_listeners(elsewhere, SITE), Severity.WARNING)
+    assert "websocket_path" not in warned(render_listeners(elsewhere, replace(SITE, listeners=(MQTTS,))))
+    assert "websocket_path" not in warned(render_listeners(profile(make), SITE))
+
+
 def test_nanomq_opens_nothing_beside_but_for_its_own_machine() -> None:
     """What it opens unless told where: up to 0.20 TCP, up to 0.21 WebSocket, and newer ones WebSocket with TLS."""
 
