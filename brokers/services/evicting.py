@@ -15,13 +15,15 @@ from brokers.core.taken_names import due, refusal
 from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services import records
 from brokers.services.converging import UNMANAGED, BrokerDidNotObey
-from brokers.services.desired import desired_state_of
+from brokers.services.desired import desired_state, desired_state_of
 from brokers.services.disconnecting import STAYS, end_again
 from brokers.services.held_back import without_unaccepted
 from brokers.services.lease import lease_on
+from brokers.services.shut_out import those_shut_out
 from devices import queries as devices
 from devices.core.values import DeviceId
 from kernel.core.errors import DomainError
+from kernel.core.ids import DomainId
 
 _COMES_BACK = (
     "Who shows the revoked or held certificate comes in again until this broker refuses it by itself, and stays: "
@@ -54,6 +56,8 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: 
         adapter = adapter_for(queries.link_to(broker=broker))
         try:
             desired = desired_state_of(device=device, broker=broker, now=lease.now())
+            if adapter.capabilities.restarts:
+                desired = _with_all_who_go(row, adapter, desired, now=lease.now())
             # What is heard of the broker ends these rows too, perhaps before it is our turn.
             before = models.Session.objects.filter(broker=row, device_id=device).count()
             done = _throw_out(adapter, desired, accepted=row.accepted_deviations)
@@ -77,6 +81,18 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: 
     if by_certificate and is_in:
         told = f"{told} {_on_certificate(adapter.capabilities_here().certificate_lag)}".rstrip()
     return Eviction(closed=count, detail=told)
+
+
+def _with_all_who_go(
+    row: models.Broker, adapter: BrokerAdapter, desired: DesiredState, *, now: datetime
+) -> DesiredState:
+    """The same and, unless there is nothing to change, all others who are shut out or in quarantine: by one restart."""
+    if not adapter.plan(desired, adapter.read(only=desired.only)):
+        return desired
+    domain, [one] = DomainId(row.domain_id), desired.subjects
+    everybody = desired_state(domain=domain, broker=BrokerId(row.id), now=now).subjects
+    subjects = (one, *(each for each in those_shut_out(domain, everybody) if each.principal.id != one.principal.id))
+    return DesiredState(subjects=subjects, only=frozenset(each.principal.auth_id for each in subjects))
 
 
 def _throw_out(adapter: BrokerAdapter, desired: DesiredState, *, accepted: Collection[str]) -> _Thrown:

@@ -31,12 +31,7 @@ def correct_shut_out(
     While all is as it was when none was needed last, none is needed now: then nobody is read again but once an hour.
     Raises what `bring_to` raises; of names that are taken the comparison tells.
     """
-    quarantined = auth_ids_in_state(domain=DomainId(row.domain_id), state=DeviceState.QUARANTINED)
-    concerned = [
-        subject
-        for subject in desired.subjects
-        if subject.state is not Standing.ADMITTED or subject.principal.auth_id in quarantined
-    ]
+    concerned = those_shut_out(DomainId(row.domain_id), desired.subjects)
     found = _digest(row, adapter, desired, concerned, steps, foreign=foreign, hour=f"{lease.now():%Y-%m-%dT%H}")
     if found == row.shut_out_digest:
         return 0
@@ -49,6 +44,16 @@ def correct_shut_out(
     if not made:
         models.Broker.objects.filter(id=row.id).update(shut_out_digest=found)
     return made
+
+
+def those_shut_out(domain: DomainId, subjects: Iterable[RenderSubject]) -> list[RenderSubject]:
+    """Those of the domain's subjects who are shut out, or in quarantine."""
+    quarantined = auth_ids_in_state(domain=domain, state=DeviceState.QUARANTINED)
+    return [
+        subject
+        for subject in subjects
+        if subject.state is not Standing.ADMITTED or subject.principal.auth_id in quarantined
+    ]
 
 
 def _digest(

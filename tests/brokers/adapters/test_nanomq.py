@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from acl.core.values import Publish
+from brokers import services
 from brokers.adapters.json_api import RequestRefused
 from brokers.adapters.nanomq import FILE, NanomqAdapter
 from brokers.core.nanomq.emulator import emulate
@@ -20,10 +22,16 @@ from brokers.core.nanomq.file import parse
 from brokers.core.nanomq.version import OldNanomq
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, Standing
 from brokers.core.values import AdapterKind
+from devices import services as devices
+from kernel.core.clock import utc_now
+from pki.core.values import ReasonCode
+from tests.brokers.api.test_disconnect import register
 from tests.brokers.bringing import all_of, bring_to, only
+from tests.brokers.fleet import Fleet
 from tests.brokers.links import broker_link
 from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
+from tests.cast import ADA
 
 
 @dataclass
@@ -42,13 +50,16 @@ class Nanomq:
         return emulate(parse(self.read[-1]), subject(name).principal, Publish(topic=topic))
 
     @property
-    def adapter(self) -> NanomqAdapter:
-        connection = {
+    def connection(self) -> dict[str, Any]:
+        return {
             "host": "127.0.0.1", "port": self.port, "username": "admin", "password": "pw",
             "files": {"directory": "hall"},
         }  # fmt: skip
-        assert not NanomqAdapter.connection_errors(connection)
-        return NanomqAdapter(link=broker_link(AdapterKind.NANOMQ, connection))
+
+    @property
+    def adapter(self) -> NanomqAdapter:
+        assert not NanomqAdapter.connection_errors(self.connection)
+        return NanomqAdapter(link=broker_link(AdapterKind.NANOMQ, self.connection))
 
 
 @pytest.fixture
@@ -95,6 +106,25 @@ def test_each_change_is_read_by_one_restart(nanomq: Nanomq) -> None:
     bring_to(adapter, all_of())
     assert not nanomq.lets("beta", "north/beta/up/t")
     assert adapter.disconnect(subject("beta").principal) is None
+
+
+def test_many_who_have_to_go_cost_one_restart(nanomq: Nanomq, fleet: Fleet) -> None:
+    broker = register(fleet, "hall-2", "nanomq", nanomq.connection)
+    pumps = {name: fleet.enroll(name).id for name in ("p-1", "p-2", "p-3", "p-4")}
+    services.converge(broker=broker, now=utc_now())
+    rules = nanomq.file.read_text()
+    nanomq.file.write_text(rules.replace("north/p-4/up", "north/p-4/by-hand"))
+    nanomq.read.clear()
+    devices.suspend_device(device=pumps["p-1"], actor=ADA, now=utc_now())
+    devices.revoke_device(device=pumps["p-2"], reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
+    devices.quarantine_device(device=pumps["p-3"], actor=ADA, now=utc_now())
+
+    told = [services.evict(broker=broker, device=pumps[name], now=utc_now()).detail for name in ("p-2", "p-1", "p-3")]
+
+    assert len(nanomq.read) == 1
+    assert all("the restart by which the broker reads that ends every session" in detail for detail in told[:2])
+    assert not any(nanomq.lets(name, f"north/{name}/up/t") for name in ("p-1", "p-2", "p-3"))
+    assert nanomq.lets("p-4", "north/p-4/by-hand/t"), "what is nobody's eviction waits for its check"
 
 
 def test_old_nanomq_is_given_no_policy_and_throws_out_all_the_same(nanomq: Nanomq) -> None:
