@@ -24,8 +24,10 @@ from brokers.services.deciding import Decider
 from brokers.services.decision_doors import Door
 from kernel.core.clock import utc_now
 from kernel.core.errors import Unavailable
+from kernel.core.seldom import Seldom
 
 log = logging.getLogger(__name__)
+log.addFilter(Seldom())  # each question may meet the same fault
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]

@@ -20,8 +20,10 @@ from brokers.core.nanomq import events as nanomq_events
 from brokers.core.vernemq import events as vernemq_events
 from brokers.listen.intake import Intake
 from kernel.core.clock import utc_now
+from kernel.core.seldom import Seldom
 
 log = logging.getLogger(__name__)
+log.addFilter(Seldom())  # all that is told may meet the same fault
 
 READERS: Mapping[str, Reader] = {
     "emqx": emqx_events.read_event,
