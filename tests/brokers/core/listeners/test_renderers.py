@@ -202,7 +202,7 @@ def test_path_of_websockets_that_can_not_be_said_is_warned_of(make: Make) -> Non
 def test_nanomq_opens_nothing_beside_but_for_its_own_machine() -> None:
     """What it opens unless told where: up to 0.20 TCP, up to 0.21 WebSocket, and newer ones WebSocket with TLS."""
 
-    def binds(*listeners: Listener, plain_port: int | None = None) -> list[str]:
+    def binds(*listeners: Listener, plain_port: int | None = None) -> list[tuple[str, str]]:
         text = text_of(render_listeners(profile(Make.NANOMQ, plain_port=plain_port), Site(listeners=listeners)))
         return re.findall(r'^listeners\.(\S+) \{\n  bind = "(\S+)"$', text, re.MULTILINE)
 
