@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import re
 import secrets
 import ssl
@@ -16,18 +15,18 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from brokers.adapters.dialed_clients import DialedMqtt
+from brokers.adapters.inbox import Inbox
 from brokers.adapters.mosquitto_control import end_client
 from brokers.core.mosquitto.connection import MosquittoConnection
 from brokers.core.mosquitto.log import LogReader, changed_by, uptime_seconds
 from brokers.core.ports import BrokerUnreachable
-from brokers.core.values import AccessKind, BrokerEvent, DriftHint, FeedItem
+from brokers.core.values import AccessKind, BrokerEvent, DriftHint, EventsLost, FeedItem
 
 NOTICES = "$SYS/broker/log/N"
 ERRORS = "$SYS/broker/log/E"
 INFORMATION = "$SYS/broker/log/I"
 SUBSCRIPTIONS = "$SYS/broker/log/M/subscribe"
 UPTIME = "$SYS/broker/uptime"
-_QUEUED = 10_000
 _LONGEST_LINE = 8_192  # names and topics of devices have room in it; what is longer would fill the memory
 _OWN = ("gatehouse-control-", "gatehouse-watch-")
 _CONNECT_SECONDS = 4.0
@@ -36,10 +35,10 @@ Line = tuple[str, str, datetime]
 
 
 class _Listener:
-    """A connection of its own that puts lines into a queue; None at its end. Lines beyond 10,000 waiting are lost."""
+    """A connection of its own that puts lines into an inbox, and ends it when it is lost."""
 
     def __init__(self, connection: MosquittoConnection) -> None:
-        self.lines: queue.Queue[Line | None] = queue.Queue(_QUEUED)
+        self.lines: Inbox[Line] = Inbox()
         self._client = DialedMqtt(
             CallbackAPIVersion.VERSION2,
             client_id=f"gatehouse-watch-{secrets.token_hex(8)}",
@@ -67,19 +66,11 @@ class _Listener:
         """Ends the connection."""
         end_client(self._client)
 
-    def _put(self, line: Line | None) -> None:
-        try:
-            self.lines.put_nowait(line)
-        except queue.Full:
-            if line is None:
-                self.lines.get_nowait()
-                self.lines.put_nowait(line)
-
     def _on_connect(
         self, client: Client, _data: object, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
     ) -> None:
         if code.is_failure:
-            self._put(None)
+            self.lines.end()
         else:
             client.subscribe([(topic, 0) for topic in (UPTIME, NOTICES, ERRORS, INFORMATION, SUBSCRIPTIONS)])
 
@@ -87,7 +78,7 @@ class _Listener:
         if message.topic == UPTIME:
             client.unsubscribe(UPTIME)
         if len(message.payload) <= _LONGEST_LINE:
-            self._put((message.topic, message.payload.decode("utf-8", "replace"), datetime.now(UTC)))
+            self.lines.put((message.topic, message.payload.decode("utf-8", "replace"), datetime.now(UTC)))
 
     def _on_disconnect(
         self,
@@ -97,7 +88,7 @@ class _Listener:
         _code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self._put(None)
+        self.lines.end()
 
 
 def watch(connection: MosquittoConnection, stop: Event) -> Iterator[FeedItem]:
@@ -110,20 +101,16 @@ def watch(connection: MosquittoConnection, stop: Event) -> Iterator[FeedItem]:
     reader = LogReader()
     try:
         listener.open()
-        while not stop.is_set():
-            try:
-                line = listener.lines.get(timeout=0.25)
-            except queue.Empty:
-                continue
-            if line is None:
-                return
-            if line[0] == INFORMATION:
+        for line in listener.lines.taken(stop):
+            if isinstance(line, EventsLost):
+                yield line
+            elif line is not None and line[0] == INFORMATION:
                 if ours.let_others_change(line[1]):
                     yield DriftHint()
-                continue
-            event = _event(reader, line)
-            if event is not None and event not in ours:
-                yield event
+            elif line is not None:
+                event = _event(reader, line)
+                if event is not None and event not in ours:
+                    yield event
     finally:
         listener.close()
 

@@ -6,12 +6,13 @@ import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from brokers.adapters.inbox import Inbox
 from brokers.adapters.nats_system import ANSWER_SECONDS, system
 from brokers.core.access.reasons import AccessAction, AccessReason
 from brokers.core.nats.callout import split_grant_name
@@ -20,7 +21,7 @@ from brokers.core.nats.events import reason_of
 from brokers.core.ports import BrokerUnreachable
 from brokers.core.values import AccessKind, BrokerEvent, DriftHint, FeedItem
 
-_LISTEN_SECONDS = 0.25
+_LOOK_SECONDS = 0.25
 
 
 def hear(connection: NatsConnection, stop: Event) -> Iterator[FeedItem]:
@@ -28,59 +29,59 @@ def hear(connection: NatsConnection, stop: Event) -> Iterator[FeedItem]:
 
     Ends soon after `stop` is set or when the connection is lost. Raises BrokerUnreachable.
     """
-    with asyncio.Runner() as runner:
-        feed = _Feed(connection)
-        try:
-            runner.run(feed.open())
+    feed = _Feed(connection)
+    thread = Thread(target=feed.run, name="nats-feed", daemon=True)
+    thread.start()
+    try:
+        feed.is_open.wait()
+        if feed.fault is None:
             yield None
             yield DriftHint()
-            while not stop.is_set() and not feed.lost:
-                yield runner.run(feed.next())
-        except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:
-            raise BrokerUnreachable("The NATS server does not answer: is it up?") from error
-        finally:
-            runner.run(feed.close())
+            yield from feed.events.taken(stop)
+    finally:
+        feed.left.set()
+        thread.join()
+    if feed.fault is not None:
+        raise BrokerUnreachable("The NATS server does not answer: is it up?") from feed.fault
 
 
 class _Feed:
-    """The advisories of the devices' account, as events."""
+    """The advisories of the devices' account, as events. It has a thread, so that the server never waits for a watcher.
+
+    `is_open` is set once it is heard what happens, or a `fault` says why not; it ends soon after `left` is set.
+    """
 
     def __init__(self, connection: NatsConnection) -> None:
         self._connection = connection
-        self._context = system(connection)
-        self._events: asyncio.Queue[BrokerEvent] = asyncio.Queue(10_000)
-        self._client: Any = None
+        self.events: Inbox[BrokerEvent] = Inbox()
+        self.is_open, self.left = Event(), Event()
+        self.fault: Exception | None = None
 
-    @property
-    def lost(self) -> bool:
-        """Whether the connection is gone."""
-        return bool(self._client.is_closed)
-
-    async def open(self) -> None:
-        """Connects; whatever happens from now on is heard."""
-        self._client = await self._context.__aenter__()
-        for kind in ("CONNECT", "DISCONNECT"):
-            await self._client.subscribe(f"$SYS.ACCOUNT.{self._connection.account}.{kind}", cb=self._take)
-        await self._client.subscribe("$SYS.SERVER.*.CLIENT.AUTH.ERR", cb=self._take_refusal)
-        await self._client.flush(ANSWER_SECONDS)
-
-    async def next(self) -> BrokerEvent | None:
-        """The next event, or None if there is none for a quarter of a second."""
+    def run(self) -> None:
+        """Until the connection is lost or nobody takes any more."""
         try:
-            return await asyncio.wait_for(self._events.get(), _LISTEN_SECONDS)
-        except TimeoutError:
-            return None
+            asyncio.run(self._listen())
+        except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:
+            self.fault = error
+        finally:
+            self.events.end()
+            self.is_open.set()
 
-    async def close(self) -> None:
-        """Ends the connection."""
-        if self._client is not None:
-            await self._context.__aexit__(None, None, None)
+    async def _listen(self) -> None:
+        async with system(self._connection) as client:
+            for kind in ("CONNECT", "DISCONNECT"):
+                await client.subscribe(f"$SYS.ACCOUNT.{self._connection.account}.{kind}", cb=self._take)
+            await client.subscribe("$SYS.SERVER.*.CLIENT.AUTH.ERR", cb=self._take_refusal)
+            await client.flush(ANSWER_SECONDS)
+            self.is_open.set()
+            while not client.is_closed and not await asyncio.to_thread(self.left.wait, _LOOK_SECONDS):
+                continue
 
     async def _take(self, message: Msg) -> None:
         document = json.loads(message.data)
         client = document.get("client", {})
         if client.get("client_type") == "mqtt":
-            self._put(_event(document, client, is_connect=message.subject.endswith(".CONNECT")))
+            self.events.put(_event(document, client, is_connect=message.subject.endswith(".CONNECT")))
 
     async def _take_refusal(self, message: Msg) -> None:
         """Whom the callout refuses the callout writes down; the server asks it about everybody but our own users."""
@@ -88,11 +89,7 @@ class _Feed:
         client = document.get("client", {})
         ours = client.get("user") in {self._connection.system_user, self._connection.callout_user} - {""}
         if ours or (not self._connection.callout_user and client.get("client_type") == "mqtt"):
-            self._put(_refusal(document, client, ours=ours))
-
-    def _put(self, event: BrokerEvent) -> None:
-        if not self._events.full():
-            self._events.put_nowait(event)
+            self.events.put(_refusal(document, client, ours=ours))
 
 
 def present_event(connection: dict[str, Any]) -> BrokerEvent:

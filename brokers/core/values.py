@@ -208,7 +208,14 @@ class DriftHint:
     """The broker may differ from the policy since now: it is heard anew, or somebody else changed accounts there."""
 
 
-FeedItem = BrokerEvent | DriftHint | None
+@dataclass(frozen=True, slots=True)
+class EventsLost:
+    """So many things that the broker told were not heard."""
+
+    count: int
+
+
+FeedItem = BrokerEvent | DriftHint | EventsLost | None
 """What a broker that is listened to brings; None when nothing happens."""
 
 

@@ -14,7 +14,7 @@ from django.db import Error as DatabaseFault
 
 from brokers import queries
 from brokers.conf import adapter_for
-from brokers.core.values import AccessKind, AdapterKind, BrokerEvent, BrokerId, BrokerLink, DriftHint
+from brokers.core.values import AccessKind, AdapterKind, BrokerEvent, BrokerId, BrokerLink, DriftHint, EventsLost
 from brokers.embedded import refresh_embedded
 from brokers.listen.callout import Callout
 from brokers.listen.checks import CheckAsker
@@ -27,6 +27,8 @@ from kernel.core.errors import DomainError
 
 log = logging.getLogger(__name__)
 
+WAITS_FOR_NOBODY = frozenset({AdapterKind.MOSQUITTO_DYNSEC, AdapterKind.NATS, AdapterKind.NATS_FILES})
+"""What others tell stands in a queue or a file until there is room."""
 LOOK_SECONDS = 3
 STOCK_SECONDS = 30
 SETTLE_SECONDS = 2.0
@@ -170,9 +172,13 @@ def _watch_once(link: BrokerLink, writer: EventWriter, checks: CheckAsker, stop:
     close_old_connections()
     adapter, due = adapter_for(link), time.monotonic()
     for event in adapter.watch(stop):
-        if isinstance(event, DriftHint) or (event is not None and event.kind is AccessKind.STARTED):
+        if isinstance(event, DriftHint) or (isinstance(event, BrokerEvent) and event.kind is AccessKind.STARTED):
             checks.ask()
-        if isinstance(event, BrokerEvent):
+        if isinstance(event, EventsLost):
+            writer.lose(event.count)
+        elif isinstance(event, BrokerEvent) and link.broker.kind in WAITS_FOR_NOBODY:
+            writer.offer(event, heard=True)
+        elif isinstance(event, BrokerEvent):
             writer.put(event)
         elif event is None and time.monotonic() >= due:
             settled = writer.settle(seconds=SETTLE_SECONDS)

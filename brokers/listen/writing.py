@@ -41,7 +41,8 @@ class EventWriter:
     """A thread that writes the events of one broker in their order, each once; when the database is away, later.
 
     20,000 may wait, or 32 MiB. `by_time`: they may come in another order than that in which they happened, so those
-    that wait are sorted. From the first `put` or `settle` on it also notes, once in a minute, that the broker is heard.
+    that wait are sorted. From the first `put`, `settle` or `offer` that is `heard` on it also notes, once in a minute,
+    that the broker is heard.
     """
 
     def __init__(self, broker: BrokerId, *, by_time: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -61,8 +62,10 @@ class EventWriter:
         self._hear()
         self._add(event, patient=True)
 
-    def offer(self, event: BrokerEvent) -> None:
-        """The same, and never waits: where there is no room the event is lost. The broker is not heard by it."""
+    def offer(self, event: BrokerEvent, *, heard: bool = False) -> None:
+        """The same, and never waits: where there is no room the event is lost. The broker is heard by it as is said."""
+        if heard:
+            self._hear()
         self._add(event, patient=False)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from brokers.adapters.nats_feed import _Feed, present_event
 from brokers.core.nats.connection import NatsConnection
 from brokers.core.values import AccessKind, BrokerEvent
+from tests.brokers.hearing import events_in
 
 SECRET = "a-password-that-nobody-keeps"
 CONNECTION = NatsConnection(
@@ -45,13 +47,9 @@ def heard(subject: str, **more: Any) -> BrokerEvent | None:
     document = {"timestamp": "2026-11-20T10:00:01.5Z", "client": CLIENT, **more}
     message: Any = Message(subject, json.dumps(document).encode())
 
-    async def work() -> BrokerEvent | None:
-        feed = _Feed(CONNECTION)
-        take = feed._take_refusal if subject.endswith(".ERR") else feed._take
-        await take(message)
-        return await feed.next()
-
-    return asyncio.run(work())
+    feed = _Feed(CONNECTION)
+    asyncio.run((feed._take_refusal if subject.endswith(".ERR") else feed._take)(message))
+    return next(events_in(feed.events.taken(Event())), None)
 
 
 @pytest.mark.parametrize(

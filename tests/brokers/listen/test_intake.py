@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.db import InterfaceError, OperationalError
 
-from brokers.core.values import AccessKind, BrokerEvent, BrokerId, LogPlace
-from brokers.listen import writing
+from brokers.core.values import AccessKind, BrokerEvent, BrokerId, EventsLost, FeedItem, LogPlace
+from brokers.listen import keeper, writing
+from brokers.listen.checks import CheckAsker
 from brokers.listen.intake import Intake
 from brokers.listen.writing import EventWriter
+from tests.brokers.links import broker_link
 from tests.cast import NOW
 from tests.servers import wait_until
 
@@ -65,6 +68,36 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(writing, "_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(writing.log, "propagate", True)
     return made
+
+
+def test_broker_that_waits_for_nobody_is_taken_from_and_what_is_lost_is_counted(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database hangs; a broker whose lines stand nowhere goes on telling."""
+    monkeypatch.setattr(writing, "MOST_WAITING", 100)
+    stop, told, heard = Event(), 0, []
+
+    def tell(*_: object) -> Iterator[FeedItem]:
+        nonlocal told
+        for told in range(200):
+            yield event(told)
+        yield EventsLost(7)
+
+    adapter = SimpleNamespace(watch=tell)
+    monkeypatch.setattr(keeper, "adapter_for", lambda _: adapter)
+    monkeypatch.setattr(keeper, "close_old_connections", lambda: None)
+    monkeypatch.setattr(writing, "note_heard", lambda **_: heard.append(True))
+    for kind in keeper.WAITS_FOR_NOBODY:
+        writer = EventWriter(HALL)
+        link = broker_link(kind, {})
+        keeper._watch_once(link, writer, CheckAsker(HALL), stop)
+        assert (told, table.lost) == (199, 107)
+        table.open.set()
+        writer.close()
+        assert heard, "it was heard"
+        table.open.clear()
+        table.lost = 0
+        heard.clear()
 
 
 def test_what_waits_is_written_in_the_order_in_which_it_happened(table: Table) -> None:

@@ -17,9 +17,10 @@ from brokers.adapters import nats_system
 from brokers.adapters.nats import NatsAdapter
 from brokers.core.nats.policy import permissions
 from brokers.core.ports import BrokerUnreachable, DesiredState, RenderSubject, Standing
-from brokers.core.values import AccessKind, BrokerEvent, Connection, DriftHint
+from brokers.core.values import AccessKind, BrokerEvent, Connection
 from kernel.core.clock import utc_now
 from kernel.core.ids import new_id
+from tests.brokers.hearing import events_in
 from tests.brokers.nats.conftest import Open
 from tests.brokers.nats.server import Doorman, LiveNats
 from tests.servers import wait_until
@@ -164,7 +165,7 @@ def watched(adapter: NatsAdapter, stop: Event) -> tuple[Thread, list[BrokerEvent
 
     def listen() -> None:
         with suppress(BrokerUnreachable):
-            seen.extend(item for item in adapter.watch(stop) if not isinstance(item, DriftHint))
+            seen.extend(item for item in adapter.watch(stop) if item is None or isinstance(item, BrokerEvent))
 
     thread = Thread(target=listen)
     thread.start()
@@ -193,6 +194,19 @@ def test_comings_and_goings_are_told(adapter: NatsAdapter, doorman: Doorman, dev
     assert (went.kind, went.auth_id, went.connection_id, went.detail) == (
         AccessKind.DISCONNECTED, "pump-1", came.connection_id, "Kicked",
     )  # fmt: skip
+
+
+def test_what_is_told_while_nobody_takes_is_heard(
+    adapter: NatsAdapter, nats: LiveNats, doorman: Doorman, device: Open
+) -> None:
+    feed = adapter.watch(Event())
+    assert next(feed) is None
+    pump = device("pump-1")
+    assert pump.connect()
+    pump.close()
+    time.sleep(1.0)
+    nats.stop()
+    assert [event.kind for event in events_in(feed)] == [AccessKind.CONNECTED, AccessKind.DISCONNECTED]
 
 
 def test_attempt_to_get_in_as_one_of_us_is_told(adapter: NatsAdapter, nats: LiveNats, doorman: Doorman) -> None:
