@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from brokers.core.decide.decisions import Identity
@@ -11,7 +13,7 @@ from tests.brokers.core.deciding import PUMP, answered, document, form
 from tests.brokers.subjects import SUBSCRIBE, rule, subject
 
 
-def login(*, identity: Identity = Identity.CERTIFICATE, **members: object) -> int:
+def login(*, identity: Identity = Identity.CERTIFICATE, **members: Any) -> int:
     return answered(AUTH, document(**members), identity=identity).status
 
 
@@ -36,7 +38,7 @@ def test_the_common_name_is_who_it_is() -> None:
         {},
     ],
 )
-def test_every_other_login_is_refused(members: dict[str, object]) -> None:
+def test_every_other_login_is_refused(members: dict[str, Any]) -> None:
     assert login(**members) == 403
 
 
