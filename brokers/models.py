@@ -24,6 +24,10 @@ def _choices(*members: str) -> list[tuple[str, str]]:
     return [(member, member) for member in members]
 
 
+def _unleased(now: datetime) -> Q:
+    return Q(lease_until=None) | Q(lease_until__lte=now)
+
+
 class BrokerQuerySet(models.QuerySet["Broker"]):
     def of_domains(self, domains: Iterable[DomainId]) -> Self:
         """Those of the domains, by name."""
@@ -34,8 +38,12 @@ class BrokerQuerySet(models.QuerySet["Broker"]):
         return self.select_related("domain")
 
     def unleased(self, *, now: datetime) -> Self:
-        """Those that nobody writes to."""
-        return self.filter(Q(lease=None) | Q(lease_until__lte=now))
+        """Those that nobody has the right to write to."""
+        return self.filter(_unleased(now))
+
+    def unwritten(self, *, now: datetime) -> Self:
+        """Those that nobody writes to just now, whoever has the right to."""
+        return self.filter(_unleased(now) | Q(lease_writes=False))
 
     def managed(self) -> Self:
         """Those that a plan was applied to."""
@@ -46,7 +54,8 @@ class Broker(models.Model):
     """A broker. `connection` is an envelope under the master key, `control_name` the account that it names.
 
     `auth_chain` is a document of core/auth_chains/document.py, {} for the one without steps.
-    `lease` says who writes to it now, `yield_until` asks that one to give way to an eviction. `desired_digest` is of
+    `lease` says who had the right to write to it last, and has it until `lease_until`; `lease_writes` that this one is
+    in the midst of it, and does not only read. `yield_until` asks it to give way to an eviction. `desired_digest` is of
     the rendering that was last verified on the broker, `policy_digest` of what that said, where somebody has to be
     asked about changes by hand, `shut_out_digest` of what was found when those who are shut out were last read there,
     and had no more than they should. `crl_revisions` has the revision of each issuer (by id) up to which those with a
@@ -82,6 +91,7 @@ class Broker(models.Model):
     crl_revisions = models.JSONField(default=dict)
     lease = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
+    lease_writes = models.BooleanField(default=False)
     yield_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 

@@ -46,6 +46,7 @@ class Migration(migrations.Migration):
                 ('crl_revisions', models.JSONField(default=dict)),
                 ('lease', models.UUIDField(null=True)),
                 ('lease_until', models.DateTimeField(null=True)),
+                ('lease_writes', models.BooleanField(default=False)),
                 ('yield_until', models.DateTimeField(null=True)),
                 ('created_at', models.DateTimeField()),
                 ('domain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='devices.domain')),

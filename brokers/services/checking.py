@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Comparison
 from brokers.core.plans import policy_digest, rendering_digest, unaccepted
-from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Step
+from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, DesiredState, Rendering, Step
 from brokers.core.taken_names import AccountTaken, due
 from brokers.core.values import BrokerId, OnDrift, SyncState
 from brokers.services import records
 from brokers.services.accounts import note_accounts
 from brokers.services.converging import UNMANAGED, converge_whole
 from brokers.services.desired import desired_state
-from brokers.services.lease import BrokerBusy, lease_on
+from brokers.services.lease import BrokerBusy, Lease, lease_on
 from brokers.services.shut_out import correct_shut_out
 from kernel.core.errors import DomainError
 from kernel.core.ids import DomainId
@@ -33,18 +35,19 @@ _NOT_GRANTED = (
 
 
 def compare_broker(*, broker: BrokerId, now: datetime) -> Comparison:
-    """How the broker differs from the policy now. Changes nothing there. Raises BrokerUnreachable."""
+    """How the broker differs from the policy now. Changes nothing there, and waits for nobody.
+
+    It is noted, unless somebody else had the right to write there meanwhile. Raises BrokerUnreachable.
+    """
     row = models.Broker.objects.get(id=broker)
-    adapter = adapter_for(queries.link_to(broker=broker))
-    applied, desired, steps = _compare(row, adapter, now=now)
-    return _note_comparison(row, adapter, applied, desired, steps, now=now)
+    return _outcome(_compare(row, now=now), now=now, note=row.lease_until is None)
 
 
 def check_drift(*, broker: BrokerId, now: datetime) -> Comparison:
     """The same, and puts right what has to be: at once after an outage, a lost state or a missed change; a change made
     by hand once it has stood for two minutes, or not before somebody says so, if the broker's `on_drift` is `ask`; what
     a device has that is shut out is taken from it in any case. A broker that does not answer, or can not be compared,
-    is an outcome here, not an error.
+    is an outcome here, not an error; so is an eviction, which goes first: then nothing is noted before the next check.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None:
@@ -77,15 +80,16 @@ def _compare_and_correct(row: models.Broker, *, now: datetime) -> Comparison:
     with lease_on(broker=broker, now=now) as lease:
         row.refresh_from_db()
         if row.sync in (SyncState.IN_SYNC, SyncState.DRIFT) or _may_ask_after_an_outage(row):
-            adapter = adapter_for(queries.link_to(broker=broker))
-            applied, desired, steps = _compare(row, adapter, now=now)
-            by_hand = bool(steps) and _asked_by_nobody(row, adapter, desired, steps)
-            if by_hand and row.on_drift == OnDrift.ASK:
-                if correct_shut_out(row, adapter, desired, steps, lease, foreign=applied.foreign):
-                    applied, desired, steps = _compare(row, adapter, now=now)
-                return _note_comparison(row, adapter, applied, desired, steps, now=now)
-            if row.sync != SyncState.UNREACHABLE and (not due(steps) or (by_hand and not _has_stood(row, now))):
-                return _note_comparison(row, adapter, applied, desired, steps, now=now)
+            found = _compare(row, lease, now=now)
+            if found.is_by_hand and row.on_drift == OnDrift.ASK:
+                if correct_shut_out(
+                    row, found.adapter, found.desired, found.steps, lease, foreign=found.applied.foreign
+                ):
+                    found = _compare(row, lease, now=now)
+                return _outcome(found, now=now)
+            stands = found.is_by_hand and not _has_stood(row, now)
+            if row.sync != SyncState.UNREACHABLE and (stands or not due(found.steps)):
+                return _outcome(found, now=now)
         try:
             outcome = converge_whole(row, lease)
         except AccountTaken as error:  # and all else is made
@@ -98,81 +102,99 @@ def _may_ask_after_an_outage(row: models.Broker) -> bool:
     return row.on_drift == OnDrift.ASK and row.sync == SyncState.UNREACHABLE and bool(row.desired_digest)
 
 
-def _compare(
-    row: models.Broker, adapter: BrokerAdapter, *, now: datetime
-) -> tuple[AppliedState, DesiredState, tuple[Step, ...]]:
+@dataclass(frozen=True)
+class _Found:
+    """What one comparison found; `row` is as it was when that began. What takes long is worked out once, if at all."""
+
+    row: models.Broker
+    adapter: BrokerAdapter
+    applied: AppliedState
+    desired: DesiredState
+    steps: tuple[Step, ...]
+
+    @cached_property
+    def rendering(self) -> Rendering:
+        return self.adapter.render(self.desired)
+
+    @cached_property
+    def digest(self) -> str:
+        return rendering_digest(self.rendering)
+
+    @cached_property
+    def says_the_same(self) -> bool:
+        """Whether what was last verified on the broker was the same policy, perhaps written in another way."""
+        return self.row.on_drift == OnDrift.ASK and self.row.policy_digest == policy_digest(self.desired)
+
+    @cached_property
+    def is_by_hand(self) -> bool:
+        """Whether the broker was changed, as against a policy change that is on its way or a state that is lost.
+
+        Where somebody has to be asked, a device that was shut out meanwhile, or let in, makes nobody's hand ours.
+        """
+        asks, known = self.row.on_drift == OnDrift.ASK, self.row.desired_digest
+        if not self.steps or (known != self.digest and not (asks and (not known or self.says_the_same))):
+            return False
+        from_nothing = self.adapter.plan(self.desired, AppliedState(artifact=""))
+        return self.steps != from_nothing if asks else len(self.steps) < len(from_nothing)
+
+
+def _compare(row: models.Broker, lease: Lease | None = None, *, now: datetime) -> _Found:
+    """Raises BrokerBusy if the lease under which it is done was lost meanwhile: then nothing that it saw counts."""
+    broker, keep = BrokerId(row.id), lease.keep if lease else lambda: None
+    adapter = adapter_for(queries.link_to(broker=broker))
     try:
         applied = adapter.read()
     except BrokerUnreachable as error:
-        records.note_unreachable(broker=BrokerId(row.id), now=now, detail=error.detail)
+        records.note_unreachable(broker=broker, now=now, detail=error.detail)
         raise
-    desired = desired_state(domain=DomainId(row.domain_id), broker=BrokerId(row.id), now=now)
-    note_accounts(broker=BrokerId(row.id), desired=desired, applied=applied)
-    return applied, desired, adapter.plan(desired, applied)
-
-
-def _asked_by_nobody(
-    row: models.Broker, adapter: BrokerAdapter, desired: DesiredState, steps: tuple[Step, ...]
-) -> bool:
-    """Whether the broker was changed, as against a policy change that is on its way or a state that is lost.
-
-    Where somebody has to be asked, a device that was shut out meanwhile, or let in, makes nobody's hand ours.
-    """
-    asks = row.on_drift == OnDrift.ASK
-    if row.desired_digest != rendering_digest(adapter.render(desired)) and not (
-        asks and (not row.desired_digest or _says_the_same(row, desired))
-    ):
-        return False
-    from_nothing = adapter.plan(desired, AppliedState(artifact=""))
-    return steps != from_nothing if asks else len(steps) < len(from_nothing)
-
-
-def _says_the_same(row: models.Broker, desired: DesiredState) -> bool:
-    """Whether what was last verified on the broker was the same policy, perhaps written in another way."""
-    return row.on_drift == OnDrift.ASK and row.policy_digest == policy_digest(desired)
+    keep()
+    desired = desired_state(domain=DomainId(row.domain_id), broker=broker, now=now, pause=keep)
+    keep()
+    note_accounts(broker=broker, desired=desired, applied=applied)
+    steps = adapter.plan(desired, applied)
+    keep()
+    return _Found(row=row, adapter=adapter, applied=applied, desired=desired, steps=steps)
 
 
 def _has_stood(row: models.Broker, now: datetime) -> bool:
     return row.drifted_at is not None and row.drifted_at + DRIFT_STANDS <= now
 
 
-def _note_comparison(
-    row: models.Broker,
-    adapter: BrokerAdapter,
-    applied: AppliedState,
-    desired: DesiredState,
-    steps: tuple[Step, ...],
-    *,
-    now: datetime,
-) -> Comparison:
-    """What was found, written down: in sync, drift, or a change that is still to come."""
-    rendering = adapter.render(desired)
-    digest = rendering_digest(rendering)
-    sync, detail, drifted_at = SyncState.IN_SYNC, " ".join(rendering.warnings), None
-    is_found = row.desired_digest == digest
+def _outcome(found: _Found, *, now: datetime, note: bool = True) -> Comparison:
+    """What was found: in sync, drift, or a change that is still to come. Noted, unless its ground is another now."""
+    row, steps = found.row, found.steps
+    sync, detail, drifted_at = SyncState.IN_SYNC, " ".join(found.rendering.warnings), None
+    is_found = row.desired_digest == found.digest
     if steps:
-        rewritten = row.desired_digest not in ("", digest) and _says_the_same(row, desired)
-        drifted = row.managed_since is not None and (rewritten or row.desired_digest in ("", digest))
+        rewritten = row.desired_digest not in ("", found.digest) and found.says_the_same
+        drifted = row.managed_since is not None and (rewritten or row.desired_digest in ("", found.digest))
         sync = SyncState.DRIFT if drifted else SyncState.PENDING
         drifted_at = (row.drifted_at or now) if drifted else None
         detail = f"{_REWRITTEN} {_sentence(steps)}" if rewritten else _sentence(steps)
-    elif unaccepted(rendering.deviations, row.accepted_deviations) and not adapter.capabilities.stores_policy:
+    elif _is_withheld(found):
         sync, detail = SyncState.PENDING, _NOT_GRANTED
     else:
         is_found = True
     if row.managed_since is None:
         sync = SyncState.UNKNOWN
-    records.note_contact(
-        broker=BrokerId(row.id),
-        now=now,
-        version=applied.version,
-        sync=sync,
-        detail=detail,
-        drifted_at=drifted_at,
-        **(records.verified(row, desired, digest) if is_found else {}),
-    )
+    if note:
+        records.note_seen(
+            row,
+            now=now,
+            version=found.applied.version,
+            sync=sync,
+            detail=detail,
+            drifted_at=drifted_at,
+            **(records.verified(row, found.desired, found.digest) if is_found else {}),
+        )
     shown = tuple(step.summary for step in steps[:_SHOWN])
     return Comparison(sync=sync, differences=shown, count=len(steps), detail=detail)
+
+
+def _is_withheld(found: _Found) -> bool:
+    """Whether a broker that asks gets less than the policy, since nobody has accepted what it would allow beyond it."""
+    waits = unaccepted(found.rendering.deviations, found.row.accepted_deviations)
+    return bool(waits) and not found.adapter.capabilities.stores_policy
 
 
 def _sentence(steps: tuple[Step, ...]) -> str:

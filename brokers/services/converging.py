@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.db import transaction
+
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Convergence
@@ -18,7 +20,7 @@ from brokers.core.values import BrokerId, SyncState
 from brokers.services import records
 from brokers.services.desired import desired_state, desired_state_of
 from brokers.services.held_back import without_unaccepted
-from brokers.services.lease import Lease, lease_on
+from brokers.services.lease import BrokerBusy, Lease, lease_on
 from devices import queries as devices
 from devices.core.values import DeviceId
 from kernel import queries as journal
@@ -53,12 +55,13 @@ def converge(*, broker: BrokerId, device: DeviceId | None = None, now: datetime,
 
 
 def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
-    """The same for everything, under a lease that is held."""
+    """The same for everything, under a lease that is held. An eviction waits for no more than a batch of it."""
     broker = BrokerId(row.id)
     seq = journal.journal_end()
     adapter = adapter_for(queries.link_to(broker=broker))
     try:
         applied = adapter.read()  # first: whoever gets in meanwhile is nobody that is not known yet
+        lease.keep()
         desired = desired_state(domain=DomainId(row.domain_id), broker=broker, now=lease.now(), pause=lease.keep)
         steps, version, taken = bring_to(adapter, desired, row, lease, applied=applied)
     except DomainError as error:
@@ -66,12 +69,15 @@ def converge_whole(row: models.Broker, lease: Lease) -> Convergence:
         raise
     rendering = adapter.render(desired)
     found = records.verified(row, desired, rendering_digest(rendering))
+    with transaction.atomic():
+        lease.keep()
+        if taken is not None:
+            _note_taken(row, taken, lease, version=version, **found)
+        else:
+            detail = " ".join(rendering.warnings)
+            records.note_in_sync(broker=broker, now=lease.now(), version=version, seq=seq, found=found, detail=detail)
     if taken is not None:
-        _note_taken(row, taken, lease, version=version, **found)
         raise taken
-    records.note_in_sync(
-        broker=broker, now=lease.now(), version=version, seq=seq, found=found, detail=" ".join(rendering.warnings)
-    )
     return Convergence(sync=SyncState.IN_SYNC, steps=steps, detail=f"The whole was compared: {_counted(steps)}.")
 
 
@@ -83,6 +89,8 @@ def converge_device(row: models.Broker, device: DeviceId, lease: Lease) -> Conve
         applied = adapter.read(only=frozenset({devices.get_principal(id=device).auth_id}))  # first, as above
         desired = desired_state_of(device=device, broker=broker, now=lease.now())
         steps, version, taken = bring_to(adapter, desired, row, lease, applied=applied)
+    except BrokerBusy:  # it is done anew, and says nothing about everybody else
+        raise
     except DomainError as error:
         _note_failure(broker, error, lease)
         raise
@@ -109,18 +117,23 @@ def bring_to(
     Raises DeviationNotAccepted when all is done but what nobody has accepted, and BrokerDidNotObey.
     """
     deviations = adapter.render(desired).deviations
+    lease.keep()
     wanted = without_unaccepted(adapter, desired, deviations, row.accepted_deviations)
     applied = applied or adapter.read(only=desired.only)
     planned = adapter.plan(wanted, applied)
     if steps := due(planned):
-        adapter.apply(steps, between=lease.keep)
-        _check_obeyed(adapter, wanted, steps)
+        with lease.writing():
+            adapter.apply(steps, between=lease.keep)
+        _check_obeyed(adapter, wanted, steps, lease)
     require_acceptance(deviations, row.accepted_deviations)
     return len(steps), applied.version, refusal(planned)
 
 
-def _check_obeyed(adapter: BrokerAdapter, desired: DesiredState, steps: Sequence[Step]) -> None:
-    left = due(adapter.plan(desired, adapter.read(only=desired.only)))
+def _check_obeyed(adapter: BrokerAdapter, desired: DesiredState, steps: Sequence[Step], lease: Lease) -> None:
+    applied = adapter.read(only=desired.only)
+    lease.keep()
+    left = due(adapter.plan(desired, applied))
+    lease.keep()  # what an eviction has taken meanwhile is no disobedience
     if not adapter.capabilities.stores_policy:  # who has come since was let in by what holds now
         left = tuple(step for step in left if step in steps)
     if left:

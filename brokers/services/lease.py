@@ -1,6 +1,7 @@
 """The right to write to a broker: one writer at a time, and an eviction goes before all others.
 
-A bulk change asks between its batches whether it may go on; if an eviction waits it ends there, and is woken again.
+Who reads, compares or plans under a lease loses it to an eviction at once, and finds out before it writes or notes
+anything. Who writes asks between its batches whether it may go on. Either ends there, and is woken again.
 """
 
 from __future__ import annotations
@@ -44,30 +45,39 @@ class Lease:
 
     def take(self) -> bool:
         """Whether it is ours now."""
-        rows = models.Broker.objects.filter(id=self._broker).unleased(now=self.now())
-        if not self._urgent:
-            rows = rows.exclude(yield_until__gt=self.now())
-        return bool(rows.update(lease=self._token, lease_until=self.now() + LEASE))
+        rows, now = models.Broker.objects.filter(id=self._broker), self.now()
+        rows = rows.unwritten(now=now) if self._urgent else rows.unleased(now=now).exclude(yield_until__gt=now)
+        return bool(rows.update(lease=self._token, lease_until=now + LEASE, lease_writes=self._urgent))
 
     def ask_others_to_yield(self) -> None:
-        """Whoever has the lease gives it back after the batch it is in."""
+        """Whoever writes gives the lease back after the batch it is in."""
         until = self.now() + timedelta(seconds=_URGENT_WAIT_SECONDS)
         models.Broker.objects.filter(id=self._broker).update(yield_until=until)
 
     def keep(self) -> None:
         """Prolongs the lease. Raises BrokerBusy if it was lost, or if an eviction waits for it."""
-        rows = models.Broker.objects.filter(id=self._broker, lease=self._token)
-        if not self._urgent:
-            rows = rows.exclude(yield_until__gt=self.now())
-        if not rows.update(lease_until=self.now() + LEASE):
-            raise BrokerBusy("An eviction goes first: the rest follows at once.")
+        self._keep()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Meanwhile an eviction does not take the lease, but waits for `keep`, and so for one batch. Raises as that."""
+        self._keep(lease_writes=True)
+        try:
+            yield
+        finally:
+            self._ours().update(lease_writes=self._urgent)
 
     def give_back(self) -> None:
-        """Ends it."""
-        changes: dict[str, None] = {"lease": None, "lease_until": None}
-        if self._urgent:
-            changes["yield_until"] = None
-        models.Broker.objects.filter(id=self._broker, lease=self._token).update(**changes)
+        """Ends it. Who had it last is remembered, so that one who only reads knows whether somebody came between."""
+        self._ours().update(lease_until=None, **({"yield_until": None} if self._urgent else {}))
+
+    def _keep(self, **changes: bool) -> None:
+        rows = self._ours() if self._urgent else self._ours().exclude(yield_until__gt=self.now())
+        if not rows.update(lease_until=self.now() + LEASE, **changes):
+            raise BrokerBusy("An eviction goes first: the rest follows at once.")
+
+    def _ours(self) -> models.BrokerQuerySet:
+        return models.Broker.objects.filter(id=self._broker, lease=self._token)
 
 
 @contextmanager

@@ -17,11 +17,23 @@ _DETAIL_CHARACTERS = 1_000
 
 def note_contact(*, broker: BrokerId, now: datetime, version: str, **changes: Any) -> None:
     """The broker answered; `changes` are columns. Its version stays as it was if it did not say."""
+    _note_contact(models.Broker.objects.filter(id=broker), now=now, version=version, changes=changes)
+
+
+def note_seen(row: models.Broker, *, now: datetime, version: str, **changes: Any) -> None:
+    """The same for what was seen since `row` was read. Nothing is noted if its ground is another one now: somebody
+    else has had the right to write there, or what is known of the broker or chosen for it was changed.
+    """
+    ground = {name: getattr(row, name) for name in ("lease", "sync", "desired_digest", "on_drift")}
+    _note_contact(models.Broker.objects.filter(id=row.id, **ground), now=now, version=version, changes=changes)
+
+
+def _note_contact(rows: models.BrokerQuerySet, *, now: datetime, version: str, changes: dict[str, Any]) -> None:
     if version:
         changes["version"] = version[:64]
     if "detail" in changes:
         changes["detail"] = spelled(changes["detail"], most=_DETAIL_CHARACTERS)
-    models.Broker.objects.filter(id=broker).update(last_seen_at=now, checked_at=now, **changes)
+    rows.update(last_seen_at=now, checked_at=now, **changes)
 
 
 def note_unreachable(*, broker: BrokerId, now: datetime, detail: str) -> None:

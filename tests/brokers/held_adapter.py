@@ -75,5 +75,8 @@ class HeldAdapter:
         roles = dict(self.held.roles) if only is not None else {}
         self.held = replace(wanted, clients={**clients, **wanted.clients}, roles={**roles, **wanted.roles})
 
+    def disconnect(self, _principal: Principal) -> int:
+        return 0
+
     def enforces(self, rendering: Rendering, principal: Principal, request: Request) -> bool:
         return emulate(parse(rendering.artifact), principal.auth_id, request)

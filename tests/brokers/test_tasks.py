@@ -13,8 +13,11 @@ from celery import current_app
 from django.db import connections
 
 from brokers import models, queries, services, tasks
+from brokers.conf import adapter_for
+from brokers.core.ports import AppliedState
 from brokers.core.values import BrokerLink, SyncState
 from brokers.listen import keeper
+from brokers.services import checking
 from brokers.services.lease import Lease
 from devices import services as devices
 from devices.core.values import DeviceId
@@ -134,9 +137,10 @@ def hold_second_batch(monkeypatch: pytest.MonkeyPatch) -> list[Lease]:
     keep, ask = Lease.keep, Lease.ask_others_to_yield
 
     def wait_and_keep(lease: Lease) -> None:
-        batches.append(lease)
-        if len(batches) > 1:
-            asked.wait(90)
+        if models.Broker.objects.filter(lease_writes=True).exists():
+            batches.append(lease)
+            if len(batches) > 1:
+                asked.wait(90)
         keep(lease)
 
     def ask_and_tell(lease: Lease) -> None:
@@ -176,6 +180,47 @@ def test_eviction_does_not_wait_for_a_bulk_change(large_hall: Hall, monkeypatch:
     assert "gh.barred" in hall.live.ctrl("getClient", "p-1")
     assert hall.now().sync is SyncState.IN_SYNC
     live.close()
+
+
+@pytest.mark.several_writers
+def test_eviction_does_not_wait_for_a_check(large_hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device is thrown out while a check has read what the broker holds, and has the lease."""
+    hall = large_hall
+    one = hall.fleet.enroll("p-1")
+    hall.plan_and_apply()
+    live = hall.device(one)
+    assert live.connect()
+    before = models.Broker.objects.values("sync", "drifted_at", "detail").get()
+    reads, goes_on = threading.Event(), threading.Event()
+    adapter = adapter_for(queries.link_to(broker=hall.broker.id))
+    read = adapter.read
+
+    def wait_and_read() -> AppliedState:
+        applied = read()
+        reads.set()
+        goes_on.wait(90)
+        return applied
+
+    monkeypatch.setattr(adapter, "read", wait_and_read)
+    monkeypatch.setattr(checking, "adapter_for", lambda _link: adapter)
+    check = threading.Thread(target=_check, args=(hall,))
+    check.start()
+    assert reads.wait(90)
+    devices.revoke_device(device=one.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
+    run_all()
+    assert wait_until(lambda: live.ended)
+    assert check.is_alive()
+    goes_on.set()
+    check.join(90)
+    assert models.Broker.objects.values("sync", "drifted_at", "detail").get() == before
+    assert models.Broker.objects.get().desired_digest == "", "as the eviction left it"
+    assert "gh.barred" in hall.live.ctrl("getClient", "p-1")
+    live.close()
+
+
+def _check(hall: Hall) -> None:
+    services.check_drift(broker=hall.broker.id, now=utc_now())
+    connections.close_all()
 
 
 def _converge(hall: Hall) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from acl.core.values import Action
 from brokers import models, queries, services
+from brokers.core.plans import policy_digest
 from brokers.core.ports import AppliedState
 from brokers.core.values import BrokerId, OnDrift, SyncState
 from brokers.services import adopting, checking, converging, planning, shut_out
@@ -106,8 +108,12 @@ def test_newer_code_that_writes_the_policy_otherwise_corrects_nobody_unasked(
         adapter, "render", lambda desired: replace(render(desired), artifact=f"# 2\n{render(desired).artifact}")
     )
     fleet.change_role(*reversed(PUMP_RULES))  # other rules, by which nobody may anything else
+    digests = Mock(wraps=policy_digest)
+    monkeypatch.setattr(checking, "policy_digest", digests)
     for _ in range(2):
+        digests.reset_mock()
         assert check(broker) is SyncState.DRIFT
+        assert digests.call_count <= 2, "one for each comparison, and it compares again once something was corrected"
         assert rules_held(adapter, "p-1")
         assert adapter.held.clients["p-2"] == held
     assert "written in another way" in queries.get_broker(id=broker).detail

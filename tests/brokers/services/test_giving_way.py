@@ -1,0 +1,183 @@
+"""Checks and pushes that give way: an eviction waits for nobody who only reads, and what was seen then is not noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from acl.core.rules import RuleSpec
+from acl.core.values import Action
+from brokers import models, queries, services
+from brokers.core.outcomes import Eviction
+from brokers.core.values import BrokerId, SyncState
+from brokers.services import checking, converging, evicting
+from brokers.services.lease import BrokerBusy, Lease, lease_on
+from devices import services as devices
+from kernel.core.clock import utc_now
+from tests.brokers.fleet import PUMP_RULES, Enrolled, Fleet, allow
+from tests.brokers.held_adapter import HeldAdapter
+from tests.cast import ADA
+
+NEWS = allow(Action.SUBSCRIBE, "news/#")
+ADAPTER_PHASES = ("read", "render", "plan")
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch) -> HeldAdapter:
+    made = HeldAdapter()
+    for module in (checking, converging, evicting):
+        monkeypatch.setattr(module, "adapter_for", lambda _link: made)
+    return made
+
+
+@pytest.fixture
+def pumps(fleet: Fleet) -> dict[str, Enrolled]:
+    return {name: fleet.enroll(name) for name in ("p-1", "p-2")}
+
+
+@pytest.fixture
+def broker(pumps: dict[str, Enrolled], asking_broker: BrokerId, adapter: HeldAdapter) -> BrokerId:
+    """It holds the policy for both pumps."""
+    del pumps, adapter
+    models.Broker.objects.update(managed_since=utc_now())
+    services.converge(broker=asking_broker, now=utc_now())
+    return asking_broker
+
+
+@pytest.fixture
+def evict(broker: BrokerId, pumps: dict[str, Enrolled]) -> Callable[[], Eviction]:
+    """Suspends p-2 and throws it out."""
+
+    def done() -> Eviction:
+        devices.suspend_device(device=pumps["p-2"].id, note="", actor=ADA, now=utc_now())
+        return services.evict(broker=broker, device=pumps["p-2"].id, now=utc_now())
+
+    return done
+
+
+def at_the_end(
+    monkeypatch: pytest.MonkeyPatch, place: Any, phase: str, happens: Callable[[], Any], *, time: int = 1
+) -> list[Any]:
+    """Has it happen at the end of the phase, when that comes for the `time`-th time; the list has what it returned."""
+    does, came, told = getattr(place, phase), 0, list[Any]()
+
+    def done(*given: Any, **named: Any) -> Any:
+        nonlocal came
+        found, came = does(*given, **named), came + 1
+        if came == time:
+            told.append(happens())
+        return found
+
+    monkeypatch.setattr(place, phase, done)
+    return told
+
+
+def is_barred(adapter: HeldAdapter) -> bool:
+    return "gh.barred" in {role for role, _ in adapter.held.clients["p-2"].roles}
+
+
+def is_held(adapter: HeldAdapter, rule: RuleSpec) -> bool:
+    return any(acl.topic == rule.topic for acls in adapter.held.roles.values() for acl in acls)
+
+
+@pytest.mark.parametrize("phase", [*ADAPTER_PHASES, "desired_state"])
+def test_eviction_takes_the_lease_from_a_check_that_then_notes_nothing(
+    broker: BrokerId,
+    adapter: HeldAdapter,
+    evict: Callable[[], Eviction],
+    monkeypatch: pytest.MonkeyPatch,
+    phase: str,
+) -> None:
+    told = at_the_end(monkeypatch, adapter if phase in ADAPTER_PHASES else checking, phase, evict)
+    before = models.Broker.objects.values("sync", "drifted_at", "detail").get()
+    services.check_drift(broker=broker, now=utc_now())
+    assert [eviction.closed for eviction in told] == [0]
+    assert is_barred(adapter)
+    assert models.Broker.objects.values("sync", "drifted_at", "detail").get() == before
+    assert models.Broker.objects.get().desired_digest == "", "as the eviction left it"
+    assert services.check_drift(broker=broker, now=utc_now()).sync is SyncState.IN_SYNC
+    assert models.Broker.objects.get().desired_digest
+
+
+@pytest.mark.parametrize("phase", [*ADAPTER_PHASES, "desired_state"])
+def test_eviction_takes_the_lease_from_a_push_that_then_writes_nothing(
+    fleet: Fleet,
+    broker: BrokerId,
+    adapter: HeldAdapter,
+    evict: Callable[[], Eviction],
+    monkeypatch: pytest.MonkeyPatch,
+    phase: str,
+) -> None:
+    fleet.change_role(*PUMP_RULES, NEWS)
+    told = at_the_end(monkeypatch, adapter if phase in ADAPTER_PHASES else converging, phase, evict)
+    with pytest.raises(BrokerBusy):
+        services.converge(broker=broker, now=utc_now())
+    assert [eviction.closed for eviction in told] == [0]
+    assert is_barred(adapter)
+    assert not is_held(adapter, NEWS)
+    assert services.converge(broker=broker, now=utc_now()).sync is SyncState.IN_SYNC
+    assert is_barred(adapter)
+
+
+@pytest.mark.parametrize("phase", ["read", "plan"])
+def test_push_whose_reading_back_an_eviction_interrupts_is_not_disobeyed(
+    fleet: Fleet,
+    broker: BrokerId,
+    adapter: HeldAdapter,
+    evict: Callable[[], Eviction],
+    monkeypatch: pytest.MonkeyPatch,
+    phase: str,
+) -> None:
+    fleet.change_role(*PUMP_RULES, NEWS)
+    told = at_the_end(monkeypatch, adapter, phase, evict, time=2)
+    with pytest.raises(BrokerBusy):
+        services.converge(broker=broker, now=utc_now())
+    assert [eviction.closed for eviction in told] == [0]
+    assert is_held(adapter, NEWS)
+    assert services.converge(broker=broker, now=utc_now()).sync is SyncState.IN_SYNC
+
+
+def test_push_of_one_device_that_is_interrupted_says_nothing_of_all(
+    broker: BrokerId,
+    adapter: HeldAdapter,
+    pumps: dict[str, Enrolled],
+    evict: Callable[[], Eviction],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_the_end(monkeypatch, adapter, "read", evict)
+    with pytest.raises(BrokerBusy):
+        services.converge(broker=broker, device=pumps["p-1"].id, now=utc_now())
+    assert queries.get_broker(id=broker).sync is SyncState.IN_SYNC
+
+
+def test_eviction_waits_for_the_batch_that_is_being_written(broker: BrokerId) -> None:
+    with lease_on(broker=broker, now=utc_now()) as lease:
+        with lease.writing():
+            assert not urgent_taken(broker)
+        assert urgent_taken(broker)
+        with pytest.raises(BrokerBusy):
+            lease.keep()
+
+
+def urgent_taken(broker: BrokerId) -> bool:
+    """Whether an eviction has its turn at once."""
+    return Lease(broker=broker, now=utc_now(), urgent=True).take()
+
+
+def test_what_is_looked_at_beside_a_writer_is_shown_and_not_noted(
+    broker: BrokerId, adapter: HeldAdapter, evict: Callable[[], Eviction], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.Broker.objects.update(desired_digest="")
+    adapter.allow("p-1", "everything/#")
+    with lease_on(broker=broker, now=utc_now()):
+        assert services.compare_broker(broker=broker, now=utc_now()).sync is SyncState.DRIFT
+    assert queries.get_broker(id=broker).sync is SyncState.IN_SYNC
+    with monkeypatch.context() as meanwhile:
+        assert at_the_end(meanwhile, adapter, "read", evict) == []
+        assert services.compare_broker(broker=broker, now=utc_now()).sync is SyncState.DRIFT
+    assert is_barred(adapter)
+    assert queries.get_broker(id=broker).sync is SyncState.IN_SYNC
+    assert services.compare_broker(broker=broker, now=utc_now()).sync is SyncState.DRIFT
+    assert queries.get_broker(id=broker).sync is SyncState.DRIFT
