@@ -103,7 +103,8 @@ class Capabilities:
     """What a broker can enforce. `version` is the broker's own, empty while unknown.
 
     `limits` are what it never does whatever the policy says, each with the kind of deviation that this is.
-    `closes_sessions` says whether `disconnect` can close any, `restarts` whether each change closes all.
+    `closes_sessions` says whether `disconnect` can close any, `closes_by_client_id` whether by nothing but a client id,
+    which a client may choose; `restarts` whether each change closes all.
     `policy_lag`: how long after a change it may let somebody in by what was before, since it was just judging him.
     `certificate_lag`: how long after a CRL was given to it, or published, it may let in who shows a certificate that is
     revoked; none if Gatehouse judges each, and None if nobody can say when it knows.
@@ -119,6 +120,7 @@ class Capabilities:
     limits: tuple[tuple[DeviationKind, str], ...] = ()
     passwords: PasswordRoom = PasswordRoom.NONE
     closes_sessions: bool = True
+    closes_by_client_id: bool = False
     restarts: bool = False
     policy_lag: timedelta = timedelta(0)
     certificate_lag: timedelta | None = None

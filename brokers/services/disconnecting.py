@@ -25,6 +25,8 @@ from kernel.services import record_many
 
 STAYS = "Gatehouse can not end a session at this broker: one that is open goes on until it ends by itself."
 
+_ITS_OWN = "That is by its own client id alone: a session that it opened with another goes on."
+
 
 class SessionsStay(Conflict):
     """Nobody can end a session there."""
@@ -80,10 +82,16 @@ def _ending(row: models.Broker, device: Device, *, note: str, later: datetime | 
     )
 
 
+def beside_own(broker: BrokerId) -> str:
+    """What is to be said where sessions are closed by client id alone, with a blank before it; empty elsewhere."""
+    return f" {_ITS_OWN}" if queries.capabilities_of(broker=broker).closes_by_client_id else ""
+
+
 def disconnect(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
     """What was closed. What the broker tells of it ends the sessions that are known; nothing else is written there.
 
-    Waits for nobody but a batch that is under way. Raises BrokerUnreachable, BrokerBusy, UnknownDevice.
+    Waits for nobody but a batch that is under way.
+    Raises BrokerUnreachable, BrokerBusy, SessionNotClosed, UnknownDevice.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None or row.managed_since is None:
@@ -96,4 +104,4 @@ def disconnect(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction
     if closed < 0:
         return Eviction(closed=None, detail="Every session that it had there is closed; it may come back at once.")
     count = f"{closed} session{'' if closed == 1 else 's'}"
-    return Eviction(closed=closed, detail=f"{count} closed; it may come back at once.")
+    return Eviction(closed=closed, detail=f"{count} closed; it may come back at once.{beside_own(broker)}")

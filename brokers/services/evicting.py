@@ -16,7 +16,7 @@ from brokers.core.values import AccessKind, BrokerId, SyncState
 from brokers.services import records
 from brokers.services.converging import UNMANAGED, BrokerDidNotObey
 from brokers.services.desired import desired_state, desired_state_of
-from brokers.services.disconnecting import STAYS, end_again
+from brokers.services.disconnecting import STAYS, beside_own, end_again
 from brokers.services.held_back import without_unaccepted
 from brokers.services.lease import lease_on
 from brokers.services.shut_out import those_shut_out
@@ -78,6 +78,8 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: 
     is_in = desired.subjects[0].state is Standing.ADMITTED
     restarted = adapter.capabilities.restarts and (done.changed or not is_in)  # an eviction before this one may have
     told = _sentence(count, is_in=is_in, restarted=restarted)
+    if count is not None:
+        told += beside_own(broker)
     if by_certificate and is_in:
         told = f"{told} {_on_certificate(adapter.capabilities_here().certificate_lag)}".rstrip()
     return Eviction(closed=count, detail=told)

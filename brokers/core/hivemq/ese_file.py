@@ -26,6 +26,7 @@ CAPABILITIES = Capabilities(
     retain_conditions=True,
     version="4.54",
     limits=tuple((limit.kind, limit.why) for limit in policy.ESE_LIMITS),
+    closes_by_client_id=True,
     policy_lag=timedelta(seconds=70),  # nobody says when it reads the file again: as file RBAC does, and some
 )
 _LAYOUT = Layout(

@@ -60,6 +60,7 @@ CAPABILITIES = Capabilities(
         *((limit.kind, limit.why) for limit in policy.ESE_LIMITS),
         (DeviationKind.WIDER, _ONE_NAME),
     ),
+    closes_by_client_id=True,
     policy_lag=timedelta(seconds=2),
 )
 TABLES = ("permissions", "role_permissions", "roles", "user_permissions", "user_roles", "users")

@@ -55,6 +55,13 @@ ESE_LIMITS = (
     Limit(
         kind=DeviationKind.WIDER,
         why=(
+            "A session is ended by its client id, which a client chooses, unless the pipeline takes it for the name of "
+            "the account: one that was opened with another goes on with what it had, also of who is thrown out."
+        ),
+    ),
+    Limit(
+        kind=DeviationKind.WIDER,
+        why=(
             "Whoever is admitted without an account here has no permission, and may then do everything: let the "
             "pipeline log in by this realm."
         ),

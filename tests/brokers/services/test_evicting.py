@@ -9,14 +9,15 @@ from datetime import timedelta
 import pytest
 
 from acl.core.values import Principal
-from brokers import services
+from brokers import queries, services
 from brokers.adapters.hivemq_ese import HivemqEseAdapter
+from brokers.adapters.hivemq_files import HivemqEseFileAdapter
 from brokers.adapters.nanomq import NanomqAdapter
 from brokers.adapters.rabbitmq import RabbitmqAdapter
 from brokers.adapters.vernemq_postgresql import VernemqPostgresqlAdapter
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Rendering, Step
 from brokers.core.values import BrokerId
-from brokers.services import evicting
+from brokers.services import disconnecting, evicting
 from devices import services as devices
 from devices.core.values import DeviceId
 from kernel.core.clock import utc_now
@@ -110,6 +111,27 @@ def test_who_comes_in_with_the_revoked_certificate_is_told(told: Told) -> None:
     assert of(timedelta(seconds=100)) == " Its sessions end once more when this broker knows of the revocation."
     assert of(None).endswith("comes in again until this broker refuses it by itself, and stays: disconnect the device "
                              "once more then.")  # fmt: skip
+
+
+@pytest.mark.parametrize("adapter", [HivemqEseAdapter, HivemqEseFileAdapter])
+def test_session_that_was_opened_with_another_client_id_is_told(
+    fleet: Fleet,
+    pump: DeviceId,
+    adapter: type[HivemqEseAdapter | HivemqEseFileAdapter],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    devices.suspend_device(device=pump, actor=ADA, now=utc_now())
+    obeying = Obeying(capabilities=replace(adapter.capabilities, policy_lag=timedelta(0)))
+    for module in (evicting, disconnecting, queries):
+        monkeypatch.setattr(module, "adapter_for", lambda _link: obeying)
+    broker = register(fleet, "hall-8", "emqx", EMQX)
+    other = " That is by its own client id alone: a session that it opened with another goes on."
+    evicted = services.evict(broker=broker, device=pump, now=utc_now())
+    assert evicted.detail == f"Its permissions are gone; 1 session closed.{other}"
+    closed = services.disconnect(broker=broker, device=pump, now=utc_now())
+    assert closed.detail == f"1 session closed; it may come back at once.{other}"
+    obeying.closed = None
+    assert other not in services.evict(broker=broker, device=pump, now=utc_now()).detail
 
 
 def test_restart_ends_every_session_if_there_was_one(told: Told, pump: DeviceId) -> None:
