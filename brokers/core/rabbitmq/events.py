@@ -31,7 +31,11 @@ _CLIENT_ID = re.compile(r'#\{<<"client_id">> => <<"([^"\\]*)">>\}')
 
 
 class EventReader:
-    """Turns messages into events; keeps who is behind a connection, since its end names the connection alone."""
+    """Turns messages into events; keeps who is behind a connection, since its end names the connection alone.
+
+    The server tells of all its virtual hosts. What is of another one is nobody's here, but for refused names: of these
+    it does not say where they knocked.
+    """
 
     def __init__(self, *, vhost: str, username: str) -> None:
         self._vhost, self._username = vhost, username
@@ -72,7 +76,7 @@ class EventReader:
         )
 
     def _begun(self, connection: Mapping[str, Any], *, client_id: str) -> BrokerEvent | None:
-        if "MQTT" not in str(connection.get("protocol")):
+        if "MQTT" not in str(connection.get("protocol")) or connection.get("vhost") != self._vhost:
             return None
         name = str(connection["name"])  # "<address>:<port> -> <address>:<port>", by the broker
         event = BrokerEvent(

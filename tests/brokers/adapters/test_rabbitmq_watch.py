@@ -10,9 +10,10 @@ from threading import Event, Thread
 import pytest
 
 from brokers.adapters.rabbitmq import RabbitmqAdapter
-from brokers.core.values import BrokerEvent, DriftHint, FeedItem
+from brokers.core.values import AccessKind, BrokerEvent, DriftHint, FeedItem
 from tests.brokers.adapters.test_rabbitmq import House, bring_to, house, running
 from tests.brokers.bringing import all_of
+from tests.brokers.core.real_rabbitmq import Client
 from tests.brokers.subjects import DOWN, UP, subject
 from tests.servers import wait_until
 
@@ -58,6 +59,24 @@ def ear(house: House) -> Iterator[Ear]:
     made = Ear(house.adapter())
     yield made
     made.stop()
+
+
+def test_who_connects_to_another_virtual_host_is_nobody_here(house: House) -> None:
+    house.ask("PUT", "vhosts/plant")
+    for vhost in ("plant", "%2F"):
+        house.ask("PUT", f"permissions/{vhost}/guest", {"configure": ".*", "write": ".*", "read": ".*"})
+    there = Client(house.rabbit.port, "plant:guest", "there-before", password="guest")
+    ear = Ear(house.adapter())
+    for username, client_id in (("plant:guest", "there"), ("guest", "here")):
+        Client(house.rabbit.port, username, client_id, password="guest").close()
+    there.close()
+    wait_until(lambda: [event.kind for event in ear.events][-1:] == [AccessKind.DISCONNECTED], what="here has ended")
+    time.sleep(0.7)
+    ear.stop()
+    house.ask("DELETE", "vhosts/plant")
+    named = [(event.kind, event.client_id) for event in ear.events if event.client_id]
+    assert named == [(AccessKind.CONNECTED, "here"), (AccessKind.DISCONNECTED, "here")]
+    assert [event.auth_id for event in ear.events if event.kind is AccessKind.CONNECTED] == ["guest"]
 
 
 def test_what_others_change_is_noticed_and_what_we_write_is_no_news(house: House, ear: Ear) -> None:
