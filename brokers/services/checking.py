@@ -81,14 +81,13 @@ def _compare_and_correct(row: models.Broker, *, now: datetime) -> Comparison:
         row.refresh_from_db()
         if row.sync in (SyncState.IN_SYNC, SyncState.DRIFT) or _may_ask_after_an_outage(row):
             found = _compare(row, lease, now=now)
-            if found.is_by_hand and row.on_drift == OnDrift.ASK:
+            if found.is_by_hand and (row.on_drift == OnDrift.ASK or not _has_stood(row, now)):
                 if correct_shut_out(
                     row, found.adapter, found.desired, found.steps, lease, foreign=found.applied.foreign
                 ):
                     found = _compare(row, lease, now=now)
                 return _outcome(found, now=now)
-            stands = found.is_by_hand and not _has_stood(row, now)
-            if row.sync != SyncState.UNREACHABLE and (stands or not due(found.steps)):
+            if row.sync != SyncState.UNREACHABLE and not due(found.steps):
                 return _outcome(found, now=now)
         try:
             outcome = converge_whole(row, lease)

@@ -136,9 +136,11 @@ def test_choice_to_be_asked_outlasts_newer_code_even_if_it_came_after_the_change
 
 
 @pytest.mark.parametrize("state", ["suspended", "quarantined"])
+@pytest.mark.parametrize("choice", OnDrift)
 def test_who_is_shut_out_never_keeps_what_somebody_gave_it(
-    fleet: Fleet, broker: BrokerId, adapter: HeldAdapter, state: str
+    fleet: Fleet, broker: BrokerId, adapter: HeldAdapter, choice: OnDrift, state: str
 ) -> None:
+    services.choose_on_drift(broker=broker, on_drift=choice, **who())
     out = devices_named(fleet)["p-2"]
     change = devices.suspend_device if state == "suspended" else devices.quarantine_device
     change(device=out, note="", **who())
@@ -148,7 +150,8 @@ def test_who_is_shut_out_never_keeps_what_somebody_gave_it(
     for name in ("p-1", "p-2"):
         if name in adapter.held.clients:
             adapter.allow(name, EVERY)
-    models.Broker.objects.update(desired_digest="")  # as an eviction leaves it
+    if choice is OnDrift.ASK:  # else all is put right at once then
+        models.Broker.objects.update(desired_digest="")  # as an eviction leaves it
     assert check(broker) is SyncState.DRIFT
     assert rules_held(adapter, "p-1")
     assert adapter.held.clients.get("p-2") == held
