@@ -1,4 +1,4 @@
-"""How a Celery message becomes one run of a wake-up, and the sweep that makes messages dispensable."""
+"""How a Celery message becomes one run of a wake-up."""
 
 from __future__ import annotations
 
@@ -25,9 +25,3 @@ def wakeup_task(name: str, *, lease: timedelta = LEASE) -> Callable[[services.Bo
         return run
 
     return decorate
-
-
-@shared_task(name="kernel.sweep", ignore_result=True, expires=5)
-def sweep() -> None:
-    """Sends the due wake-ups again. Beat asks for it each second."""
-    services.sweep(now=utc_now())

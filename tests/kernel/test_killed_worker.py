@@ -111,6 +111,18 @@ def test_killing_the_worker_loses_no_wakeup(installation: Installation) -> None:
     assert f"{COUNT} entries" in installation.call("manage.py", "journal", "verify")
 
 
+def test_lost_message_is_sent_again_though_no_worker_runs(tmp_path: Path) -> None:
+    """Whatever holds up all threads of all workers, the sweep goes on, and each has its message when they are free."""
+    installation = Installation(tmp_path)
+    installation.call("manage.py", "migrate", "--verbosity", "0")
+    installation.run_code("from tests.kernel.killing import record_all; record_all(1)")
+    queue = tmp_path / "queue" / "revocation"
+    [lost] = queue.glob("*.msg")
+    lost.unlink()
+    with installation.running("beat"):
+        wait_until(lambda: any("tests.mark" in each.read_text() for each in queue.glob("*.msg")), what="its message")
+
+
 def assert_in_order(marks: list[int]) -> None:
     """Each lane's marks rise; one may stand twice, where its worker was killed between the mark and the row."""
     for lane in range(LANES):
