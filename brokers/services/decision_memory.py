@@ -34,6 +34,7 @@ FRESH_SECONDS = 0.3
 YOUNG_SECONDS = 0.6  # what is older is believed only if it can not be read again
 WAIT_SECONDS = 0.25  # of all together for one reading, which may hang
 LEARNING_SECONDS = 5.0  # of one who is not known, for the same
+HANGS_SECONDS = 2.0  # until all that learn are taken to be waiting for a database that hangs
 MOST_LEARNING = 6  # at once, of the eight threads that a web process has: the others answer about who is known
 ALONE_SECONDS = 60.0
 MOST_ENTRIES = 1_000
@@ -128,7 +129,7 @@ class DecisionMemory:
             return None
         if name_fault(auth_id):
             return None
-        if not self._learners.acquire(timeout=0.0 if self._learning_hangs else WAIT_SECONDS):
+        if not self._learners.acquire(timeout=0.0 if self._learning_hangs else HANGS_SECONDS):
             self._learning_hangs = True
             raise DecisionsAlone("The database does not answer: nobody who is not known is let in until it does.")
         try:

@@ -247,9 +247,9 @@ def test_database_that_hangs_leaves_threads_for_those_who_are_known(
         thread.start()
     while len(answers) < len(threads) - MOST_LEARNING and time.monotonic() - began < 10:
         time.sleep(0.01)
-    for _ in range(100):  # none of them waits a quarter of a second
+    for _ in range(100):  # none of them waits as long again
         ask("stranger")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert all(isinstance(each, DecisionsAlone) for each in answers)
     assert find(memory, fleet, known.device.auth_id)
     goes_on.set()
