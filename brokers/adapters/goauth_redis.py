@@ -92,14 +92,15 @@ class GoAuthRedisAdapter(PolicyAlone):
         return AppliedState(artifact=artifact, only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """Superusers first, whom no set binds; then users whose sets differ, who has none before the others."""
+        """Superusers first, whom no set binds; then users whose sets differ: who has none, who loses some, the others."""
         wanted, present = _by_user(self._compile(desired)[0]), _by_user(_parsed(applied))
         steps = [
             Step(kind="delete-superuser", target=name, summary=f"Let {name} be no superuser, who may do everything.")
             for name in sorted(applied.foreign)
         ]
         names = [name for name in sorted(wanted.keys() | present.keys()) if wanted.get(name) != present.get(name)]
-        steps += [_step(name, wanted.get(name, {})) for name in sorted(names, key=lambda name: name in wanted)]
+        names.sort(key=lambda name: (name in wanted, not _loses(present.get(name, {}), wanted.get(name, {}))))
+        steps += [_step(name, wanted.get(name, {})) for name in names]
         return (*steps, *password_steps(_texts(desired), applied.passwords))
 
     def effect(self, desired: DesiredState, applied: AppliedState) -> Effect:
@@ -217,6 +218,10 @@ def _by_user(keys: GoAuthKeys) -> Mapping[str, Sets]:
         name, _, last = key.rpartition(":")
         found[name][last] = topics
     return found
+
+
+def _loses(before: Sets, after: Sets) -> bool:
+    return any(topics - after.get(last, frozenset()) for last, topics in before.items())
 
 
 def _flow(users: Mapping[str, Sets], name: str, action: Action) -> Flow:

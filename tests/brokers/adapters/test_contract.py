@@ -51,6 +51,14 @@ ADAPTERS: Mapping[AdapterKind, tuple[type[BrokerAdapter], Mapping[str, object]]]
         {**ACCOUNT, "database": "d", "api": {"host": "::1", "port": 1, "api_key": SECRET}},
     ),
 }
+WRITTEN_AT_ONCE = {
+    AdapterKind.HIVEMQ_CE_FILE,
+    AdapterKind.HIVEMQ_ESE_FILE,
+    AdapterKind.MOSQUITTO_FILES,
+    AdapterKind.NANOMQ,
+    AdapterKind.NATS_FILES,
+}
+"""All that a plan changes is one file, which is replaced as a whole."""
 BEFORE = DesiredState(subjects=(subject("alpha", UP), subject("beta", UP, DOWN)))
 AFTER = DesiredState(subjects=(subject("alpha", UP, ALL), subject("beta", standing=Standing.BARRED)))
 GAINED = EffectLine(auth_id="alpha", action="subscribe", filter="north/all/#")
@@ -76,6 +84,15 @@ def test_what_is_rendered_counts_as_applied(adapter: BrokerAdapter) -> None:
     assert GAINED in found.gain
     assert set(found.lose) >= LOST
     assert adapter.plan(AFTER, held)
+
+
+def test_whoever_loses_does_so_before_anybody_gains(adapter: BrokerAdapter, request: pytest.FixtureRequest) -> None:
+    before = DesiredState(subjects=(subject("alpha", UP), subject("gone", UP), subject("zulu", UP, DOWN)))
+    after = DesiredState(subjects=(subject("alpha", UP, ALL), subject("zulu", UP)))
+    steps = adapter.plan(after, AppliedState(artifact=adapter.render(before).artifact))
+    told = [name for step in steps for name in ("alpha", "gone", "zulu") if name in step.target]
+    if request.node.callspec.params["adapter"] not in WRITTEN_AT_ONCE:
+        assert told.index("zulu") < (told.index("alpha") if "alpha" in told else len(told))
 
 
 def test_nothing_is_applied_where_nothing_was_read(adapter: BrokerAdapter) -> None:
