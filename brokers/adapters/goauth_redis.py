@@ -92,7 +92,7 @@ class GoAuthRedisAdapter(PolicyAlone):
         return AppliedState(artifact=artifact, only=only, foreign=foreign, passwords=passwords)
 
     def plan(self, desired: DesiredState, applied: AppliedState) -> tuple[Step, ...]:
-        """Superusers first, whom no set binds; then users whose sets differ: who has none, who loses some, the others."""
+        """Superusers first, whom no set binds; then users whose sets differ: who has none, who loses some, others."""
         wanted, present = _by_user(self._compile(desired)[0]), _by_user(_parsed(applied))
         steps = [
             Step(kind="delete-superuser", target=name, summary=f"Let {name} be no superuser, who may do everything.")
