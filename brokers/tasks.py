@@ -34,8 +34,13 @@ def evict(wake: Wake) -> str | None:
     broker, device = _broker(wake), _device(wake)
     if broker is None or device is None:
         return _GONE
-    by_certificate = wake.entry.subject.kind == "pki.certificate"
-    return services.evict(broker=broker, device=device, now=utc_now(), by_certificate=by_certificate).detail
+    return services.evict(
+        broker=broker,
+        device=device,
+        now=utc_now(),
+        by_certificate=wake.entry.subject.kind == "pki.certificate",
+        bulk="bulk" in wake.entry.after,
+    ).detail
 
 
 @wakeup_task("brokers.disconnect")

@@ -39,12 +39,15 @@ def evict(entry: Entry) -> list[Step]:
 def disconnect(entry: Entry) -> list[Step]:
     """Ends the sessions of the device or application at one broker; no eviction waits for it.
 
-    Nor does what somebody orders now wait for what is to be at a later time.
+    Nor does what somebody orders now wait for what is to be at a later time, or for what is one of many.
     """
-    kind = "disconnect-later" if "not_before" in entry.after else "disconnect"
+    queue, kind = Queue.REVOCATION, "disconnect"
+    if "not_before" in entry.after:
+        kind = f"{kind}-later"
+    if "bulk" in entry.after:
+        queue, kind = Queue.BULK, f"bulk-{kind}"
     key = f"{kind}:{entry.subject.id}:{entry.after['broker_id']}"
-    target = f"broker:{entry.after['broker']}"
-    return [Step(task="brokers.disconnect", target=target, queue=Queue.REVOCATION, order_key=key)]
+    return [Step(task="brokers.disconnect", target=f"broker:{entry.after['broker']}", queue=queue, order_key=key)]
 
 
 def push(entry: Entry) -> list[Step]:

@@ -55,29 +55,41 @@ def order_disconnect(*, broker: BrokerId, device: DeviceId, actor: Actor, now: d
 
 
 def end_again(
-    *, broker: BrokerId, concerned: Collection[Device], at: Collection[datetime], note: str, now: datetime
+    *,
+    broker: BrokerId,
+    concerned: Collection[Device],
+    at: Collection[datetime],
+    note: str,
+    now: datetime,
+    bulk: bool = False,
 ) -> None:
     """Orders that every session of theirs at the broker ends, at each of these times, by operations.
 
-    For who may have come in by what was taken away. A broker that can close no session is left alone.
+    For who may have come in by what was taken away; no revocation waits for them if they are `bulk`. A broker that can
+    close no session is left alone.
     """
     row = models.Broker.objects.managed().filter(id=broker).first()
     if row is None or not queries.capabilities_of(broker=broker).closes_sessions:
         return
     with transaction.atomic():
         changes = [
-            _ending(row, device, note=note, later=time if time > now else None) for device in concerned for time in at
+            _ending(row, device, note=note, later=time if time > now else None, bulk=bulk)
+            for device in concerned
+            for time in at
         ]
         record_many(changes=changes, actor=SYSTEM, now=now)
 
 
-def _ending(row: models.Broker, device: Device, *, note: str, later: datetime | None = None) -> Change:
-    not_before = {"not_before": to_rfc3339(later)} if later else {}
+def _ending(
+    row: models.Broker, device: Device, *, note: str, later: datetime | None = None, bulk: bool = False
+) -> Change:
+    when = {"not_before": to_rfc3339(later)} if later else {}
+    how = {"bulk": True} if bulk else {}
     return Change(
         action="brokers.session.end_ordered",
         subject=Subject(kind=f"devices.{device.kind}", id=str(device.id), label=device.name),
         domain=DomainId(row.domain_id),
-        after={"broker": row.name, "broker_id": str(row.id), **not_before},
+        after={"broker": row.name, "broker_id": str(row.id), **when, **how},
         note=note,
     )
 

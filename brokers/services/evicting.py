@@ -41,11 +41,14 @@ class _Thrown(NamedTuple):
     closed: int | None
 
 
-def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: bool = False) -> Eviction:
+def evict(
+    *, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: bool = False, bulk: bool = False
+) -> Eviction:
     """What was closed: the device's permissions become what its state allows, then its sessions there end.
 
     Where the broker may just be letting it in by what was before, they end once more, by an operation of its own.
     `by_certificate`: a certificate of it was revoked or held, and `detail` tells who may come in with that.
+    `bulk`: it is one of many, which keep no revocation waiting.
     Waits for nobody but a batch that is under way.
     Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey, AccountTaken, SessionNotClosed.
     """
@@ -74,7 +77,7 @@ def evict(*, broker: BrokerId, device: DeviceId, now: datetime, by_certificate: 
         ended = lease.now()
     if lag := adapter.capabilities.policy_lag:
         concerned = [devices.get_principal(id=device)]
-        end_again(broker=broker, concerned=concerned, at=[ended + lag], note=_MOMENT_LATER, now=ended)
+        end_again(broker=broker, concerned=concerned, at=[ended + lag], note=_MOMENT_LATER, now=ended, bulk=bulk)
     is_in = desired.subjects[0].state is Standing.ADMITTED
     restarted = adapter.capabilities.restarts and (done.changed or not is_in)  # an eviction before this one may have
     told = _sentence(count, is_in=is_in, restarted=restarted)

@@ -23,6 +23,7 @@ from pki.core.values import IssuerId, IssuerKind
 from pki.queries.revocations import holders_taken_away
 
 _AT_ONCE = 200
+_MOST_URGENT = 50
 _CAME_BACK = "Somebody may have come in with a revoked certificate of it while the broker did not know of that."
 
 
@@ -68,8 +69,9 @@ def _disconnect_taken_away(
         for holder in holders_taken_away(issuer=issuer, after=before[issuer], up_to=revision, now=now)
     }
     at = [now, now + lag] if is_read else [now + lag]
+    bulk = len(holders) > _MOST_URGENT
     for concerned in _still_let_in(sorted(holders), domain=domain):
-        end_again(broker=broker, concerned=concerned, at=at, note=_CAME_BACK, now=now)
+        end_again(broker=broker, concerned=concerned, at=at, note=_CAME_BACK, now=now, bulk=bulk)
     told = {str(issuer): revision for issuer, revision in revisions.items()}
     models.Broker.objects.filter(id=broker).update(crl_revisions=row.crl_revisions | told)
 

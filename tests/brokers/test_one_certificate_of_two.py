@@ -19,6 +19,7 @@ from brokers import models, queries, services, tasks
 from brokers.core.crl_bundle import UnfitCrl, parse_bundle
 from brokers.core.mosquitto.conf import CRL_FILE
 from brokers.core.values import BrokerId
+from brokers.services import publishing_crl
 from devices import services as devices
 from kernel.core.clock import utc_now
 from kernel.core.ids import EntryId
@@ -170,6 +171,20 @@ def test_broker_that_fetches_crls_itself_has_it_disconnected_once_it_has_fetched
     tasks.disconnect(wakeup=wakeup.pk)
     assert Wakeup.objects.get(pk=wakeup.pk).held_until == later
     assert not queries.capabilities_of(broker=without_folder).certificate_lag, "nobody knows when it has its CRL"
+
+
+def test_many_at_once_are_no_urgent_work(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, old = renewed(hall.fleet, hall.fleet.enroll("p-1"))
+    hall.plan_and_apply()
+    revoke(old)
+    pki.publish_crl(issuer=hall.fleet.ca.id, now=utc_now())
+    monkeypatch.setattr(publishing_crl, "_MOST_URGENT", 0)
+    push(hall.broker.id)
+    found = Wakeup.objects.filter(task="brokers.disconnect").order_by("pk").values_list("queue", "order_key")
+    assert [(queue, key.partition(":")[0]) for queue, key in found] == [
+        ("bulk", "bulk-disconnect"),
+        ("bulk", "bulk-disconnect-later"),
+    ]
 
 
 def test_broker_that_is_somewhere_else_now_has_it_disconnected_there(fleet: Fleet) -> None:
