@@ -8,7 +8,7 @@ from typing import Any
 
 from brokers.adapters.emqx_lists import every
 from brokers.adapters.emqx_passwords import delete_user, write_users
-from brokers.adapters.json_api import JsonApi
+from brokers.adapters.json_api import JsonApi, RequestRefused
 from brokers.core.api_path import path
 from brokers.core.emqx.changes import DATABASE, ENDING, OURS, rule_documents
 from brokers.core.emqx.compiler import CLOSING
@@ -70,9 +70,16 @@ def _put_rules(broker: JsonApi, name: str, rules: list[Any]) -> None:
 
 
 def _set_rules(broker: JsonApi, name: str, rules: list[Any], *, ends: bool) -> None:
-    """Sets the rules; what was decided by the old ones is forgotten, or ended."""
+    """Sets the rules; what was decided by the old ones is forgotten, or ended. Nobody keeps what is lost.
+
+    With the mark they may be more than EMQX takes, and the rules alone, too: then there is the mark alone meanwhile.
+    """
     if ends:
-        _put_rules(broker, name, [*rule_documents([ENDING]), *rules])
+        mark = rule_documents([ENDING])
+        try:
+            _put_rules(broker, name, [*mark, *rules])
+        except RequestRefused:
+            _put_rules(broker, name, mark)
         end(broker, username=name)
     _put_rules(broker, name, rules)
     if not ends:
