@@ -381,6 +381,17 @@ class HeardDay(models.Model):
         constraints = [models.UniqueConstraint(fields=["broker", "day"], name="brokers_heard_day")]
 
 
+class AccessFile(models.Model):
+    """How many lines the file of a domain's day has: more of that day in the table came later."""
+
+    domain_id = models.UUIDField()
+    day = models.DateField()
+    lines = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["domain_id", "day"], name="brokers_access_file")]
+
+
 class LogPlace(models.Model):
     """How far a log file of a broker was read, written down together with what was read; at `at` it told something."""
 

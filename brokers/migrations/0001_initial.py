@@ -169,6 +169,15 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='AccessFile',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('domain_id', models.UUIDField()),
+                ('day', models.DateField()),
+                ('lines', models.PositiveBigIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='LogPlace',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -241,6 +250,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='heardday',
             constraint=models.UniqueConstraint(fields=('broker', 'day'), name='brokers_heard_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='accessfile',
+            constraint=models.UniqueConstraint(fields=('domain_id', 'day'), name='brokers_access_file'),
         ),
         migrations.AddConstraint(
             model_name='logplace',

@@ -1,7 +1,7 @@
 """The access log as files: one of each whole day (UTC) and domain, and how long lines and files are kept.
 
-`GATEHOUSE_HOME/access-log/<domain>/<date>.ndjson.gz`, one JSON object a line. A day's file is made once, from the
-table, half an hour after the day has ended; lines leave the table only after that.
+`GATEHOUSE_HOME/access-log/<domain>/<date>.ndjson.gz`, one JSON object a line. A day's file is made from the table, half
+an hour after the day has ended, and anew when lines of it came later; lines leave the table only after that, by days.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+
+from django.db.models import QuerySet
 
 from brokers import models
 from brokers.conf import access_file_days, access_log_days
@@ -41,43 +43,52 @@ def roll_access_log(*, now: datetime) -> Rolled:
     made = removed = forgotten = 0
     ended = (now - _GRACE).astimezone(UTC).date()
     for domain in devices.list_domains():
-        made += sum(_make_file(domain, day) for day in _days_without_file(domain, before=ended))
+        for day in _days_to_make(domain, before=ended):
+            _make_file(domain, day)
+            made += 1
         removed += _remove_files(domain, before=now.date() - timedelta(days=access_file_days()))
-        forgotten += _forget_lines(domain, before=min(now - timedelta(days=access_log_days()), _midnight(ended)))
+        forgotten += _forget_lines(domain, before=min((now - timedelta(days=access_log_days())).date(), ended))
     for kept in (models.RuleUse, models.DeniedAttempt, models.HeardDay):
         kept.objects.filter(day__lt=(now - _USE_KEPT).date()).delete()
+    models.AccessFile.objects.filter(day__lt=(now - timedelta(days=access_file_days())).date()).delete()
     models.LogPlace.objects.filter(at__lt=now - _USE_KEPT).delete()
     return Rolled(made=made, removed=removed, forgotten=forgotten)
 
 
-def _days_without_file(domain: Domain, *, before: date) -> Iterator[date]:
+def _days_to_make(domain: Domain, *, before: date) -> Iterator[date]:
+    """Days that have no file, or more lines than it has: those came late."""
+    made = dict(models.AccessFile.objects.filter(domain_id=domain.id).values_list("day", "lines"))
     oldest = models.AccessEvent.objects.filter(domain_id=domain.id).order_by("at").values_list("at", flat=True).first()
     day = oldest.astimezone(UTC).date() if oldest else before
     while day < before:
-        if not access_file(domain=domain.slug, day=day).exists():
+        lines = _lines_of(domain, day).count()
+        if lines > made.get(day, 0) or (lines and not access_file(domain=domain.slug, day=day).exists()):
             yield day
         day += timedelta(days=1)
 
 
-def _make_file(domain: Domain, day: date) -> bool:
-    """Whether there was anything that day. What was begun and not ended leaves no file of that name."""
+def _lines_of(domain: Domain, day: date) -> QuerySet[models.AccessEvent]:
     begin = _midnight(day)
-    rows = models.AccessEvent.objects.filter(domain_id=domain.id, at__gte=begin, at__lt=begin + timedelta(days=1))
-    if not rows.exists():
-        return False
+    return models.AccessEvent.objects.filter(domain_id=domain.id, at__gte=begin, at__lt=begin + timedelta(days=1))
+
+
+def _make_file(domain: Domain, day: date) -> None:
+    """What was begun and not ended leaves no file of that name, or the one that was there."""
+    lines = 0
     path = access_file(domain=domain.slug, day=day)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".making-")
     try:
         with os.fdopen(handle, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as file:
-            for row in rows.order_by("at", "id").iterator(_AT_ONCE):
+            for row in _lines_of(domain, day).order_by("at", "id").iterator(_AT_ONCE):
+                lines += 1
                 line = json.dumps(line_document(row.as_value()), ensure_ascii=True)
                 file.write(f"{line}\n".encode())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return True
+    models.AccessFile.objects.update_or_create(domain_id=domain.id, day=day, defaults={"lines": lines})
 
 
 def _remove_files(domain: Domain, *, before: date) -> int:
@@ -89,10 +100,10 @@ def _remove_files(domain: Domain, *, before: date) -> int:
     return removed
 
 
-def _forget_lines(domain: Domain, *, before: datetime) -> int:
+def _forget_lines(domain: Domain, *, before: date) -> int:
     forgotten = 0
     while True:
-        old = models.AccessEvent.objects.filter(domain_id=domain.id, at__lt=before).order_by("at")
+        old = models.AccessEvent.objects.filter(domain_id=domain.id, at__lt=_midnight(before)).order_by("at")
         some = list(old.values_list("pk", flat=True)[:_AT_ONCE])
         if not some:
             return forgotten

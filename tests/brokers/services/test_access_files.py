@@ -109,6 +109,28 @@ def test_file_is_made_once_and_not_before_the_day_has_ended(broker: Broker) -> N
     assert services.roll_access_log(now=NOW).made == 0
 
 
+def test_line_that_comes_late_gets_into_the_file_of_its_day(broker: Broker) -> None:
+    day = datetime(2026, 11, 20, tzinfo=UTC)
+    deny(broker, day + timedelta(hours=5), "in time")
+    services.roll_access_log(now=NOW)
+    deny(broker, day + timedelta(hours=4), "late")
+    assert services.roll_access_log(now=NOW).made == 1
+    assert [line["topic"] for line in read(day.date())] == ["late", "in time"]
+    assert services.roll_access_log(now=NOW).made == 0
+
+
+def test_file_is_not_made_anew_of_less_than_it_has(broker: Broker) -> None:
+    day = (NOW - timedelta(days=29)).date()
+    for hour in (0, 12, 23):
+        deny(broker, datetime(day.year, day.month, day.day, hour, tzinfo=UTC))
+    services.roll_access_log(now=NOW)
+    assert services.roll_access_log(now=NOW + timedelta(days=1)).forgotten == 0, "the day is kept whole"
+    assert services.roll_access_log(now=NOW + timedelta(days=2)).forgotten == 3
+    deny(broker, datetime(day.year, day.month, day.day, 13, tzinfo=UTC))
+    assert services.roll_access_log(now=NOW + timedelta(days=2)).made == 0
+    assert len(read(day)) == 3
+
+
 def test_lines_leave_the_table_only_after_their_file_is_made(broker: Broker) -> None:
     deny(broker, NOW - timedelta(days=31))
     deny(broker, NOW - timedelta(days=29))
