@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def test_those_that_one_crl_lists_and_the_one_before_does_not(issue_device: Any, ca: Issuer, now: datetime) -> None:
     pumps: list[IssuedCertificate] = [issue_device(f"pump-{number}") for number in range(4)]
     editions = [services.publish_crl(issuer=ca.id, now=now).revision]
-    who = {"actor": ADA, "now": now}
+    who: dict[str, Any] = {"actor": ADA, "now": now}
     services.revoke_certificate(certificate=pumps[0].id, reason=ReasonCode.KEY_COMPROMISE, **who)
     editions.append(services.publish_crl(issuer=ca.id, now=now).revision)
     services.hold_certificate(certificate=pumps[1].id, **who)
