@@ -46,10 +46,10 @@ refusals = RefusalLog()
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """Who was refused; brokers tell no address, or each in its own way."""
+    """Who was refused; the address is empty where the broker does not tell it."""
 
     client_id: str
-    address: str = ""
+    address: str
 
 
 def keep_up() -> None:
@@ -102,7 +102,8 @@ def _say(call: Call, path: str, admitted: tuple[Door, Identity], environ: Enviro
     answer, question, judgement = decider.respond(*admitted, asked, call, path, now=now)
     if isinstance(question, Login) and not judgement.all_allowed:
         refusal = Refusal(why=judgement.why, auth_id=question.username[:_MOST_TOLD], reason=judgement.reason)
-        refusals.note(admitted[0].broker, _Caller((question.client_id or "")[:_MOST_TOLD]), refusal)
+        caller = _Caller((question.client_id or "")[:_MOST_TOLD], question.address[:_MOST_TOLD])
+        refusals.note(admitted[0].broker, caller, refusal)
     return answer
 
 

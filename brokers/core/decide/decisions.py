@@ -87,7 +87,8 @@ class Login:
     """Somebody connects as `username`. What the broker does not send is None; an empty text never matches anybody.
 
     `certificate` is the client's in DER, `common_name` what the broker says of it: empty if there is none.
-    `wants_rules`: the broker is to judge topics by itself, until it has to ask about the login again.
+    `wants_rules`: the broker is to judge topics by itself, until it has to ask about the login again. `address` is the
+    client's by the broker's word, empty if it does not say.
     """
 
     username: str
@@ -96,6 +97,7 @@ class Login:
     common_name: str | None = None
     password: Password | None = None
     wants_rules: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

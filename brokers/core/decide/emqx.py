@@ -36,6 +36,7 @@ def _read_login(asked: Asked) -> Login:
         certificate=der_of(pem) if pem else None,
         common_name=text_or_none(members, "cert_cn"),
         password=Password(password) if password else None,  # what has no value is rendered as an empty text
+        address=text_or_none(members, "peerhost") or "",
     )
 
 

@@ -65,7 +65,7 @@ authentication = [{{
   mechanism = password_based, backend = http, method = post, url = "{url}/authn"
   headers {{ content-type = "application/json", authorization = "Bearer {secret}" }}
   body {{ clientid = "${{clientid}}", username = "${{username}}", password = "${{password}}",
-         cert_cn = "${{cert_common_name}}", cert_pem = "${{cert_pem}}" }}
+         cert_cn = "${{cert_common_name}}", cert_pem = "${{cert_pem}}", peerhost = "${{peerhost}}" }}
   ssl {{ enable = {tls}, verify = verify_peer }}
 }}]
 authentication_settings {{ node_cache.enable = false }}

@@ -46,6 +46,7 @@ def _read_register(members: Mapping[str, Any]) -> Login:
         client_id=text(members, "client_id"),
         certificate=_der(certificate) if certificate is not None else None,
         password=Password(password) if password is not None else None,
+        address=text_or_none(members, "peer_addr") or "",
     )
 
 

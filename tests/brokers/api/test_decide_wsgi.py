@@ -246,6 +246,14 @@ def test_a_refused_login_is_written_down_with_its_reason(hall: Hall) -> None:
     assert {noted[0] for noted in hall.refused} == {hall.id}
 
 
+def test_a_refused_login_is_written_down_with_where_it_came_from_if_the_broker_says(hall: Hall) -> None:
+    broker, who = hall.broker(), {"username": "thief", "password": ""}
+    broker.ask_json("vernemq", hook="auth_on_register", client_id="thief", peer_addr="192.0.2.7", **who)
+    broker.ask_json("vernemq", hook="auth_on_register", client_id="thief", **who)
+    broker.ask_json("emqx/authn", clientid="thief", peerhost="2001:db8::7", **who)
+    assert [asked.address for _, asked, _ in hall.refused] == ["192.0.2.7", "", "2001:db8::7"]
+
+
 def test_without_the_database_what_is_known_holds_for_a_minute(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     broker, pump = hall.broker(), hall.fleet.enroll("pump-1")
     register(broker, pump)

@@ -43,6 +43,7 @@ def test_nothing_fails_open() -> None:
     assert "authentication_settings { node_cache.enable = false }" in texts[Dialect.EMQX]  # on as it comes from 6.2 on
     assert "cache.enable = false\n  node_cache.enable = false" in texts[Dialect.EMQX]
     assert "cert_pem" in texts[Dialect.EMQX]
+    assert "peerhost" in texts[Dialect.EMQX]
     assert "auth_http.http_method = post" in texts[Dialect.RABBITMQ]
     assert "auth_backends.2" not in texts[Dialect.RABBITMQ]
     assert "# [{rabbitmq_mqtt,[{ignore_colons_in_username,true}]}].\nlisteners.tcp = none\n" in texts[Dialect.RABBITMQ]
