@@ -81,7 +81,7 @@ def changes(wanted: Realm, present: Realm, *, whole: bool) -> list[RealmChange]:
         for name, account in sorted(wanted.users.items())
         if name not in present.users or _differs(account, present.users[name]) or _loses(name, wanted, present)
     ]
-    found.sort(key=partial(_rank, present))
+    found.sort(key=partial(_rank, wanted, present))
     if found and whole:
         found += [
             RealmChange(kind="delete-role", name=name, summary=f"Delete the role {name}, which nobody has any more.")
@@ -99,16 +99,19 @@ def ending(account: Account | None) -> Account:
 def emptied(change: RealmChange) -> RealmChange:
     """What is left of the account or role where what it should hold can not be written: nothing."""
     if change.account is None:
-        return replace(change, role=frozenset())
+        return change if change.role is None else replace(change, role=frozenset())
     roles = tuple(role for role in change.account.roles if role in (NOTHING_ROLE, ENDING_ROLE))
     return replace(change, account=replace(change.account, roles=roles, permissions=frozenset()))
 
 
-def _rank(present: Realm, change: RealmChange) -> int:
+def _rank(wanted: Realm, present: Realm, change: RealmChange) -> int:
     """A role that is new has nobody yet, and is there before an account that loses another for it."""
+    if change.ends and change.account is not None:
+        gains = wanted.permissions_of(change.name) - present.permissions_of(change.name)
+        return 3 if gains else 2
     if change.ends:
-        return 0 if change.account is None else 2
-    return 1 if change.role is not None and change.name not in present.roles else 3
+        return 0
+    return 1 if change.role is not None and change.name not in present.roles else 4
 
 
 def _loses(name: str, wanted: Realm, present: Realm) -> bool:

@@ -502,14 +502,14 @@ def test_text_that_the_database_does_not_take_holds_up_nobody_else(database: Dat
     bring_to(adapter, all_of(subject(name, ALL), subject("b", UP, DOWN)))
     mysql = isinstance(database, MysqlDatabase)
     database.ask(f"ALTER TABLE permissions {'MODIFY topic' if mysql else 'ALTER topic TYPE'} varchar(20)")
-    desired = all_of(subject(name, UP), subject("b", UP), subject("c", ALL))
+    desired = all_of(subject(name, UP), subject("b", UP, ALL), subject("c", ALL))
     planned = adapter.plan(desired, adapter.read())
     assert [step.target for step in planned if step.kind == "set-user"] == [name, "b", "c"]
     for _ in range(2):
         with pytest.raises(TextNotKept, match="does not take a text"):
             adapter.apply(planned, between=lambda: None)
         assert database.held(name) == [NOTHING]  # what it lost is gone
-        assert database.held("b") == [NOTHING, ("north/b/up/#", True)]
+        assert database.held("b") == [NOTHING, ("north/all/#", False), ("north/b/up/#", True)]
         assert database.held("c") == [NOTHING, ("north/all/#", False)]
         planned = adapter.plan(desired, adapter.read())
         assert [step.target for step in planned] == [name]
