@@ -7,6 +7,7 @@ by now. The entry says which device it is about, if it is about one.
 from __future__ import annotations
 
 import logging
+import random
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from celery import shared_task
 
 from brokers import queries, services
+from brokers.core.ports import BrokerUnreachable
 from brokers.core.registration import EMBEDDED
 from brokers.core.values import BrokerId
 from brokers.embedded import refresh_embedded
@@ -34,13 +36,14 @@ def evict(wake: Wake) -> str | None:
     broker, device = _broker(wake), _device(wake)
     if broker is None or device is None:
         return _GONE
-    return services.evict(
-        broker=broker,
-        device=device,
-        now=utc_now(),
-        by_certificate=wake.entry.subject.kind == "pki.certificate",
-        bulk="bulk" in wake.entry.after,
-    ).detail
+    with services.knocking(broker=broker, now=utc_now()):
+        return services.evict(
+            broker=broker,
+            device=device,
+            now=utc_now(),
+            by_certificate=wake.entry.subject.kind == "pki.certificate",
+            bulk="bulk" in wake.entry.after,
+        ).detail
 
 
 @wakeup_task("brokers.disconnect")
@@ -52,7 +55,8 @@ def disconnect(wake: Wake) -> str | None:
     not_before = wake.entry.after.get("not_before")
     if not_before and utc_now() < (until := datetime.fromisoformat(not_before)):
         raise Defer(until=until, detail="It waits until the broker lets nobody in any more by what was before.")
-    return services.disconnect(broker=broker, device=device, now=utc_now()).detail
+    with services.knocking(broker=broker, now=utc_now()):
+        return services.disconnect(broker=broker, device=device, now=utc_now()).detail
 
 
 @wakeup_task("brokers.push")
@@ -61,7 +65,8 @@ def push(wake: Wake) -> str | None:
     broker = _broker(wake)
     if broker is None:
         return _GONE
-    return services.converge(broker=broker, device=_device(wake), now=utc_now(), seq=wake.entry.seq).detail
+    with services.knocking(broker=broker, now=utc_now()):
+        return services.converge(broker=broker, device=_device(wake), now=utc_now(), seq=wake.entry.seq).detail
 
 
 @wakeup_task("brokers.apply")
@@ -70,7 +75,8 @@ def apply(wake: Wake) -> str | None:
     broker = _broker(wake)
     if broker is None:
         return _GONE
-    return services.converge(broker=broker, now=utc_now(), seq=wake.entry.seq).detail
+    with services.knocking(broker=broker, now=utc_now()):
+        return services.converge(broker=broker, now=utc_now(), seq=wake.entry.seq).detail
 
 
 @wakeup_task("brokers.push_crl")
@@ -81,7 +87,8 @@ def push_crl(wake: Wake) -> str | None:
         return _GONE
     if broker == queries.find_broker_id(name=EMBEDDED) and refresh_embedded(now=utc_now()):
         return "The embedded broker has read the CAs that it trusts anew, and every session has begun again."
-    return services.push_crl(broker=broker, now=utc_now())
+    with services.knocking(broker=broker, now=utc_now()):
+        return services.push_crl(broker=broker, now=utc_now())
 
 
 @wakeup_task("brokers.probe")
@@ -99,16 +106,20 @@ def probe(wake: Wake) -> str | None:
 @shared_task(name="brokers.check_drift", ignore_result=True, expires=30)
 def check_drift() -> None:
     """Asks for a check of each broker. Beat asks for it every 15 s."""
-    for broker in queries.all_brokers():
+    brokers = queries.all_brokers()
+    random.shuffle(brokers)  # of those that do not answer, not always the same are asked
+    for broker in brokers:
         check_one.apply_async(kwargs={"broker": str(broker)})
 
 
 @shared_task(name="brokers.check_one", ignore_result=True, expires=30)
 def check_one(*, broker: str) -> None:
     """Compares one broker with the policy, so that one that does not answer holds up nobody."""
-    outcome = services.check_drift(broker=BrokerId(UUID(broker)), now=utc_now())
-    if outcome.detail:
-        log.info("broker %s: %s: %s", broker, outcome.sync, outcome.detail)
+    id = BrokerId(UUID(broker))
+    with suppress(BrokerUnreachable), services.knocking(broker=id, now=utc_now()):
+        outcome = services.check_drift(broker=id, now=utc_now())
+        if outcome.detail:
+            log.info("broker %s: %s: %s", broker, outcome.sync, outcome.detail)
 
 
 @shared_task(name="brokers.probe_listeners", ignore_result=True, expires=43_200)

@@ -13,6 +13,7 @@ from kernel.core.journal import Queue
 
 WEB_THREADS = 8  # a request that asks a broker may take 15 s; each thread more has OCSP wait longer for the GIL
 PKI_THREADS = 1  # of a process that answers from memory, and waits for nobody
+THREADS = 32  # of a worker; made when they are wanted, and most of them wait for a broker that does not answer
 
 
 def web_words(*, host: str, port: int, workers: int = 1, only_pki: bool = False) -> list[str]:
@@ -49,8 +50,8 @@ def all_programs(*, broker: Sequence[str] | None) -> list[Program]:
     others = [queue for queue in Queue if queue is not Queue.REVOCATION]
     programs = [
         Program(name="web", words=web_words(host="127.0.0.1", port=settings.GATEHOUSE_PORT)),
-        Program(name="worker-revocation", words=worker_words([Queue.REVOCATION], concurrency=8)),
-        Program(name="worker", words=worker_words(others, concurrency=4)),
+        Program(name="worker-revocation", words=worker_words([Queue.REVOCATION], concurrency=THREADS)),
+        Program(name="worker", words=worker_words(others, concurrency=THREADS)),
         Program(name="beat", words=manage_words("beat")),
         Program(name="listen", words=manage_words("listen")),
     ]

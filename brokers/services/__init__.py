@@ -19,6 +19,7 @@ from brokers.services.evicting import evict
 from brokers.services.explaining import explain_request
 from brokers.services.first_files import FirstFile, first_file_of, write_first_file
 from brokers.services.foreseeing import foresee_change
+from brokers.services.knocking import knocking
 from brokers.services.listener_profiles import (
     change_listener_profile,
     listener_profile_of,
@@ -65,6 +66,7 @@ __all__ = [
     "first_file_of",
     "foresee_change",
     "give_access_token",
+    "knocking",
     "last_probe_of",
     "listener_profile_of",
     "mint_decision_secret",

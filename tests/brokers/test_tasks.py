@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -14,6 +15,7 @@ from django.db import connections
 
 from brokers import models, queries, services, tasks
 from brokers.conf import adapter_for
+from brokers.core.outcomes import Eviction
 from brokers.core.ports import AppliedState
 from brokers.core.values import BrokerLink, SyncState
 from brokers.listen import keeper
@@ -23,7 +25,7 @@ from devices import services as devices
 from devices.core.values import DeviceId
 from devices.models import Device
 from kernel.core.clock import utc_now
-from kernel.core.errors import DomainError
+from kernel.core.errors import Conflict, DomainError
 from kernel.core.ids import EntryId
 from kernel.core.journal import StepState
 from kernel.models import Wakeup
@@ -84,6 +86,29 @@ def test_revocation_is_an_operation_whose_broker_step_ends(hall: Hall) -> None:
     run_all()
     assert wait_until(lambda: device.ended)
     assert steps_of(operation)["broker:hall-7"] is StepState.DONE
+
+
+def test_eviction_that_a_broker_refuses_holds_up_no_other(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = hall.fleet.enroll("p-1"), hall.fleet.enroll("p-2")
+    hall.plan_and_apply()
+    run_all()
+    evict = services.evict
+
+    def refuse_first(*, device: DeviceId, **facts: Any) -> Eviction:
+        if device == first.id:
+            raise Conflict("An account of that name is somebody else's.")
+        return evict(device=device, **facts)
+
+    monkeypatch.setattr(services, "evict", refuse_first)
+    refused, done = (
+        devices.revoke_device(device=each.id, reason=ReasonCode.KEY_COMPROMISE, actor=ADA, now=utc_now())
+        for each in (first, second)
+    )
+    run_due()
+    run_due()
+    assert steps_of(refused)["broker:hall-7"] is StepState.PENDING
+    assert steps_of(done)["broker:hall-7"] is StepState.DONE
+    assert "gh.barred" in hall.live.ctrl("getClient", "p-2")
 
 
 def test_broker_that_returns_obeys_within_five_seconds(hall: Hall) -> None:

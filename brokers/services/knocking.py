@@ -1,0 +1,55 @@
+"""Asking brokers that did not answer last time, without keeping those waiting that do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from threading import BoundedSemaphore
+
+from brokers import models, queries
+from brokers.adapters.dialing import dial
+from brokers.core.ports import BrokerUnreachable
+from brokers.core.values import BrokerId, Connection, SyncState
+from brokers.services import records
+
+_CONNECT_SECONDS = 2.0
+"""For the TCP connection alone, one lost packet included: what an adapter waits for may take a minute."""
+_AT_ONCE = 16
+"""Half of a worker's threads (console/processes.py)."""
+_free = BoundedSemaphore(_AT_ONCE)
+
+
+@contextmanager
+def knocking(*, broker: BrokerId, now: datetime) -> Iterator[None]:
+    """A context in which a worker speaks to the broker.
+
+    Where the broker did not answer last time, it has to take a connection within 2 s first, and at most 16 threads of
+    the process are there at once. Raises BrokerUnreachable.
+    """
+    row = models.Broker.objects.filter(id=broker, sync=SyncState.UNREACHABLE).first()
+    if row is None:
+        yield
+        return
+    if not _free.acquire(blocking=False):
+        raise BrokerUnreachable("It did not answer last time, and others that did not are asked before it.")
+    try:
+        try:
+            _connect(queries.opened_connection(row))
+        except BrokerUnreachable as error:
+            records.note_unreachable(broker=broker, now=now, detail=error.detail)
+            raise
+        yield
+    finally:
+        _free.release()
+
+
+def _connect(connection: Connection) -> None:
+    """Nothing, if somebody takes a connection there, or the broker is spoken to through files alone."""
+    host, port = connection.get("host"), connection.get("port")
+    if host is None or port is None:
+        return
+    try:
+        dial(host, port, timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        raise BrokerUnreachable(f"Nobody takes a connection at {host}:{port}: {error}.") from error
