@@ -16,16 +16,25 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from brokers import queries, services
 from brokers.adapters.postgresql import BoundedConnection, TextNotKept
 from brokers.adapters.vernemq_postgresql import VernemqPostgresqlAdapter
 from brokers.core.password_texts import vernemq
 from brokers.core.ports import AppliedState, BrokerAdapter, BrokerUnreachable, EffectLine, SessionNotClosed, Standing
-from brokers.core.values import AdapterKind
+from brokers.core.values import AdapterKind, SyncState
+from brokers.services.checking import DRIFT_STANDS
+from devices import services as devices
 from devices.core.password_verifier import PasswordVerifier, new_password, new_salt
+from kernel.core.clock import utc_now
+from kernel.core.journal import StepState
+from tests.brokers.api.test_disconnect import register
 from tests.brokers.bringing import all_of, bring_to, bring_what_is_due, only
+from tests.brokers.fleet import Fleet
 from tests.brokers.links import broker_link
 from tests.brokers.stand_in import JsonAnswers, stand_in
 from tests.brokers.subjects import ALL, DOWN, UP, subject
+from tests.brokers.test_tasks import run_due, steps_of
+from tests.cast import ADA
 
 pytestmark = pytest.mark.e2e
 
@@ -72,19 +81,21 @@ class Database:
         publish, subscribe, *_ = rows[0]
         return {item["pattern"] for column in (publish, subscribe) for item in json.loads(str(column))}
 
-    def adapter(
-        self, *, api: bool = True, takes_passwords: bool | None = None, **changed: object
-    ) -> VernemqPostgresqlAdapter:
+    def members(self) -> dict[str, object]:
         told = conninfo_to_dict(self.url)
-        members: dict[str, object] = {
+        return {
             "host": told["host"],
             "port": int(str(told["port"])),
             "database": told["dbname"],
             "username": told["user"],
             "password": "trusted",
+            "api": {"host": "127.0.0.1", "port": self.api.port, "api_key": "k"},
         }
-        if api:
-            members["api"] = {"host": "127.0.0.1", "port": self.api.port, "api_key": "k"}
+
+    def adapter(
+        self, *, api: bool = True, takes_passwords: bool | None = None, **changed: object
+    ) -> VernemqPostgresqlAdapter:
+        members = {name: value for name, value in self.members().items() if api or name != "api"}
         assert not VernemqPostgresqlAdapter.connection_errors(members | changed)
         link = broker_link(AdapterKind.VERNEMQ_POSTGRESQL, members | changed, takes_passwords=takes_passwords)
         return VernemqPostgresqlAdapter(link=link)
@@ -338,3 +349,29 @@ def test_database_without_the_table_and_an_api_without_a_key_are_said(postgresql
     errors = VernemqPostgresqlAdapter.connection_errors(account | {"api": {"host": "::1", "port": 1}})
     assert [error.pointer for error in errors] == ["/connection/api/api_key"]
     assert VernemqPostgresqlAdapter.connection_errors(account | {"api": 7})[0].pointer == "/connection/api"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eviction_whose_session_stays_fails_by_itself_and_a_check_ends_it_once_it_can(
+    fleet: Fleet, database: Database
+) -> None:
+    broker = register(fleet, "hall-9", "vernemq-postgresql", database.members())
+    first, second, third = (fleet.enroll(name).id for name in ("p-1", "p-2", "p-3"))
+    services.converge(broker=broker, now=utc_now())
+    assert "north/p-2/up/#" in (database.patterns("p-2") or set())
+    database.ask("INSERT INTO vmq_auth_acl VALUES ('', 'other', 'p-3', 'h', '[]', NULL)")
+
+    database.api.broken = True
+    operations = [devices.suspend_device(device=each, actor=ADA, now=utc_now()) for each in (third, first, second)]
+    for _ in operations:
+        run_due()
+    assert [steps_of(each)["broker:hall-9"] for each in operations] == [StepState.PENDING] * 3
+    for name in ("p-1", "p-2", "p-3"):
+        assert database.patterns(name) in (None, {MARK, "$gatehouse/ending"})
+    assert queries.get_broker(id=broker).sync is not SyncState.UNREACHABLE
+
+    database.api.broken = False
+    found = services.check_drift(broker=broker, now=utc_now() + 2 * DRIFT_STANDS)
+    assert found.differences
+    assert sorted(set(database.api.ended)) == ["p-1", "p-2", "p-3"]
+    assert [database.patterns(name) for name in ("p-1", "p-2", "p-3")] == [None] * 3
