@@ -27,6 +27,9 @@ from pki.queries import PkiFindings
 
 Route = Callable[[Entry], Sequence[Step]]
 
+PARTS_AT_ONCE = 8
+"""Of one file of certificates: they keep a core busy each, so that more workers than that are of no use to it."""
+
 
 def evict(entry: Entry) -> list[Step]:
     """Ends what the device has on each broker of its domain; waits for nothing but an earlier one at that broker."""
@@ -39,14 +42,15 @@ def evict(entry: Entry) -> list[Step]:
 def disconnect(entry: Entry) -> list[Step]:
     """Ends the sessions of the device or application at one broker; no eviction waits for it.
 
-    Nor does what somebody orders now wait for what is to be at a later time, or for what is one of many.
+    Nor does what somebody orders now wait for what is to be at a later time, or for what is one of many: those go one
+    after another, so that they leave threads to others.
     """
     queue, kind = Queue.REVOCATION, "disconnect"
     if "not_before" in entry.after:
         kind = f"{kind}-later"
-    if "bulk" in entry.after:
-        queue, kind = Queue.BULK, f"bulk-{kind}"
     key = f"{kind}:{entry.subject.id}:{entry.after['broker_id']}"
+    if "bulk" in entry.after:
+        queue, key = Queue.BULK, f"bulk-{kind}:{entry.after['broker_id']}"
     return [Step(task="brokers.disconnect", target=f"broker:{entry.after['broker']}", queue=queue, order_key=key)]
 
 
@@ -122,9 +126,16 @@ def release_certificate(entry: Entry) -> list[Step]:
 
 
 def issue_parts(entry: Entry) -> list[Step]:
-    """Has the parts of a file's certificates issued, by as many workers as there are."""
-    parts = range(int(entry.after["parts"]))
-    return [Step(task="pki.issue_part", target=f"part:{part}", queue=Queue.BULK) for part in parts]
+    """Has the parts of a file's certificates issued, so many at once that a worker has threads for others left."""
+    return [
+        Step(
+            task="pki.issue_part",
+            target=f"part:{part}",
+            queue=Queue.BULK,
+            order_key=f"issue:{entry.id}:{part % PARTS_AT_ONCE}",
+        )
+        for part in range(int(entry.after["parts"]))
+    ]
 
 
 def adopt_domain(_entry: Entry) -> list[Step]:

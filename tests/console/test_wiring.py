@@ -200,3 +200,20 @@ def test_broker_directory_answers_for_devices(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("console.wiring.brokers.endpoints", lambda domain: [domain])
     found: Any = broker_directory.endpoints(NORTH)
     assert found == [NORTH]
+
+
+def test_what_is_one_of_many_leaves_threads_to_others() -> None:
+    """A worker has 32: check by check and push by push have to come between the parts of a large order."""
+    parts = steps("pki.issuance.ordered", after={"parts": 1_000})
+    assert {step.queue for step in parts} == {Queue.BULK}
+    assert len({step.order_key for step in parts}) == 8
+    at_one_broker = {
+        step.order_key
+        for _ in range(100)  # devices
+        for step in steps("brokers.session.end_ordered", after=FACTS | {"bulk": True})
+    }
+    assert len(at_one_broker) == 1
+
+
+def test_gates_of_rollouts_are_looked_at_by_the_worker_that_nothing_long_gets_to() -> None:
+    assert settings.CELERY_BEAT_SCHEDULE["rollouts"]["options"]["queue"] == Queue.REVOCATION
