@@ -95,7 +95,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
     AdapterKind.HIVEMQ_ESE_SQL: KindFacts(
         how="SQL realm in PostgreSQL or MySQL, REST API",
         tested="contract; tables real",
-        ends="closed through the REST API; without it when it leaves",
+        ends="closed through the REST API by its own client id alone; without it when it leaves",
         presence="not told; logins from log files",
         crl="its own configuration",
         version="not told",
@@ -111,7 +111,10 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
     AdapterKind.HIVEMQ_ESE_FILE: KindFacts(
         how="file realm of the extension, REST API",
         tested="contract",
-        ends="closed through the REST API; may come back until the file is read",
+        ends=(
+            "closed through the REST API by its own client id alone, and again 70 s later, "
+            "since it may come back until the file is read"
+        ),
         presence="not told; logins from log files",
         crl="its own configuration",
         version="not told",
