@@ -283,7 +283,8 @@ class BrokerAdapter(Protocol):
     def watch(self, stop: Event) -> Iterator[FeedItem]:
         """What happens there, as it happens; ends soon after `stop` is set or when the connection is lost.
 
-        It begins with when the broker started, or with None: from then on nothing is missed.
+        It begins with when the broker started, or with None: from then on nothing is missed but what it says is lost.
+        A hint where the broker may have drifted, by its own account.
         None now and then, if `present` lists connections: all that happened up to now was told.
         """
         ...
