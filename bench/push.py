@@ -2,6 +2,8 @@
 
 Reach: the broker answers a PINGREQ within 100 ms all along, an edit is applied within 2 s, a session is closed within
 500 ms (p95), also while a bulk job writes to the broker, which gives way between two batches as the lease makes it do.
+That is the adapter alone; through the services (journal, outbox, worker, lease) the same is asked of a broker that is
+checked all the while.
 Beside it stands what one write costs the plugin itself, which writes its whole file for each command, and what it costs
 with less in that file: `physical`. The brokers keep their memory, as docs/howto/mosquitto.md says for many devices.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import math
 import queue
+import random
 import statistics
 import tempfile
 import threading
@@ -23,13 +26,14 @@ from typing import Any
 
 from acl.core.values import BoundRule, Principal
 from bench.push_certificates import Authority
+from bench.push_services import service
 from bench.push_sessions import sessions, stopwatch
 from bench.push_writes import KEEPS_MEMORY, costs_in_turn, names_alone, own_rules_alone
 from brokers.adapters.mosquitto_dynsec import MosquittoDynsecAdapter
 from brokers.core.mosquitto.conf import DYNSEC_FILE
 from brokers.core.mosquitto.dynsec import desired_state
 from brokers.core.mosquitto.dynsec_first_file import merged
-from brokers.core.mosquitto.dynsec_state import DynsecState, to_artifact
+from brokers.core.mosquitto.dynsec_state import to_artifact
 from brokers.core.ports import DesiredState, RenderSubject, Standing, Step
 from brokers.core.values import AdapterKind
 from tests.brokers.links import broker_link
@@ -41,6 +45,10 @@ FIRST = (250, 500, 1_000)
 FILES = (1_000, 10_000, 50_000)
 BULK = 100_000
 _CLOSED_SECONDS = 30.0
+_CHECK_SECONDS = 3.0
+
+_Revoke = Callable[[RenderSubject], float]
+"""Revokes one, and says when that began, in monotonic seconds."""
 
 _PUMP = (
     rule("allow", PUBLISH, "${domain}/${client_id}/up/#"),
@@ -63,6 +71,7 @@ def measure() -> dict[str, Any]:
             "first_apply_by_commands": _first_applies(Path(folder), authority),
             "first_apply_by_file": _first_files(Path(folder), authority),
             **_among_many(Path(folder), authority),
+            "revocations_through_services": _through_services(Path(folder), authority),
         }
 
 
@@ -100,7 +109,7 @@ def _first_files(folder: Path, authority: Authority) -> dict[str, Any]:
     for size in FILES:
         devices = fleet(0, size)
         began = time.monotonic()
-        with _broker(folder / f"file-{size}", authority, holding=devices) as broker:
+        with _broker(folder / f"file-{size}", authority, holding=_artifact(devices)) as broker:
             listening.append(round(time.monotonic() - began, 2))
             adapter = MosquittoDynsecAdapter(link=broker_link(AdapterKind.MOSQUITTO_DYNSEC, broker.connection))
             if adapter.plan(DesiredState(subjects=tuple(devices)), adapter.read()):
@@ -113,7 +122,7 @@ def _among_many(folder: Path, authority: Authority) -> dict[str, Any]:
     devices = fleet(0, DEVICES)
     victims = devices[: 2 * REVOKED]
     found: dict[str, Any] = {}
-    with _broker(folder / "many", authority, holding=devices) as broker:
+    with _broker(folder / "many", authority, holding=_artifact(devices)) as broker:
         many = _bulk_steps(broker)
         for one in devices[:LIVE]:
             authority.make(one.principal.auth_id)
@@ -130,12 +139,12 @@ def _among_many(folder: Path, authority: Authority) -> dict[str, Any]:
                 "blocked": longest(),
             }
             found["edit_of_a_role"] = _edit(adapter, devices, longest)
-            found["revocations"] = _revocations(adapter, victims[:REVOKED], ended, longest, threading.Event())
+            alone = _by_adapter(adapter, threading.Event())
+            found["revocations"] = _revocations(victims[:REVOKED], alone, ended, longest)
             longest()
             with _bulk(adapter, many) as (yielding, written):
-                found["revocations_beside_a_bulk_job"] = _revocations(
-                    adapter, victims[REVOKED:], ended, longest, yielding
-                )
+                beside = _by_adapter(adapter, yielding)
+                found["revocations_beside_a_bulk_job"] = _revocations(victims[REVOKED:], beside, ended, longest)
             found["revocations_beside_a_bulk_job"]["batches_of_the_bulk_job"] = written()
     return found
 
@@ -144,9 +153,10 @@ def _writes(
     folder: Path, authority: Authority, ours: LiveMosquitto, devices: Sequence[RenderSubject]
 ) -> dict[str, Any]:
     """One write with our devices, and with less of each than would do."""
+    all_of_it = desired_state(devices)
     with (
-        _broker(folder / "own", authority, holding=devices, less=own_rules_alone) as own,
-        _broker(folder / "names", authority, holding=devices, less=names_alone) as names,
+        _broker(folder / "own", authority, holding=to_artifact(own_rules_alone(all_of_it))) as own,
+        _broker(folder / "names", authority, holding=to_artifact(names_alone(all_of_it))) as names,
     ):
         brokers = {"ours": ours, "physical_with_their_own_rules": own, "physical_with_names_alone": names}
         return costs_in_turn(brokers)
@@ -171,26 +181,65 @@ def _edit(adapter: MosquittoDynsecAdapter, devices: Sequence[RenderSubject], lon
     }
 
 
-def _revocations(
-    adapter: MosquittoDynsecAdapter, victims: Sequence[RenderSubject], ended: Any, longest: Any, urgent: threading.Event
-) -> dict[str, Any]:
-    """One after another: barred, read back, and closed, as an eviction does it."""
-    times = []
-    for one in victims:
+def _by_adapter(adapter: MosquittoDynsecAdapter, urgent: threading.Event) -> _Revoke:
+    """Barred, read back, and closed, as an eviction does it."""
+
+    def revoke(one: RenderSubject) -> float:
         barred = replace(one, policy=(), state=Standing.BARRED)
         began = time.monotonic()
         urgent.set()
         _bring_to(adapter, DesiredState(subjects=(barred,), only=frozenset({one.principal.auth_id})))
         adapter.disconnect(one.principal)
         urgent.clear()
+        return began
+
+    return revoke
+
+
+def _revocations(
+    victims: Sequence[RenderSubject], revoke: _Revoke, ended: Any, longest: Any, *, rest: float = 0
+) -> dict[str, Any]:
+    """One after another, with some 50 ms between them, and up to so many seconds more."""
+    times = []
+    for one in victims:
+        began = revoke(one)
         times.append((_closed_at(ended, one.principal) - began) * 1000)
-        time.sleep(0.05)
+        time.sleep(0.05 + random.uniform(0, rest))
     times.sort()
     return {
         "count": len(times),
         "closed_ms": {"p50": round(statistics.median(times)), "p95": round(times[int(0.95 * len(times))])},
         "blocked": longest(),
     }
+
+
+def _through_services(folder: Path, authority: Authority) -> dict[str, Any]:
+    """The same number of devices, and of sessions, at a broker of an installation that checks it all the while."""
+    devices = fleet(0, DEVICES)
+    names = [one.principal.auth_id for one in devices[:LIVE]]
+    with (
+        service(folder / "home", devices=DEVICES, halls=HALLS) as installed,
+        _broker(folder / "served", authority, holding=installed.first_file) as broker,
+    ):
+        installed.register(broker.connection)
+        with (
+            sessions(authority.folder, broker.device_port, names) as ended,
+            _waits(broker) as longest,
+            installed.working() as revoke,
+        ):
+
+            def by_services(one: RenderSubject) -> float:
+                return revoke(one.principal.auth_id)
+
+            by_services(devices[0])  # the worker may still be starting
+            _closed_at(ended, devices[0].principal)
+            longest()
+            found = {"alone": _revocations(devices[1 : REVOKED + 1], by_services, ended, longest)}
+            with installed.checking() as checks:
+                beside = devices[REVOKED + 1 : 2 * REVOKED + 1]
+                found["beside_checks"] = _revocations(beside, by_services, ended, longest, rest=_CHECK_SECONDS)
+            found["beside_checks"]["checks"] = checks
+    return found
 
 
 def _closed_at(ended: Any, principal: Principal) -> float:
@@ -246,8 +295,8 @@ def _bring_to(adapter: MosquittoDynsecAdapter, desired: DesiredState) -> tuple[f
     return written, time.monotonic() - began
 
 
-def _all(state: DynsecState) -> DynsecState:
-    return state
+def _artifact(devices: Sequence[RenderSubject]) -> str:
+    return to_artifact(desired_state(devices))
 
 
 @contextmanager
@@ -255,16 +304,15 @@ def _broker(
     folder: Path,
     authority: Authority,
     *,
-    holding: Sequence[RenderSubject] = (),
-    less: Callable[[DynsecState], DynsecState] = _all,
+    holding: str = "",
 ) -> Iterator[LiveMosquitto]:
-    """A broker that is called localhost and holds those devices from its first file, or what `less` leaves of them."""
+    """A broker that is called localhost and holds that artifact from its first file."""
     broker = LiveMosquitto(folder, environment=KEEPS_MEMORY)
     chain, key = authority.server()
     broker.prepare(client_ca=authority.certificate, crl=authority.crl(), server_chain=chain, server_key=key)
     if holding:
         path = folder / DYNSEC_FILE
-        path.write_text(merged(path.read_text(), to_artifact(less(desired_state(holding))), control=ADMIN))
+        path.write_text(merged(path.read_text(), holding, control=ADMIN))
     broker.start()
     try:
         yield broker
