@@ -18,7 +18,7 @@ from brokers.adapters.hivemq_access_log import watch_log
 from brokers.adapters.hivemq_rest import can_end, close, session_ends
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.shared_folder import DatedFolder
-from brokers.adapters.writing import Latest, Refusals
+from brokers.adapters.writing import Latest, Refusals, paced
 from brokers.conf import files_root
 from brokers.core.hivemq import ce_file as hivemq_ce_file
 from brokers.core.hivemq import ese_file as hivemq_ese_file
@@ -36,6 +36,7 @@ from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import FieldError
 
 _CHANGED = "<!-- Something in it is none of what Gatehouse writes. -->\n"
+_BATCH = 20
 _READ_SECONDS = 30.0  # HiveMQ has surely read the file by then, if it was just reading
 _HIDDEN = "***"  # in place of a password that stands in the file
 
@@ -138,10 +139,11 @@ class HivemqCeFileAdapter(PolicyAlone):
             return
         self._write(file.with_marks())
         with Refusals() as refusals:
-            for name, client_id in sorted(file.ends.items()):
+            for name, client_id in paced(sorted(file.ends.items()), between, every=_BATCH):
                 with refusals.aside():
                     ends.end(client_id)
                     del file.ends[name]
+            between()  # whoever wrote meanwhile knew of the marks
             self._write(file.with_marks() if file.ends else Realm(users=file.users, roles=file.roles))
 
     def disconnect(self, principal: Principal) -> int | None:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from brokers.core.ports import DesiredState, Step
+from brokers.core.ports import DesiredState
 from kernel.core.errors import Conflict
 
 _SECONDS = 2.0
 
 Compiled = TypeVar("Compiled")
+Each = TypeVar("Each")
 
 
 class Latest(Generic[Compiled]):
@@ -56,7 +57,7 @@ class Refusals:
             self._first = self._first or error
 
 
-def paced(steps: Sequence[Step], between: Callable[[], None], *, every: int) -> Iterator[Step]:
+def paced(steps: Sequence[Each], between: Callable[[], None], *, every: int) -> Iterator[Each]:
     """The steps; `between` is called before the first of each so many.
 
     And behind a slow one: somebody may have begun to write meanwhile, who must not be overwritten by what is old.

@@ -23,6 +23,7 @@ from brokers.adapters.shared_folder import UnsafeFolder
 from brokers.core.hivemq import ce_file as hivemq_ce_file
 from brokers.core.ports import AppliedState, BrokerAdapter, EffectLine, SessionNotClosed, Standing
 from brokers.core.values import AdapterKind
+from brokers.services.lease import BrokerBusy
 from devices.core.password_verifier import PasswordVerifier
 from tests.brokers.bringing import all_of, bring_to, only
 from tests.brokers.links import broker_link
@@ -282,6 +283,25 @@ def test_all_lose_before_the_first_session_ends_and_who_shares_a_role_is_among_t
     bring_to(adapter, only(subject("alpha", ALL)))
     assert sorted(where.rpartition("/")[2].partition("?")[0] for where in ended[:-1]) == ["alpha", "beta"]
     assert file.read_text() == before
+
+
+def test_file_that_somebody_else_may_write_by_now_is_left_as_it_is(folder: Path, ended: list[str]) -> None:
+    adapter, file = ese(host="127.0.0.1", port=int(ended[-1])), folder / "ese-file-realm.xml"
+    names = [f"p-{number:02}" for number in range(25)]
+    bring_to(adapter, all_of(*(subject(name, UP, DOWN) for name in names)))
+    desired, asked = all_of(*(subject(name, UP) for name in names)), 0
+
+    def between() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            file.write_text("theirs")
+            raise BrokerBusy("Somebody else writes.")
+
+    with pytest.raises(BrokerBusy):
+        adapter.apply(adapter.plan(desired, adapter.read()), between=between)
+    assert len(ended[:-1]) == 20
+    assert file.read_text() == "theirs"
 
 
 def test_connection_is_a_folder_and_nothing_unknown() -> None:
