@@ -28,7 +28,7 @@ from pki.queries import PkiFindings
 Route = Callable[[Entry], Sequence[Step]]
 
 PARTS_AT_ONCE = 8
-"""Of one file of certificates: they keep a core busy each, so that more workers than that are of no use to it."""
+"""Of one file of certificates, each keeping a core busy, whatever number of workers there is."""
 
 
 def evict(entry: Entry) -> list[Step]:
