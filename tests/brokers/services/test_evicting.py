@@ -143,9 +143,9 @@ def test_restart_ends_every_session_if_there_was_one(told: Told, pump: DeviceId)
         assert told(Obeying(capabilities=nanomq, steps=steps, closed=None)) == gone
 
 
-@pytest.mark.parametrize("adapter", [HivemqEseAdapter, VernemqPostgresqlAdapter])
+@pytest.mark.parametrize("adapter", [HivemqEseAdapter, HivemqEseFileAdapter, VernemqPostgresqlAdapter])
 def test_broker_that_judges_when_somebody_connects_closes_who_just_did(
-    told: Told, pump: DeviceId, adapter: type[HivemqEseAdapter | VernemqPostgresqlAdapter]
+    told: Told, pump: DeviceId, adapter: type[HivemqEseAdapter | HivemqEseFileAdapter | VernemqPostgresqlAdapter]
 ) -> None:
     devices.suspend_device(device=pump, actor=ADA, now=utc_now())
     told(Obeying(capabilities=RabbitmqAdapter.capabilities))
