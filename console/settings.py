@@ -192,7 +192,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(GATEHOUSE_HOME / "beat")
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+CELERY_BEAT_SCHEDULE = {
     "pki": {"task": "pki.refresh", "schedule": 60.0, "options": {"queue": Queue.PKI.value, "expires": 60}},
     "ocsp": {"task": "pki.prepare_ocsp", "schedule": 60.0, "options": {"queue": Queue.BULK.value, "expires": 60}},
     "windows": {
