@@ -15,10 +15,11 @@ from typing import ClassVar
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_access_log import watch_log
 from brokers.adapters.hivemq_realm import Tables, tables, why_taken
-from brokers.adapters.hivemq_rest import can_end, close, session_ends
+from brokers.adapters.hivemq_rest import close, session_ends
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.session_ends import SessionEnds
 from brokers.adapters.writing import Latest, Refusals, paced
+from brokers.core.api_path import has_path
 from brokers.core.hivemq import ese_sql as hivemq_ese_sql
 from brokers.core.hivemq.changes import RealmChange, changes, effect, emptied, ending
 from brokers.core.hivemq.connection import HivemqConnection, SqlDialect, connection_errors
@@ -27,15 +28,7 @@ from brokers.core.hivemq.ese_sql import FOLDS, folded, parse, to_artifact
 from brokers.core.hivemq.permissions import Realm
 from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import ese_text, fingerprints, texts_in
-from brokers.core.ports import (
-    AppliedState,
-    Capabilities,
-    DesiredState,
-    Effect,
-    PasswordRoom,
-    Rendering,
-    Step,
-)
+from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Step
 from brokers.core.taken_names import taken
 from brokers.core.values import BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
@@ -139,7 +132,7 @@ class HivemqEseAdapter(PolicyAlone):
 def _make(realm: Tables, change: RealmChange, client_id: str, ends: SessionEnds | None) -> None:
     """Makes the change; the session of an account that loses something ends before the account is as it stays."""
     with Refusals() as refusals:
-        if ends is not None and change.ends and change.role is None and can_end(client_id):
+        if ends is not None and change.ends and change.role is None and has_path(client_id):
             with refusals.aside():
                 _write(realm, replace(change, account=ending(change.account)), ends)
             ends.end(client_id)

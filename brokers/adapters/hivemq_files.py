@@ -15,11 +15,12 @@ from typing import ClassVar
 
 from acl.core.values import Principal, Request
 from brokers.adapters.hivemq_access_log import watch_log
-from brokers.adapters.hivemq_rest import can_end, close, session_ends
+from brokers.adapters.hivemq_rest import close, session_ends
 from brokers.adapters.policy_alone import PolicyAlone
 from brokers.adapters.shared_folder import DatedFolder
 from brokers.adapters.writing import Latest, Refusals, paced
 from brokers.conf import files_root
+from brokers.core.api_path import has_path
 from brokers.core.hivemq import ce_file as hivemq_ce_file
 from brokers.core.hivemq import ese_file as hivemq_ese_file
 from brokers.core.hivemq.ce_file import as_taken, without_nobody
@@ -209,7 +210,7 @@ class HivemqCeFileAdapter(PolicyAlone):
                 having = (name for name, account in file.users.items() if role in account.roles)
                 file.ends.update({name: file.ends.get(name, name) for name in having})
             file.roles[role] = held
-        if can_end(kept["ends"]):
+        if has_path(kept["ends"]):
             file.ends[step.target] = kept["ends"]
 
     def _realm(self) -> tuple[Realm, bool]:

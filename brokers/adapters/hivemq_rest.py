@@ -6,13 +6,10 @@ from functools import partial
 
 from brokers.adapters.json_api import JsonApi
 from brokers.adapters.session_ends import SessionEnds
-from brokers.core.api_path import path
+from brokers.core.api_path import has_path, path
 from brokers.core.hivemq.connection import RestConnection
 
 _RIGHTS = "Its role needs HIVEMQ_MQTT_CLIENTS_CLIENTID_GET and HIVEMQ_MQTT_CLIENTS_CLIENTID_DELETE."
-
-
-_UNASKABLE = frozenset({"", ".", ".."})  # client ids that no path can hold
 
 
 def session_ends(rest: RestConnection | None) -> SessionEnds | None:
@@ -23,12 +20,7 @@ def session_ends(rest: RestConnection | None) -> SessionEnds | None:
 def close(rest: RestConnection | None, client_id: str) -> int | None:
     """How many were connected; None if nobody can end the session. Raises SessionNotClosed."""
     ends = session_ends(rest)
-    return None if ends is None or not can_end(client_id) else ends.end(client_id)
-
-
-def can_end(client_id: str) -> bool:
-    """Whether HiveMQ can be asked about that client id."""
-    return client_id not in _UNASKABLE
+    return None if ends is None or not has_path(client_id) else ends.end(client_id)
 
 
 def _end_session(rest: RestConnection, client_id: str) -> int:

@@ -18,7 +18,7 @@ from brokers.adapters.json_api import JsonApi, RequestRefused
 from brokers.adapters.rabbitmq_management import management
 from brokers.adapters.rabbitmq_watch import watch
 from brokers.adapters.writing import Latest, paced
-from brokers.core.api_path import path
+from brokers.core.api_path import has_path, path
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.password_texts import rabbitmq as spell_password
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, Rendering, Standing, Step
@@ -40,7 +40,6 @@ from brokers.core.values import BrokerLink, FeedItem
 from kernel.core.errors import FieldError, NotFound
 
 _BATCH = 20  # of requests that take up to 5 ms each
-_UNASKABLE = {"", ".", ".."}  # names that no path can hold, and no account of ours has
 
 
 class VhostNotFound(NotFound):
@@ -177,8 +176,9 @@ class RabbitmqAdapter:
 
     def _behind(self, broker: JsonApi, only: frozenset[str]) -> frozenset[str]:
         """The accounts of others that RabbitMQ may take these names for."""
-        others = {name.rpartition(":")[2] for name in only if ":" in name} - _UNASKABLE
-        users = {user["name"]: user for name in sorted(others) if (user := broker.get("users", name)) is not None}
+        others = {name.rpartition(":")[2] for name in only if ":" in name}
+        asked = sorted(filter(has_path, others))  # no account of ours has another
+        users = {user["name"]: user for name in asked if (user := broker.get("users", name)) is not None}
         ours = {name for name, user in users.items() if self._is_ours(user)}
         told = {taken_for(name, vhost=self._connection.vhost, ours=ours, foreign=users.keys() - ours) for name in only}
         return frozenset(told - {""})

@@ -15,11 +15,16 @@ class NoPath(Invalid):
     code = "no-path"
 
 
+def has_path(name: str) -> bool:
+    """Whether a path can hold the name."""
+    return name not in _STEPS
+
+
 def path(*names: str) -> str:
     """The path of these names, each of them escaped. Raises NoPath.
 
     A server takes `.` and `..` for steps to what stands above, escaped or not: whoever deletes `users/..` deletes more.
     """
-    if not _STEPS.isdisjoint(names):
+    if not all(map(has_path, names)):
         raise NoPath("A name that is empty, . or .. can not be asked about over HTTP: rename what has it.")
     return "/".join(quote(name, safe="") for name in names)
