@@ -36,7 +36,6 @@ _OLD = {TlsVersion.V1_0: 1, TlsVersion.V1_1: 2}
 _MOST_ANSWER = 4_096
 SILENT = "Nobody answers there in TLS."
 FORBIDDEN = "Its name leads to an address where there is never a broker, so it is not connected to."
-_OF_A_MISSING_CERTIFICATE = ("CERTIFICATE", "HANDSHAKE_FAILURE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +183,7 @@ def _chain(place: _Place, trust_pem: str, flight: ServerFlight) -> tuple[bytes, 
         return leaf, str(error.verify_message)[:100]
     except ssl.SSLError as error:
         # in 1.2 the server looks for our certificate only after we were content with its own
-        content = bool(leaf) and any(word in (error.reason or "") for word in _OF_A_MISSING_CERTIFICATE)
+        content = bool(leaf) and _misses_certificate(error, asked=True)
         return leaf, "" if content else None
     except (OSError, ValueError):
         return leaf, None
@@ -213,10 +212,15 @@ def _heard(place: _Place, speak: Callable[[ssl.SSLSocket, float], Answer], *, as
     except TimeoutError:
         return None
     except ssl.SSLError as error:
-        words = _OF_A_MISSING_CERTIFICATE if asked else _OF_A_MISSING_CERTIFICATE[:1]
-        return Answer.REFUSED_IN_TLS if any(word in (error.reason or "") for word in words) else Answer.CLOSED
+        return Answer.REFUSED_IN_TLS if _misses_certificate(error, asked=asked) else Answer.CLOSED
     except (OSError, ValueError):
         return Answer.CLOSED
+
+
+def _misses_certificate(error: ssl.SSLError, *, asked: bool) -> bool:
+    """Whether the server ended the handshake for want of our certificate; a mere failure says so if one was `asked`."""
+    reason = error.reason or ""
+    return "CERTIFICATE" in reason or (asked and "HANDSHAKE_FAILURE" in reason)
 
 
 def _last_words(spoken: ssl.SSLSocket, end: float) -> Answer:
