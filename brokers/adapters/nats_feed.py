@@ -25,9 +25,10 @@ _LOOK_SECONDS = 0.25
 
 
 def hear(connection: NatsConnection, stop: Event) -> Iterator[FeedItem]:
-    """Connects and ends of the account's devices, and refusals; None when nothing happens, and first of all.
+    """Connects and ends of the account's devices, and refusals; None when nothing happens.
 
-    Ends soon after `stop` is set or when the connection is lost. Raises BrokerUnreachable.
+    First of all None and a hint, since nobody knows what happened before. Ends soon after `stop` is set or when the
+    connection is lost. Raises BrokerUnreachable.
     """
     feed = _Feed(connection)
     thread = Thread(target=feed.run, name="nats-feed", daemon=True)
