@@ -10,6 +10,7 @@ from django.db import transaction
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.outcomes import Eviction
+from brokers.core.ports import Capabilities
 from brokers.core.values import BrokerId
 from brokers.services.converging import UNMANAGED
 from brokers.services.lease import lease_on
@@ -94,9 +95,9 @@ def _ending(
     )
 
 
-def beside_own(broker: BrokerId) -> str:
+def beside_own(capabilities: Capabilities) -> str:
     """What is to be said where sessions are closed by client id alone, with a blank before it; empty elsewhere."""
-    return f" {_ITS_OWN}" if queries.capabilities_of(broker=broker).closes_by_client_id else ""
+    return f" {_ITS_OWN}" if capabilities.closes_by_client_id else ""
 
 
 def disconnect(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
@@ -110,10 +111,12 @@ def disconnect(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction
         return Eviction(closed=None, detail=UNMANAGED)
     principal = devices.subject_of(device=device, broker=broker, now=now).principal
     with lease_on(broker=broker, now=now, urgent=True):
-        closed = adapter_for(queries.link_to(broker=broker)).disconnect(principal)
+        adapter = adapter_for(queries.link_to(broker=broker))
+        closed = adapter.disconnect(principal)
     if closed is None:
         return Eviction(closed=None, detail=STAYS)
     if closed < 0:
         return Eviction(closed=None, detail="Every session that it had there is closed; it may come back at once.")
     count = f"{closed} session{'' if closed == 1 else 's'}"
-    return Eviction(closed=closed, detail=f"{count} closed; it may come back at once.{beside_own(broker)}")
+    beside = beside_own(adapter.capabilities)
+    return Eviction(closed=closed, detail=f"{count} closed; it may come back at once.{beside}")

@@ -80,12 +80,12 @@ def evict(
         end_again(broker=broker, concerned=concerned, at=[ended + lag], note=_MOMENT_LATER, now=ended, bulk=bulk)
     is_in = desired.subjects[0].state is Standing.ADMITTED
     restarted = adapter.capabilities.restarts and (done.changed or not is_in)  # an eviction before this one may have
-    told = _sentence(count, is_in=is_in, restarted=restarted)
+    detail = _sentence(count, is_in=is_in, restarted=restarted)
     if count is not None:
-        told += beside_own(broker)
+        detail += beside_own(adapter.capabilities)
     if by_certificate and is_in:
-        told = f"{told} {_on_certificate(adapter.capabilities_here().certificate_lag)}".rstrip()
-    return Eviction(closed=count, detail=told)
+        detail += _on_certificate(adapter.capabilities_here().certificate_lag)
+    return Eviction(closed=count, detail=detail)
 
 
 def _with_all_who_go(
@@ -163,6 +163,7 @@ def _sentence(count: int | None, *, is_in: bool, restarted: bool) -> str:
 
 
 def _on_certificate(lag: timedelta | None) -> str:
+    """What is to be said of the certificate that was taken away, with a blank before it; empty if nothing is."""
     if lag is None:
-        return _COMES_BACK
-    return _ENDS_AGAIN if lag else ""
+        return f" {_COMES_BACK}"
+    return f" {_ENDS_AGAIN}" if lag else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from acl.core.values import Principal
 from brokers import models, queries
-from brokers.core.ports import BrokerUnreachable
+from brokers.core.ports import BrokerUnreachable, Capabilities
 from brokers.core.values import BrokerId
 from brokers.services import disconnecting
 from brokers.tasks import disconnect
@@ -40,6 +40,8 @@ def register(fleet: Fleet, name: str, kind: str, connection: dict[str, Any], *, 
 
 class StandIn:
     """An adapter that says what `told` says: how many sessions it closed."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(stores_policy=True, protocol_versions=())
 
     def __init__(self, told: list[int | BrokerUnreachable | None]) -> None:
         self.told = told
