@@ -382,11 +382,15 @@ class HeardDay(models.Model):
 
 
 class AccessFile(models.Model):
-    """How many lines the file of a domain's day has: more of that day in the table came later."""
+    """How many lines of the table the file of a domain's day has: more of that day there came later.
+
+    `has_left`: lines of the day have left the table, so that the file has some that nothing else has.
+    """
 
     domain_id = models.UUIDField()
     day = models.DateField()
     lines = models.PositiveBigIntegerField()
+    has_left = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["domain_id", "day"], name="brokers_access_file")]

@@ -175,6 +175,7 @@ class Migration(migrations.Migration):
                 ('domain_id', models.UUIDField()),
                 ('day', models.DateField()),
                 ('lines', models.PositiveBigIntegerField()),
+                ('has_left', models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(

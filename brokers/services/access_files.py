@@ -2,6 +2,7 @@
 
 `GATEHOUSE_HOME/access-log/<domain>/<date>.ndjson.gz`, one JSON object a line. A day's file is made from the table, half
 an hour after the day has ended, and anew when lines of it came later; lines leave the table only after that, by days.
+What comes later still is added to what the file has.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,21 +76,25 @@ def _lines_of(domain: Domain, day: date) -> QuerySet[models.AccessEvent]:
 
 def _make_file(domain: Domain, day: date) -> None:
     """What was begun and not ended leaves no file of that name, or the one that was there."""
-    lines = 0
+    lines, files = 0, models.AccessFile.objects
     path = access_file(domain=domain.slug, day=day)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".making-")
     try:
-        with os.fdopen(handle, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as file:
-            for row in _lines_of(domain, day).order_by("at", "id").iterator(_AT_ONCE):
-                lines += 1
-                line = json.dumps(line_document(row.as_value()), ensure_ascii=True)
-                file.write(f"{line}\n".encode())
+        with os.fdopen(handle, "wb") as raw:
+            if path.exists() and files.filter(domain_id=domain.id, day=day, has_left=True).exists():
+                with path.open("rb") as before:
+                    shutil.copyfileobj(before, raw)
+            with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as file:
+                for row in _lines_of(domain, day).order_by("at", "id").iterator(_AT_ONCE):
+                    lines += 1
+                    line = json.dumps(line_document(row.as_value()), ensure_ascii=True)
+                    file.write(f"{line}\n".encode())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    models.AccessFile.objects.update_or_create(domain_id=domain.id, day=day, defaults={"lines": lines})
+    files.update_or_create(domain_id=domain.id, day=day, defaults={"lines": lines})
 
 
 def _remove_files(domain: Domain, *, before: date) -> int:
@@ -102,6 +108,7 @@ def _remove_files(domain: Domain, *, before: date) -> int:
 
 def _forget_lines(domain: Domain, *, before: date) -> int:
     forgotten = 0
+    models.AccessFile.objects.filter(domain_id=domain.id, day__lt=before).update(has_left=True, lines=0)
     while True:
         old = models.AccessEvent.objects.filter(domain_id=domain.id, at__lt=_midnight(before)).order_by("at")
         some = list(old.values_list("pk", flat=True)[:_AT_ONCE])

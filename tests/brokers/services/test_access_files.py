@@ -127,8 +127,22 @@ def test_file_is_not_made_anew_of_less_than_it_has(broker: Broker) -> None:
     assert services.roll_access_log(now=NOW + timedelta(days=1)).forgotten == 0, "the day is kept whole"
     assert services.roll_access_log(now=NOW + timedelta(days=2)).forgotten == 3
     deny(broker, datetime(day.year, day.month, day.day, 13, tzinfo=UTC))
-    assert services.roll_access_log(now=NOW + timedelta(days=2)).made == 0
-    assert len(read(day)) == 3
+    services.roll_access_log(now=NOW + timedelta(days=2))
+    assert len(read(day)) == 4
+
+
+def test_late_lines_of_a_day_that_left_the_table_come_behind_what_its_file_has(broker: Broker) -> None:
+    """However many they are: a node that was away for weeks, or whose clock stood, takes no other's lines away."""
+    day = datetime(2026, 10, 20, tzinfo=UTC)
+    deny(broker, day, "in time")
+    assert services.roll_access_log(now=NOW).forgotten == 1
+    for times in (1, 2):
+        for _ in range(2):
+            deny(broker, day, "late")
+        assert services.roll_access_log(now=NOW).made == 1
+        assert [line["topic"] for line in read(day.date())] == ["in time", *times * ["late", "late"]]
+    assert models.AccessEvent.objects.count() == 0
+    assert services.roll_access_log(now=NOW).made == 0
 
 
 def test_lines_leave_the_table_only_after_their_file_is_made(broker: Broker) -> None:
