@@ -12,7 +12,7 @@ from datetime import datetime
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.crl_bundle import UnfitCrl, bundle
-from brokers.core.values import BrokerId, BrokerLink
+from brokers.core.values import Broker, BrokerId
 from brokers.services.desired import is_good_or_untouched
 from brokers.services.disconnecting import end_again
 from devices import queries as devices
@@ -44,22 +44,23 @@ def push_crl(*, broker: BrokerId, now: datetime) -> str:
             revisions[issuer.certificate_der] = issuer.id, newest.revision if newest else -1
     fit, unfit = bundle(crls, now=now)
     trust = "".join(issuer.certificate_pem for issuer in trusted)
-    sentence = adapter_for(link).publish_crl(fit, trust=trust) if fit else ""
+    adapter = adapter_for(link)
+    sentence = adapter.publish_crl(fit, trust=trust) if fit else ""
     known = dict(found for der, found in revisions.items() if der not in unfit)
-    _disconnect_taken_away(link, known, is_read=bool(sentence), now=now)
+    if lag := adapter.capabilities_here().certificate_lag:
+        at = [now, now + lag] if sentence else [now + lag]  # now, if the broker has just read them
+        _disconnect_taken_away(link.broker, known, at=at, now=now)
     if unfit:
         raise UnfitCrl(" ".join(error.detail for error in unfit.values()))
     return sentence or "This broker takes no CRL file from Gatehouse."
 
 
 def _disconnect_taken_away(
-    link: BrokerLink, revisions: Mapping[IssuerId, int], *, is_read: bool, now: datetime
+    broker: Broker, revisions: Mapping[IssuerId, int], *, at: Collection[datetime], now: datetime
 ) -> None:
-    """Orders it for who was not yet: now if the broker has just read the CRLs, and once it lets nobody in by them."""
-    broker, domain = link.broker.id, link.broker.domain
-    lag = queries.capabilities_of(broker=broker).certificate_lag
-    row = models.Broker.objects.managed().filter(id=broker).first()
-    if row is None or not lag:
+    """Orders it, at each of these times, for who was not disconnected yet since it lost a certificate."""
+    row = models.Broker.objects.managed().filter(id=broker.id).first()
+    if row is None:
         return
     before = {issuer: row.crl_revisions.get(str(issuer), -1) for issuer in revisions}
     holders = {
@@ -68,12 +69,11 @@ def _disconnect_taken_away(
         if revision > before[issuer]
         for holder in holders_taken_away(issuer=issuer, after=before[issuer], up_to=revision, now=now)
     }
-    at = [now, now + lag] if is_read else [now + lag]
     bulk = len(holders) > _MOST_URGENT
-    for concerned in _still_let_in(sorted(holders), domain=domain):
-        end_again(broker=broker, concerned=concerned, at=at, note=_CAME_BACK, now=now, bulk=bulk)
+    for concerned in _still_let_in(sorted(holders), domain=broker.domain):
+        end_again(broker=broker.id, concerned=concerned, at=at, note=_CAME_BACK, now=now, bulk=bulk)
     told = {str(issuer): revision for issuer, revision in revisions.items()}
-    models.Broker.objects.filter(id=broker).update(crl_revisions=row.crl_revisions | told)
+    models.Broker.objects.filter(id=broker.id).update(crl_revisions=row.crl_revisions | told)
 
 
 def _still_let_in(holders: Sequence[str], *, domain: DomainId) -> Iterator[Collection[Device]]:
