@@ -56,7 +56,8 @@ def disconnect(wake: Wake) -> str | None:
     if not_before and utc_now() < (until := datetime.fromisoformat(not_before)):
         raise Defer(until=until, detail="It waits until the broker lets nobody in any more by what was before.")
     with services.knocking(broker=broker, now=utc_now()):
-        return services.disconnect(broker=broker, device=device, now=utc_now()).detail
+        bulk = "bulk" in wake.entry.after
+        return services.disconnect(broker=broker, device=device, now=utc_now(), bulk=bulk).detail
 
 
 @wakeup_task("brokers.push")

@@ -100,17 +100,17 @@ def beside_own(capabilities: Capabilities) -> str:
     return f" {_ITS_OWN}" if capabilities.closes_by_client_id else ""
 
 
-def disconnect(*, broker: BrokerId, device: DeviceId, now: datetime) -> Eviction:
+def disconnect(*, broker: BrokerId, device: DeviceId, now: datetime, bulk: bool = False) -> Eviction:
     """What was closed. What the broker tells of it ends the sessions that are known; nothing else is written there.
 
-    Waits for nobody but a batch that is under way.
+    Waits for nobody but a batch that is under way; one of many (`bulk`) for 8 s for whatever is.
     Raises BrokerUnreachable, BrokerBusy, SessionNotClosed, UnknownDevice.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None or row.managed_since is None:
         return Eviction(closed=None, detail=UNMANAGED)
     principal = devices.subject_of(device=device, broker=broker, now=now).principal
-    with lease_on(broker=broker, now=now, urgent=True):
+    with lease_on(broker=broker, now=now, urgent=True, others_first=bulk):
         adapter = adapter_for(queries.link_to(broker=broker))
         closed = adapter.disconnect(principal)
     if closed is None:

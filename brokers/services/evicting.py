@@ -49,13 +49,13 @@ def evict(
     Where the broker may just be letting it in by what was before, they end once more, by an operation of its own.
     `by_certificate`: a certificate of it was revoked or held, and `detail` tells who may come in with that.
     `bulk`: it is one of many, which keep no revocation waiting.
-    Waits for nobody but a batch that is under way.
+    Waits for nobody but a batch that is under way; one of many for 8 s for whatever is.
     Raises BrokerUnreachable, BrokerBusy, BrokerDidNotObey, AccountTaken, SessionNotClosed.
     """
     row = models.Broker.objects.filter(id=broker).first()
     if row is None or row.managed_since is None:
         return Eviction(closed=None, detail=UNMANAGED)
-    with lease_on(broker=broker, now=now, urgent=True) as lease:
+    with lease_on(broker=broker, now=now, urgent=True, others_first=bulk) as lease:
         adapter = adapter_for(queries.link_to(broker=broker))
         try:
             desired = desired_state_of(device=device, broker=broker, now=lease.now())

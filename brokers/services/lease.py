@@ -1,7 +1,8 @@
 """The right to write to a broker: one writer at a time, and an eviction goes before all others.
 
 Who reads, compares or plans under a lease loses it to an eviction at once, and finds out before it writes or notes
-anything. Who writes asks between its batches whether it may go on. Either ends there, and is woken again.
+anything. Who writes asks between its batches whether it may go on. Either ends there, and is woken again. One of many
+evictions first lets others end for some seconds: else so many would keep all else from the broker for hours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kernel.core.errors import Unavailable
 LEASE = timedelta(seconds=20)
 _URGENT_WAIT_SECONDS = 8.0
 _URGENT_POLL_SECONDS = 0.02
+_OTHERS_FIRST_SECONDS = 8.0
 
 
 class BrokerBusy(Unavailable):
@@ -43,10 +45,13 @@ class Lease:
         """The time: what the lease was given, and what has gone by since."""
         return self._now + timedelta(seconds=time.monotonic() - self._began)
 
-    def take(self) -> bool:
-        """Whether it is ours now."""
+    def take(self, *, others_first: bool = False) -> bool:
+        """Whether it is ours now. `others_first`: it is taken from nobody, and before nobody who is urgent."""
         rows, now = models.Broker.objects.filter(id=self._broker), self.now()
-        rows = rows.unwritten(now=now) if self._urgent else rows.unleased(now=now).exclude(yield_until__gt=now)
+        if self._urgent and not others_first:
+            rows = rows.unwritten(now=now)
+        else:
+            rows = rows.unleased(now=now).exclude(yield_until__gt=now)
         return bool(rows.update(lease=self._token, lease_until=now + LEASE, lease_writes=self._urgent))
 
     def ask_others_to_yield(self) -> None:
@@ -81,12 +86,18 @@ class Lease:
 
 
 @contextmanager
-def lease_on(*, broker: BrokerId, now: datetime, urgent: bool = False) -> Iterator[Lease]:
-    """The lease. Raises BrokerBusy: at once, or if urgent after 8 s."""
+def lease_on(*, broker: BrokerId, now: datetime, urgent: bool = False, others_first: bool = False) -> Iterator[Lease]:
+    """The lease. Raises BrokerBusy: at once, or if urgent after 8 s.
+
+    Who is urgent and lets `others_first` waits for whoever has the lease, and is as urgent as others only after 8 s.
+    """
     lease = Lease(broker=broker, now=now, urgent=urgent)
-    taken = lease.take()
+    taken = lease.take(others_first=others_first)
+    if not taken and urgent and others_first:
+        taken = _wait_for(lease, seconds=_OTHERS_FIRST_SECONDS, others_first=True)
     if not taken and urgent:
-        taken = _wait_for(lease)
+        lease.ask_others_to_yield()
+        taken = _wait_for(lease, seconds=_URGENT_WAIT_SECONDS)
     if not taken:
         raise BrokerBusy("Somebody else writes to this broker just now: it follows at once.")
     try:
@@ -95,11 +106,10 @@ def lease_on(*, broker: BrokerId, now: datetime, urgent: bool = False) -> Iterat
         lease.give_back()
 
 
-def _wait_for(lease: Lease) -> bool:
-    lease.ask_others_to_yield()
-    end = time.monotonic() + _URGENT_WAIT_SECONDS
+def _wait_for(lease: Lease, *, seconds: float, others_first: bool = False) -> bool:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(_URGENT_POLL_SECONDS)
-        if lease.take():
+        if lease.take(others_first=others_first):
             return True
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -164,6 +165,55 @@ def test_eviction_waits_for_the_batch_that_is_being_written(broker: BrokerId) ->
 def urgent_taken(broker: BrokerId) -> bool:
     """Whether an eviction has its turn at once."""
     return Lease(broker=broker, now=utc_now(), urgent=True).take()
+
+
+@pytest.mark.parametrize("service", [services.evict, services.disconnect])
+def test_one_of_many_lets_a_push_end_first(
+    fleet: Fleet,
+    broker: BrokerId,
+    adapter: HeldAdapter,
+    pumps: dict[str, Enrolled],
+    monkeypatch: pytest.MonkeyPatch,
+    service: Callable[..., Eviction],
+) -> None:
+    """A hundred thousand that go one after another would keep every change of policy from that broker for hours."""
+    fleet.change_role(*PUMP_RULES, NEWS)
+
+    def waits() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("brokers.services.lease.time.sleep", _raise_waiting)
+            with pytest.raises(_Waiting):
+                service(broker=broker, device=pumps["p-2"].id, now=utc_now(), bulk=True)
+
+    at_the_end(monkeypatch, adapter, "read", waits)
+    assert services.converge(broker=broker, now=utc_now()).sync is SyncState.IN_SYNC
+    assert is_held(adapter, NEWS)
+    assert service(broker=broker, device=pumps["p-2"].id, now=utc_now(), bulk=True).detail
+
+
+def test_one_of_many_waits_no_longer_than_that(
+    broker: BrokerId, pumps: dict[str, Enrolled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brokers.services.lease._OTHERS_FIRST_SECONDS", 0.1)
+    with lease_on(broker=broker, now=utc_now()) as lease:
+        assert services.evict(broker=broker, device=pumps["p-2"].id, now=utc_now(), bulk=True).closed == 0
+        with pytest.raises(BrokerBusy):
+            lease.keep()
+
+
+def test_one_of_many_does_not_pass_an_eviction_that_waits(broker: BrokerId) -> None:
+    models.Broker.objects.update(yield_until=utc_now() + timedelta(seconds=5))
+    one_of_many = Lease(broker=broker, now=utc_now(), urgent=True)
+    assert not one_of_many.take(others_first=True)
+    assert one_of_many.take()
+
+
+class _Waiting(Exception):
+    """It would wait."""
+
+
+def _raise_waiting(_seconds: float) -> None:
+    raise _Waiting
 
 
 def test_what_is_looked_at_beside_a_writer_is_shown_and_not_noted(
