@@ -32,7 +32,7 @@ from brokers.core.password_steps import SET, TAKE, password_steps
 from brokers.core.password_texts import emqx as spell_password
 from brokers.core.password_texts import fingerprints, texts_in
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Effect, PasswordRoom, Rendering, Standing, Step
-from brokers.core.taken_names import taken
+from brokers.core.taken_names import taken, turned_away
 from brokers.core.values import AccessKind, BrokerEvent, BrokerLink
 from kernel.core.errors import Conflict, FieldError
 
@@ -108,7 +108,8 @@ class EmqxAdapter:
             refuse_old(applied.version)
         wanted, present, held = self._compile(desired)[0], read_held(applied.artifact), applied.passwords
         if refused := _superusers(desired, present.superusers - held.keys()):
-            desired = _without(desired, refused)
+            # not banned: the name is somebody else's, who may need it
+            desired = turned_away(desired, refused, state=Standing.ABSENT)
             wanted = _compiled(desired)[0]
         taking, giving = changes(wanted, present, desired.subjects, whole=desired.only is None)
         named = {each.principal.username for each in desired.subjects}
@@ -193,21 +194,12 @@ def _compiled(desired: DesiredState) -> tuple[EmqxRules, Rendering]:
 
 def _superusers(desired: DesiredState, superusers: Collection[str]) -> dict[str, str]:
     """Who is to be admitted by the name of one of these, and sentences that say what is wrong with it."""
-    admitted = {each.principal.username for each in desired.subjects if each.state is Standing.ADMITTED}
+    admitted = {each.principal.auth_id for each in desired.subjects if each.state is Standing.ADMITTED}
     return {
         name: f"EMQX has a superuser {name!r}, whom no rule binds: whoever logs in as it with a password may do "
         "everything. Delete the user, or take is_superuser away."
         for name in admitted.intersection(superusers)
     }
-
-
-def _without(desired: DesiredState, names: Collection[str]) -> DesiredState:
-    """The same without rules for these usernames. They are not banned: their owner may need them."""
-    subjects = tuple(
-        replace(each, state=Standing.ABSENT, policy=(), password=None) if each.principal.username in names else each
-        for each in desired.subjects
-    )
-    return replace(desired, subjects=subjects)
 
 
 def _wanted_passwords(desired: DesiredState, rules: EmqxRules) -> dict[str, str]:

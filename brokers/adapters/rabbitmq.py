@@ -35,7 +35,7 @@ from brokers.core.rabbitmq.state import EXCHANGE, RabbitState, parse, to_artifac
 from brokers.core.rabbitmq.subscriptions import ENDINGS, queues_in, queues_of
 from brokers.core.rabbitmq.version import refuse_untried, version_note
 from brokers.core.rendering import Deviations
-from brokers.core.taken_names import AccountTaken, barring, taken
+from brokers.core.taken_names import AccountTaken, taken, turned_away
 from brokers.core.values import BrokerLink, FeedItem
 from kernel.core.errors import FieldError, NotFound
 
@@ -94,7 +94,7 @@ class RabbitmqAdapter:
             refuse_untried(applied.version)
         state, rendering = self._compile(desired)
         if refused := self._refused(desired, applied, state):
-            desired = barring(desired, refused)
+            desired = turned_away(desired, refused, state=Standing.BARRED)
             subjects = tuple(each for each in desired.subjects if each.principal.auth_id not in applied.foreign)
             desired = replace(desired, subjects=subjects)
             state, rendering = self._compiled(desired)

@@ -1,7 +1,7 @@
 """Devices whose name at a broker is somebody else's: each of them waits alone, and all others get their policy.
 
-An adapter's `plan` raises nothing for such a name. It plans the rest as if those devices were barred (`barring`), or
-had no account where only its owner can bar one, and ends with a step of `taken` for each of them. `apply` is never
+An adapter's `plan` raises nothing for such a name. It plans the rest as if those devices were barred (`turned_away`),
+or had no account where only its owner can bar one, and ends with a step of `taken` for each of them. `apply` is never
 given those: services make what is `due`, and then raise the `refusal`.
 """
 
@@ -40,10 +40,10 @@ def refusal(steps: Sequence[Step]) -> AccountTaken | None:
     return AccountTaken(found[0] + (f" There are {len(found)} names like that." if len(found) > 1 else ""))
 
 
-def barring(desired: DesiredState, names: Collection[str]) -> DesiredState:
-    """The same, where whoever of these (auth ids) is admitted is barred."""
+def turned_away(desired: DesiredState, names: Collection[str], *, state: Standing) -> DesiredState:
+    """The same, where whoever of these (auth ids) is admitted is barred or absent instead, as `state` says."""
     subjects = tuple(
-        replace(subject, state=Standing.BARRED, policy=(), password=None)
+        replace(subject, state=state, policy=(), password=None)
         if subject.principal.auth_id in names and subject.state is Standing.ADMITTED
         else subject
         for subject in desired.subjects

@@ -17,9 +17,10 @@ from brokers.core.ports import (
     DesiredState,
     Rendering,
     SessionNotClosed,
+    Standing,
     Step,
 )
-from brokers.core.taken_names import AccountTaken, barring, due, refusal, taken
+from brokers.core.taken_names import AccountTaken, due, refusal, taken, turned_away
 from brokers.core.values import BrokerId, SyncState
 from brokers.services import checking, converging, evicting
 from brokers.services.converging import BrokerDidNotObey
@@ -146,7 +147,8 @@ class Owned(Refusing):
     held: set[str] = field(default_factory=set)
 
     def plan(self, desired: DesiredState, _applied: AppliedState) -> tuple[Step, ...]:
-        admitted = {each.principal.auth_id for each in barring(desired, {"p-1"}).subjects if each.policy}
+        rest = turned_away(desired, {"p-1"}, state=Standing.BARRED)
+        admitted = {each.principal.auth_id for each in rest.subjects if each.policy}
         present = self.held if desired.only is None else self.held & desired.only
         steps = [Step(kind="set", target=name, summary=f"Set {name}.") for name in sorted(admitted - present)]
         steps += [Step(kind="delete", target=name, summary=f"Delete {name}.") for name in sorted(present - admitted)]
