@@ -20,6 +20,12 @@ from kernel.core.findings import Severity
 
 _KINDS = {Transport.MQTTS: "ssl", Transport.WSS: "wss"}
 _DEPTH = 3
+_MANAGEMENT = ListenerWarning(
+    member="plain_port",
+    severity=Severity.WARNING,
+    what="VerneMQ's HTTP API answers anybody at port 8888 as it comes, and disconnects whom they name.",
+    remedy="Set http_module.vmq_http_mgmt_api.auth.mode = apikey, and let no device reach it.",
+)
 
 
 def render_vernemq(profile: ListenerProfile, site: Site) -> RenderedListeners:
@@ -75,12 +81,7 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         what=f"A listener of VerneMQ takes one version of TLS: these take {profile.minimum_tls} alone.",
         remedy="Give those who need another a listener apart.",
     )
-    yield ListenerWarning(
-        member="plain_port",
-        severity=Severity.WARNING,
-        what="VerneMQ's HTTP API answers anybody at port 8888 as it comes, and disconnects whom they name.",
-        remedy="Set http_module.vmq_http_mgmt_api.auth.mode = apikey, and let no device reach it.",
-    )
+    yield _MANAGEMENT
     yield from not_had(
         "allow_anonymous",
         "With allow_anonymous = on VerneMQ asks no plugin at all: every rule is off.",
