@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from threading import BoundedSemaphore
+from threading import Lock
+from uuid import UUID
 
 from brokers import models, queries
 from brokers.adapters.dialing import dial
@@ -17,7 +19,30 @@ _CONNECT_SECONDS = 2.0
 """For the TCP connection alone, one lost packet included: what an adapter waits for may take a minute."""
 _AT_ONCE = 16
 """Half of a worker's threads (console/processes.py)."""
-_free = BoundedSemaphore(_AT_ONCE)
+_OF_ONE_DOMAIN = 8
+"""So that one domain's brokers, however many there are, keep nobody from those of another."""
+
+
+class _Room:
+    """How many threads of the process are with such brokers, by domain."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = Lock(), Counter[UUID]()
+
+    def enter(self, domain: UUID) -> bool:
+        """Whether there is room for one more."""
+        with self._lock:
+            is_free = self._inside.total() < _AT_ONCE and self._inside[domain] < _OF_ONE_DOMAIN
+            self._inside[domain] += is_free
+            return is_free
+
+    def leave(self, domain: UUID) -> None:
+        """Makes room."""
+        with self._lock:
+            self._inside[domain] -= 1
+
+
+_room = _Room()
 
 
 @contextmanager
@@ -25,13 +50,13 @@ def knocking(*, broker: BrokerId, now: datetime) -> Iterator[None]:
     """A context in which a worker speaks to the broker.
 
     Where the broker did not answer last time, it has to take a connection within 2 s first, and at most 16 threads of
-    the process are there at once. Raises BrokerUnreachable.
+    the process are there at once, 8 for the brokers of one domain. Raises BrokerUnreachable.
     """
     row = models.Broker.objects.filter(id=broker, sync=SyncState.UNREACHABLE).first()
     if row is None:
         yield
         return
-    if not _free.acquire(blocking=False):
+    if not _room.enter(row.domain_id):
         raise BrokerUnreachable("It did not answer last time, and others that did not are asked before it.")
     try:
         try:
@@ -41,7 +66,7 @@ def knocking(*, broker: BrokerId, now: datetime) -> Iterator[None]:
             raise
         yield
     finally:
-        _free.release()
+        _room.leave(row.domain_id)
 
 
 def _connect(connection: Connection) -> None:

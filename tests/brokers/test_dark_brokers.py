@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,31 @@ def test_broker_that_takes_no_connection_is_not_spoken_to(fleet: Fleet) -> None:
             pytest.fail("it was spoken to")
     assert "takes a connection" in queries.get_broker(id=broker).detail
     assert queries.get_broker(id=broker).checked_at is not None
+
+
+@pytest.mark.django_db
+def test_dark_brokers_of_one_domain_keep_nobody_from_those_of_another(fleet: Fleet, silent_port: int) -> None:
+    south = devices.create_domain(slug="south", name="South", actor=ADA, now=utc_now()).id
+    domains = [south] * THREADS + [fleet.domain.id]
+    brokers = [
+        services.register_broker(
+            domain=domain,
+            name=f"dark-{number}",
+            kind=AdapterKind.MOSQUITTO_DYNSEC,
+            connection={"host": "127.0.0.1", "port": silent_port, "username": "a", "password": "b"},
+            listeners=[Listener(host="127.0.0.1", port=8883)],
+            actor=ADA,
+            now=utc_now(),
+        ).id
+        for number, domain in enumerate(domains)
+    ]
+    models.Broker.objects.update(sync=SyncState.UNREACHABLE)
+    with ExitStack() as spoken_to:
+        refused = 0
+        for broker in brokers[:-1]:
+            try:
+                spoken_to.enter_context(services.knocking(broker=broker, now=utc_now()))
+            except BrokerUnreachable:
+                refused += 1
+        assert 0 < refused < THREADS
+        spoken_to.enter_context(services.knocking(broker=brokers[-1], now=utc_now()))
