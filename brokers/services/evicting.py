@@ -80,9 +80,7 @@ def evict(
         end_again(broker=broker, concerned=concerned, at=[ended + lag], note=_MOMENT_LATER, now=ended, bulk=bulk)
     is_in = desired.subjects[0].state is Standing.ADMITTED
     restarted = adapter.capabilities.restarts and (done.changed or not is_in)  # an eviction before this one may have
-    detail = _sentence(count, is_in=is_in, restarted=restarted)
-    if count is not None:
-        detail += beside_own(adapter.capabilities)
+    detail = _on_sessions(adapter, count, is_in=is_in, restarted=restarted)
     if by_certificate and is_in:
         detail += _on_certificate(adapter.capabilities_here().certificate_lag)
     return Eviction(closed=count, detail=detail)
@@ -149,7 +147,7 @@ def _forget_sessions(row: models.Broker, device: DeviceId, *, now: datetime) -> 
     return len(sessions)
 
 
-def _sentence(count: int | None, *, is_in: bool, restarted: bool) -> str:
+def _on_sessions(adapter: BrokerAdapter, count: int | None, *, is_in: bool, restarted: bool) -> str:
     said = "Its permissions are gone"
     if is_in:
         said = "It may do what the policy says of it now, and come back with what is still good"
@@ -157,9 +155,10 @@ def _sentence(count: int | None, *, is_in: bool, restarted: bool) -> str:
         return f"{said}; the restart by which the broker reads that ends every session."
     if count is None:
         return f"{said}. {STAYS}" if is_in else f"{said} for whoever connects from now on. {STAYS}"
+    closed = f"{count} session{'s' if count > 1 else ''} closed."
     if not count:
-        return f"{said}; no session of it was known, and any there was is closed."
-    return f"{said}; {count} session{'s' if count > 1 else ''} closed."
+        closed = "no session of it was known, and any there was is closed."
+    return f"{said}; {closed}{beside_own(adapter.capabilities)}"
 
 
 def _on_certificate(lag: timedelta | None) -> str:
