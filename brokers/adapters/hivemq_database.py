@@ -43,7 +43,7 @@ class _OnPostgresql:
         self._connection = connection
 
     def execute(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with postgresql.told_apart():
+        with postgresql.texts_kept():
             cursor = self._connection.execute(query.encode(), values)
         return cursor.fetchall() if cursor.description else []
 

@@ -74,7 +74,7 @@ def session(place: Place, *, wanted: str) -> Iterator[Connection[Any]]:
 
 
 @contextmanager
-def told_apart() -> Iterator[None]:
+def texts_kept() -> Iterator[None]:
     """Raises TextNotKept over a text that the database does not take; the connection is as good as before."""
     try:
         yield

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from acl.core.values import Principal, Request
 from brokers.adapters.json_api import JsonApi
 from brokers.adapters.policy_alone import PolicyAlone
-from brokers.adapters.postgresql import session, told_apart
+from brokers.adapters.postgresql import session, texts_kept
 from brokers.adapters.session_ends import SessionEnds
 from brokers.adapters.writing import Latest, Refusals, paced
 from brokers.core.password_steps import SET, TAKE, password_steps
@@ -208,7 +208,7 @@ def _set_password(database: Connection[Any], name: str, text: str | None) -> Non
 def _put(database: Connection[Any], row: Row) -> None:
     """Writes the row. What may be too much for the database is its key alone: the rest is JSON in ASCII."""
     [columns] = json.loads(to_artifact({row.key: row}))["vmq_auth_acl"]
-    with told_apart():
+    with texts_kept():
         database.execute(
             "INSERT INTO vmq_auth_acl (mountpoint, client_id, username, publish_acl, subscribe_acl)"
             " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (mountpoint, client_id, username)"
