@@ -82,4 +82,5 @@ def _still_let_in(holders: Sequence[str], *, domain: DomainId) -> Iterator[Colle
     for begin in range(0, len(holders), _AT_ONCE):
         states = pki.certificate_states(holders=holders[begin : begin + _AT_ONCE])
         good = [holder for holder, held in states.items() if is_good_or_untouched(held, revoked=revoked)]
-        yield [devices.get_principal(id=id) for id in map(principal_held, good) if id is not None]
+        ids = [id for id in map(principal_held, good) if id is not None]
+        yield devices.principals_by_id(ids=ids).values()

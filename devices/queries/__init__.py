@@ -31,6 +31,7 @@ from devices.queries.devices import (
     get_principal,
     list_devices,
     principal_ids,
+    principals_by_id,
 )
 from devices.queries.domains import (
     UnknownDomain,
@@ -150,6 +151,7 @@ __all__ = [
     "passwords_of",
     "preview_query",
     "principal_ids",
+    "principals_by_id",
     "reached_subjects",
     "roles_among",
     "sample_reached",

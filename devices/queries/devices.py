@@ -76,6 +76,11 @@ def principal_ids(*, domain: DomainId, auth_ids: Collection[str]) -> dict[str, D
     return {auth_id: DeviceId(id) for auth_id, id in rows.values_list("auth_id", "id")}
 
 
+def principals_by_id(*, ids: Collection[DeviceId]) -> dict[DeviceId, Device]:
+    """The devices and applications of those ids that exist."""
+    return {DeviceId(row.id): row.as_value() for row in DeviceRow.objects.whole().filter(id__in=ids)}
+
+
 def auth_ids_in_state(*, domain: DomainId, state: DeviceState) -> frozenset[str]:
     """The auth ids of all devices and applications of the domain that are in that state."""
     rows = DeviceRow.objects.filter(domain_id=domain, state=state).order_by()

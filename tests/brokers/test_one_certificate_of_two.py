@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from brokers import models, queries, services, tasks
 from brokers.core.crl_bundle import UnfitCrl, parse_bundle
@@ -185,6 +187,19 @@ def test_many_at_once_are_no_urgent_work(hall: Hall, monkeypatch: pytest.MonkeyP
         ("bulk", "bulk-disconnect"),
         ("bulk", "bulk-disconnect-later"),
     ]
+
+
+def test_many_are_looked_up_together(fleet: Fleet) -> None:
+    pumps = [fleet.enroll(name) for name in ("p-1", "p-2", "p-3")]
+    holders = [pump.device.holder for pump in pumps]
+
+    def asked(some: list[str], names: list[str]) -> int:
+        with CaptureQueriesContext(connection) as made:
+            [found] = publishing_crl._still_let_in(some, domain=fleet.domain.id)
+        assert sorted(device.name for device in found) == names
+        return len(made)
+
+    assert asked(holders, ["p-1", "p-2", "p-3"]) == asked(holders[:1], ["p-1"])
 
 
 def test_broker_that_is_somewhere_else_now_has_it_disconnected_there(fleet: Fleet) -> None:
