@@ -76,6 +76,7 @@ class DecisionMemory:
         self._learning: dict[tuple[DomainId, BrokerId | None], Together[Wanted, Known]] = {}
         self._learners = BoundedSemaphore(MOST_LEARNING)
         self._learning_hangs = False
+        self._learnt_at = 0.0  # monotonic
 
     def follow(self, *, older_than: float = FRESH_SECONDS) -> None:
         """Learns what has happened, unless that was done less than so many seconds ago. Raises DecisionsAlone."""
@@ -129,14 +130,22 @@ class DecisionMemory:
             return None
         if name_fault(auth_id):
             return None
-        if not self._learners.acquire(timeout=0.0 if self._learning_hangs else HANGS_SECONDS):
-            self._learning_hangs = True
-            raise DecisionsAlone("The database does not answer: nobody who is not known is let in until it does.")
+        self._begin_learning()
         try:
             return self._together(domain, broker).get((auth_id, now))
         finally:
-            self._learning_hangs = False
+            self._learning_hangs, self._learnt_at = False, time.monotonic()
             self._learners.release()
+            time.sleep(0)  # who waits goes first: a thread that asks again at once would be faster
+
+    def _begin_learning(self) -> None:
+        """Waits for its turn. Raises DecisionsAlone once nobody has come to an end for two seconds."""
+        began = time.monotonic()
+        while not self._learners.acquire(timeout=0.0 if self._learning_hangs else HANGS_SECONDS):
+            if self._learnt_at < began:
+                self._learning_hangs = True
+                raise DecisionsAlone("The database does not answer: nobody who is not known is let in until it does.")
+            began = time.monotonic()
 
     def _together(self, domain: DomainId, broker: BrokerId | None) -> Together[Wanted, Known]:
         learning = self._learning.get((domain, broker))

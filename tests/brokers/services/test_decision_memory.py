@@ -25,6 +25,7 @@ from devices.queries import policy_ground
 from devices.services.bindings import BindingTarget
 from devices.services.device_rules import set_device_rules
 from kernel.core.clock import FOR_EVER, utc_now
+from kernel.core.ids import DomainId, new_id
 from pki import queries as pki
 from pki import services as pki_services
 from pki.core.values import ReasonCode
@@ -257,6 +258,36 @@ def test_database_that_hangs_leaves_threads_for_those_who_are_known(
         thread.join()
     ask("stranger")
     assert answers[-MOST_LEARNING - 1 :] == [None] * (MOST_LEARNING + 1)
+
+
+def test_strangers_who_keep_knocking_keep_nobody_from_being_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the database answers, all threads that a process has get their turn, however many ask at once."""
+    monkeypatch.setattr("brokers.services.decision_memory.HANGS_SECONDS", 1.0)
+    memory, domain, ends_at = DecisionMemory(), DomainId(new_id()), time.monotonic() + 4
+    refused, longest = list[DecisionsAlone](), list[float]()
+
+    def learn(*_: Any, **__: Any) -> dict[str, Known]:
+        time.sleep(0.002)
+        return {}
+
+    def knock(thread: int) -> None:
+        number = 0
+        while (began := time.monotonic()) < ends_at:
+            number += 1
+            try:
+                assert memory.find(domain, f"stranger-{thread}-{number}", now=utc_now()) is None
+            except DecisionsAlone as error:
+                refused.append(error)
+            longest.append(time.monotonic() - began)
+
+    monkeypatch.setattr(memory, "_learn", learn)
+    threads = [Thread(target=knock, args=(thread,)) for thread in range(MOST_LEARNING + 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not refused
+    assert max(longest) < 2
 
 
 def test_a_change_that_comes_in_waves_is_learnt_of_those_to_whom_it_has_come(fleet: Fleet) -> None:
