@@ -172,15 +172,18 @@ def _watch_once(link: BrokerLink, writer: EventWriter, checks: CheckAsker, stop:
     close_old_connections()
     adapter, due = adapter_for(link), time.monotonic()
     for event in adapter.watch(stop):
-        if isinstance(event, DriftHint) or (isinstance(event, BrokerEvent) and event.kind is AccessKind.STARTED):
+        if isinstance(event, BrokerEvent):
+            if event.kind is AccessKind.STARTED:
+                checks.ask()
+            if link.broker.kind in WAITS_FOR_NOBODY:
+                writer.offer(event, heard=True)
+            else:
+                writer.put(event)
+        elif isinstance(event, DriftHint):
             checks.ask()
-        if isinstance(event, EventsLost):
+        elif isinstance(event, EventsLost):
             writer.lose(event.count)
-        elif isinstance(event, BrokerEvent) and link.broker.kind in WAITS_FOR_NOBODY:
-            writer.offer(event, heard=True)
-        elif isinstance(event, BrokerEvent):
-            writer.put(event)
-        elif event is None and time.monotonic() >= due:
+        elif time.monotonic() >= due:
             settled = writer.settle(seconds=SETTLE_SECONDS)
             if settled:
                 _take_stock(link)
