@@ -95,7 +95,7 @@ def watch(connection: MosquittoConnection, stop: Event) -> Iterator[FeedItem]:
     """Events until `stop` is set or the connection is lost. Raises BrokerUnreachable if there never was one.
 
     Of what happened before it listened it says one thing: when the broker started. Its own connections, and those of
-    the control account, are left out.
+    the control account, are left out. It hints at drift when somebody else changes accounts or roles.
     """
     listener, ours = _Listener(connection), _Ours(connection.username)
     reader = LogReader()

@@ -151,11 +151,14 @@ class NatsAdapter:
         return [present_event(each) for each in in_time(work()).connections]
 
     def watch(self, stop: Event) -> Iterator[FeedItem]:
-        """Connects and disconnects of devices, and attempts to get in as one of us; None when nothing happens."""
+        """Connects and disconnects of devices, and attempts to get in as one of us; None when nothing happens.
+
+        It hints at drift when it begins to listen, and when the server let somebody in unasked.
+        """
         for event in hear(self._connection, stop):
             yield event
             if isinstance(event, BrokerEvent) and event.kind is AccessKind.CONNECTED and not event.grant_digest:
-                yield DriftHint()  # the server let somebody in unasked
+                yield DriftHint()
 
 
 def _held(connection: dict[str, Any], server: str) -> dict[str, Any]:

@@ -25,7 +25,8 @@ _PAUSE_SECONDS = 0.5
 def watch(connection: RabbitConnection, stop: Event) -> Iterator[FeedItem]:
     """Events until `stop` is set, after those of the last day that nobody has read, at most 50,000.
 
-    First it says when the broker started, and who is connected. Raises BrokerUnreachable.
+    First it says when the broker started, and who is connected. It hints at drift when somebody else changes accounts
+    or permissions. Raises BrokerUnreachable.
     """
     reader = EventReader(vhost=connection.vhost, username=connection.username)
     with management(connection) as broker:

@@ -63,7 +63,7 @@ class EventWriter:
         self._add(event, patient=True)
 
     def offer(self, event: BrokerEvent, *, heard: bool = False) -> None:
-        """The same, and never waits: where there is no room the event is lost. The broker is heard by it as is said."""
+        """The same, and never waits: where there is no room the event is lost. `heard`: that the broker is heard."""
         if heard:
             self._hear()
         self._add(event, patient=False)
