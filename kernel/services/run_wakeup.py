@@ -99,7 +99,7 @@ def _after_fault(row: Wakeup, *, detail: str, now: datetime) -> StepState | None
         return _finish(row, state=StepState.FAILED, detail=detail, now=now)
     state = _put_back(row, until=now + timedelta(seconds=min(2**faults, 300)), detail=detail, faults=faults)
     if state is not None and row.order_key:
-        _send_following(row.order_key, now=now)
+        _send_following(row, now=now)
     return state
 
 
@@ -124,13 +124,16 @@ def _finish(row: Wakeup, *, state: StepState, detail: str, now: datetime) -> Ste
         log.warning("wake-up %s (%s, %s) was taken over while it ran", row.pk, row.task, row.target)
         return None
     if row.order_key:
-        _send_following(row.order_key, now=now)
+        _send_following(row, now=now)
     return state
 
 
-def _send_following(order_key: str, *, now: datetime) -> None:
-    """Tells of the next of the key: of one that is tried again only if there is no other."""
-    pending = Wakeup.objects.claimable(now=now).filter(order_key=order_key, state=StepState.PENDING)
-    following = pending.order_by("faults", "pk").first()
+def _send_following(row: Wakeup, *, now: datetime) -> None:
+    """Tells of the next of its key: those that are tried again take turns with the others, so that none waits for all.
+
+    Behind one that was tried again comes another only if there is nothing else.
+    """
+    pending = Wakeup.objects.claimable(now=now).filter(order_key=row.order_key, state=StepState.PENDING)
+    following = pending.order_by("faults" if row.faults else "-faults", "pk").first()
     if following is not None and send(following):
         Wakeup.objects.filter(pk=following.pk, state=StepState.PENDING).update(wake_at=now + RESEND_AFTER)

@@ -149,6 +149,24 @@ def test_step_that_is_tried_again_after_a_fault_lets_those_behind_it_pass(worker
     assert worker.run(third) == StepState.DONE
 
 
+def test_step_that_is_tried_again_has_its_turn_however_many_come(worker: Worker, sent: Sent) -> None:
+    """Who has others thrown out all the time keeps no revocation from being tried again, nor do many that fail."""
+    broken = [wakeups(step(name, order_key="k"))[0] for name in "abc"]
+    fresh = [wakeups(step(str(number), order_key="k"))[0] for number in range(4)]
+    worker.outcome = Broken("A session could not be ended.")
+    for each in broken:
+        worker.run(each)
+    worker.wait(2)
+    sent.clear()
+    worker.outcome = "done it"
+    assert worker.run(fresh[0]) == StepState.DONE
+    for tried, following in zip(broken, fresh[1:], strict=True):
+        assert sent[-1] == ("tests.act", tried.pk, "revocation")
+        assert worker.run(tried) == StepState.DONE
+        assert sent[-1] == ("tests.act", following.pk, "revocation")
+        assert worker.run(following) == StepState.DONE
+
+
 def test_those_behind_a_fault_wait_for_each_other_at_a_broker_that_is_away(worker: Worker, sent: Sent) -> None:
     [first], [second], [third] = (wakeups(step(name, order_key="k")) for name in "abc")
     worker.outcome = Broken("An account of that name is somebody else's.")
