@@ -100,5 +100,5 @@ class DatedFolder(GroupFolder):
         """Dates the file anew if we wrote it so many seconds ago or more, and that was not done since."""
         path = self._path / name
         with suppress(OSError):
-            if self.is_told(name) and time.time() - path.stat().st_mtime >= after:
-                os.utime(path)
+            if self.is_told(name) and time.time() - path.lstat().st_mtime >= after:
+                os.utime(path, follow_symlinks=False)

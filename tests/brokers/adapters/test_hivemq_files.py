@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from acl.core.values import Publish
 from brokers.adapters.hivemq_files import HivemqCeFileAdapter, HivemqEseFileAdapter
-from brokers.adapters.shared_folder import UnsafeFolder
+from brokers.adapters.shared_folder import DatedFolder, UnsafeFolder
 from brokers.core.hivemq import ce_file as hivemq_ce_file
 from brokers.core.ports import AppliedState, BrokerAdapter, EffectLine, SessionNotClosed, Standing
 from brokers.core.values import AdapterKind
@@ -310,3 +310,15 @@ def test_connection_is_a_folder_and_nothing_unknown() -> None:
     assert HivemqEseFileAdapter.connection_errors({"files": {"directory": "../x"}})
     assert HivemqEseFileAdapter.connection_errors({})
     assert HivemqCeFileAdapter.connection_errors(7)
+
+
+def test_nobody_has_a_file_elsewhere_dated_anew(folder: Path) -> None:
+    """HiveMQ writes into the folder, too, and may have put a link in place of the file."""
+    elsewhere = folder.parent.parent / "gatehouse.sqlite3"
+    elsewhere.touch()
+    os.utime(elsewhere, (1, 1))
+    (folder / "credentials.xml").symlink_to(elsewhere)
+    dated = DatedFolder(root=folder.parent, name="hall")
+    dated.note_written("credentials.xml")
+    dated.date_anew("credentials.xml", after=0)
+    assert elsewhere.stat().st_mtime == 1
