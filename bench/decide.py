@@ -136,6 +136,10 @@ class Questions:
         """Logins of the devices `first` to `end` of the sample."""
         return [self._post("authn", f"pump-{number}") for number in self._numbers[first:end]]
 
+    def connects_with_rules(self, first: int, end: int) -> list[bytes]:
+        """The same, of brokers that take the rules with the answer and judge topics by themselves."""
+        return [self._post("authn-acl", f"pump-{number}") for number in self._numbers[first:end]]
+
     def publishes(self, first: int, end: int) -> list[bytes]:
         """Publishes of the same, each to a topic of its own."""
         wish = {"action": "publish", "qos": "1", "retain": "false"}
@@ -171,7 +175,8 @@ def _at_size(questions: Questions, folder: Path, environment: dict[str, str]) ->
     port, asked = free_port(), ASKED * 9 // 10
     words = web_words(host="127.0.0.1", port=port)
     connects, publishes = questions.connects(0, asked), questions.publishes(0, asked)
-    kinds = {"connect": connects, "publish": publishes}
+    with_rules = questions.connects_with_rules(0, asked)
+    kinds = {"connect": connects, "connect_with_rules": with_rules, "publish": publishes}
     everything = {**environment, "GATEHOUSE_PORT": str(port)}
     with bare_granian(folder, only_pki=False) as (bare_port, bare), web(everything, words, port) as process:
         first = _ask(port, process, questions.connects(ASKED, ASKED + FIRST))
@@ -234,5 +239,5 @@ def _exponents(seen: dict[str, dict[str, Any]]) -> dict[str, float]:
     low, high, span = seen[str(sizes[0])], seen[str(sizes[-1])], math.log(sizes[-1] / sizes[0])
     return {
         name: round(math.log(low[f"{name}_per_cpu_second"] / high[f"{name}_per_cpu_second"]) / span, 2)
-        for name in ("connect", "publish", "new_publish", "first")
+        for name in ("connect", "connect_with_rules", "publish", "new_publish", "first")
     }

@@ -16,7 +16,6 @@ from uuid import UUID
 
 from acl.core.values import EVERY_QOS, Request, Verdict
 from brokers.core.access.reasons import AccessReason
-from brokers.core.emqx.rule import EmqxRule
 
 DecisionSecretId = NewType("DecisionSecretId", UUID)
 EITHER = frozenset({False, True})
@@ -126,14 +125,14 @@ Question = Login | Presence | Acts
 class Judgement:
     """`allowed` has one member for each wish, and one for a login or a presence; () refuses all.
 
-    `until` is when a login has to be judged anew, `rules` what holds until then, for EMQX, if they were asked for;
+    `until` is when a login has to be judged anew, `rules` what holds until then, as JSON for EMQX, if it was asked for;
     `decided` is what the policy said of each wish, `reason` and `why` tell why somebody is refused before that.
     """
 
     allowed: tuple[bool, ...] = ()
     decided: tuple[tuple[Request, Verdict], ...] = ()
     until: datetime | None = None
-    rules: tuple[EmqxRule, ...] | None = None
+    rules: bytes | None = None
     reason: AccessReason = AccessReason.UNDECIDED
     why: str = ""
 

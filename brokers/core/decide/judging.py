@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import product
 from typing import Protocol
 
@@ -37,6 +39,7 @@ from brokers.core.decide.decisions import (
     WishKind,
 )
 from brokers.core.emqx.compiler import compile_policy
+from brokers.core.emqx.rule import document_of
 from brokers.core.ports import RenderSubject, Standing
 from brokers.core.rendering import Deviations
 
@@ -60,7 +63,7 @@ class Proofs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judged:
     """One principal with its policy made ready, which holds until `until` (None: until something happens).
 
@@ -77,6 +80,12 @@ class Judged:
         """The same, of a principal as brokers see it."""
         policy = PrincipalPolicy(subject.policy, subject.principal)
         return cls(subject, policy, any(map(_is_conditional, subject.policy)), until)
+
+    @cached_property
+    def emqx_rules(self) -> bytes:
+        """The rules by which EMQX judges topics by itself: a JSON array in UTF-8."""
+        rules = [document_of(rule) for rule in compile_policy(self.subject, Deviations()).closed]
+        return json.dumps(rules, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def judge(
@@ -178,7 +187,7 @@ def _with_rules(judgement: Judgement, judged: Judged, *, now: datetime) -> Judge
     if judgement.until is None:
         return judgement
     bounds = [judgement.until, now + RULES_LIFE, *([judged.until] if judged.until else [])]
-    return replace(judgement, until=min(bounds), rules=compile_policy(judged.subject, Deviations()).closed)
+    return replace(judgement, until=min(bounds), rules=judged.emqx_rules)
 
 
 def judge_wish(wish: Wish, judged: Judged) -> tuple[Request, Verdict]:
