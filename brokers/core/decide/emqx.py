@@ -27,7 +27,8 @@ _DENY = Answer(status=200, body=b'{"result":"deny"}', content_type=_JSON)
 _ALLOW = Answer(status=200, body=b'{"result":"allow"}', content_type=_JSON)
 
 
-def _read_login(asked: Asked) -> Login:
+def read_login(asked: Asked, *, wants_rules: bool = False) -> Login:
+    """The login that EMQX asks about. Raises Unreadable."""
     members = read_either(asked)
     pem, password = text_or_none(members, "cert_pem"), text_or_none(members, "password")
     return Login(
@@ -37,6 +38,7 @@ def _read_login(asked: Asked) -> Login:
         common_name=text_or_none(members, "cert_cn"),
         password=Password(password) if password else None,  # what has no value is rendered as an empty text
         address=text_or_none(members, "peerhost") or "",
+        wants_rules=wants_rules,
     )
 
 
@@ -72,5 +74,5 @@ def _say_wish(_question: Question | None, judgement: Judgement) -> Answer:
     return _ALLOW if judgement.all_allowed else _DENY
 
 
-AUTHN = Call(read=_read_login, say=_say_login)
+AUTHN = Call(read=read_login, say=_say_login)
 AUTHZ = Call(read=_read_wish, say=_say_wish)

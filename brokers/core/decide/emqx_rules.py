@@ -6,22 +6,18 @@ at the login; what they do not meet is left to the authorisers behind.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 
 from brokers.core.decide import emqx
-from brokers.core.decide.decisions import Answer, Asked, Call, Judgement, Login, Question
-
-
-def _read(asked: Asked) -> Question:
-    question = emqx.AUTHN.read(asked)
-    return replace(question, wants_rules=True) if isinstance(question, Login) else question
+from brokers.core.decide.decisions import NO, Answer, Call, Judgement, Question
 
 
 def _say(question: Question | None, judgement: Judgement) -> Answer:
     if judgement.rules is None:
-        return emqx.AUTHN.say(question, replace(judgement, allowed=()))
+        return emqx.AUTHN.say(question, NO)
     plain = emqx.AUTHN.say(question, judgement)
-    return replace(plain, body=plain.body[:-1] + b',"acl":' + judgement.rules + b"}")
+    body = plain.body[:-1] + b',"acl":' + judgement.rules + b"}"
+    return Answer(status=plain.status, body=body, content_type=plain.content_type)
 
 
-AUTHN_ACL = Call(read=_read, say=_say)
+AUTHN_ACL = Call(read=partial(emqx.read_login, wants_rules=True), say=_say)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import product
@@ -187,7 +187,7 @@ def _with_rules(judgement: Judgement, judged: Judged, *, now: datetime) -> Judge
     if judgement.until is None:
         return judgement
     bounds = [judgement.until, now + RULES_LIFE, *([judged.until] if judged.until else [])]
-    return replace(judgement, until=min(bounds), rules=judged.emqx_rules)
+    return Judgement(allowed=judgement.allowed, until=min(bounds), rules=judged.emqx_rules)
 
 
 def judge_wish(wish: Wish, judged: Judged) -> tuple[Request, Verdict]:
