@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from django.core.wsgi import get_wsgi_application
@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 _django = get_wsgi_application()
 
 from brokers.api import decide_wsgi, ingest_wsgi  # noqa: E402 - its models need Django set up
+from kernel.core.lane import lane  # noqa: E402
 from pki.api.wsgi import application as _pki  # noqa: E402
 from pki.api.wsgi import keep_up  # noqa: E402
 
@@ -25,7 +26,7 @@ keep_up()
 decide_wsgi.keep_up()
 # An answer from memory takes microseconds: it shall not wait 5 ms whenever another thread computes, nor 100 ms while
 # all that was just loaded is looked through for garbage.
-sys.setswitchinterval(0.0005)
+sys.setswitchinterval(0.0001)
 gc.collect()
 gc.freeze()
 # Nor while all that is remembered is looked through, which is not garbage and grows with each answer that is kept.
@@ -35,13 +36,34 @@ gc.set_threshold(5_000, 5, 40)
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Below /pki/, /decide/ and /ingest/ there are no sessions, cookies and middleware; all else is for Django."""
     path = environ.get("PATH_INFO", "")
-    if path.startswith("/pki/"):
-        return _pki(environ, start_response)
     if path.startswith("/decide/"):
-        return decide_wsgi.application(environ, start_response)
+        return in_lane(decide_wsgi.application(environ, start_response))
+    if path.startswith("/pki/"):
+        return in_lane(_pki(environ, start_response))
     if path.startswith("/ingest/"):
-        return ingest_wsgi.application(environ, start_response)
+        return in_lane(ingest_wsgi.application(environ, start_response))
+    lane.leave()
     return _django(environ, start_response)
+
+
+def in_lane(body: Iterable[bytes]) -> Iterable[bytes]:
+    """The body, after which the thread rests if another has the lane."""
+    if not isinstance(body, list):  # it is read and sent piece by piece
+        lane.leave()
+        return body
+    return body if lane.keep() else _ThenRest(body)
+
+
+class _ThenRest:
+    """A body whose sender rests when all of it is sent: Content-Length tells whoever receives it that it is whole."""
+
+    close = staticmethod(lane.rest)  # PEP 3333: called at the end, and in the thread that answered
+
+    def __init__(self, body: Iterable[bytes]) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
 
 
 def pki_alone(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -27,6 +27,7 @@ from devices.core.values import DeviceId
 from kernel import queries as journal
 from kernel.core.errors import Unavailable
 from kernel.core.ids import DomainId
+from kernel.core.lane import lane
 from kernel.services.reconnect import reconnecting
 from pki.core.bounded_cache import BoundedCache
 
@@ -97,6 +98,7 @@ class DecisionMemory:
         """How long to wait for another thread that reads: until it has had its time; while nothing is known, anyway."""
         if age < YOUNG_SECONDS:
             return 0.0
+        lane.leave()
         return WAIT_SECONDS if self._end < 0 else max(0.0, self._begun_at + WAIT_SECONDS - now)
 
     def door(self, broker: str) -> Door | None:
@@ -140,6 +142,7 @@ class DecisionMemory:
 
     def _begin_learning(self) -> None:
         """Waits for its turn. Raises DecisionsAlone once nobody has come to an end for two seconds."""
+        lane.leave()
         began = time.monotonic()
         while not self._learners.acquire(timeout=0.0 if self._learning_hangs else HANGS_SECONDS):
             if self._learnt_at < began:

@@ -8,6 +8,8 @@ from typing import TypeVar
 from django.db import Error as DatabaseFault
 from django.db import close_old_connections, connection
 
+from kernel.core.lane import lane
+
 Read = TypeVar("Read")
 
 
@@ -15,6 +17,7 @@ def reconnecting(read: Callable[[], Read]) -> Read:
     """What `read` returns, at the second try if the first found that this thread's connection has broken meanwhile."""
     if connection.in_atomic_block:  # somebody else's, which it is not for us to close
         return read()
+    lane.leave()
     close_old_connections()
     try:
         return read()

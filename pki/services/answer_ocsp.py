@@ -14,6 +14,7 @@ from threading import Lock
 from django.db import Error as DatabaseFault
 
 from kernel.core.errors import DomainError
+from kernel.core.lane import lane
 from kernel.services.reconnect import reconnecting
 from pki.core.bounded_cache import BoundedCache
 from pki.core.ocsp_edition import Standing
@@ -166,6 +167,8 @@ class Responder:
             return known
         reading = self._reading.setdefault(slug, Lock())
         is_young = timedelta(0) <= age < YOUNG_FOR
+        if not is_young:
+            lane.leave()
         if not reading.acquire(timeout=0 if is_young else LONGEST_WAIT_SECONDS):
             return known  # the last: it is being read by another thread at this moment
         try:

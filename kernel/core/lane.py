@@ -1,0 +1,52 @@
+"""Lets one thread of a web server at a time answer from memory, while the others rest.
+
+An answer from memory takes microseconds of Python's lock. Threads that are all ready for the next one hand that lock
+round, which costs two to three times as much as the answers do. So one has the lane and takes request after request;
+whoever answered beside it rests before it takes another, and follows as soon as the one leaves to wait for a database.
+"""
+
+from __future__ import annotations
+
+from threading import Condition, get_ident
+
+PATIENCE_SECONDS = 0.05
+"""After which one that answers nobody has lost the lane: it waits for something unforeseen, for requests, or ended."""
+
+
+class Lane:
+    """The lane of one process; thread-safe. At worst two threads answer for a while where one would do."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._holder: int | None = None
+        self._turns = 0
+
+    def keep(self) -> bool:
+        """Called when an answer is made: whether this thread has the lane, else it is to rest."""
+        if self._holder != get_ident():
+            with self._changed:
+                if self._holder is not None:
+                    return False
+                self._holder = get_ident()
+        self._turns += 1
+        return True
+
+    def leave(self) -> None:
+        """Called before waiting for anything: another thread takes the lane, if this one has it."""
+        if self._holder == get_ident():
+            with self._changed:
+                if self._holder == get_ident():
+                    self._holder = None
+                    self._changed.notify()
+
+    def rest(self) -> None:
+        """Waits until this thread has the lane."""
+        with self._changed:
+            while self._holder is not None:
+                turns = self._turns
+                if not self._changed.wait(PATIENCE_SECONDS) and turns == self._turns:
+                    break
+            self._holder = get_ident()
+
+
+lane = Lane()

@@ -1,0 +1,23 @@
+"""What test_lane.py serves with granian: answers that name the thread that made them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from threading import get_ident
+from typing import Any
+
+from console.wsgi import in_lane
+from kernel.core.lane import lane
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """/at-once; /waits leaves the lane for a while, /stuck has nobody know that it waits."""
+    if environ["PATH_INFO"] == "/waits":
+        lane.leave()
+        time.sleep(0.3)
+    elif environ["PATH_INFO"] == "/stuck":
+        time.sleep(2)
+    body = str(get_ident()).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return in_lane([body])
