@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import Error as DatabaseFault
 
@@ -35,8 +35,7 @@ _UNKNOWN = Judgement(reason=AccessReason.UNKNOWN, why="The domain has no such de
 _Octets = tuple[str, Identity, Asked]
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     """An answer about topics, and all that it hangs on: it holds as long as both are what is known."""
 
     door: Door

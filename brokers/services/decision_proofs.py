@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from cryptography import x509
 from joserfc.jwk import ECKey
@@ -24,8 +24,7 @@ from pki import queries as pki
 MOST_PROOFS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class PrincipalProofs:
+class PrincipalProofs(NamedTuple):  # it is made at every question
     """Until when, after `now`, something proves the principal; None if it does not. May raise a database error.
 
     In a trial nothing counts as used.

@@ -38,9 +38,9 @@ class AuthTerms:
         walked = self._walk(question, flow, tells_name=tells_name)
         if walked.refused:
             return _refusal(walked.refused)
-        named = replace(question, username=walked.username, client_id=walked.client_id)
+        named = question._replace(username=walked.username, client_id=walked.client_id)
         if flow.from_name and not isinstance(named, Presence) and named.common_name:
-            named = replace(named, common_name=None)  # it has been made use of, and need not be the name itself
+            named = named._replace(common_name=None)  # it has been made use of, and need not be the name itself
         return named, identity if flow.exact else Identity.SHOWN
 
     def _walk(self, question: Question, flow: Flow, *, tells_name: bool) -> Walked:

@@ -2,6 +2,8 @@
 
 A dialect (emqx.py and its like) reads a request into a question and writes the answer. It must not know who the
 devices are: judging.py judges, and brokers/services/deciding.py knows whom.
+
+What is made at every question is a named tuple, which costs a third of a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from brokers.core.access.reasons import AccessReason
 
 DecisionSecretId = NewType("DecisionSecretId", UUID)
 EITHER = frozenset({False, True})
+ONLY = (frozenset({False}), frozenset({True}))
+"""By the one truth value."""
+ONE_QOS = tuple(frozenset({qos}) for qos in sorted(EVERY_QOS))
+"""By the QoS."""
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")  # RFC 7515 7.1; `{"` begins each header
 
 
@@ -54,7 +60,7 @@ class WishKind(StrEnum):
     RECEIVE = "receive"
 
 
-class Wish(NamedTuple):  # and no dataclass: it is made at every question
+class Wish(NamedTuple):
     """One topic. What the broker does not say (`qos`, `retain`, which group) is every value that it may have.
 
     `topic` of a subscription is without `$share/<group>/`; `group` is None for a plain one. `any_group`: it may be
@@ -81,8 +87,7 @@ class Password:
         return _TOKEN.fullmatch(self.text) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class Login(NamedTuple):
     """Somebody connects as `username`. What the broker does not send is None; an empty text never matches anybody.
 
     `certificate` is the client's in DER, `common_name` what the broker says of it: empty if there is none.
@@ -99,16 +104,14 @@ class Login:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presence:
+class Presence(NamedTuple):
     """Whether `username`, whose login was asked about, may be there at all, with that client id."""
 
     username: str
     client_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acts:
+class Acts(NamedTuple):
     """What `username` wants to do. `by_name_alone`: it may be there without that its login was asked about."""
 
     username: str
@@ -121,8 +124,7 @@ class Acts:
 Question = Login | Presence | Acts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(NamedTuple):
     """`allowed` has one member for each wish, and one for a login or a presence; () refuses all.
 
     `until` is when a login has to be judged anew, `rules` what holds until then, as JSON for EMQX, if it was asked for;
@@ -155,7 +157,7 @@ class DecisionSecret:
     created_at: datetime
 
 
-class Asked(NamedTuple):  # as above; it is compared, too
+class Asked(NamedTuple):
     """The octets of a request, its content type without parameters, and VerneMQ's name of the hook."""
 
     body: bytes
@@ -163,8 +165,7 @@ class Asked(NamedTuple):  # as above; it is compared, too
     hook: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back. No answer may be cached."""
 
     status: int

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from brokers.core.decide.decisions import (
     EITHER,
+    ONE_QOS,
+    ONLY,
     Acts,
     Answer,
     Asked,
@@ -23,6 +25,7 @@ from brokers.core.decide.decisions import (
 from brokers.core.decide.reading import der_of, flag, number, read_either, text, text_or_none
 
 _JSON = "application/json"
+_KINDS = {"publish": WishKind.PUBLISH, "subscribe": WishKind.SUBSCRIBE}
 _DENY = Answer(status=200, body=b'{"result":"deny"}', content_type=_JSON)
 _ALLOW = Answer(status=200, body=b'{"result":"allow"}', content_type=_JSON)
 
@@ -44,14 +47,14 @@ def read_login(asked: Asked, *, wants_rules: bool = False) -> Login:
 
 def _read_wish(asked: Asked) -> Acts:
     members = read_either(asked)
-    action = text(members, "action")
-    if action not in {"publish", "subscribe"}:
+    kind = _KINDS.get(text(members, "action"))
+    if kind is None:
         raise Unreadable("action is neither publish nor subscribe.")
     wish = Wish(
-        kind=WishKind(action),
+        kind=kind,
         topic=text(members, "topic"),
-        qos=frozenset({number(members, "qos", low=0, high=2)}),
-        retain=frozenset({flag(members, "retain")}) if action == "publish" else EITHER,
+        qos=ONE_QOS[number(members, "qos", low=0, high=2)],
+        retain=ONLY[flag(members, "retain")] if kind is WishKind.PUBLISH else EITHER,
         any_group=True,  # EMQX takes $share/<group>/ off before it asks
     )
     return Acts(

@@ -13,6 +13,8 @@ from typing import Any
 
 from acl.core.values import Subscribe
 from brokers.core.decide.decisions import (
+    ONE_QOS,
+    ONLY,
     Acts,
     Answer,
     Asked,
@@ -61,8 +63,8 @@ def _read_publish(members: Mapping[str, Any]) -> Acts:
     wish = Wish(
         kind=WishKind.PUBLISH,
         topic=text(members, "topic"),
-        qos=frozenset({number(members, "qos", low=0, high=2)}),
-        retain=frozenset({flag(members, "retain")}),
+        qos=ONE_QOS[number(members, "qos", low=0, high=2)],
+        retain=ONLY[flag(members, "retain")],
     )
     return _acts(members, wish)
 
@@ -78,7 +80,7 @@ def _filter(wanted: object) -> Wish:
     if not isinstance(wanted, dict):
         raise Unreadable("A filter is no object.")
     asked = Subscribe.parse(text(wanted, "topic"))
-    qos = frozenset({number(wanted, "qos", low=0, high=2)})
+    qos = ONE_QOS[number(wanted, "qos", low=0, high=2)]
     return Wish(kind=WishKind.SUBSCRIBE, topic=asked.topic, qos=qos, group=asked.group)
 
 
