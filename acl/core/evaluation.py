@@ -133,12 +133,13 @@ class PrincipalPolicy:
         return met if len(met) > 1 and cover_together(filters, request.topic) else []
 
     def _publish(self, request: Publish) -> Verdict:
-        allows, denies = self.touching(request)
-        for number in denies:
+        allows, denies = self._publishing
+        name = valid_name(request.topic)
+        for number in denies.covering(name):
             bound = self.rules[number].bound
             if _publish_conditions(bound.rule, request):
                 return Deny(reason=DenyReason.DENY_RULE, rule=bound)
-        for number in allows:
+        for number in allows.covering(name):
             bound = self.rules[number].bound
             if _publish_conditions(bound.rule, request):
                 return Allow(rule=bound)

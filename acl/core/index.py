@@ -71,30 +71,12 @@ class FilterIndex:
 
     def covering(self, wanted: str) -> list[int]:
         """The filters that cover the filter or topic name `wanted`."""
-        if self._root is None:
-            return _in_order(
-                [number for filter, part, number in self._few if part in wanted and covers(filter, wanted)]
-            )
-        nodes = [self._root]
+        if self._root is not None:
+            return _in_order(_covering(self._root, wanted))
         found: list[int] = []
-        takes_any = not wanted.startswith("$")
-        for level in levels_of(wanted):
-            if level == "#":
-                return _in_order(found)
-            takes_any = takes_any and level != "+"
-            following = []
-            for node in nodes:
-                if (child := node.children.get(level)) is not None:
-                    following.append(child)
-                    found += child.below
-                if takes_any and (child := node.any_level) is not None:
-                    following.append(child)
-                    found += child.below
-            if not following:
-                return _in_order(found)
-            nodes, takes_any = following, True
-        for node in nodes:
-            found += node.here
+        for filter, part, number in self._few:
+            if part in wanted and covers(filter, wanted):
+                found.append(number)
         return _in_order(found)
 
     def intersecting(self, wanted: str) -> list[int]:
@@ -138,6 +120,30 @@ def _longest_part(filter: str) -> str:
 
 def _in_order(found: list[int]) -> list[int]:
     return found if len(found) < 2 else sorted(found)
+
+
+def _covering(root: _Node, wanted: str) -> list[int]:
+    nodes = [root]
+    found: list[int] = []
+    takes_any = not wanted.startswith("$")
+    for level in levels_of(wanted):
+        if level == "#":
+            return found
+        takes_any = takes_any and level != "+"
+        following = []
+        for node in nodes:
+            if (child := node.children.get(level)) is not None:
+                following.append(child)
+                found += child.below
+            if takes_any and (child := node.any_level) is not None:
+                following.append(child)
+                found += child.below
+        if not following:
+            return found
+        nodes, takes_any = following, True
+    for node in nodes:
+        found += node.here
+    return found
 
 
 def _meeting(node: _Node, level: str, *, first: bool) -> Iterator[_Node]:

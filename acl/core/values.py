@@ -1,6 +1,8 @@
 """The values of policy: rules, roles, principals, requests and verdicts.
 
 It must not know where roles are stored, nor which broker enforces them.
+
+Requests and verdicts are named tuples, since a million of them are made: that costs half of a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 from uuid import UUID
 
 from kernel.core.ids import DomainId
@@ -128,8 +130,7 @@ class Principal:
     certificate: CertificateFields | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publish:
+class Publish(NamedTuple):
     """A wish to publish to the topic name `topic`."""
 
     topic: str
@@ -137,8 +138,7 @@ class Publish:
     retain: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscribe:
+class Subscribe(NamedTuple):
     """A wish to subscribe to the topic filter `topic`, in the shared group `group` if there is one."""
 
     topic: str
@@ -160,8 +160,7 @@ class Subscribe:
         return self.topic if self.group is None else f"$share/{self.group}/{self.topic}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receive:
+class Receive(NamedTuple):
     """A message on the topic name `topic` that is about to be delivered."""
 
     topic: str
@@ -179,15 +178,13 @@ class DenyReason(StrEnum):
     MALFORMED = "malformed-topic"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allow:
+class Allow(NamedTuple):
     """The request is allowed; `rule` is the first that allows it."""
 
     rule: BoundRule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deny:
+class Deny(NamedTuple):
     """The request is refused; `rule` is the first deny that hits it, if one does."""
 
     reason: DenyReason

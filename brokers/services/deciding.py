@@ -129,19 +129,20 @@ class Decider:
         if known is not None and isinstance(question, Acts):
             principal, decided = known.subject.principal, judgement.decided
             policy_use.note_decided(broker=door.broker, principal=principal, decided=decided, now=now)
-            if len(asked.body) <= LONGEST_KEPT:
-                self._keep(_octets(path, identity, asked), _Kept(door, known, decided, answer))
+            octets = _octets(path, identity, asked)
+            if len(asked.body) <= LONGEST_KEPT and self._was_asked_before(octets):
+                self._kept.put(octets, _Kept(door, known, decided, answer))
         return answer, question, judgement
 
-    def _keep(self, octets: _Octets, kept: _Kept) -> None:
-        """Keeps what is asked for the second time; most topics that are asked about once never are again."""
+    def _was_asked_before(self, octets: _Octets) -> bool:
+        """Whether it was lately; most topics that are asked about once never are again, and are not worth keeping."""
         mark = hash(octets)
         if mark in self._asked_once:
-            self._kept.put(octets, kept)
-        elif len(self._asked_once) >= MOST_ASKED_ONCE:
-            self._asked_once = {mark}
-        else:
-            self._asked_once.add(mark)
+            return True
+        if len(self._asked_once) >= MOST_ASKED_ONCE:
+            self._asked_once.clear()
+        self._asked_once.add(mark)
+        return False
 
     def judge_afresh(
         self, door: Door, identity: Identity, login: Login, *, dialect: Dialect, now: datetime

@@ -103,13 +103,13 @@ def judge(
     """
     if refused := _refused(question, judged, identity, methods):
         return refused
-    if isinstance(question, Login):
-        judgement = _judge_login(question, identity, proofs=proofs, methods=methods, now=now)
-        return _with_rules(judgement, judged, now=now) if question.wants_rules else judgement
+    if isinstance(question, Acts):
+        decided = tuple([judge_wish(wish, judged) for wish in question.wishes])
+        return Judgement(allowed=tuple([isinstance(verdict, Allow) for _, verdict in decided]), decided=decided)
     if isinstance(question, Presence):
         return Judgement(allowed=(True,))
-    decided = tuple([judge_wish(wish, judged) for wish in question.wishes])
-    return Judgement(allowed=tuple([isinstance(verdict, Allow) for _, verdict in decided]), decided=decided)
+    judgement = _judge_login(question, identity, proofs=proofs, methods=methods, now=now)
+    return _with_rules(judgement, judged, now=now) if question.wants_rules else judgement
 
 
 _NO_PROOF = Judgement(
@@ -136,16 +136,17 @@ def _refused(question: Question, judged: Judged, identity: Identity, methods: Se
         return _NOT_ACTIVE
     if question.client_id is not None and question.client_id != principal.client_id:
         return _OTHER_CLIENT_ID
-    if not isinstance(question, Presence) and _is_of_another(question, principal.auth_id, methods):
+    if isinstance(question, Presence):
+        return None
+    name = question.common_name
+    if name is not None and name != principal.auth_id and _is_of_another(question, methods):
         return _OTHER_NAME
     by_name_alone = isinstance(question, Acts) and question.by_name_alone
     return _NO_PROOF if by_name_alone and identity is not Identity.CERTIFICATE else None
 
 
-def _is_of_another(question: Login | Acts, auth_id: str, methods: Sequence[Method]) -> bool:
-    """Whether the certificate's common name is another; there may be none if something else is the proof."""
-    if question.common_name is None or question.common_name == auth_id:
-        return False
+def _is_of_another(question: Login | Acts, methods: Sequence[Method]) -> bool:
+    """Whether a common name that is not the auth id speaks against it: an empty one does not beside another proof."""
     if isinstance(question, Login):
         proved_without = question.password is not None
     else:

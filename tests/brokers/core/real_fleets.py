@@ -132,7 +132,7 @@ def _filters(asker: Asker, member: Member, real: RealBroker) -> list[Subscribe]:
     while len(found) < FILTERS:
         request = asker.request(member)
         if isinstance(request, Subscribe) and real.speaks(request.topic) and valid_filter(request.topic):
-            wanted = replace(request, qos=1)
+            wanted = request._replace(qos=1)
             found[wanted.spelled] = wanted
     return list(found.values())
 

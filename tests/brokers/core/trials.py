@@ -146,11 +146,11 @@ def _plainer(case: Case) -> Iterator[Case]:
             (valid_filter if isinstance(request, Subscribe) else valid_name)(shorter)
         except InvalidTopic:
             continue
-        yield replace(case, request=replace(request, topic=shorter), names=(*case.names, shorter))
+        yield replace(case, request=request._replace(topic=shorter), names=(*case.names, shorter))
     if isinstance(request, Subscribe) and request.group is not None:
-        yield replace(case, request=replace(request, group=None))
+        yield replace(case, request=request._replace(group=None))
     if not isinstance(request, Receive) and request.qos:
-        yield replace(case, request=replace(request, qos=0))
+        yield replace(case, request=request._replace(qos=0))
     principal = case.fleet.members[0].principal
     for name in principal.attributes:
         fewer = {other: value for other, value in principal.attributes.items() if other != name}

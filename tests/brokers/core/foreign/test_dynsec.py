@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -286,7 +286,7 @@ def filled(acls: list[dict[str, Any]], principal: Principal) -> list[str]:
 def spellings(wanted: Subscribe) -> list[Subscribe]:
     """The filter, and the other one that stands for the same names: no name is empty."""
     others = {"#": "+/#", "+/#": "#", "/#": "/+/#", "/+/#": "/#"}
-    return [wanted, replace(wanted, topic=others.get(wanted.topic, wanted.topic))]
+    return [wanted, wanted._replace(topic=others.get(wanted.topic, wanted.topic))]
 
 
 def alike(wanted: Subscribe, literal: str) -> bool:

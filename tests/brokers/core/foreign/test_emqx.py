@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -200,7 +199,7 @@ def judged(
 
     def delivers(wanted: Subscribe, name: str) -> bool:
         """Who may ask for one literal filter may receive all under it, and that is what counts."""
-        asked = [replace(wanted, topic=topic) for topic in (wanted.topic, *literal)]
+        asked = [wanted._replace(topic=topic) for topic in (wanted.topic, *literal)]
         return any(emulator.deliverable(state, principal, each, name) for each in asked)
 
     def source(asked: Request) -> bool:

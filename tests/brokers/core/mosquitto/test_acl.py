@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from functools import partial
 from types import ModuleType
 
@@ -274,6 +273,6 @@ def _is_only_granted(fault: str, request: Request) -> bool:
 
 def test_a_message_is_delivered_over_a_shared_subscription_if_it_may_be_read() -> None:
     state = parse(render([admitted(bound("allow", "a/+", actions=SUBSCRIBE))]).artifact)
-    wanted = replace(Subscribe(topic="a/#"), group="g")
+    wanted = Subscribe(topic="a/#")._replace(group="g")
     assert deliverable(state, PUMP, wanted, "a/b")
     assert not deliverable(state, PUMP, wanted, "a/b/c")
