@@ -68,7 +68,7 @@ def _keeping(port: int, requests: Sequence[bytes], ends_at: float, expect: bytes
                 if not received:
                     raise ConnectionError("the server closed a connection")
                 kept += received
-                if not _is_whole(kept):
+                if not is_whole(kept):
                     continue
                 _check(kept, expect)
                 kept.clear()
@@ -89,14 +89,15 @@ def _reconnecting(port: int, requests: Sequence[bytes], ends_at: float, expect: 
             kept = bytearray()
             while received := client.recv(65_536):
                 kept += received
-                if _is_whole(kept):
+                if is_whole(kept):
                     break
         _check(kept, expect)
         answers += 1
     return answers
 
 
-def _is_whole(answer: bytearray) -> bool:
+def is_whole(answer: bytearray) -> bool:
+    """Whether that is an answer with all the octets that its Content-Length promises."""
     end = answer.find(b"\r\n\r\n")
     if end < 0:
         return False

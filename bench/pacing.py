@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import count
 
+from bench.loading import is_whole
+
 CONNECTIONS = 32
 
 
@@ -16,6 +18,7 @@ def p99_milliseconds(port: int, requests: Sequence[bytes], *, per_second: float,
     """What 99 of 100 answers took at most. A question that finds no free connection waits, and that counts."""
     selector, numbers, free = selectors.DefaultSelector(), count(), deque[socket.socket]()
     due: dict[socket.socket, float] = {}
+    pending: dict[socket.socket, bytearray] = {}
     took: list[float] = []
     for _ in range(CONNECTIONS):
         client = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -27,13 +30,17 @@ def p99_milliseconds(port: int, requests: Sequence[bytes], *, per_second: float,
         while (now := time.monotonic()) - began < seconds or due:
             while free and began + sent / per_second <= now < began + seconds:
                 client = free.popleft()
+                pending[client] = bytearray()
                 due[client] = began + sent / per_second
                 client.sendall(requests[next(numbers) % len(requests)])
                 sent += 1
             for key, _ in selector.select(timeout=0.0005):
                 answered: socket.socket = key.fileobj  # type: ignore[assignment]
-                if not answered.recv(65_536):
+                if not (received := answered.recv(65_536)):
                     raise ConnectionError("the server closed a connection")
+                pending[answered] += received
+                if not is_whole(pending[answered]):
+                    continue
                 took.append(time.monotonic() - due.pop(answered))
                 free.append(answered)
     finally:
