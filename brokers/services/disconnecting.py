@@ -56,8 +56,9 @@ def order_disconnect(*, broker: BrokerId, device: DeviceId, actor: Actor, now: d
 
 
 def end_again(
+    row: models.Broker,
+    here: Capabilities,
     *,
-    broker: BrokerId,
     concerned: Collection[Device],
     at: Collection[datetime],
     note: str,
@@ -66,11 +67,10 @@ def end_again(
 ) -> None:
     """Orders that every session of theirs at the broker ends, at each of these times, by operations.
 
-    For who may have come in by what was taken away; no revocation waits for them if they are `bulk`. A broker that can
-    close no session is left alone.
+    For who may have come in by what was taken away; no revocation waits for them if they are `bulk`. A broker that,
+    by what it can do `here`, can close no session is left alone.
     """
-    row = models.Broker.objects.managed().filter(id=broker).first()
-    if row is None or not queries.capabilities_of(broker=broker).closes_sessions:
+    if not here.closes_sessions:
         return
     with transaction.atomic():
         changes = [

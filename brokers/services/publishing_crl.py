@@ -12,6 +12,7 @@ from datetime import datetime
 from brokers import models, queries
 from brokers.conf import adapter_for
 from brokers.core.crl_bundle import UnfitCrl, bundle
+from brokers.core.ports import Capabilities
 from brokers.core.values import Broker, BrokerId
 from brokers.services.desired import is_good_or_untouched
 from brokers.services.disconnecting import end_again
@@ -47,16 +48,17 @@ def push_crl(*, broker: BrokerId, now: datetime) -> str:
     adapter = adapter_for(link)
     sentence = adapter.publish_crl(fit, trust=trust) if fit else ""
     known = dict(found for der, found in revisions.items() if der not in unfit)
-    if lag := adapter.capabilities_here().certificate_lag:
+    here = adapter.capabilities_here()
+    if lag := here.certificate_lag:
         at = [now, now + lag] if sentence else [now + lag]  # now, if the broker has just read them
-        _disconnect_taken_away(link.broker, known, at=at, now=now)
+        _disconnect_taken_away(link.broker, here, known, at=at, now=now)
     if unfit:
         raise UnfitCrl(" ".join(error.detail for error in unfit.values()))
     return sentence or "This broker takes no CRL file from Gatehouse."
 
 
 def _disconnect_taken_away(
-    broker: Broker, revisions: Mapping[IssuerId, int], *, at: Collection[datetime], now: datetime
+    broker: Broker, here: Capabilities, revisions: Mapping[IssuerId, int], *, at: Collection[datetime], now: datetime
 ) -> None:
     """Orders it, at each of these times, for who was not disconnected yet since it lost a certificate."""
     row = models.Broker.objects.managed().filter(id=broker.id).first()
@@ -71,7 +73,7 @@ def _disconnect_taken_away(
     }
     bulk = len(holders) > _MOST_URGENT
     for concerned in _still_let_in(sorted(holders), domain=broker.domain):
-        end_again(broker=broker.id, concerned=concerned, at=at, note=_CAME_BACK, now=now, bulk=bulk)
+        end_again(row, here, concerned=concerned, at=at, note=_CAME_BACK, now=now, bulk=bulk)
     told = {str(issuer): revision for issuer, revision in revisions.items()}
     models.Broker.objects.filter(id=broker.id).update(crl_revisions=row.crl_revisions | told)
 

@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 
 from acl.core.values import Principal
-from brokers import queries, services
+from brokers import models, queries, services
 from brokers.adapters.hivemq_ese import HivemqEseAdapter
 from brokers.adapters.hivemq_files import HivemqEseFileAdapter
 from brokers.adapters.nanomq import NanomqAdapter
 from brokers.adapters.rabbitmq import RabbitmqAdapter
 from brokers.adapters.vernemq_postgresql import VernemqPostgresqlAdapter
 from brokers.core.ports import AppliedState, Capabilities, DesiredState, Rendering, Step
-from brokers.core.values import BrokerId
+from brokers.core.values import BrokerId, Connection
 from brokers.services import disconnecting, evicting
 from devices import services as devices
 from devices.core.values import DeviceId
@@ -159,3 +159,23 @@ def test_broker_that_judges_when_somebody_connects_closes_who_just_did(
     )
     [wakeup] = Wakeup.objects.filter(task="brokers.disconnect")
     assert wakeup.order_key.startswith("disconnect-later:"), "what an operator orders now does not wait for it"
+
+
+def test_connection_that_evicting_has_open_serves_the_ending_again(
+    told: Told, pump: DeviceId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it can close is asked of the adapter that is at hand."""
+    devices.suspend_device(device=pump, actor=ADA, now=utc_now())
+    opens, opened = queries.opened_connection, list[str]()
+
+    def noted(row: models.Broker) -> Connection:
+        opened.append(row.name)
+        return opens(row)
+
+    monkeypatch.setattr(queries, "opened_connection", noted)
+    lags = HivemqEseAdapter.capabilities
+    told(Obeying(capabilities=replace(lags, closes_sessions=False), closed=None))
+    assert not Wakeup.objects.filter(task="brokers.disconnect").exists()
+    told(Obeying(capabilities=replace(lags, closes_sessions=True)))
+    assert Wakeup.objects.filter(task="brokers.disconnect").count() == 1
+    assert opened == ["hall-7"] * 2
