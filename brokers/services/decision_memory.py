@@ -77,9 +77,7 @@ class DecisionMemory:
         self._learning: dict[tuple[DomainId, BrokerId | None], Together[Wanted, Known]] = {}
         self._learners = BoundedSemaphore(MOST_LEARNING)
         self._learning_hangs = False
-        self._learnt_at = (
-            0.0  # by time.monotonic whatever `clock` is, since it bounds waiting for a lock, which is real
-        )
+        self._learnt_at = 0.0  # by time.monotonic, whatever the clock is: it bounds the wait for a lock, which is real
 
     def follow(self, *, older_than: float = FRESH_SECONDS) -> None:
         """Learns what has happened, unless that was done less than so many seconds ago. Raises DecisionsAlone."""
