@@ -17,7 +17,7 @@ from brokers.core.plans import PlannedDeviation, planned_deviation
 from brokers.core.ports import DeviationKind, PasswordRoom
 from brokers.core.values import Broker, PlanId, SyncState
 from console.views.broker_kinds import ASKS, KINDS
-from console.views.disconnecting import may_end_sessions
+from console.views.disconnecting import endable
 from console.views.frame import Visit, screen, show
 from console.views.operations import find_panel
 from console.views.sessions import silence_of
@@ -55,6 +55,7 @@ def list_brokers(request: HttpRequest, visit: Visit) -> HttpResponseBase:
 def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBase:
     """One broker."""
     broker = _seen(visit, name)
+    sessions = queries.sessions_on(broker=broker.id, limit=_SESSIONS_SHOWN)
     context = {
         "broker": broker,
         "kind": KINDS[broker.kind].title,
@@ -64,8 +65,8 @@ def show_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
         "may_read_log": visit.may("access-log:read", broker.domain) and broker.domain == visit.domain.id,
         "panel": find_panel(visit, request.GET.get("operation", "")),
         "silence": silence_of(broker),
-        "sessions": queries.sessions_on(broker=broker.id, limit=_SESSIONS_SHOWN),
-        "may_end": may_end_sessions(visit, broker),
+        "sessions": sessions,
+        "endable": endable(visit, broker, sessions),
         "session_count": queries.count_sessions(broker=broker.id),
         "may_apply": visit.may("policy:apply", broker.domain),
         "stores_policy": queries.capabilities_of(broker=broker.id).stores_policy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django import forms
@@ -9,13 +10,14 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_http_methods
 
 from brokers import queries, services
-from brokers.core.values import Broker
+from brokers.core.values import Broker, Session
 from console.views.device import right_to, seen_principal
 from console.views.device_acts import to_operation
 from console.views.forms import ConsoleForm
 from console.views.frame import Visit, screen, show
 from console.views.links import principal_address
-from devices.core.values import Device, PrincipalKind
+from devices.core.values import Device, DeviceId, PrincipalKind
+from devices.queries import applications_among
 from kernel.core.errors import Conflict
 from kernel.core.ids import EntryId
 
@@ -26,10 +28,15 @@ class NoteForm(ConsoleForm):
     note = forms.CharField(label="Note", required=False, max_length=500, help_text="For the journal.")
 
 
-def may_end_sessions(visit: Visit, broker: Broker) -> bool:
-    """Whether the operator may end a device's sessions there; of an application's it is asked who wants to."""
-    able = broker.managed_since is not None and queries.capabilities_of(broker=broker.id).closes_sessions
-    return able and visit.may(right_to("suspend", PrincipalKind.DEVICE), broker.domain)
+def endable(visit: Visit, broker: Broker, sessions: Sequence[Session]) -> frozenset[DeviceId]:
+    """The devices and applications among them whose sessions there the operator may end."""
+    if broker.managed_since is None or not queries.capabilities_of(broker=broker.id).closes_sessions:
+        return frozenset()
+    ids = frozenset(session.device for session in sessions if session.device)
+    applications = applications_among(ids=ids)
+    kinds = {PrincipalKind.DEVICE: ids - applications, PrincipalKind.APPLICATION: applications}
+    allowed = (found for kind, found in kinds.items() if visit.may(right_to("suspend", kind), broker.domain))
+    return frozenset().union(*allowed)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

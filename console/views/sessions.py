@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from brokers import queries
 from brokers.core.kind_facts import FACTS
 from brokers.core.values import Broker, Session, SyncState
-from console.views.disconnecting import may_end_sessions
+from console.views.disconnecting import endable
 from console.views.frame import Visit, screen, show
 from console.views.paging import DamagedPlace, Place, place_of
 
@@ -32,7 +32,7 @@ def list_sessions(request: HttpRequest, visit: Visit) -> HttpResponseBase:
         "live": chosen is not None and place.key is None,
         "silence": silence_of(chosen) if chosen else "",
         "sessions": shown,
-        "may_end": chosen is not None and may_end_sessions(visit, chosen),
+        "endable": endable(visit, chosen, shown) if chosen else frozenset(),
         "count": queries.count_sessions(broker=chosen.id) if chosen else 0,
         "pager": place.pager(shown=len(shown), next_key=more, noun="sessions"),
     }

@@ -8,7 +8,11 @@ from uuid import uuid4
 from django.test import Client
 
 from brokers import models, queries
+from brokers import services as brokers
+from brokers.core.values import AccessKind, BrokerEvent
 from console.core.roles import ConsoleRole
+from devices import services as devices
+from kernel.core.actor import SYSTEM
 from kernel.models import JournalEntry, Wakeup
 from tests.console.views.conftest import browser_of
 from tests.console.views.scene import Scene, make_operator
@@ -73,3 +77,20 @@ def test_nobody_ends_what_is_not_theirs(north: Scene, at_cy: Client, at_ada: Cli
     onboarding = browser_of(make_operator("oz", ConsoleRole.ONBOARDING, north.domain, now=north.now))
     assert onboarding.post(f"/brokers/{north.broker.name}/disconnect/{device}/").status_code == 302
     assert orders() == 1
+
+
+def test_session_of_an_application_has_no_button_for_who_may_end_devices_alone(north: Scene, at_ada: Client) -> None:
+    made = devices.register_application(domain=north.domain, name="dashboards", actor=SYSTEM, now=north.now)
+    came = BrokerEvent(at=north.now, kind=AccessKind.CONNECTED, auth_id="dashboards", client_id="dashboards")
+    brokers.note_events(broker=north.broker.id, events=[came])
+    models.Broker.objects.update(managed_since=north.now)
+    onboarding = browser_of(make_operator("oz", ConsoleRole.ONBOARDING, north.domain, now=north.now))
+    base = f"/brokers/{north.broker.name}"
+    device, application = f"{base}/disconnect/{north.devices['pump-01']}/", f"{base}/disconnect/{made.id}/"
+    for page in ("/sessions/", f"{base}/"):
+        assert device in shown(onboarding, page)
+        assert application not in shown(onboarding, page)
+        assert all(address in shown(at_ada, page) for address in (device, application))
+    assert onboarding.get(application).status_code == 403
+    models.Session.objects.exclude(device_id=made.id).delete()
+    assert ">Acts<" not in shown(onboarding, "/sessions/"), "a column with nothing in it"
