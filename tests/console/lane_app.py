@@ -1,14 +1,17 @@
-"""What test_lane.py serves with granian: answers that name the thread that made them."""
+"""What test_lane.py serves with granian: answers that are numbered, and name the thread that made them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from itertools import count
 from threading import get_ident
 from typing import Any
 
 from console.wsgi import in_lane
 from kernel.core.lane import lane
+
+numbers = count()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -18,6 +21,6 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         time.sleep(0.3)
     elif environ["PATH_INFO"] == "/stuck":
         time.sleep(2)
-    body = str(get_ident()).encode()
+    body = f"{next(numbers)} {get_ident()}".encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return in_lane([body])
