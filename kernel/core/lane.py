@@ -14,9 +14,13 @@ PATIENCE_SECONDS = 0.05
 
 
 class Lane:
-    """The lane of one process; thread-safe. At worst two threads answer for a while where one would do."""
+    """The lane of one process; thread-safe. At worst two threads answer for a while where one would do.
 
-    def __init__(self) -> None:
+    `patience` is in seconds.
+    """
+
+    def __init__(self, *, patience: float = PATIENCE_SECONDS) -> None:
+        self._patience = patience
         self._changed = Condition()
         self._holder: int | None = None
         self._turns = 0
@@ -44,7 +48,7 @@ class Lane:
         with self._changed:
             while self._holder is not None:
                 turns = self._turns
-                if not self._changed.wait(PATIENCE_SECONDS) and turns == self._turns:
+                if not self._changed.wait(self._patience) and turns == self._turns:
                     break
             self._holder = get_ident()
 

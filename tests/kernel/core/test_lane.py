@@ -38,21 +38,28 @@ def test_the_first_that_answers_has_the_lane_and_keeps_it(lane: Lane) -> None:
     assert [one.do(lane.keep), two.do(lane.keep), one.do(lane.keep), two.do(lane.keep)] == [True, False, True, False]
 
 
-def test_who_rests_follows_at_once_when_the_lane_is_left(lane: Lane) -> None:
-    one, two = Thread(), Thread()
+def test_who_rests_follows_at_once_when_the_lane_is_left() -> None:
+    lane, one, two = Lane(patience=60), Thread(), Thread()
     assert one.do(lane.keep)
     resting = two.begin(lane.rest)
-    ends_at = time.monotonic() + 4 * PATIENCE_SECONDS
-    while time.monotonic() < ends_at:
-        assert one.do(lane.keep)
-        assert not resting.done()
-        time.sleep(PATIENCE_SECONDS / 10)
-    left_at = time.monotonic()
+    time.sleep(0.1)
+    assert one.do(lane.keep)
+    assert not resting.done()
     one.do(lane.leave)
     resting.result(SOON)
-    assert time.monotonic() - left_at < PATIENCE_SECONDS
     assert two.do(lane.keep)
     assert not one.do(lane.keep)
+
+
+def test_who_rests_does_not_follow_one_that_answers() -> None:
+    lane, one, two = Lane(patience=1), Thread(), Thread()
+    assert one.do(lane.keep)
+    resting = two.begin(lane.rest)
+    ends_at = time.monotonic() + 2.5
+    while time.monotonic() < ends_at:
+        assert one.do(lane.keep)
+        time.sleep(0.01)
+    assert not resting.done()
 
 
 def test_one_of_many_that_rest_follows(lane: Lane) -> None:
@@ -88,9 +95,7 @@ def test_whoever_has_not_got_it_can_not_leave_it(lane: Lane) -> None:
     assert two.do(lane.keep)
 
 
-def test_a_free_lane_is_taken_without_waiting(lane: Lane) -> None:
-    one = Thread()
-    began = time.monotonic()
+def test_a_free_lane_is_taken_without_waiting() -> None:
+    lane, one = Lane(patience=60), Thread()
     one.do(lane.rest)
-    assert time.monotonic() - began < PATIENCE_SECONDS
     assert one.do(lane.keep)
