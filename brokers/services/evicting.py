@@ -75,15 +75,14 @@ def evict(
             known = max(before, _forget_sessions(row, device, now=lease.now()))
             count = known if count < 0 else count
         ended = lease.now()
-    here = adapter.capabilities_here()
-    if lag := here.policy_lag:
-        concerned = [devices.get_principal(id=device)]
+    if lag := adapter.capabilities.policy_lag:
+        here, concerned = adapter.capabilities_here(), [devices.get_principal(id=device)]
         end_again(row, here, concerned=concerned, at=[ended + lag], note=_MOMENT_LATER, now=ended, bulk=bulk)
     is_in = desired.subjects[0].state is Standing.ADMITTED
     restarted = adapter.capabilities.restarts and (done.changed or not is_in)  # an eviction before this one may have
     detail = _on_sessions(adapter, count, is_in=is_in, restarted=restarted)
     if by_certificate and is_in:
-        detail += _on_certificate(here.certificate_lag)
+        detail += _on_certificate(adapter.capabilities_here().certificate_lag)
     return Eviction(closed=count, detail=detail)
 
 
