@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from tests.cast import ADA
 
 NEWS = allow(Action.SUBSCRIBE, "news/#")
 ADAPTER_PHASES = ("read", "render", "plan")
+
+EvictAtTheEnd = Callable[..., list[Eviction]]
 
 
 @pytest.fixture
@@ -48,14 +51,27 @@ def broker(pumps: dict[str, Enrolled], asking_broker: BrokerId, adapter: HeldAda
 
 
 @pytest.fixture
-def evict(broker: BrokerId, pumps: dict[str, Enrolled]) -> Callable[[], Eviction]:
-    """Suspends p-2 and throws it out."""
+def broker_behind(fleet: Fleet, broker: BrokerId) -> BrokerId:
+    """The same broker, whose devices may read NEWS since, which it does not hold yet."""
+    fleet.change_role(*PUMP_RULES, NEWS)
+    return broker
 
-    def done() -> Eviction:
+
+@pytest.fixture
+def evict_at_the_end(
+    broker: BrokerId, adapter: HeldAdapter, pumps: dict[str, Enrolled], monkeypatch: pytest.MonkeyPatch
+) -> EvictAtTheEnd:
+    """Has p-2 suspended and thrown out at the end of a phase of the adapter, or of what the module calls so."""
+
+    def evict() -> Eviction:
         devices.suspend_device(device=pumps["p-2"].id, note="", actor=ADA, now=utc_now())
         return services.evict(broker=broker, device=pumps["p-2"].id, now=utc_now())
 
-    return done
+    def order(phase: str, *, module: ModuleType | None = None, time: int = 1) -> list[Eviction]:
+        place = adapter if phase in ADAPTER_PHASES else module
+        return at_the_end(monkeypatch, place, phase, evict, time=time)
+
+    return order
 
 
 def at_the_end(
@@ -85,13 +101,9 @@ def is_held(adapter: HeldAdapter, rule: RuleSpec) -> bool:
 
 @pytest.mark.parametrize("phase", [*ADAPTER_PHASES, "desired_state"])
 def test_eviction_takes_the_lease_from_a_check_that_then_notes_nothing(
-    broker: BrokerId,
-    adapter: HeldAdapter,
-    evict: Callable[[], Eviction],
-    monkeypatch: pytest.MonkeyPatch,
-    phase: str,
+    broker: BrokerId, adapter: HeldAdapter, evict_at_the_end: EvictAtTheEnd, phase: str
 ) -> None:
-    told = at_the_end(monkeypatch, adapter if phase in ADAPTER_PHASES else checking, phase, evict)
+    told = evict_at_the_end(phase, module=checking)
     before = models.Broker.objects.values("sync", "drifted_at", "detail").get()
     services.check_drift(broker=broker, now=utc_now())
     assert [eviction.closed for eviction in told] == [0]
@@ -104,50 +116,34 @@ def test_eviction_takes_the_lease_from_a_check_that_then_notes_nothing(
 
 @pytest.mark.parametrize("phase", [*ADAPTER_PHASES, "desired_state"])
 def test_eviction_takes_the_lease_from_a_push_that_then_writes_nothing(
-    fleet: Fleet,
-    broker: BrokerId,
-    adapter: HeldAdapter,
-    evict: Callable[[], Eviction],
-    monkeypatch: pytest.MonkeyPatch,
-    phase: str,
+    broker_behind: BrokerId, adapter: HeldAdapter, evict_at_the_end: EvictAtTheEnd, phase: str
 ) -> None:
-    fleet.change_role(*PUMP_RULES, NEWS)
-    told = at_the_end(monkeypatch, adapter if phase in ADAPTER_PHASES else converging, phase, evict)
+    told = evict_at_the_end(phase, module=converging)
     with pytest.raises(BrokerBusy):
-        services.converge(broker=broker, now=utc_now())
+        services.converge(broker=broker_behind, now=utc_now())
     assert [eviction.closed for eviction in told] == [0]
     assert is_barred(adapter)
     assert not is_held(adapter, NEWS)
-    assert services.converge(broker=broker, now=utc_now()).sync is SyncState.IN_SYNC
+    assert services.converge(broker=broker_behind, now=utc_now()).sync is SyncState.IN_SYNC
     assert is_barred(adapter)
 
 
 @pytest.mark.parametrize("phase", ["read", "plan"])
 def test_push_whose_reading_back_an_eviction_interrupts_is_not_disobeyed(
-    fleet: Fleet,
-    broker: BrokerId,
-    adapter: HeldAdapter,
-    evict: Callable[[], Eviction],
-    monkeypatch: pytest.MonkeyPatch,
-    phase: str,
+    broker_behind: BrokerId, adapter: HeldAdapter, evict_at_the_end: EvictAtTheEnd, phase: str
 ) -> None:
-    fleet.change_role(*PUMP_RULES, NEWS)
-    told = at_the_end(monkeypatch, adapter, phase, evict, time=2)
+    told = evict_at_the_end(phase, time=2)
     with pytest.raises(BrokerBusy):
-        services.converge(broker=broker, now=utc_now())
+        services.converge(broker=broker_behind, now=utc_now())
     assert [eviction.closed for eviction in told] == [0]
     assert is_held(adapter, NEWS)
-    assert services.converge(broker=broker, now=utc_now()).sync is SyncState.IN_SYNC
+    assert services.converge(broker=broker_behind, now=utc_now()).sync is SyncState.IN_SYNC
 
 
 def test_push_of_one_device_that_is_interrupted_says_nothing_of_all(
-    broker: BrokerId,
-    adapter: HeldAdapter,
-    pumps: dict[str, Enrolled],
-    evict: Callable[[], Eviction],
-    monkeypatch: pytest.MonkeyPatch,
+    broker: BrokerId, pumps: dict[str, Enrolled], evict_at_the_end: EvictAtTheEnd
 ) -> None:
-    at_the_end(monkeypatch, adapter, "read", evict)
+    evict_at_the_end("read")
     with pytest.raises(BrokerBusy):
         services.converge(broker=broker, device=pumps["p-1"].id, now=utc_now())
     assert queries.get_broker(id=broker).sync is SyncState.IN_SYNC
@@ -169,26 +165,24 @@ def urgent_taken(broker: BrokerId) -> bool:
 
 @pytest.mark.parametrize("service", [services.evict, services.disconnect])
 def test_one_of_many_lets_a_push_end_first(
-    fleet: Fleet,
-    broker: BrokerId,
+    broker_behind: BrokerId,
     adapter: HeldAdapter,
     pumps: dict[str, Enrolled],
     monkeypatch: pytest.MonkeyPatch,
     service: Callable[..., Eviction],
 ) -> None:
     """A hundred thousand that go one after another would keep every change of policy from that broker for hours."""
-    fleet.change_role(*PUMP_RULES, NEWS)
 
     def waits() -> None:
         with monkeypatch.context() as patch:
             patch.setattr("brokers.services.lease.time.sleep", _raise_waiting)
             with pytest.raises(_Waiting):
-                service(broker=broker, device=pumps["p-2"].id, now=utc_now(), bulk=True)
+                service(broker=broker_behind, device=pumps["p-2"].id, now=utc_now(), bulk=True)
 
     at_the_end(monkeypatch, adapter, "read", waits)
-    assert services.converge(broker=broker, now=utc_now()).sync is SyncState.IN_SYNC
+    assert services.converge(broker=broker_behind, now=utc_now()).sync is SyncState.IN_SYNC
     assert is_held(adapter, NEWS)
-    assert service(broker=broker, device=pumps["p-2"].id, now=utc_now(), bulk=True).detail
+    assert service(broker=broker_behind, device=pumps["p-2"].id, now=utc_now(), bulk=True).detail
 
 
 def test_one_of_many_waits_no_longer_than_that(
@@ -217,16 +211,15 @@ def _raise_waiting(_seconds: float) -> None:
 
 
 def test_what_is_looked_at_beside_a_writer_is_shown_and_not_noted(
-    broker: BrokerId, adapter: HeldAdapter, evict: Callable[[], Eviction], monkeypatch: pytest.MonkeyPatch
+    broker: BrokerId, adapter: HeldAdapter, evict_at_the_end: EvictAtTheEnd
 ) -> None:
     models.Broker.objects.update(desired_digest="")
     adapter.allow("p-1", "everything/#")
     with lease_on(broker=broker, now=utc_now()):
         assert services.compare_broker(broker=broker, now=utc_now()).sync is SyncState.DRIFT
     assert queries.get_broker(id=broker).sync is SyncState.IN_SYNC
-    with monkeypatch.context() as meanwhile:
-        assert at_the_end(meanwhile, adapter, "read", evict) == []
-        assert services.compare_broker(broker=broker, now=utc_now()).sync is SyncState.DRIFT
+    evict_at_the_end("read")
+    assert services.compare_broker(broker=broker, now=utc_now()).sync is SyncState.DRIFT
     assert is_barred(adapter)
     assert queries.get_broker(id=broker).sync is SyncState.IN_SYNC
     assert services.compare_broker(broker=broker, now=utc_now()).sync is SyncState.DRIFT
