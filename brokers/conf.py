@@ -31,6 +31,11 @@ def files_root() -> Path:
     return Path(settings.GATEHOUSE_HOME) / "brokers"
 
 
+def embedded_folder() -> Path:
+    """The folder of the broker that `manage.py run` brings along."""
+    return Path(settings.GATEHOUSE_HOME) / "embedded"
+
+
 def decisions_url(broker: BrokerId) -> str:
     """What the URLs begin with at which the broker asks over HTTP; without a slash at the end."""
     return f"{settings.GATEHOUSE_BASE_URL}/decide/{broker}"

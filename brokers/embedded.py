@@ -21,6 +21,7 @@ from typing import Any
 from django.conf import settings
 
 from brokers import queries
+from brokers.conf import embedded_folder
 from brokers.core.nats.conf import NatsServer, render_conf
 from brokers.core.nats.nkeys import AccountKey
 from brokers.core.registration import EMBEDDED as NAME
@@ -101,13 +102,12 @@ def refresh_embedded(*, now: datetime) -> bool:
 
     It then closes every connection; devices come back by themselves. Once in two months, if no CA changes.
     """
-    pid_file = _home() / "nats.pid"
-    broker = _registered() if pid_file.exists() else None
+    broker = _registered() if (embedded_folder() / "nats.pid").exists() else None
     if broker is None or not _renew_certificates(broker, now=now):
         return False
-    pid = int(pid_file.read_text())
-    with contextlib.suppress(OSError):  # it has ended; the next start reads the new files
-        if str(_home() / "nats.conf").encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+    pid = queries.embedded_pid()
+    if pid is not None:  # else it has ended; the next start reads the new files
+        with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGHUP)
     return True
 
@@ -118,12 +118,8 @@ def _registered() -> Broker | None:
     return broker if broker and broker.kind is AdapterKind.NATS else None
 
 
-def _home() -> Path:
-    return Path(settings.GATEHOUSE_HOME) / "embedded"
-
-
 def _folder() -> Path:
-    folder = _home()
+    folder = embedded_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder

@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import QuerySet, Sum
 
 from brokers import models
-from brokers.conf import access_log_root, adapter_for
+from brokers.conf import access_log_root, adapter_for, embedded_folder
 from brokers.core.access.reasons import AccessAction
 from brokers.core.connection_changes import ShownConnection, shown_connection
 from brokers.core.decide.decisions import DecisionSecret
@@ -267,6 +267,15 @@ def access_file(*, domain: str, day: date) -> Path:
 def access_folder(*, domain: str) -> Path:
     """Where the files of the domain of that slug are; a slug is no path to anywhere else."""
     return access_log_root() / check_slug(domain)
+
+
+def embedded_pid() -> int | None:
+    """The process of the broker that `manage.py run` brings along, if it runs on this machine."""
+    with suppress(OSError, ValueError):
+        pid = int((embedded_folder() / "nats.pid").read_text())
+        if str(embedded_folder() / "nats.conf").encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    return None
 
 
 def capabilities_of(*, broker: BrokerId) -> Capabilities:

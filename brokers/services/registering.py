@@ -13,7 +13,7 @@ from brokers import models, queries
 from brokers.conf import adapter_class, broker_networks
 from brokers.core.connection_changes import shown_connection
 from brokers.core.peers import peer_errors
-from brokers.core.registration import listener_errors, name_errors, refuse
+from brokers.core.registration import EMBEDDED, listener_errors, name_errors, refuse
 from brokers.core.values import AdapterKind, Broker, BrokerId, Listener
 from brokers.services.connections import check_connection, control_name_of
 from kernel.core.actor import Actor
@@ -27,6 +27,12 @@ class BrokerNameTaken(Conflict):
     """There is a broker of that name, in this domain or another."""
 
     code = "broker-name-taken"
+
+
+class EmbeddedRuns(Conflict):
+    """The broker that `manage.py run` brings along is not forgotten while it runs."""
+
+    code = "embedded-runs"
 
 
 def register_broker(
@@ -86,10 +92,18 @@ def name_taken(name: str) -> BrokerNameTaken:
 
 
 def remove_broker(*, broker: BrokerId, actor: Actor, now: datetime) -> None:
-    """Nothing. Gatehouse forgets the broker and leaves it as it is; the access log keeps its lines."""
+    """Nothing. Gatehouse forgets the broker and leaves it as it is; the access log keeps its lines.
+
+    Raises BrokerNotFound, EmbeddedRuns.
+    """
     with transaction.atomic():
         row = queries.registered(models.Broker.objects.select_for_update().filter(id=broker))
         domain, name, kind = DomainId(row.domain_id), row.name, row.kind
+        if name == EMBEDDED and queries.embedded_pid():
+            raise EmbeddedRuns(
+                f"{name} is the broker that `manage.py run` brings along, and it runs: end `manage.py run`, start "
+                "`manage.py web` and the other processes by themselves, then forget it."
+            )
         row.delete()
         record(
             action="brokers.broker.removed",

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from brokers import queries, services
+from brokers.core.registration import EMBEDDED
 from console.views.broker_forms import BrokerForm
 from console.views.frame import Visit, screen, show
 from kernel.core.errors import DomainError
@@ -34,4 +35,5 @@ def edit_broker(request: HttpRequest, visit: Visit, name: str) -> HttpResponseBa
         else:
             messages.success(request, "Saved. If it is spoken to otherwise, it is being compared with the policy.")
             return HttpResponseRedirect(reverse("broker", args=[changed.name]))
-    return show(request, "broker_form.html", {"broker": broker, "form": form})
+    may_forget = broker.name != EMBEDDED or not queries.embedded_pid()
+    return show(request, "broker_form.html", {"broker": broker, "form": form, "may_forget": may_forget})

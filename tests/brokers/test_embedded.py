@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import ssl
 import stat
@@ -20,6 +22,7 @@ from pytest_django import Settings
 from brokers import queries, services
 from brokers.core.values import AdapterKind, Broker
 from brokers.embedded import embedded_connection, embedded_listeners, prepare_embedded, refresh_embedded
+from brokers.services.registering import EmbeddedRuns
 from kernel import queries as journal
 from kernel.core.clock import utc_now
 from tests.brokers.fleet import Fleet
@@ -206,3 +209,18 @@ def test_pid_that_is_another_programs_by_now_is_left_alone(broker: Broker, home:
     finally:
         bystander.kill()
         bystander.wait(60)
+
+
+def test_it_is_forgotten_once_it_runs_no_more(broker: Broker, home: Path) -> None:
+    prepare()
+    server = subprocess.Popen(["sh", "-c", "sleep 60; :", str(home / "embedded" / "nats.conf")], start_new_session=True)
+    try:
+        (home / "embedded" / "nats.pid").write_text(str(server.pid))
+        wait_until(lambda: queries.embedded_pid() == server.pid, what="the server's command line")
+        with pytest.raises(EmbeddedRuns, match="forget it"):
+            services.remove_broker(broker=broker.id, actor=ADA, now=utc_now())
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(60)
+    services.remove_broker(broker=broker.id, actor=ADA, now=utc_now())
+    assert queries.list_brokers(domains=None) == []

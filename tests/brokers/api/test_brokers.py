@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from brokers import models, services
+from brokers import models, queries, services
 from brokers.core.values import AccessKind, BrokerEvent
 from console.core.roles import EVERY_SCOPE
 from devices.services.domains import NameTaken
@@ -225,6 +225,16 @@ def test_removed_broker_is_forgotten(api: Api) -> None:
     assert api.delete("brokers/hall-9/").status_code == 204
     assert api.get("brokers/hall-9/").status_code == 404
     assert api.delete("brokers/hall-9/").status_code == 404
+
+
+def test_embedded_broker_that_runs_is_not_removed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.post("brokers/", NEW | {"name": "embedded"})
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "embedded_pid", lambda: 1)
+        answer = api.delete("brokers/embedded/")
+        assert (answer.status_code, answer.json()["code"]) == (409, "embedded-runs")
+        assert "`manage.py run`" in answer.json()["detail"]
+    assert api.delete("brokers/embedded/").status_code == 204
 
 
 def test_another_domains_broker_is_not_found(api: Api, caller: Caller, tmp_path: Path) -> None:

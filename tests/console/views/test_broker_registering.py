@@ -6,9 +6,10 @@ import html
 import re
 from typing import Any
 
+import pytest
 from django.test import Client
 
-from brokers import queries
+from brokers import models, queries
 from brokers.core.values import AdapterKind, BrokerId
 from console.views.broker_kinds import KINDS
 from tests.console.views.scene import Scene
@@ -126,6 +127,18 @@ def test_broker_is_forgotten_once_its_name_is_typed(north: Scene, at_ada: Client
     assert at_ada.post(address, {"name": north.broker.name}).headers["Location"] == "/brokers/"
     assert "No broker is registered in this domain" in at_ada.get("/brokers/").content.decode()
     assert at_ada.post(address, {"name": north.broker.name}).status_code == 404
+
+
+def test_embedded_broker_that_runs_is_not_forgotten(
+    north: Scene, at_ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.Broker.objects.update(name="embedded")
+    assert "/brokers/embedded/forget/" in at_ada.get("/brokers/embedded/edit/").content.decode()
+    monkeypatch.setattr(queries, "embedded_pid", lambda: 1)
+    assert "/brokers/embedded/forget/" not in at_ada.get("/brokers/embedded/edit/").content.decode()
+    answer = at_ada.post("/brokers/embedded/forget/", {"name": "embedded"})
+    assert (answer.status_code, "end `manage.py run`" in html.unescape(answer.content.decode())) == (409, True)
+    assert [broker.name for broker in queries.list_brokers(domains=[north.domain])] == ["embedded"]
 
 
 def test_who_may_not_change_brokers_registers_and_forgets_none(north: Scene, at_bo: Client, at_cy: Client) -> None:
