@@ -203,13 +203,17 @@ def _passwords(database: Redis, keys: Sequence[str]) -> dict[str, str]:
 
 
 def _answers(database: Redis, command: str, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """What Redis answers about each key; an error where it is of another type."""
+    """What Redis answers about each key; an error where it is of another type. Raises RedisError over any other one."""
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
         with database.pipeline(transaction=False) as questions:
             for key in some:
                 getattr(questions, command)(key)
-            yield from zip(some, questions.execute(raise_on_error=False), strict=True)
+            answers = questions.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+                raise answer  # what our account may not read is not for that reason not there
+        yield from zip(some, answers, strict=True)
 
 
 def _by_user(keys: GoAuthKeys) -> Mapping[str, Sets]:

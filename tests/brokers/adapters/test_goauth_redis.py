@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -35,6 +37,10 @@ class Database:
     def topics(self, name: str, last: str) -> set[str]:
         """What the plugin is told."""
         return set(map(str, self.redis.smembers(f"{name}:{last}")))
+
+    def allow(self, *commands: str) -> None:
+        """Lets the account `gatehouse` use these (`+get`), or not (`-get`)."""
+        self.redis.acl_setuser("gatehouse", enabled=True, nopass=True, keys=["*"], commands=commands)
 
     def adapter(self, *, takes_passwords: bool | None = None, **changed: object) -> GoAuthRedisAdapter:
         members: dict[str, object] = {"host": "127.0.0.1", "port": self.port, **changed}
@@ -163,3 +169,24 @@ def test_redis_that_says_nothing_any_more_is_not_waited_for(
         adapter = database.adapter(port=silent.getsockname()[1])
         with pytest.raises(BrokerUnreachable, match="does not answer as it should"):
             adapter.read()
+
+
+def test_rights_that_the_documentation_names_are_enough_and_one_fewer_is_said(database: Database) -> None:
+    """Whoever may not read a password would take it for one that is not there, and leave it when it is revoked."""
+    page = (Path(__file__).parents[3] / "docs/howto/mosquitto.md").read_text()
+    rights = re.findall(r"\+\w+", page.partition("ACL SETUSER gatehouse ")[2].partition("\n")[0])
+    database.allow(*rights)
+    adapter = database.adapter(takes_passwords=True, username="gatehouse", password="any", database=1)
+    known = PasswordVerifier.of("device-secret", salt=b"0123456789ab", iterations=1000)
+    with_password = all_of(replace(subject("alpha", UP), password=known), subject("beta", UP, ALL))
+    for desired in (with_password, all_of(subject("alpha", DOWN)), all_of(), with_password):
+        bring_to(adapter, desired)
+    for right in rights:
+        with Redis(port=database.port, db=1) as beside:
+            beside.set("eve:su", "true")
+        database.allow(right.replace("+", "-"))
+        with pytest.raises(BrokerUnreachable, match=f"(?i){right[1:]}"):
+            bring_to(adapter, all_of(subject("alpha", DOWN), replace(subject("beta", UP), password=known)))
+        database.allow(right)
+        bring_to(adapter, with_password)
+    database.redis.acl_deluser("gatehouse")
