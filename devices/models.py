@@ -409,7 +409,10 @@ class RolloutQuerySet(models.QuerySet["Rollout"]):
 
 
 class Rollout(models.Model):
-    """A change that comes in waves. The waves up to `wave` have come; at most one of a domain is under way."""
+    """A change that comes in waves. The waves up to `wave` have come; at most one of a domain is under way.
+
+    `watched_until`: somebody looks at its gates, so nobody else does before then.
+    """
 
     id = models.UUIDField(primary_key=True)
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="+")
@@ -426,6 +429,7 @@ class Rollout(models.Model):
     note = models.TextField(blank=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    watched_until = models.DateTimeField(null=True)
 
     objects = RolloutQuerySet.as_manager()
 

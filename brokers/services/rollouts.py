@@ -51,11 +51,16 @@ def start_rollout(
 
 
 def watch_rollouts(*, now: datetime) -> None:
-    """Looks at each rollout that is running, and does what is next. What was done to one meanwhile is respected."""
+    """Looks at each rollout that is running, and does what is next. What was done to one meanwhile is respected.
+
+    One that somebody else looks at right now is left to them.
+    """
     for rollout in rollouts_under_way():
         if rollout.state is RolloutState.RUNNING:
             try:
-                _watch(rollout, now=now)
+                with services.watching(rollout=rollout.id, now=now) as ours:
+                    if ours:
+                        _watch(rollout, now=now)
             except DomainError as error:  # somebody was first, or the next look tries again
                 log.info("rollout %s: %s", rollout.id, error.detail)
             except Exception:  # one that can not be watched stays where it is, and holds up no other

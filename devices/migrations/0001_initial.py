@@ -124,6 +124,7 @@ class Migration(migrations.Migration):
                 ('note', models.TextField(blank=True)),
                 ('started_at', models.DateTimeField()),
                 ('ended_at', models.DateTimeField(null=True)),
+                ('watched_until', models.DateTimeField(null=True)),
                 ('change', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='devices.policychange')),
                 ('domain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='devices.domain')),
             ],

@@ -5,11 +5,13 @@ Rows are locked in one order: domain, change, rollout, what the change names, jo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from devices.core.policy_changes import ChangeState, PolicyChangeId
 from devices.core.policy_document import differences
@@ -38,6 +40,8 @@ from kernel.core.errors import Conflict, Superseded
 from kernel.core.ids import DomainId, new_id
 from kernel.core.journal import Entry, Subject, require_storable
 from kernel.services import record
+
+_WATCH = timedelta(minutes=1)
 
 
 class RolloutMoved(Superseded):
@@ -173,6 +177,22 @@ def roll_back_rollout(
             row.state, row.ended_at, row.note = RolloutState.ROLLED_BACK, now, note
             _tell_brokers("devices.rollout.rolled_back", row, actor=actor, now=now)
     return row.as_value()
+
+
+@contextmanager
+def watching(*, rollout: RolloutId, now: datetime) -> Iterator[bool]:
+    """Whether the rollout is the caller's to watch: nobody else's meanwhile, for a minute at most.
+
+    Who takes longer, or dies, is followed by another; whoever acts first is then told apart by the version.
+    """
+    row, until = Row.objects.filter(id=rollout), now + _WATCH
+    if not row.filter(Q(watched_until=None) | Q(watched_until__lte=now)).update(watched_until=until):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        row.filter(watched_until=until).update(watched_until=None)
 
 
 def note_obeyed(*, rollout: RolloutId, version: int, heard: Mapping[str, int], now: datetime) -> None:

@@ -383,6 +383,31 @@ def test_an_operator_who_pauses_meanwhile_is_respected(plant: Plant, monkeypatch
     assert (after.state, after.wave, after.records[-1].measured) == (RolloutState.PAUSED, 0, None)
 
 
+def test_one_of_two_at_once_watches_and_one_that_died_is_followed(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = start(plant.fleet, Split.GROUP, ["pilot"], now=plant.now)
+    plant.obey(*plant.halls)
+    plant.look(rollout)
+    measure, measured = measure_wave, []
+
+    def slowly(seen: Rollout, *, now: datetime) -> object:
+        measured.append(now)
+        services.watch_rollouts(now=now + timedelta(seconds=5))
+        return measure(seen, now=now)
+
+    monkeypatch.setattr("brokers.services.rollouts.measure_wave", slowly)
+    plant.look(rollout)
+    plant.look(rollout)
+    assert measured == [plant.now, plant.now], "the second leaves it to the first, and to nobody once that is done"
+    killed = rollouts.watching(rollout=rollout.id, now=plant.now)
+    assert killed.__enter__()
+    plant.look(rollout, timedelta(seconds=59))
+    assert len(measured) == 2
+    plant.look(rollout, timedelta(seconds=1))
+    assert len(measured) == 3
+
+
 def test_who_asks_from_tables_is_told_of_the_rollout(plant: Plant) -> None:
     start(plant.fleet, Split.GROUP, ["pilot"], now=plant.now)
     here = plant.fleet.domain.id
