@@ -36,7 +36,7 @@ def evict(wake: Wake) -> str | None:
     broker, device = _broker(wake), _device(wake)
     if broker is None or device is None:
         return _GONE
-    with services.knocking(broker=broker, now=utc_now()):
+    with services.knocking(broker=broker, now=utc_now(), quick="evict"):
         return services.evict(
             broker=broker,
             device=device,
@@ -55,7 +55,7 @@ def disconnect(wake: Wake) -> str | None:
     not_before = wake.entry.after.get("not_before")
     if not_before and utc_now() < (until := datetime.fromisoformat(not_before)):
         raise Defer(until=until, detail="It waits until the broker lets nobody in any more by what was before.")
-    with services.knocking(broker=broker, now=utc_now()):
+    with services.knocking(broker=broker, now=utc_now(), quick="disconnect"):
         bulk = "bulk" in wake.entry.after
         return services.disconnect(broker=broker, device=device, now=utc_now(), bulk=bulk).detail
 
@@ -88,7 +88,7 @@ def push_crl(wake: Wake) -> str | None:
         return _GONE
     if broker == queries.find_broker_id(name=EMBEDDED) and refresh_embedded(now=utc_now()):
         return "The embedded broker has read the CAs that it trusts anew, and every session has begun again."
-    with services.knocking(broker=broker, now=utc_now()):
+    with services.knocking(broker=broker, now=utc_now(), quick="push_crl"):
         return services.push_crl(broker=broker, now=utc_now())
 
 

@@ -1,10 +1,11 @@
-"""Asking brokers that did not answer last time, without keeping those waiting that do."""
+"""Asking brokers that did not answer last time, or were slow, without keeping those waiting that do."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from threading import Lock
 from uuid import UUID
@@ -17,6 +18,8 @@ from brokers.services import records
 
 _CONNECT_SECONDS = 2.0
 """For the TCP connection alone, one lost packet included: what an adapter waits for may take a minute."""
+_SLOW_SECONDS = 2.0
+"""Throwing somebody out takes a tenth of that where all is well; an adapter that is kept waiting may take minutes."""
 _AT_ONCE = 16
 """Half of a worker's threads (console/processes.py)."""
 _OF_ONE_DOMAIN = 8
@@ -43,30 +46,40 @@ class _Room:
 
 
 _room = _Room()
+_slow = set[tuple[BrokerId, str]]()
 
 
 @contextmanager
-def knocking(*, broker: BrokerId, now: datetime) -> Iterator[None]:
+def knocking(*, broker: BrokerId, now: datetime, quick: str = "") -> Iterator[None]:
     """A context in which a worker speaks to the broker.
 
-    Where the broker did not answer last time, it has to take a connection within 2 s first, and at most 16 threads of
-    the process are there at once, 8 for the brokers of one domain. Raises BrokerUnreachable.
+    Where the broker did not answer last time, it has to take a connection within 2 s first. At most 16 threads of the
+    process are with such brokers at once, 8 with those of one domain. `quick` names what takes little time where all is
+    well: those that took more than 2 s for the same last time count among such brokers. Raises BrokerUnreachable.
     """
-    row = models.Broker.objects.filter(id=broker, sync=SyncState.UNREACHABLE).first()
-    if row is None:
-        yield
-        return
-    if not _room.enter(row.domain_id):
-        raise BrokerUnreachable("It did not answer last time, and others that did not are asked before it.")
-    try:
+    rows = models.Broker.objects.filter(id=broker)
+    row = (rows if (broker, quick) in _slow else rows.filter(sync=SyncState.UNREACHABLE)).first()
+    with ExitStack() as room:
+        if row is not None:
+            if not _room.enter(row.domain_id):
+                raise BrokerUnreachable("It did not answer in time last time, and others like it are asked before it.")
+            room.callback(_room.leave, row.domain_id)
+            if row.sync == SyncState.UNREACHABLE:
+                _knock(row, now=now)
+        began = time.monotonic()
         try:
-            _connect(queries.opened_connection(row))
-        except BrokerUnreachable as error:
-            records.note_unreachable(broker=broker, now=now, detail=error.detail)
-            raise
-        yield
-    finally:
-        _room.leave(row.domain_id)
+            yield
+        finally:
+            if quick:
+                (_slow.add if time.monotonic() - began > _SLOW_SECONDS else _slow.discard)((broker, quick))
+
+
+def _knock(row: models.Broker, *, now: datetime) -> None:
+    try:
+        _connect(queries.opened_connection(row))
+    except BrokerUnreachable as error:
+        records.note_unreachable(broker=BrokerId(row.id), now=now, detail=error.detail)
+        raise
 
 
 def _connect(connection: Connection) -> None:

@@ -1,12 +1,13 @@
-"""Brokers that take a connection and say nothing, beside one that answers: a worker as it runs, thread by thread."""
+"""Brokers that take a connection and say nothing, or too late, beside one that answers: a worker, thread by thread."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +191,35 @@ def test_broker_that_takes_no_connection_is_not_spoken_to(fleet: Fleet) -> None:
     assert queries.get_broker(id=broker).checked_at is not None
 
 
+def visited(brokers: Sequence[BrokerId], *, quick: str) -> list[BrokerId]:
+    """Those of them that are spoken to, all at the same time."""
+    found = []
+    with ExitStack() as spoken_to:
+        for broker in brokers:
+            with suppress(BrokerUnreachable):
+                spoken_to.enter_context(services.knocking(broker=broker, now=utc_now(), quick=quick))
+                found.append(broker)
+    return found
+
+
+def make_dark(_brokers: Sequence[BrokerId]) -> None:
+    models.Broker.objects.update(sync=SyncState.UNREACHABLE)
+
+
+def make_slow(brokers: Sequence[BrokerId]) -> None:
+    """At evictions; what else is done there tells nothing of these."""
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(import_module("brokers.services.knocking"), "_SLOW_SECONDS", -1.0)
+        assert visited(brokers, quick="evict") == brokers, "nothing was known of them"
+    for what in ("push_crl", ""):
+        assert visited(brokers, quick=what) == brokers
+
+
 @pytest.mark.django_db
-def test_dark_brokers_of_one_domain_keep_nobody_from_those_of_another(fleet: Fleet, silent_port: int) -> None:
+@pytest.mark.parametrize("make", [make_dark, make_slow])
+def test_such_brokers_of_one_domain_keep_nobody_from_those_of_another(
+    fleet: Fleet, silent_port: int, make: Callable[[Sequence[BrokerId]], None]
+) -> None:
     south = devices.create_domain(slug="south", name="South", actor=ADA, now=utc_now()).id
     domains = [south] * THREADS + [fleet.domain.id]
     brokers = [
@@ -206,13 +234,7 @@ def test_dark_brokers_of_one_domain_keep_nobody_from_those_of_another(fleet: Fle
         ).id
         for number, domain in enumerate(domains)
     ]
-    models.Broker.objects.update(sync=SyncState.UNREACHABLE)
-    with ExitStack() as spoken_to:
-        refused = 0
-        for broker in brokers[:-1]:
-            try:
-                spoken_to.enter_context(services.knocking(broker=broker, now=utc_now()))
-            except BrokerUnreachable:
-                refused += 1
-        assert 0 < refused < THREADS
-        spoken_to.enter_context(services.knocking(broker=brokers[-1], now=utc_now()))
+    make(brokers)
+    found = visited(brokers, quick="evict")
+    assert 1 < len(found) < THREADS // 2
+    assert brokers[-1] in found
