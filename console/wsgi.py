@@ -32,26 +32,39 @@ gc.freeze()
 # Nor while all that is remembered is looked through, which is not garbage and grows with each answer that is kept.
 gc.set_threshold(5_000, 5, 40)
 
+_DIGITS_AT_HAND = 4
+"""Of the length of a body that comes with its head, and of which nothing is left where nobody read it."""
+
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Below /pki/, /decide/ and /ingest/ there are no sessions, cookies and middleware; all else is for Django."""
     path = environ.get("PATH_INFO", "")
     if path.startswith("/decide/"):
-        return in_lane(decide_wsgi.application(environ, start_response))
+        return in_lane(decide_wsgi.application(environ, start_response), environ)
     if path.startswith("/pki/"):
-        return in_lane(_pki(environ, start_response))
+        return in_lane(_pki(environ, start_response), environ)
     if path.startswith("/ingest/"):
-        return in_lane(ingest_wsgi.application(environ, start_response))
+        return in_lane(ingest_wsgi.application(environ, start_response), environ)
     lane.leave()
     return _django(environ, start_response)
 
 
-def in_lane(body: Iterable[bytes]) -> Iterable[bytes]:
+def in_lane(body: Iterable[bytes], environ: WSGIEnvironment) -> Iterable[bytes]:
     """The body, after which the thread rests if another has the lane."""
     if not isinstance(body, list):  # it is read and sent piece by piece
         lane.leave()
         return body
-    return body if lane.keep() else _ThenRest(body)
+    return body if lane.keep() or not _is_free(environ) else _ThenRest(body)
+
+
+def _is_free(environ: WSGIEnvironment) -> bool:
+    """Whether the client can ask again while the thread rests.
+
+    Not so where the end of an answer is told apart (HTTP/2), and where a refused question may have more to come: its
+    connection waits until the thread is done.
+    """
+    may_be_unread = "HTTP_TRANSFER_ENCODING" in environ or len(environ.get("CONTENT_LENGTH", "")) > _DIGITS_AT_HAND
+    return environ.get("SERVER_PROTOCOL") != "HTTP/2" and not may_be_unread
 
 
 class _ThenRest:

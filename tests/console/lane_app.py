@@ -15,12 +15,25 @@ numbers = count()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """/at-once; /waits leaves the lane for a while, /stuck has nobody know that it waits."""
+    """/at-once; /waits leaves the lane for a while, /stuck has nobody know that it waits, /unread leaves its body."""
     if environ["PATH_INFO"] == "/waits":
         lane.leave()
         time.sleep(0.3)
     elif environ["PATH_INFO"] == "/stuck":
         time.sleep(2)
+    elif environ["PATH_INFO"] == "/read":
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    elif environ["PATH_INFO"] == "/keeps":
+        _keep_for(seconds=2)
     body = f"{next(numbers)} {get_ident()}".encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
-    return in_lane([body])
+    return in_lane([body], environ)
+
+
+def _keep_for(*, seconds: float) -> None:
+    if not lane.keep():
+        lane.rest()
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        lane.keep()
+        time.sleep(0.001)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pytest
 
@@ -88,3 +90,76 @@ def test_all_threads_are_there_again_after_many_answers(port: int) -> None:
     began = time.monotonic()
     ask_at_once(port, *["/waits"] * AT_ONCE)
     assert time.monotonic() - began < 2  # and not eight times 0.3 s
+
+
+def test_bodies_that_come_late_hold_up_nobody_for_as_long(port: int) -> None:
+    """However often: without anybody who watches, all wait for each of them."""
+    ask_at_once(port, *["/waits"] * AT_ONCE)  # so that all of its threads are there
+    until = time.monotonic() + 2
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(ask_late, port, until=until)
+        at_once = ask(port, "/at-once", until=until)
+    assert len(at_once) > 4 * late.result()
+
+
+def ask_late(port: int, *, until: float) -> int:
+    """How many questions were answered whose bodies came 30 ms after their heads."""
+    count = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        while time.monotonic() < until:
+            client.sendall(b"POST /read HTTP/1.1\r\nHost: lane\r\nContent-Length: 4\r\n\r\n")
+            time.sleep(0.03)
+            client.sendall(b"late")
+            assert client.recv(65_536)
+            count += 1
+    return count
+
+
+@contextmanager
+def kept(port: int) -> Iterator[None]:
+    """Another thread than that which answers in this block has the lane for two seconds."""
+    time.sleep(0.5)  # until nobody rests
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ask, port, "/keeps")
+        time.sleep(0.3)
+        yield
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+        b"Content-Length: 50000\r\n\r\n" + bytes(50_000),
+        b"Content-Length: 4\r\n\r\nbody",
+    ],
+    ids=["in chunks", "long", "short"],
+)
+def test_whose_body_nobody_reads_can_ask_again_or_is_told_to_come_anew(port: int, rest: bytes) -> None:
+    question = b"POST /at-once HTTP/1.1\r\nHost: lane\r\n" + rest
+    found = b""
+    with kept(port), socket.create_connection(("127.0.0.1", port), timeout=1) as client:
+        client.sendall(question + question)
+        while found.count(b"200 OK") < 2 and (some := client.recv(65_536)):
+            found += some
+    assert b"200 OK" in found
+
+
+def test_an_answer_over_http_2_is_at_its_end_when_it_is_sent(port: int) -> None:
+    headers = b"\x82\x86\x41\x04lane\x04\x08/at-once"  # RFC 7541: GET, http, and two that stand there
+    frames = [_frame(4, 0, 0, b""), _frame(1, 0x5, 1, headers)]
+    with kept(port), socket.create_connection(("127.0.0.1", port), timeout=1) as client:
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"".join(frames))
+        with client.makefile("rb") as stream:
+            while not _is_end(stream.read(9), stream):
+                pass
+
+
+def _frame(kind: int, flags: int, number: int, payload: bytes) -> bytes:
+    """RFC 9113 4.1."""
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + number.to_bytes(4) + payload
+
+
+def _is_end(head: bytes, stream: BinaryIO) -> bool:
+    """Whether the frame, which is read, ends the only stream."""
+    stream.read(int.from_bytes(head[:3]))
+    return head[5:] == (1).to_bytes(4) and bool(head[4] & 0x1)
