@@ -382,15 +382,18 @@ class HeardDay(models.Model):
 
 
 class AccessFile(models.Model):
-    """How many lines of the table the file of a domain's day has: more of that day there came later.
+    """What the file of a domain's day has, by the ids of lines; a day has a row as soon as it has a line.
 
-    `has_left`: lines of the day have left the table, so that the file has some that nothing else has.
+    `newest` is the day's last line, `made` the last that the file has: both once it is made. Up to `left` lines have
+    left the table or are about to, and the file's first `octets` are what has them; the rest is made of the table.
     """
 
     domain_id = models.UUIDField()
     day = models.DateField()
-    lines = models.PositiveBigIntegerField()
-    has_left = models.BooleanField(default=False)
+    newest = models.PositiveBigIntegerField()
+    made = models.PositiveBigIntegerField(default=0)
+    left = models.PositiveBigIntegerField(default=0)
+    octets = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["domain_id", "day"], name="brokers_access_file")]

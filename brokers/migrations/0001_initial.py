@@ -174,8 +174,10 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('domain_id', models.UUIDField()),
                 ('day', models.DateField()),
-                ('lines', models.PositiveBigIntegerField()),
-                ('has_left', models.BooleanField(default=False)),
+                ('newest', models.PositiveBigIntegerField()),
+                ('made', models.PositiveBigIntegerField(default=0)),
+                ('left', models.PositiveBigIntegerField(default=0)),
+                ('octets', models.PositiveBigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
+from time import sleep
+from typing import Any
 
 import pytest
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from brokers import models, queries, services
+from brokers.core.access.lines import line_document
 from brokers.core.access.reasons import AccessAction, AccessReason
-from brokers.core.values import AccessKind, AdapterKind, Broker, BrokerEvent
+from brokers.core.values import AccessEvent, AccessKind, AdapterKind, Broker, BrokerEvent
 from brokers.queries import AccessFileNotFound
 from devices import services as devices
 from devices.core.names import BadName
@@ -143,6 +151,98 @@ def test_late_lines_of_a_day_that_left_the_table_come_behind_what_its_file_has(b
         assert [line["topic"] for line in read(day.date())] == ["in time", *times * ["late", "late"]]
     assert models.AccessEvent.objects.count() == 0
     assert services.roll_access_log(now=NOW).made == 0
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("dies_in", [{1}, {2}, {1, 2}])
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_whoever_dies_rolling_the_log_loses_no_line_and_writes_none_twice(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, steps: int, dies_in: set[int]
+) -> None:
+    """It dies after each step: a file in its place, what is kept of it, lines that have left one by one."""
+    day, left = datetime(2026, 10, 20, tzinfo=UTC), [steps]
+    monkeypatch.setattr("brokers.services.access_files._AT_ONCE", 1)
+
+    def killed_behind(owner: type, name: str) -> None:
+        goes_on = getattr(owner, name)
+
+        def step(*given: Any, **named: Any) -> Any:
+            done = goes_on(*given, **named)
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return done
+
+        patch.setattr(owner, name, step)
+
+    for number, topics in ((1, "ab"), (2, "cd")):
+        for topic in topics:
+            deny(broker, day + timedelta(hours=number), topic)
+        left[0] = steps if number in dies_in else 0
+        with monkeypatch.context() as patch, suppress(Killed):
+            killed_behind(Path, "replace")
+            killed_behind(models.AccessFile, "save")
+            killed_behind(QuerySet, "delete")
+            services.roll_access_log(now=NOW)
+    services.roll_access_log(now=NOW)
+    assert sorted(str(line["topic"]) for line in read(day.date())) == ["a", "b", "c", "d"]
+    assert models.AccessEvent.objects.count() == 0
+
+
+def test_one_of_two_at_once_rolls_the_log(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    deny(broker, NOW - timedelta(days=2))
+    others = []
+
+    def slowly(event: AccessEvent) -> dict[str, object]:
+        others.append(services.roll_access_log(now=NOW).made)
+        return line_document(event)
+
+    monkeypatch.setattr("brokers.services.access_files.line_document", slowly)
+    assert (services.roll_access_log(now=NOW).made, others) == (1, [0])
+
+
+def test_rolling_the_log_costs_by_what_is_new(broker: Broker) -> None:
+    def roll(since: int) -> int:
+        for days in range(since, since + 10):
+            deny(broker, NOW - timedelta(days=days))
+        services.roll_access_log(now=NOW)
+        deny(broker, NOW - timedelta(days=1), "new")
+        with CaptureQueriesContext(connection) as captured:
+            assert services.roll_access_log(now=NOW).made == 1
+        assert not any("COUNT(" in query["sql"] for query in captured)
+        return len(captured)
+
+    assert roll(1) == roll(11)
+
+
+@pytest.mark.several_writers
+@pytest.mark.django_db(transaction=True)
+def test_line_that_is_committed_behind_a_later_one_is_not_passed_over(tmp_path: Path, settings: Settings) -> None:
+    settings.GATEHOUSE_HOME = tmp_path
+    north, begun = devices.create_domain(slug="north", name="North", actor=ADA, now=NOW), Event()
+
+    def write(topic: str) -> None:
+        at = NOW - timedelta(days=1)
+        models.AccessEvent.objects.create(domain_id=north.id, at=at, kind=AccessKind.DENIED, topic=topic)
+
+    def write_slowly() -> None:
+        with transaction.atomic():
+            write("slow")
+            begun.set()
+            sleep(0.5)
+        connection.close()
+
+    slow = Thread(target=write_slowly)
+    slow.start()
+    assert begun.wait(30)
+    write("fast")
+    services.roll_access_log(now=NOW)
+    slow.join(30)
+    services.roll_access_log(now=NOW)
+    assert [line["topic"] for line in read((NOW - timedelta(days=1)).date())] == ["slow", "fast"]
 
 
 def test_lines_leave_the_table_only_after_their_file_is_made(broker: Broker) -> None:
