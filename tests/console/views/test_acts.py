@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -11,6 +13,9 @@ from acl.queries import find_role, get_role
 from console.models import Operator
 from devices.core.values import DeviceState
 from devices.queries import credentials_of, get_device, list_bindings, list_enrolment_requests, list_enrolment_tokens
+from kernel.core.ids import EntryId
+from kernel.core.journal import StepState
+from kernel.models import Wakeup
 from kernel.queries import list_entries
 from pki.core.values import CertificateState
 from pki.queries import get_certificate, list_certificates
@@ -93,8 +98,22 @@ def test_suspend_ends_on_the_page_with_every_broker_s_answer(north: Scene, at_ad
     assert state_of(north, "pump-01") is DeviceState.SUSPENDED
     assert 'id="operation"' in text
     assert "Device suspended" in text
+    entry = list_entries(domain=north.domain, limit=1)[0]
+    broker = Wakeup.objects.get(entry=entry.seq, target=f"broker:{north.broker.name}")
+    assert row_of(at_ada, entry.id, f"Broker {north.broker.name}") == ["pending", "waiting", ""]
+    broker.state, broker.detail = StepState.DONE, "One session ended."
+    broker.finished_at = entry.at + timedelta(milliseconds=1_234)
+    broker.save()
+    assert row_of(at_ada, entry.id, f"Broker {north.broker.name}") == ["done", "1234 ms", "One session ended."]
     at_ada.post(f"/devices/{north.devices['pump-01']}/resume/")
     assert state_of(north, "pump-01") is DeviceState.ACTIVE
+
+
+def row_of(client: Client, operation: EntryId, who: str) -> list[str]:
+    """State, time and answer of one who has to obey, as the panel of the operation tells them."""
+    panel = client.get(f"/operations/{operation}/panel/").content.decode()
+    [row] = [each for each in panel.split("<tr>") if f">{who}<" in each]
+    return [html.unescape(re.sub(r"<svg.*?</svg>|<[^>]+>", "", cell)).strip() for cell in row.split("</td>")[1:4]]
 
 
 def test_act_that_the_state_forbids_is_a_message(north: Scene, at_ada: Client) -> None:

@@ -25,6 +25,11 @@ def adapter(north: Scene, monkeypatch: pytest.MonkeyPatch) -> HeldAdapter:
     return made
 
 
+def test_broker_that_holds_the_policy_differs_in_nothing(north: Scene, adapter: HeldAdapter, at_bo: Client) -> None:
+    adapter.apply((), between=lambda: None)  # the change by hand is gone
+    assert "It holds exactly the policy." in page(at_bo, f"/brokers/{north.broker.name}/differences/")
+
+
 def page(client: Client, path: str) -> str:
     answer = client.get(path)
     assert answer.status_code == 200, answer.content
@@ -40,6 +45,10 @@ def test_drift_is_asked_about_and_adopted_as_a_draft(north: Scene, adapter: Held
     told = page(at_ada, home)
     assert "stays until you choose" in told
     assert f"{home}adoption/" in told
+    assert f'hx-get="{home}differences/" hx-trigger="load"' in told
+    differences = page(at_ada, f"{home}differences/")
+    assert "What would be changed" in differences
+    assert "pump-01" in differences
     shown = page(at_ada, f"{home}adoption/")
     assert "&lt;b&gt;odd" in shown
     assert "<b>odd" not in shown

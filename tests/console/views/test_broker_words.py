@@ -65,7 +65,9 @@ def test_broker_that_asks_is_offered_a_secret_and_no_plan(north: Scene, at_ada: 
 
 def test_sessions_name_their_broker_and_say_why_there_is_none(north: Scene, at_ada: Client) -> None:
     address = f"/sessions/?broker={north.broker.name}"
-    assert f"Sessions on {north.broker.name}" in shown(at_ada, address)
+    listed = shown(at_ada, address)
+    assert f"Sessions on {north.broker.name}" in listed
+    assert f'hx-get="{address}" hx-trigger="every 5s"' in listed
     services.replace_sessions(broker=north.broker.id, present=[], now=north.now)
     for state, said in (
         ({"sync": SyncState.UNREACHABLE}, "does not answer, so nobody knows who is connected"),
