@@ -98,8 +98,10 @@ class DecisionMemory:
         """How long to wait for another thread that reads: until it has had its time; while nothing is known, anyway."""
         if age < YOUNG_SECONDS:
             return 0.0
-        lane.leave()
-        return WAIT_SECONDS if self._end < 0 else max(0.0, self._begun_at + WAIT_SECONDS - now)
+        seconds = WAIT_SECONDS if self._end < 0 else max(0.0, self._begun_at + WAIT_SECONDS - now)
+        if seconds:  # and not at each answer for as long as the database hangs
+            lane.leave()
+        return seconds
 
     def door(self, broker: str) -> Door | None:
         """The broker of that id and its secrets; None if it has none. Raises a database error."""

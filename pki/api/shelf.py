@@ -14,6 +14,7 @@ from threading import Lock
 from django.db import Error as DatabaseFault
 
 from kernel.core.errors import NotFound
+from kernel.core.lane import lane
 from pki import queries
 from pki.api.stored_bytes import Document, Joined, Octets, etag_of
 from pki.core.pem import PemText
@@ -83,6 +84,7 @@ class Shelf:
             return shelved.document
         # One thread reads: several copies of a CRL at once would be several times its size.
         reading = self._reading.get((slug, leaf), self._reading_anew)
+        lane.leave()
         if not reading.acquire(timeout=_patience(shelved, age, now=now)):
             return shelved.document  # type: ignore[union-attr]  # it waits as long as it takes where nothing is there
         try:

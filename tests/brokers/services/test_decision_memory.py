@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
@@ -26,6 +27,7 @@ from devices.services.bindings import BindingTarget
 from devices.services.device_rules import set_device_rules
 from kernel.core.clock import FOR_EVER, utc_now
 from kernel.core.ids import DomainId, new_id
+from kernel.core.lane import Lane
 from pki import queries as pki
 from pki import services as pki_services
 from pki.core.values import ReasonCode
@@ -329,6 +331,8 @@ def test_a_database_that_hangs_holds_nobody_up_until_nothing_is_known_any_more(m
 
     monkeypatch.setattr("kernel.queries.journal_end", journal_end)
     monkeypatch.setattr("brokers.services.decision_memory.reconnecting", lambda read: read())
+    lane = Lane()
+    monkeypatch.setattr("brokers.services.decision_memory.lane", lane)
     memory = DecisionMemory(clock=lambda: seconds[0])
     memory.follow()
     hangs.set()
@@ -345,6 +349,10 @@ def test_a_database_that_hangs_holds_nobody_up_until_nothing_is_known_any_more(m
     for _ in range(2_000):  # each would wait a quarter of a second
         seconds[0] += 0.01
         memory.follow()
+    lane.keep()
+    memory.follow()
+    with ThreadPoolExecutor(1) as other:
+        assert not other.submit(lane.keep).result()  # nobody is woken at each answer
     seconds[0] += 60
     with pytest.raises(DecisionsAlone):
         memory.follow()

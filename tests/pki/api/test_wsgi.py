@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,6 +17,7 @@ from django.db import OperationalError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from kernel.core.lane import Lane
 from pki import services
 from pki.api import shelf, wsgi
 from pki.core import der
@@ -266,6 +268,17 @@ def test_what_is_known_is_served_without_a_database_until_it_ends(
     clock.wait(24 * 3600)
     assert call("GET", "/pki/north-ca/crl")[0] == "503 Service Unavailable"
     assert call("GET", "/pki/north-ca/cert")[2] == cert[2]
+
+
+def test_who_looks_for_a_document_in_the_database_lets_others_answer(
+    ca: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = Lane()
+    monkeypatch.setattr("pki.api.shelf.lane", lane)
+    lane.keep()
+    assert call("GET", "/pki/north-ca/cert")[0] == "200 OK"
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(lane.keep).result()
 
 
 def test_what_is_not_known_has_to_wait_without_a_database(

@@ -276,7 +276,7 @@ def test_without_a_certificate_an_optional_name_is_that_of_the_connect_and_has_t
 def test_what_is_judged_of_a_certificate_is_judged_at_the_login() -> None:
     made = chain(*JUDGING_OU)
     proofs = login("pump-1", certificate=CERTIFICATE)
-    assert isinstance(AuthTerms(made).understand(proofs, Identity.SHOWN, dialect=Dialect.VERNEMQ), tuple)
+    assert not isinstance(AuthTerms(made).understand(proofs, Identity.SHOWN, dialect=Dialect.VERNEMQ), Judgement)
     other = chain(JUDGING_OU[0], step("regex", "unit", "other"))
     assert isinstance(AuthTerms(other).understand(proofs, Identity.SHOWN, dialect=Dialect.VERNEMQ), Judgement)
     assert lets(other, Acts(username="pump-1", client_id="pump-1", wishes=UP), dialect=Dialect.VERNEMQ)
