@@ -70,6 +70,7 @@ class Responder:
     _live: dict[str, LiveAnswers] = field(default_factory=dict)
     _read_again_at: dict[str, datetime] = field(default_factory=dict)
     _reading: dict[str, Lock] = field(default_factory=dict)
+    _begun_at: dict[str, datetime] = field(default_factory=dict)
 
     def answer(self, slug: str, octets: bytes, *, now: datetime) -> OcspAnswer | None:
         """The answer of the issuer `slug` to an OCSPRequest in DER, or None if there is no such issuer."""
@@ -167,14 +168,22 @@ class Responder:
             return known
         reading = self._reading.setdefault(slug, Lock())
         is_young = timedelta(0) <= age < YOUNG_FOR
-        if not is_young:
+        patience = 0.0 if is_young else self._patience(slug, now=now)
+        if patience:
             lane.leave()
-        if not reading.acquire(timeout=0 if is_young else LONGEST_WAIT_SECONDS):
+        if not reading.acquire(timeout=patience):
             return known  # the last: it is being read by another thread at this moment
         try:
+            self._begun_at[slug] = now
             return self._look_again(slug, known, now=now)
         finally:
+            self._begun_at.pop(slug, None)
             reading.release()
+
+    def _patience(self, slug: str, *, now: datetime) -> float:
+        """For how many seconds to wait for another thread that reads: all together until it has had its time."""
+        waited = (now - self._begun_at.get(slug, now)).total_seconds()
+        return min(LONGEST_WAIT_SECONDS, max(0.0, LONGEST_WAIT_SECONDS - waited))
 
     def _has_to_wait(self, slug: str, *, now: datetime) -> bool:
         """Whether the database was away a moment ago; after a clock was set back nothing has to wait."""

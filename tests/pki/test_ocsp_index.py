@@ -137,3 +137,28 @@ def test_nobody_is_answered_from_old_knowledge_while_another_thread_reads(
         second = pool.submit(responder._look_at, ca.slug, now=later)
         found = [each.result() for each in (first, second)]
     assert [each.revision for each in found if each] == [9, 9]
+
+
+def test_a_database_that_hangs_has_nobody_wait_for_longer_than_it_may_take_in_all(
+    ca: Issuer, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responder, octets = Responder(), build_request(issuer=x509.load_der_x509_certificate(ca.certificate_der), serial=77)
+    responder.answer(ca.slug, octets, now=now)
+    known, begun, goes_on = responder._known[ca.slug], Event(), Event()
+
+    def hang(_: str, known: Knowledge, *, now: datetime, with_edition: bool) -> Knowledge:
+        begun.set()
+        assert goes_on.wait(90)
+        return replace(known, read_at=now)
+
+    monkeypatch.setattr(answer_ocsp, "learn", hang)
+    monkeypatch.setattr(answer_ocsp, "LONGEST_WAIT_SECONDS", 30)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(responder._look_at, ca.slug, now=now + timedelta(seconds=5))
+        assert begun.wait(90)
+        asked_at = time.monotonic()
+        assert responder._look_at(ca.slug, now=now + timedelta(seconds=35)) is known
+        assert time.monotonic() - asked_at < 15
+        goes_on.set()
+        assert first.result() is not known
+    assert not responder._begun_at
