@@ -33,7 +33,7 @@ _OTHERS = (
 )
 _NAMES = "{rabbitmq_mqtt,[{ignore_colons_in_username,true}]}"
 _NO_LIMITS = (
-    "max_connections", "connections_per_second", "messages_per_second", "max_client_id_length",
+    "connections_per_second", "messages_per_second", "max_client_id_length",
     "max_topic_length", "max_topic_levels", "max_keep_alive_seconds",
 )  # fmt: skip
 _MANAGEMENT = ListenerWarning(
@@ -70,6 +70,8 @@ def render_rabbitmq(profile: ListenerProfile, site: Site) -> RenderedListeners:
 
 def _limits(profile: ListenerProfile, site: Site) -> list[str]:
     lines = []
+    if profile.max_connections is not None:
+        lines.append(f"connection_max = {profile.max_connections}")
     if profile.connect_timeout_seconds is not None:
         lines.append(f"mqtt.login_timeout = {profile.connect_timeout_seconds * 1_000}")
     if profile.max_packet_size is not None and site.is_at_least(*_SIZES_SINCE):
@@ -147,6 +149,13 @@ def _warnings(profile: ListenerProfile, site: Site) -> Iterator[ListenerWarning]
         "RabbitMQ limits packets from 3.13 on: it is left out.",
         "Put a newer one there and check the broker, so that its version is known.",
         asked=profile.max_packet_size is not None and not site.is_at_least(*_SIZES_SINCE),
+    )
+    yield from not_had(
+        "max_connections",
+        "RabbitMQ counts for each listener by itself, takes some ten more, and lets whoever is too many wait.",
+        "Leave room for them, and limit connections at the balancer if it has to be exact.",
+        Severity.INFO,
+        asked=profile.max_connections is not None,
     )
     yield from no_limits(profile, _NO_LIMITS, "RabbitMQ")
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -53,6 +55,8 @@ auth_oauth2.resource_server_id = north
 auth_oauth2.algorithms.1 = ES256
 auth_oauth2.signing_keys.ours = {key}
 """
+MOST = 40
+"""Connections, with some ten more: few enough to be opened in a second."""
 KEY = ECKey.generate_key("P-256")
 ROOM = "rabbit_disk_monitor set_disk_free_limit [{octets}]"
 
@@ -70,7 +74,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     write_crl(ca)
     port = free_port()
     site = Site(listeners=(Listener(host="127.0.0.1", port=port),), version="3.10.8")
-    profile = ListenerProfile(make=Make.RABBITMQ, check_crl=True, folder=str(folder))
+    profile = ListenerProfile(make=Make.RABBITMQ, check_crl=True, folder=str(folder), max_connections=MOST)
     conf, advanced = render_rabbitmq(profile, site).files
     lines = [line for line in conf.text.splitlines() if "listeners.tcp = none" not in line or line.startswith("stomp")]
     lines += [f"{plugin}.tcp.port = {free_port()}" for plugin in ("web_mqtt", "web_stomp")]
@@ -278,6 +282,26 @@ def test_rendered_configuration_opens_nothing_to_others_and_guest_is_told(house:
     assert [note.split(" with")[0] for note in applied.notes] == ["RabbitMQ still has the account guest"]
     newer = replace(applied, version="4.1.0")
     assert house.adapter().effect(all_of(), newer).warnings == (version_note("4.1.0"), *applied.notes)
+
+
+def test_who_is_too_many_waits_until_somebody_goes(house: House) -> None:
+    bring_to(house.adapter(), all_of(subject("beta", UP)))
+    house.device("beta").close()
+    context = ssl.create_default_context(cadata=house.ca.certificate)
+    context.load_cert_chain(house.ca.folder / "beta.pem", house.ca.folder / "beta.key")
+    with ExitStack() as opened:
+
+        def is_taken() -> bool:
+            raw = opened.enter_context(socket.create_connection(("127.0.0.1", house.tls_port), timeout=5))
+            try:
+                opened.enter_context(context.wrap_socket(raw, server_hostname="127.0.0.1"))
+            except TimeoutError:
+                return False
+            return True
+
+        taken = next(number for number in range(3 * MOST) if not is_taken())
+    assert MOST <= taken <= MOST + 12
+    house.device("beta").close()
 
 
 def test_name_with_a_colon_is_a_name_with_the_rendered_configuration(house: House) -> None:

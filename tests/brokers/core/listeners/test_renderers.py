@@ -135,6 +135,15 @@ def test_rabbitmq_is_told_of_sizes_only_where_it_knows_them() -> None:
     assert "mqtt.max_packet_size_authenticated = 262144\n" in new
 
 
+def test_rabbitmq_limits_connections_and_says_how() -> None:
+    asked = render_listeners(profile(Make.RABBITMQ, max_connections=5_000), SITE)
+
+    assert "connection_max = 5000\n" in text_of(asked)
+    assert "connection_max" not in text_of(render_listeners(profile(Make.RABBITMQ), SITE))
+    [told] = [each for each in asked.warnings if each.member == "max_connections"]
+    assert (told.severity, "takes some ten more" in told.what) == (Severity.INFO, True)
+
+
 def test_rabbitmq_has_the_whole_of_its_tls_options_beside_the_crls() -> None:
     files = {file.name: file.text for file in render_listeners(profile(Make.RABBITMQ), SITE).files}
 
