@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import analyse, compiling, crl, decide, enroll, evaluate, idle, issue, ocsp, push, revoke
+from bench import analyse, compiling, crl, decide, enroll, evaluate, events, idle, issue, ocsp, push, revoke
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "idle": idle.measure,
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "compile": compiling.measure,
     "decide": decide.measure,
     "push": push.measure,
+    "events": events.measure,
 }
 
 

@@ -16,6 +16,16 @@ CONNECTIONS = 32
 
 def p99_milliseconds(port: int, requests: Sequence[bytes], *, per_second: float, seconds: float) -> float:
     """What 99 of 100 answers took at most. A question that finds no free connection waits, and that counts."""
+    return p99_of(answer_seconds(port, requests, per_second=per_second, seconds=seconds))
+
+
+def p99_of(took: Sequence[float]) -> float:
+    """The same of what was seen in seconds."""
+    return sorted(took)[len(took) * 99 // 100] * 1_000
+
+
+def answer_seconds(port: int, requests: Sequence[bytes], *, per_second: float, seconds: float) -> list[float]:
+    """What each answer took from when it was due; of those that found no free connection in time there is none."""
     selector, numbers, free = selectors.DefaultSelector(), count(), deque[socket.socket]()
     due: dict[socket.socket, float] = {}
     pending: dict[socket.socket, bytearray] = {}
@@ -47,4 +57,4 @@ def p99_milliseconds(port: int, requests: Sequence[bytes], *, per_second: float,
         selector.close()
         for client in (*free, *due):
             client.close()
-    return sorted(took)[len(took) * 99 // 100] * 1_000
+    return took

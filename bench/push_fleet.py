@@ -1,7 +1,7 @@
 """What `bench/push_services.py` runs in processes of their own: a fleet in a database, its broker, revocations.
 
-`python -m bench.push_fleet prepare DEVICES HALLS`, `register CONNECTION`, `check`, `revoke`. `check` goes on until its
-input ends, `revoke` revokes whoever a line of its input names.
+`python -m bench.push_fleet prepare DEVICES HALLS`, `register CONNECTION`, `webhook`, `check`, `revoke`. `check` goes on
+until its input ends, `revoke` revokes whoever a line of its input names.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from acl.core.rules import RuleSpec  # noqa: E402 - after django.setup()
 from acl.core.values import Action, Effect  # noqa: E402
 from acl.services import create_role  # noqa: E402
 from brokers import models  # noqa: E402
+from brokers.core.decide.decisions import Identity  # noqa: E402
 from brokers.core.mosquitto.dynsec import render  # noqa: E402
 from brokers.core.values import AdapterKind, BrokerId  # noqa: E402
-from brokers.services import check_drift, converge, register_broker  # noqa: E402
+from brokers.services import check_drift, converge, mint_decision_secret, register_broker  # noqa: E402
 from brokers.services.desired import desired_state  # noqa: E402
 from devices import services  # noqa: E402
 from devices.models import Device, DeviceType, Domain, Group  # noqa: E402
@@ -82,6 +83,15 @@ def register(connection: str) -> None:
     print(converge(broker=broker.id, now=utc_now()).steps)
 
 
+def webhook() -> None:
+    """Registers an EMQX that tells by webhook; prints its id and secret."""
+    domain = DomainId(Domain.objects.get().id)
+    connection = {"host": "127.0.0.1", "port": 1, "api_key": "k", "api_secret": "s"}
+    broker = register_broker(domain=domain, name="emqx-1", kind=AdapterKind.EMQX, connection=connection, **_WHO)
+    made = mint_decision_secret(broker=broker.id, identity=Identity.CERTIFICATE, **_WHO)
+    print(json.dumps([str(broker.id), made.secret]))
+
+
 def check() -> None:
     """Checks the broker again and again until the input ends; prints how many were noted, and how many gave way."""
     enough = threading.Event()
@@ -107,6 +117,12 @@ def revoke() -> None:
 
 
 if __name__ == "__main__":
-    works: dict[str, Callable[..., None]] = {"prepare": prepare, "register": register, "check": check, "revoke": revoke}
+    works: dict[str, Callable[..., None]] = {
+        "prepare": prepare,
+        "register": register,
+        "webhook": webhook,
+        "check": check,
+        "revoke": revoke,
+    }
     verb, *words = sys.argv[1:]
     works[verb](*words)

@@ -58,6 +58,12 @@ class Service:
             seen |= json.loads(process.communicate(timeout=120)[0])
 
     @contextmanager
+    def running(self, *words: str) -> Iterator[int]:
+        """The process of such a command of ours, while the block runs."""
+        with self._running(*words) as process:
+            yield process.pid
+
+    @contextmanager
     def _running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         process = subprocess.Popen(

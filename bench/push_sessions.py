@@ -46,18 +46,9 @@ async def _hold_all(folder: Path, port: int, names: list[str], told: tuple[Any, 
     ended, ready = told
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def enter(name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def enter_in_turn(name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with gate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.load_verify_locations(folder / "ca.pem")
-            context.load_cert_chain(folder / f"{name}.pem")
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-            writer.write(connect_packet(name))
-            answer = await reader.readexactly(4)
-            if answer[3]:
-                raise RuntimeError(f"Mosquitto refused {name}.")
-            return reader, writer
+            return await enter(folder, port, name)
 
     async def watch(name: str, reader: asyncio.StreamReader) -> None:
         with suppress(OSError):
@@ -65,9 +56,23 @@ async def _hold_all(folder: Path, port: int, names: list[str], told: tuple[Any, 
                 pass
         ended.put((name, time.monotonic()))
 
-    opened = await asyncio.gather(*map(enter, names))
+    opened = await asyncio.gather(*map(enter_in_turn, names))
     ready.set()
     await asyncio.gather(*(watch(name, reader) for name, (reader, _) in zip(names, opened, strict=True)))
+
+
+async def enter(folder: Path, port: int, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A session of that device, with its certificate in the folder."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(folder / "ca.pem")
+    context.load_cert_chain(folder / f"{name}.pem")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    writer.write(connect_packet(name))
+    answer = await reader.readexactly(4)
+    if answer[3]:
+        raise RuntimeError(f"Mosquitto refused {name}.")
+    return reader, writer
 
 
 @contextmanager
