@@ -31,6 +31,7 @@ SAID_EACH_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
 _PAUSE_SECONDS = 1.0
 _CLOSING_SECONDS = 0.1
+_GATHERING_SECONDS = 0.2  # a few at a time cost as many statements as 500, and 0.96 of a core at 2,000 a second
 _EMPTY_OCTETS = 600  # what an event weighs in memory besides its texts
 
 _Waiting = tuple[float, int, BrokerEvent]
@@ -41,8 +42,8 @@ class EventWriter:
     """A thread that writes the events of one broker in their order, each once; when the database is away, later.
 
     20,000 may wait, or 32 MiB. `by_time`: they may come in another order than that in which they happened, so those
-    that wait are sorted. From the first `put`, `settle` or `offer` that is `heard` on it also notes, once in a minute,
-    that the broker is heard.
+    that wait are gathered for 0.2 s, and sorted. From the first `put`, `settle` or `offer` that is `heard` on it also
+    notes, once in a minute, that the broker is heard.
     """
 
     def __init__(self, broker: BrokerId, *, by_time: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -111,6 +112,9 @@ class EventWriter:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed.is_set(), _LOOK_SECONDS)
+            if self._by_time and len(self._waiting) < AT_ONCE:
+                self._closed.wait(_GATHERING_SECONDS)
+            with self._changed:
                 some = list(islice(self._waiting, AT_ONCE))
             if not some and self._closed.is_set():
                 break

@@ -206,3 +206,15 @@ def test_what_can_never_be_written_holds_nothing_up(table: Table, monkeypatch: p
     writer.put(event(1, "good"))
     writer.close()
     assert (table.clients, table.lost) == (["good"], 1)
+
+
+def test_what_comes_one_by_one_is_written_together(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write of a few takes as many statements as one of hundreds."""
+    monkeypatch.setattr(writing, "_GATHERING_SECONDS", 60)
+    table.open.set()
+    writer = writing.EventWriter(HALL, by_time=True)
+    for second in (3, 1, 2):
+        writer.offer(event(second, f"c-{second}"))
+    assert not table.busy.wait(0.2)
+    writer.close()
+    assert (table.tries, table.clients) == (1, ["c-1", "c-2", "c-3"])
