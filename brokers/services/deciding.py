@@ -135,7 +135,7 @@ class Decider:
         return answer, question, judgement
 
     def _was_asked_before(self, octets: _Octets) -> bool:
-        """Whether it was lately; now it is. Most topics that are asked about once never are again, nor worth keeping."""
+        """Whether it was lately; now it is. Most topics that are asked about once never are again, and are not kept."""
         mark = hash(octets)
         if mark in self._asked_once:
             return True
