@@ -105,8 +105,9 @@ class Group(models.Model):
 
 class DeviceQuerySet(models.QuerySet["Device"]):
     def whole(self) -> Self:
-        """With all that `as_value` needs, in three queries however many they are."""
-        return self.select_related("domain", "device_type").prefetch_related("groups")
+        """With all that `as_value` needs, in two queries however many they are."""
+        groups = models.Prefetch("groups", to_attr="its_groups")  # a list: a queryset for each row takes longer to make
+        return self.select_related("domain", "device_type").prefetch_related(groups)
 
     def of_kind(self, kind: PrincipalKind) -> Self:
         """Devices only, or applications only; the index of those is found by their lack of a type."""
@@ -135,6 +136,7 @@ class Device(models.Model):
     token_epoch = models.PositiveIntegerField(default=0)
 
     groups = models.ManyToManyField(Group, related_name="members")
+    its_groups: list[Group]  # where it was loaded with `whole()`
 
     objects = DeviceQuerySet.as_manager()
 
@@ -177,7 +179,7 @@ class Device(models.Model):
             device_type=self.device_type.name if self.device_type else "",
             hardware_serial=self.hardware_serial,
             attributes=self.attributes,
-            groups=tuple(sorted(group.name for group in self.groups.all())),
+            groups=tuple(sorted(group.name for group in self.its_groups)),
             created_at=self.created_at,
             enrolled_at=self.enrolled_at,
         )

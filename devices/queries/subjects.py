@@ -146,14 +146,14 @@ def _parts(
         return [quarantine] if quarantine else []
     if row.state != DeviceState.ACTIVE:
         return []
-    groups = {group.id for group in row.groups.all()}
+    groups = {group.id for group in row.its_groups}
     return [rules for binding, rules in bound if _reaches(binding, row, groups)]
 
 
 def bindings_reaching(rows: Iterable[DeviceRow]) -> BindingQuerySet:
     """Every binding to one of these devices of one domain, in whatever way and at whatever time, with its target."""
     rows = list(rows)
-    groups = {group.id for row in rows for group in row.groups.all()}
+    groups = {group.id for row in rows for group in row.its_groups}
     reach = (
         Q(whole_domain=True)
         | Q(device_id__in=[row.id for row in rows])
