@@ -129,7 +129,7 @@ FACTS: Mapping[AdapterKind, KindFacts] = {
     ),
     AdapterKind.EMQX: KindFacts(
         how="management API",
-        tested="contract, 5.8.9",
+        tested="contract, 5.8.9 and 6.2.1",
         ends="closed, and banned",
         presence="listed; told by webhook",
         crl="fetched from where certificates say",
