@@ -7,14 +7,12 @@ What comes later still is added to what the file has.
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -31,6 +29,7 @@ from brokers.queries import access_file, access_folder
 from devices import queries as devices
 from devices.core.values import Domain
 from kernel.core.errors import Unavailable
+from kernel.services.alone import alone
 
 _GRACE = timedelta(minutes=30)
 _USE_KEPT = timedelta(days=400)
@@ -69,8 +68,9 @@ def roll_access_log(*, now: datetime) -> Rolled:
     files_from = now.date() - timedelta(days=access_file_days())
     lines_from = min((now - timedelta(days=access_log_days())).date(), ended)
     made = removed = forgotten = 0
-    with _alone() as alone:
-        if not alone:
+    access_log_root().mkdir(parents=True, exist_ok=True, mode=0o700)
+    with alone(access_log_root() / ".lock") as is_alone:
+        if not is_alone:
             return Rolled(made=0, removed=0, forgotten=0)
         newest = _note_days()
         for domain in devices.list_domains():
@@ -84,19 +84,6 @@ def roll_access_log(*, now: datetime) -> Rolled:
         kept.objects.filter(day__lt=(now - _USE_KEPT).date()).delete()
     models.LogPlace.objects.filter(at__lt=now - _USE_KEPT).delete()
     return Rolled(made=made, removed=removed, forgotten=forgotten)
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    """Whether nobody else rolls the log of this home meanwhile."""
-    access_log_root().mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (access_log_root() / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def _note_days() -> int:

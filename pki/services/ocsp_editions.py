@@ -5,11 +5,9 @@ It is bounded work: a run that is not done in its time leaves a draft, which the
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +16,7 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from kernel.services.alone import alone
 from pki.conf import ocsp_retention
 from pki.core.keys import SigningKey
 from pki.core.ocsp_edition import (
@@ -70,7 +69,7 @@ def prepare_ocsp_answers(*, issuer: IssuerId, now: datetime, seconds: float = 20
     if _is_fresh(path, row, now=now):
         return Progress.FRESH
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    with _alone(path.with_suffix(".lock")) as is_alone:
+    with alone(path.with_suffix(".lock")) as is_alone:
         return _go_on(path, row, now=now, seconds=seconds) if is_alone else Progress.ELSEWHERE
 
 
@@ -82,18 +81,6 @@ def _is_fresh(path: Path, issuer: Issuer, *, now: datetime) -> bool:
         return False
     is_young = timedelta(0) <= now - _at(imprint) < RENEWED_AFTER
     return is_young and issuer.revision - imprint.revision < MAX_CHANGES // 2
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[bool]:
-    """Whether no other process of this machine is at it."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def _go_on(path: Path, issuer: Issuer, *, now: datetime, seconds: float) -> Progress:

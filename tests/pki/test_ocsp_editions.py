@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from kernel.core.ids import new_id
+from kernel.services.alone import alone
 from pki import services, tasks
 from pki.core.crl import encode_entry
 from pki.core.ocsp_edition import Edition
@@ -242,7 +243,7 @@ def test_an_old_draft_is_begun_anew(ca: Issuer, serials: Serials, now: datetime)
 
 def test_two_processes_do_not_make_the_same_edition(ca: Issuer, serials: Serials, now: datetime) -> None:
     edition_path(ca.id).parent.mkdir()
-    with preparing._alone(edition_path(ca.id).with_suffix(".lock")) as is_alone:
+    with alone(edition_path(ca.id).with_suffix(".lock")) as is_alone:
         assert is_alone
         assert services.prepare_ocsp_answers(issuer=ca.id, now=now) is Progress.ELSEWHERE
 

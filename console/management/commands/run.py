@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import http.client
 import os
 import socket
@@ -26,6 +25,7 @@ from console.static_files import collect_static_files
 from console.supervisor import Supervisor
 from kernel.core.clock import utc_now
 from kernel.core.errors import DomainError
+from kernel.services.alone import alone
 
 HOST = "127.0.0.1"
 
@@ -81,14 +81,12 @@ class Command(BaseCommand):
 
 @contextlib.contextmanager
 def _only_one(home: Path) -> Iterator[None]:
-    with (home / "run.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with alone(home / "run.lock") as is_alone:
+        if not is_alone:
             raise CommandError(
                 f"Gatehouse runs already in {home}: set GATEHOUSE_HOME, GATEHOUSE_PORT and GATEHOUSE_MQTT_PORT "
                 "to run a second one beside it."
-            ) from error
+            )
         yield
 
 
